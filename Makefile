@@ -1,0 +1,46 @@
+# The commands of this project. Each one makes .venv first, if it is not there.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint types bench clean
+
+help:           ## list the commands
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/ \t/'
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.user: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+.venv/.test: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@ .venv/.user
+
+.venv/.dev: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/.test .venv/.user
+
+demo: .venv/.user   ## install, then train, evaluate and score on the bundled real sample
+	$(BIN)/asli demo
+
+test: .venv/.test   ## install the test extra and run the suite
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev    ## ruff: format and rules, without changing anything
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/.dev   ## mypy, strict
+	$(BIN)/mypy
+
+format: .venv/.dev  ## put every file into the project's form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check: .venv/.dev lint types   ## all that must hold before a commit: format, lint, types, test
+	$(BIN)/python -m pytest
+
+clean:          ## remove what the commands above made
+	rm -rf .venv asli-demo

@@ -1,0 +1,1 @@
+"""From what people have to batches: layouts, manifest, packed images, deterministic order and augmentation."""

@@ -1,0 +1,89 @@
+"""Training batches: update t is a pure function of (rows, recipe, seed, t)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from asli.data.apply import crop, resample, to_input
+from asli.data.folder import DataFolder
+from asli.data.preprocessing import Preprocessing
+from asli.data.randomness import order
+from asli.data.views import random_views, whole
+from asli.recipe import AugmentSettings, LoopSettings
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """One forward pass's worth.
+
+    Attributes:
+        inputs: float32, n x 3 x size x size, normalised.
+        targets: int64, n: 0 real, 1 fake.
+    """
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+
+
+class TrainingBatches:
+    """The training stream over packed images.
+
+    Args:
+        data: The data folder.
+        rows: Which of its rows to train on.
+        augment: What chance does to an image.
+        preprocessing: Size, kernel and normalisation; the same as at evaluation.
+        loop: Portions and seed.
+        device: Where batches are made.
+    """
+
+    def __init__(
+        self,
+        data: DataFolder,
+        rows: npt.NDArray[np.int64],
+        augment: AugmentSettings,
+        preprocessing: Preprocessing,
+        loop: LoopSettings,
+        device: torch.device,
+    ) -> None:
+        self._images, self._labels, self._rows = data.images, data.labels, rows
+        self._augment, self._preprocessing, self._loop, self._device = augment, preprocessing, loop, device
+        self._resamples = augment.crop == "random-resized" or data.images.shape[1:3] != (preprocessing.size,) * 2
+        self._order = lru_cache(maxsize=2)(lambda epoch: order(loop.seed, epoch, len(rows)))
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """Return how many updates one pass takes, a last group of fewer micro-batches or images included."""
+        return ceil(ceil(len(self._rows) / self._loop.micro_batch) / self._loop.accumulation)
+
+    def group(self, update: int) -> list[npt.NDArray[np.int64]]:
+        """Return the manifest rows of each micro-batch of an update, counted from 0 over all epochs."""
+        epoch, place = divmod(update, self.updates_per_epoch)
+        whole = self._loop.micro_batch * self._loop.accumulation
+        rows = self._rows[self._order(epoch)[place * whole : (place + 1) * whole]]
+        return [rows[i : i + self._loop.micro_batch] for i in range(0, len(rows), self._loop.micro_batch)]
+
+    def micro_batches(self, update: int) -> Iterator[MicroBatch]:
+        """Make the micro-batches of an update, one after the other."""
+        epoch = update // self.updates_per_epoch
+        for rows in self.group(update):
+            yield self.make(rows, epoch)
+
+    def make(self, rows: npt.NDArray[np.int64], epoch: int) -> MicroBatch:
+        """Make one micro-batch of these rows, augmented as in this epoch."""
+        images, size = self._images[rows], self._preprocessing.size
+        sizes = np.broadcast_to(np.array(images.shape[1:3]), (len(rows), 2))
+        views = random_views(self._augment, sizes, seed=self._loop.seed, epoch=epoch, samples=rows)
+        if self._augment.crop != "random-resized":
+            images, views = crop(images, views), whole(sizes)
+        if self._resamples:
+            pixels = resample(images, views, size, self._preprocessing.interpolation, self._device)
+        else:
+            pixels = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)
+        inputs = to_input(pixels, self._preprocessing.mean, self._preprocessing.std)
+        return MicroBatch(inputs, torch.from_numpy(self._labels[rows].astype(np.int64)).to(self._device))

@@ -1,0 +1,71 @@
+"""CIFAKE (Bird & Lotfi 2023, arXiv 2303.14126): 60,000 CIFAR-10 photographs and 60,000 Stable Diffusion 1.4 images."""
+
+import re
+from collections.abc import Iterable
+
+from asli.data.layouts import Entry, Listing
+from asli.errors import DataError
+
+CATEGORIES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+GENERATOR = "stable-diffusion-1.4"
+
+DATA_HASH = "007d22ba1d3643ffcca26ac39ddcf5bd10f3d86fae7ea94f80d4d231da03c83f"
+"""Content hash (`asli.data.manifest.content_hash`) of the complete, unaltered data set."""
+
+# CIFAKE itself has only train and test; the bundled sample has all four.
+_NAME = re.compile(r"(?:.*/)?(train|validation|calibration|test)/(REAL|FAKE)/((\d+)(?: \((\d+)\))?\.jpg)")
+
+
+def cifake(names: Iterable[str], *, complete: bool = True) -> Listing:
+    """Read `{train,test}/{REAL,FAKE}/NUMBER[ (K)].jpg`, where K from 2 to 10 is the category and no K is the first.
+
+    Args:
+        names: File names; folders above `train` and `test` are left out of the ids.
+        complete: Name the files of the full data set that are missing.
+
+    Raises:
+        DataError: None of the names is of that form.
+    """
+    entries: dict[str, Entry] = {}
+    extra = []
+    for name in names:
+        match = _NAME.fullmatch(name)
+        number = int(match[5] or 1) if match else 0
+        if not match or not 1 <= number <= len(CATEGORIES):
+            extra.append(name)
+            continue
+        split, folder, base = match[1], match[2], match[3]
+        identity = f"{split}/{folder}/{base}"
+        if identity in entries:
+            raise DataError(f"{identity} is there twice: as {entries[identity].name} and as {name}")
+        fake = folder == "FAKE"
+        entries[identity] = Entry(
+            name,
+            identity,
+            "fake" if fake else "real",
+            split,
+            CATEGORIES[number - 1],
+            GENERATOR if fake else None,
+        )
+    if not entries:
+        raise DataError(
+            "not CIFAKE: no file is named {train,test}/{REAL,FAKE}/NUMBER.jpg; for your own: asli data open"
+        )
+    missing = sorted(set(expected_names()) - entries.keys()) if complete else []
+    return Listing([entries[identity] for identity in sorted(entries)], extra, missing)
+
+
+def expected_names() -> list[str]:
+    """Return the 120,000 ids of the complete data set."""
+    names = []
+    # First number and digits in each folder, read off the original files.
+    for folder, first, count, digits in (
+        ("train/REAL", 0, 5000, 4),
+        ("train/FAKE", 1000, 5000, 4),
+        ("test/REAL", 0, 1000, 4),
+        ("test/FAKE", 0, 1000, 1),
+    ):
+        for category in range(1, len(CATEGORIES) + 1):
+            suffix = f" ({category})" if category > 1 else ""
+            names += [f"{folder}/{number:0{digits}d}{suffix}.jpg" for number in range(first, first + count)]
+    return names

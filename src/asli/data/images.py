@@ -1,0 +1,170 @@
+"""One image: bytes to RGB pixels and file facts. The only place that decodes.
+
+How each kind is treated (the same in training, evaluation and every later use):
+
+* EXIF orientation is applied.
+* Transparency is laid over white.
+* Palette, greyscale and CMYK become RGB; colour profiles are recorded, not applied.
+* 16-bit greyscale is scaled to 8 bits (value / 257).
+* Of an animation the first frame is taken; the number of frames is recorded.
+* A truncated or corrupt file is an error, never half an image.
+"""
+
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
+
+from asli.errors import ImageError
+
+MAX_PIXELS = 100_000_000
+"""Larger images are refused: decoding them is the classic way to exhaust memory."""
+
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".ppm", ".pgm"})
+"""File names that are taken for images; anything else is counted as an extra file."""
+
+# Luminance table of the JPEG standard (ITU T.81, annex K) in row order; libjpeg scales it by "quality".
+_LUMINANCE = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
+_QUALITIES = np.arange(1, 101)
+_SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)
+_TABLE_SUMS = np.clip((_LUMINANCE.reshape(1, 64) * _SCALES[:, None] + 50) // 100, 1, 255).sum(axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a file says of itself before its pixels are looked at; None where a fact does not apply."""
+
+    format: str | None = None
+    mode: str | None = None
+    width: int | None = None
+    height: int | None = None
+    bytes: int | None = None
+    subsampling: str | None = None
+    quantisation: str | None = None
+    """First 16 hexadecimal digits of the SHA-256 of the JPEG quantisation tables."""
+    quality: int | None = None
+    """libjpeg quality whose luminance table is nearest."""
+    orientation: int | None = None
+    has_exif: bool | None = None
+    icc: bool | None = None
+    frames: int | None = None
+
+
+def decode(data: bytes) -> tuple[npt.NDArray[np.uint8], Facts]:
+    """Decode an image completely.
+
+    Args:
+        data: The file's bytes.
+
+    Returns:
+        Pixels, uint8, height x width x 3, and the file's facts.
+
+    Raises:
+        ImageError: Empty, corrupt, truncated, too large, or of a format Pillow does not read.
+    """
+    if not data:
+        raise ImageError("empty file (0 bytes)")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of corrupt EXIF and of large images; the limit below decides on the latter.
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data))
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+            facts = _facts(image, len(data))
+            image.load()
+            return np.asarray(to_rgb(image)), facts
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow's plugins raise almost anything on damaged files
+        raise ImageError(_reason(error)) from error
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return an image as upright 8-bit RGB, treated as the head of this module says."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16") or image.mode == "I":
+        wide = np.asarray(image).astype(np.int64)
+        image = Image.fromarray(np.clip(wide // 257, 0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
+
+
+def perceptual_hashes(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """Hash what images look like: 64-bit pHash of 32x32 grey images.
+
+    The 8x8 lowest frequencies of the two-dimensional DCT-II, each compared with their median (Zauner 2010).
+
+    Args:
+        images: uint8, n x 32 x 32 (see `thumbnail`).
+    """
+    k, x = np.arange(8)[:, None], np.arange(32)[None, :]
+    basis = np.cos(np.pi * k * (2 * x + 1) / 64)
+    low = (basis @ images.astype(np.float64) @ basis.T).reshape(len(images), 64)
+    bits = low > np.median(low, axis=1, keepdims=True)
+    return np.packbits(bits, axis=1).view(">u8").astype(np.uint64).reshape(-1)
+
+
+def thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return an image as 32x32 grey levels, uint8."""
+    grey = Image.fromarray(pixels).convert("L")
+    return np.asarray(grey if grey.size == (32, 32) else grey.resize((32, 32), Image.Resampling.LANCZOS))
+
+
+def pixel_sha256(pixels: npt.NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of decoded pixels and their shape, in hexadecimal."""
+    digest = hashlib.sha256(np.array(pixels.shape, dtype="<i8").tobytes())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def _facts(image: Image.Image, size: int) -> Facts:
+    exif: Any = image.getexif()
+    values: dict[str, Any] = {
+        "format": image.format,
+        "mode": image.mode,
+        "width": image.width,
+        "height": image.height,
+        "bytes": size,
+        "orientation": _int_or_none(exif.get(0x0112)),
+        "has_exif": bool(len(exif)),
+        "icc": "icc_profile" in image.info,
+        "frames": getattr(image, "n_frames", 1),
+    }
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        tables = image.quantization
+        values["subsampling"] = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(JpegImagePlugin.get_sampling(image), "other")
+        if tables:
+            flat = repr([(key, list(tables[key])) for key in sorted(tables)]).encode()
+            values["quantisation"] = hashlib.sha256(flat).hexdigest()[:16]
+            values["quality"] = int(_QUALITIES[np.abs(_TABLE_SUMS - sum(tables[min(tables)])).argmin()])
+    return Facts(**values)
+
+
+def _int_or_none(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image Pillow can read"
+    return f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"

@@ -1,0 +1,260 @@
+"""Make a data folder: read every image once, find twins, split, pack. An interrupted call goes on where it stopped."""
+
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from asli import __version__
+from asli.data import cifake as cifake_data
+from asli.data import manifest
+from asli.data.folder import FORMAT_VERSION, PACK_LIMIT, DataFolder
+from asli.data.images import decode, perceptual_hashes, pixel_sha256, thumbnail
+from asli.data.layouts import Entry, Layout, Listing, folders
+from asli.data.sources import Archives, Source, open_source
+from asli.data.splits import SEED, assign_splits
+from asli.errors import DataError, ImageError
+from asli.files import read_json, replacing, sha256_of_file, sha256_of_json, write_json, write_text
+from asli.progress import progress
+
+CHUNK = 1024
+"""Images read between two points an interrupted call can go on from."""
+
+logger = logging.getLogger("asli")
+
+
+def open_cifake(path: Path, out: Path) -> DataFolder:
+    """Make a data folder of CIFAKE.
+
+    Args:
+        path: A folder of the four zips, one archive (as Kaggle serves it), or the unpacked tree.
+        out: Where the data folder goes.
+
+    Raises:
+        DataError: This is not CIFAKE, or `out` holds something else.
+    """
+    return ingest(path, out, cifake_data.cifake, "cifake")
+
+
+def open_folders(path: Path, out: Path) -> DataFolder:
+    """Make a data folder of a tree whose folder names say the labels (`real`/`fake` or an alias) and perhaps the split.
+
+    Args:
+        path: A folder, a zip archive, or a folder of zip archives.
+        out: Where the data folder goes.
+
+    Raises:
+        DataError: A label cannot be told, or `out` holds something else.
+    """
+    return ingest(path, out, folders, "folders")
+
+
+def ingest(path: Path, out: Path, layout: Layout, layout_name: str) -> DataFolder:
+    """Make a data folder of what lies at `path`, read by `layout`.
+
+    Raises:
+        DataError: See the callers.
+    """
+    source = open_source(path)
+    listing = layout(source.names())
+    plan = {
+        "version": FORMAT_VERSION,
+        "layout": layout_name,
+        "source": source.fingerprint(),
+        "listing": sha256_of_json([[e.id, e.label, e.split, e.category, e.generator] for e in listing.entries]),
+        "chunk": CHUNK,
+    }
+    if (out / "data.json").exists():
+        if read_json(out / "data.json").get("plan") == sha256_of_json(plan):
+            logger.info("%s is complete already", out)
+            return DataFolder.open(out)
+        raise DataError(f"{out} already holds a data folder made of something else; give another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    if any(item.name not in (".parts", ".lock") for item in out.iterdir()):
+        raise DataError(f"{out} is not empty; give a new folder")
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            return _Ingest(source, listing, plan, out).run(path)
+    except Timeout:
+        raise DataError(f"another process is writing {out}; wait for it or give another folder") from None
+
+
+class _Ingest:
+    def __init__(self, source: Source, listing: Listing, plan: dict[str, Any], out: Path) -> None:
+        self.source, self.listing, self.plan, self.out = source, listing, plan, out
+        self.parts = out / ".parts"
+        entries = listing.entries
+        self.chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
+
+    def run(self, path: Path) -> DataFolder:
+        self._read_all()
+        packed = self._pack()
+        self._write_manifest()
+        problems = self._problems()
+        manifest_path = self.out / "manifest.parquet"
+        write_json(
+            self.out / "data.json",
+            {
+                "version": FORMAT_VERSION,
+                "asli": __version__,
+                "layout": self.plan["layout"],
+                "source": str(path.resolve()),
+                "plan": sha256_of_json(self.plan),
+                "labels": {"real": 0, "fake": 1},
+                "counts": _counts(manifest_path),
+                "problems": {kind: len(names) for kind, names in problems.items()},
+                "packed": packed,
+                "split_seed": SEED,
+                "manifest_sha256": sha256_of_file(manifest_path),
+                "content_hash": manifest.content_hash(manifest_path),
+            },
+        )
+        for part in self.parts.iterdir():
+            part.unlink()
+        self.parts.rmdir()
+        return DataFolder.open(self.out)
+
+    def _read_all(self) -> None:
+        self.parts.mkdir(exist_ok=True)
+        plan_path = self.parts / "plan.json"
+        if not plan_path.exists() or read_json(plan_path) != self.plan:
+            for part in self.parts.iterdir():
+                part.unlink()
+            write_json(plan_path, self.plan)
+        todo = [number for number in range(len(self.chunks)) if not self._part(number, "parquet").exists()]
+        total = len(self.listing.entries)
+        done = total - sum(len(self.chunks[number]) for number in todo)
+        if done:
+            logger.info("going on: %s of %s images were read before", f"{done:,}", f"{total:,}")
+        # Threads: Pillow releases the interpreter lock while it decodes.
+        with progress("reading", total, unit="images", done=done) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+            futures = {pool.submit(self._read_chunk, number): number for number in todo}
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    bar.advance(len(self.chunks[futures[future]]))
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _part(self, number: int, suffix: str) -> Path:
+        return self.parts / f"{number:06d}.{suffix}"
+
+    def _read_chunk(self, number: int) -> None:
+        entries = self.chunks[number]
+        rows: list[dict[str, Any]] = []
+        thumbnails = np.zeros((len(entries), 32, 32), dtype=np.uint8)
+        pack: npt.NDArray[np.uint8] | None = None
+        packable = True
+        for index, entry in enumerate(entries):
+            try:
+                data = self.source.read(entry.name)
+            except OSError as error:
+                rows.append(manifest.row(entry, error=f"cannot be read: {error}"))
+                continue
+            digest = hashlib.sha256(data).hexdigest()
+            try:
+                pixels, facts = decode(data)
+            except ImageError as error:
+                rows.append(manifest.row(entry, sha256=digest, error=str(error)))
+                continue
+            thumbnails[index] = thumbnail(pixels)
+            rows.append(manifest.row(entry, facts=facts, sha256=digest, pixel_sha256=pixel_sha256(pixels)))
+            if pack is None and packable and max(pixels.shape[:2]) <= PACK_LIMIT:
+                pack = np.zeros((len(entries), *pixels.shape), dtype=np.uint8)
+            packable = packable and pack is not None and pixels.shape == pack.shape[1:]
+            if packable and pack is not None:
+                pack[index] = pixels
+        for line, hashed in zip(rows, perceptual_hashes(thumbnails), strict=True):
+            line["phash"] = int(hashed) if line["error"] is None else None
+        if packable and pack is not None:
+            with replacing(self._part(number, "npy")) as temporary, temporary.open("wb") as stream:
+                np.save(stream, pack)
+        # Written last: a chunk counts as read only when its table is there.
+        with replacing(self._part(number, "parquet")) as temporary:
+            pq.write_table(pa.Table.from_pylist(rows, schema=manifest.READ_SCHEMA), temporary)
+
+    def _pack(self) -> list[int] | None:
+        """Copy the chunks' pixels into one array; return the images' shape, or None where there is no common one."""
+        shapes = set()
+        for number in range(len(self.chunks)):
+            if self._part(number, "npy").exists():
+                shapes.add(np.load(self._part(number, "npy"), mmap_mode="r").shape[1:])
+            elif pq.read_table(self._part(number, "parquet"), columns=["error"])["error"].null_count:
+                return None  # it has readable images and they did not fit
+        if len(shapes) != 1:
+            return None
+        shape = shapes.pop()
+        with replacing(self.out / "images.npy") as temporary:
+            images = np.lib.format.open_memmap(
+                temporary, mode="w+", dtype=np.uint8, shape=(len(self.listing.entries), *shape)
+            )
+            for number, chunk in enumerate(self.chunks):
+                start = number * CHUNK
+                if self._part(number, "npy").exists():
+                    images[start : start + len(chunk)] = np.load(self._part(number, "npy"), mmap_mode="r")
+            images.flush()
+            del images
+        return [int(n) for n in shape]
+
+    def _tables(self) -> Iterator[pa.Table]:
+        for number in range(len(self.chunks)):
+            yield pq.read_table(self._part(number, "parquet"))
+
+    def _write_manifest(self) -> None:
+        columns = ["id", "label", "named_split", "category", "pixel_sha256"]
+        brief = pa.concat_tables(table.select(columns) for table in self._tables())
+        groups, crosses = manifest.find_twins(brief["pixel_sha256"], brief["named_split"])
+        labels, categories = brief["label"].to_pylist(), brief["category"].to_pylist()
+        strata = [f"{label}/{category}" for label, category in zip(labels, categories, strict=True)]
+        splits = assign_splits(brief["id"].to_pylist(), strata, brief["named_split"].to_pylist(), groups)
+
+        def finished() -> Iterator[pa.Table]:
+            start = 0
+            for table in self._tables():
+                part = slice(start, start + len(table))
+                yield manifest.finish(table, pa.array(splits[part]), groups[part], crosses[part])
+                start += len(table)
+
+        with replacing(self.out / "manifest.parquet") as temporary:
+            manifest.write(temporary, finished())
+
+    def _problems(self) -> dict[str, list[str]]:
+        """Name every file that is not used as it is: in `problems.txt`, one a line."""
+        unreadable = []
+        for table in self._tables():
+            bad = table.filter(pa.compute.is_valid(table["error"])).select(["id", "error"]).to_pylist()
+            unreadable += [f"{line['id']}: {line['error']}" for line in bad]
+        unsafe = self.source.unsafe if isinstance(self.source, Archives) else []
+        problems = {
+            "unreadable": unreadable,
+            "missing": self.listing.missing,
+            "extra": self.listing.extra,
+            "unsafe": unsafe,
+        }
+        lines = [f"{kind}\t{name}\n" for kind, names in problems.items() for name in names]
+        if lines:
+            write_text(self.out / "problems.txt", "".join(lines))
+        return problems
+
+
+def _counts(path: Path) -> dict[str, dict[str, int]]:
+    table = pq.read_table(path, columns=["split", "label", "error"])
+    table = table.filter(pa.compute.is_null(table["error"]))
+    counts = Counter(zip(table["split"].to_pylist(), table["label"].to_pylist(), strict=True))
+    from asli.data.layouts import LABELS, SPLITS
+
+    return {s: {label: counts[s, label] for label in LABELS} for s in SPLITS if any(key[0] == s for key in counts)}
+
+
+__all__ = ["Entry", "ingest", "open_cifake", "open_folders"]

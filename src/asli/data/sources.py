@@ -1,0 +1,114 @@
+"""Where files' bytes come from: a folder or zip archives. Nothing is unpacked to disk."""
+
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from asli.errors import DataError
+
+
+class Source(Protocol):
+    """Named files whose bytes can be read; names are relative and `/`-separated."""
+
+    def names(self) -> list[str]:
+        """Return every file's name, sorted."""
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+
+    def fingerprint(self) -> list[list[str | int]]:
+        """Return what tells whether the source has changed since an interrupted call."""
+
+
+class Folder:
+    """The files below a folder; links to folders are not followed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def names(self) -> list[str]:
+        """Return every file's name, sorted."""
+        names = []
+        for folder, _, files in os.walk(self.root):
+            below = Path(folder).relative_to(self.root).as_posix()
+            names += files if below == "." else [f"{below}/{file}" for file in files]
+        return sorted(names)
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        return (self.root / name).read_bytes()
+
+    def fingerprint(self) -> list[list[str | int]]:
+        """Return the folder's path; its listing is compared beside it."""
+        return [[str(self.root.resolve())]]
+
+
+class Archives:
+    """The entries of one or several zip archives, taken together.
+
+    An entry whose name would leave the folder it is unpacked to (`../x`, `/x`, `C:x`) is never read; `unsafe` names
+    them.
+
+    Raises:
+        DataError: A file is no zip archive, or two archives hold an entry of the same name.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = list(paths)
+        self.unsafe: list[str] = []
+        self._home: dict[str, zipfile.ZipFile] = {}
+        for path in self.paths:
+            try:
+                archive = zipfile.ZipFile(path)
+            except (zipfile.BadZipFile, OSError) as error:
+                raise DataError(f"{path} is not a readable zip archive: {error}") from error
+            for info in archive.infolist():
+                if info.is_dir():
+                    continue
+                if _leaves_folder(info.filename):
+                    self.unsafe.append(info.filename)
+                elif info.filename in self._home:
+                    raise DataError(f"{path} repeats the entry {info.filename}; give archives without common entries")
+                else:
+                    self._home[info.filename] = archive
+
+    def names(self) -> list[str]:
+        """Return every safe entry's name, sorted."""
+        return sorted(self._home)
+
+    def read(self, name: str) -> bytes:
+        """Return an entry's bytes; a wrong checksum is an OSError like any other failed read."""
+        try:
+            return self._home[name].read(name)
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # damaged, encrypted, unknown method
+            raise OSError(str(error)) from error
+
+    def fingerprint(self) -> list[list[str | int]]:
+        """Return each archive's path, size and time of change."""
+        return [[str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns] for p in self.paths]
+
+
+def open_source(path: Path) -> Folder | Archives:
+    """Open a folder, a zip archive, or a folder of zip archives.
+
+    Raises:
+        DataError: There is nothing there.
+    """
+    if path.is_file():
+        return Archives([path])
+    if not path.is_dir():
+        raise DataError(f"{path} does not exist; give a folder or a zip archive of images")
+    zips = sorted(p for p in path.iterdir() if p.suffix.lower() == ".zip" and p.is_file())
+    has_folders = any(p.is_dir() for p in path.iterdir())
+    return Archives(zips) if zips and not has_folders else Folder(path)
+
+
+def _leaves_folder(name: str) -> bool:
+    parts = PurePosixPath(name.replace("\\", "/"))
+    return parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]

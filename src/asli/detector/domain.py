@@ -1,0 +1,63 @@
+"""What a detector was trained on, and whether an image is of that kind."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from asli.data.images import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The kinds of file the calibration images came as.
+
+    Attributes:
+        formats: For example JPEG.
+        sizes: Smallest and largest height or width, in pixels.
+        qualities: Lowest and highest JPEG quality, or None where none of them was a JPEG.
+        generators: Of the fake training images, as far as they are named.
+    """
+
+    formats: tuple[str, ...]
+    sizes: tuple[int, int]
+    qualities: tuple[int, int] | None
+    generators: tuple[str, ...]
+
+    @classmethod
+    def of(cls, facts: pa.Table) -> "Domain":
+        """Read the domain off manifest rows with `format`, `width`, `height`, `quality` and `generator`."""
+        sides = [pc.min_max(facts[side]).as_py() for side in ("width", "height")]
+        quality = pc.min_max(facts["quality"]).as_py()
+        return cls(
+            formats=tuple(sorted(pc.unique(facts["format"]).drop_null().to_pylist())),
+            sizes=(min(s["min"] for s in sides), max(s["max"] for s in sides)),
+            qualities=None if quality["min"] is None else (quality["min"], quality["max"]),
+            generators=tuple(sorted(pc.unique(facts["generator"]).drop_null().to_pylist())),
+        )
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Domain":
+        """Build it from what `dataclasses.asdict` and JSON made of it."""
+        quality = value["qualities"]
+        return cls(
+            formats=tuple(value["formats"]),
+            sizes=tuple(value["sizes"]),
+            qualities=tuple(quality) if quality else None,
+            generators=tuple(value["generators"]),
+        )
+
+    def why_outside(self, facts: Facts) -> str | None:
+        """Return in plain words why an image lies outside, or None where it lies inside."""
+        assert facts.width is not None
+        assert facts.height is not None
+        low, high = self.sizes
+        if not low <= min(facts.width, facts.height) <= max(facts.width, facts.height) <= high:
+            known = f"{low} px" if low == high else f"{low} to {high} px"
+            return f"{facts.width} x {facts.height} pixels; this detector knows images of {known} a side"
+        if facts.format not in self.formats:
+            return f"{facts.format} file; this detector knows {', '.join(self.formats)}"
+        if self.qualities and facts.quality is not None and not self.qualities[0] <= facts.quality <= self.qualities[1]:
+            return f"JPEG quality {facts.quality}; this detector knows {self.qualities[0]} to {self.qualities[1]}"
+        return None

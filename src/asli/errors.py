@@ -1,0 +1,49 @@
+"""The exceptions asli raises on purpose: each message says what is wrong and what to do, in one line."""
+
+
+class AsliError(Exception):
+    """Bad input or data. The command line prints the message without a traceback and leaves with `exit_status`."""
+
+    exit_status = 1
+
+
+class DataError(AsliError):
+    """Images, manifests or labels that cannot be used as they are."""
+
+
+class ImageError(DataError):
+    """One image that cannot be decoded."""
+
+
+class RecipeError(AsliError):
+    """A recipe with an unknown key, a wrong type or settings that contradict each other."""
+
+
+class WeightsError(AsliError):
+    """Start weights that are missing or do not fit the network."""
+
+
+class RunError(AsliError):
+    """A run folder that exists already, is in use, or cannot be resumed."""
+
+
+class DetectorError(AsliError):
+    """A detector bundle that is damaged, foreign or newer than this asli."""
+
+
+class MissingExtraError(AsliError):
+    """An optional library is not installed.
+
+    Args:
+        library: What could not be imported.
+        extra: The extra of asli that installs it.
+    """
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(f"{library} is not installed; install it with: pip install 'asli[{extra}]'")
+
+
+class Interrupted(AsliError):  # noqa: N818 - it is an outcome, not an error of the user's
+    """The work was stopped by Ctrl-C or SIGTERM after its state was saved."""
+
+    exit_status = 130

@@ -1,0 +1,1 @@
+"""Judge a detector: scores once, every figure from the scores, one report."""

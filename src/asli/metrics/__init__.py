@@ -1,0 +1,1 @@
+"""Figures from arrays of labels and scores: numpy, scipy and scikit-learn; no image, no network."""

@@ -1,0 +1,44 @@
+"""Where networks run, and what of the machine can change the last bits of a result."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from asli import __version__
+from asli.errors import AsliError
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """Return the named device, or the best there is: cuda, then mps, then cpu.
+
+    Raises:
+        AsliError: The named one is not there.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name is None:
+        return torch.device(next(kind for kind, there in available.items() if there))
+    if not available.get(name.partition(":")[0], False):
+        there = ", ".join(kind for kind, there in available.items() if there)
+        raise AsliError(f"device '{name}' is not available here; available: {there}")
+    return torch.device(name)
+
+
+def set_threads(threads: int | None) -> int:
+    """Set how many CPU threads one operation may use, unless None; return the number in force."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+def fingerprint(device: torch.device) -> dict[str, Any]:
+    """Return what bit-exact repetition depends on besides recipe and data."""
+    return {
+        "asli": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "torchvision", "timm", "numpy")},
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,241 @@
+"""From recipe and data to a detector: the verb behind `asli train`."""
+
+import copy
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from asli.data.batches import TrainingBatches
+from asli.data.folder import DataFolder
+from asli.data.preprocessing import Preprocessing
+from asli.data.splits import stratified_sample
+from asli.detector.bundle import Card, Detector, Thresholds, fold_temperature
+from asli.detector.domain import Domain
+from asli.detector.runtime import TorchRuntime, logits_of_rows
+from asli.errors import DataError
+from asli.evaluation.figures import as_json, figures_at, ranking_figures
+from asli.metrics.calibration import fit_temperature
+from asli.metrics.classification import Floats, score_of_logits, training_figures
+from asli.metrics.thresholds import max_f1_threshold
+from asli.models.device import fingerprint, pick_device, set_threads
+from asli.models.networks import Network, create_network, set_trainable
+from asli.models.weights import load_start_weights, restore
+from asli.progress import duration
+from asli.recipe import Recipe, load_recipe
+from asli.run import Run
+from asli.tracking.jsonl import JsonLines
+from asli.training import checkpoint
+from asli.training.callbacks import Callback, Callbacks, ProgressBar
+from asli.training.loop import JUDGED, Training
+
+logger = logging.getLogger("asli")
+
+RECOVERY_MINUTES = 10.0
+
+
+def train(
+    recipe: str | Path | Recipe,
+    data: str | Path | DataFolder,
+    out: str | Path,
+    *,
+    settings: Sequence[str] = (),
+    resume: bool = False,
+    device: str | None = None,
+    threads: int | None = None,
+    trackers: Sequence[str] = (),
+    recovery_minutes: float = RECOVERY_MINUTES,
+) -> Run:
+    """Train a network and make a detector of it.
+
+    The training part trains, validation chooses the weights, calibration fits temperature and threshold. The test part
+    is not read.
+
+    Args:
+        recipe: A bundled recipe's name, the path of a TOML file, or a recipe.
+        data: A data folder.
+        out: The run folder; it must be new unless `resume`.
+        settings: `section.key=value`, in place of the recipe's.
+        resume: Go on with an interrupted run; with the same recipe and data the result is bit-identical to that of an
+            undisturbed run. A finished run is left as it is; a missing one is begun.
+        device: cuda, mps or cpu; None takes the best there is.
+        threads: CPU threads of one operation; None leaves torch's choice.
+        trackers: Any of `tensorboard`, `wandb`.
+        recovery_minutes: How often the state is saved, besides the recipe's checkpoints.
+
+    Returns:
+        The run; its `detector` is the detector's folder.
+
+    Raises:
+        RecipeError, DataError, WeightsError, RunError: See their messages.
+        Interrupted: Ctrl-C or SIGTERM; the state is saved.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
+    data = data if isinstance(data, DataFolder) else DataFolder.open(data)
+    place, out = pick_device(device), Path(out)
+    set_threads(threads)
+    machine = fingerprint(place)
+    rows = training_rows(data, recipe)
+    # All that can be wrong with the input is found before the run folder is made.
+    network, preprocessing, start = prepare_network(recipe)
+    if resume and (out / "recipe.toml").exists():
+        run = Run.open(out)
+        run.require_same(recipe, data.hash)
+    else:
+        run = Run.create(out, recipe, _describe(data, rows), {**machine, "start_weights": start})
+    with run.locked():
+        logger.info(
+            "real = 0, fake = 1 (positive); %s training images; recipe %s", f"{len(rows):,}", recipe.hash()[:16]
+        )
+        logger.info("%s, %s parameters; start weights: %s", network.name, f"{network.parameters:,}", start)
+        training = _training(run, network, preprocessing, data, rows, place, machine, trackers, recovery_minutes)
+        if resume:
+            training.resume()
+        if training.update < training.total:
+            training.run()
+        if not (run.detector / "README.md").exists():
+            _make_detector(run, network, preprocessing, data, rows, place, start)
+    return run
+
+
+def training_rows(data: DataFolder, recipe: Recipe) -> npt.NDArray[np.int64]:
+    """Return the manifest rows a recipe trains on.
+
+    Raises:
+        DataError: None, or of one label only.
+    """
+    rows = data.rows("train")
+    if recipe.data.drop_crossing_twins:
+        rows = rows[~data.crosses_split[rows]]
+    if recipe.data.sample:
+        known = data.table(["label", "category"], rows)
+        pairs = zip(known["label"].to_pylist(), known["category"].to_pylist(), strict=True)
+        rows = rows[stratified_sample([f"{label}/{category}" for label, category in pairs], recipe.data.sample)]
+    if len(np.unique(data.labels[rows])) < 2:
+        raise DataError(f"the training part of {data.path} lacks real or fake images; both are needed")
+    return rows
+
+
+def prepare_network(recipe: Recipe) -> tuple[Network, Preprocessing, str]:
+    """Return a recipe's network with its start weights, its preprocessing, and a line on what was loaded."""
+    network = create_network(recipe.model.name, size=recipe.data.size, seed=recipe.loop.seed)
+    network, loaded = load_start_weights(network, recipe.weights.start)
+    set_trainable(network, recipe.weights.train)
+    preprocessing = Preprocessing(recipe.data.size, recipe.data.interpolation, network.mean, network.std)
+    return network, preprocessing, loaded.describe() if loaded else "scratch"
+
+
+def _training(
+    run: Run,
+    network: Network,
+    preprocessing: Preprocessing,
+    data: DataFolder,
+    rows: npt.NDArray[np.int64],
+    device: torch.device,
+    machine: dict[str, Any],
+    trackers: Sequence[str],
+    recovery_minutes: float,
+) -> Training:
+    recipe, validation = run.recipe, data.rows("validation")
+    module = network.module.to(device)
+    if recipe.precision.channels_last:
+        module = module.to(memory_format=torch.channels_last)
+    if recipe.precision.compile:
+        module.compile()  # in place: the names of the parameters stay
+
+    def evaluate(judged: nn.Module) -> dict[str, float]:
+        runtime = TorchRuntime(judged, preprocessing, device)
+        logits = np.concatenate(list(logits_of_rows(runtime, data.images, validation, preprocessing.size)))
+        return training_figures(data.labels[validation], logits)
+
+    per_update = recipe.loop.micro_batch * recipe.loop.accumulation
+    callbacks: list[Callback] = [_tracker(name, run) for name in trackers]
+    callbacks.append(ProgressBar(recipe.loop.epochs * len(rows), per_update))
+    return Training(
+        module,
+        recipe,
+        TrainingBatches(data, rows, recipe.augment, preprocessing, recipe.loop, device),
+        evaluate,
+        folder=run.checkpoints,
+        log=JsonLines(run.metrics),
+        callbacks=Callbacks(callbacks),
+        machine=machine,
+        recovery_minutes=recovery_minutes,
+    )
+
+
+def _tracker(name: str, run: Run) -> Callback:
+    if name == "tensorboard":
+        from asli.tracking.tensorboard import TensorBoard
+
+        return TensorBoard(run.path)
+    if name == "wandb":
+        from asli.tracking.wandb import WeightsAndBiases
+
+        return WeightsAndBiases(run.path, dataclasses.asdict(run.recipe))
+    raise DataError(f"no tracker named '{name}'; there are tensorboard and wandb")
+
+
+def _make_detector(
+    run: Run,
+    network: Network,
+    preprocessing: Preprocessing,
+    data: DataFolder,
+    rows: npt.NDArray[np.int64],
+    device: torch.device,
+    start: str,
+) -> None:
+    """Calibrate the selected weights on the calibration part and write the detector."""
+    recipe = run.recipe
+    chosen = checkpoint.pointed(run.checkpoints, recipe.loop.select)
+    assert chosen is not None, "a finished run has evaluated and saved after its last update"
+    network = dataclasses.replace(network, module=copy.deepcopy(network.module).cpu())
+    restore(network.module, chosen / f"{JUDGED[recipe.loop.average > 0]}.safetensors")
+    calibration, validation = data.rows("calibration"), data.rows("validation")
+    labels = data.labels[calibration]
+
+    def logits_of(part: npt.NDArray[np.int64]) -> Floats:
+        runtime = TorchRuntime(copy.deepcopy(network.module).to(device), preprocessing, device)
+        return np.concatenate(list(logits_of_rows(runtime, data.images, part, preprocessing.size)))
+
+    temperature = fit_temperature(labels, logits_of(calibration))
+    fold_temperature(network, temperature)
+    threshold = max_f1_threshold(labels, score_of_logits(logits_of(calibration)))
+    logits = logits_of(validation)
+    figures = {
+        **figures_at(data.labels[validation], score_of_logits(logits), threshold, data.groups(validation)),
+        **ranking_figures(data.labels[validation], logits, data.groups(validation)),
+    }
+    facts = data.table(["format", "width", "height", "quality", "generator"], calibration)
+    card = Card(
+        temperature=temperature,
+        thresholds=Thresholds(
+            low=threshold, high=threshold, policy="max-f1", n=len(calibration), calibration_hash=data.hash
+        ),
+        domain=Domain.of(facts),
+        trained_on={"name": data.name, "hash": data.hash, "images": len(rows)},
+        figures={f"validation part of {data.name} (it chose the weights)": as_json(figures)},
+        recipe_hash=recipe.hash(),
+        seed=recipe.loop.seed,
+        start_weights=start,
+    )
+    Detector(network, preprocessing, card).save(run.detector)
+    seconds = checkpoint.State.read(checkpoint.pointed(run.checkpoints, "last") or chosen).seconds
+    logger.info("detector of %s: validation F1 %s at threshold %.4f", chosen.name, figures["f1"], threshold)
+    logger.info("trained in %s; the detector is %s", duration(seconds), run.detector)
+
+
+def _describe(data: DataFolder, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
+    return {
+        "name": data.name,
+        "hash": data.hash,
+        "counts": data.info["counts"],
+        "split_seed": data.info["split_seed"],
+        "training_images": len(rows),
+    }

@@ -1,0 +1,308 @@
+"""The recipe: everything that determines a run, and nothing that does not (threads, trackers, recovery interval).
+
+A recipe is a tree of frozen dataclasses, kept as TOML. Unknown keys, wrong types and contradictions are errors.
+"""
+
+import dataclasses
+import difflib
+import json
+import math
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from asli.errors import RecipeError
+from asli.files import sha256_of_json
+
+Interpolation = Literal["bilinear", "bicubic", "lanczos"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataSettings:
+    """What the network sees of an image at evaluation."""
+
+    size: int = 224
+    """Height and width of the network's input, in pixels."""
+    interpolation: Interpolation = "bilinear"
+    """Kernel of every resize, in training and at evaluation; always antialiased."""
+    drop_crossing_twins: bool = False
+    """Leave out of training the images whose exact twin lies in another official split."""
+    sample: int = 0
+    """Train on this many images, drawn evenly over label and category; 0 takes all."""
+
+    def __post_init__(self) -> None:
+        _require(self.size > 0, "data.size", "must be positive")
+        _require(self.sample >= 0, "data.sample", "must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSettings:
+    """Which network."""
+
+    name: str = "resnet152"
+    """A timm classifier, or one of asli's own (`asli models` lists them)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WeightSettings:
+    """Where training starts, and what of the network it may change."""
+
+    start: str = "scratch"
+    """`scratch`, a .safetensors file, a folder in the hub's format, or `hub:owner/name`."""
+    train: str = "all"
+    """`all`, `head`, or `stages:K` for the head and the K stages before it."""
+
+    def __post_init__(self) -> None:
+        kind, _, count = self.train.partition(":")
+        fine = self.train in ("all", "head") or (kind == "stages" and count.isdigit() and int(count) > 0)
+        _require(fine, "weights.train", "must be all, head or stages:K with K of 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AugmentSettings:
+    """What chance does to a training image. Each draw is a function of (seed, epoch, image)."""
+
+    crop: Literal["none", "random-resized", "padded"] = "none"
+    """`random-resized` is torchvision's RandomResizedCrop; `padded` shifts by up to `padding` without resampling."""
+    scale: tuple[float, float] = (0.08, 1.0)
+    """Area of a random-resized crop, as a share of the image."""
+    ratio: tuple[float, float] = (0.75, 4 / 3)
+    """Width over height of a random-resized crop."""
+    padding: int = 4
+    """Black pixels on each side before a padded crop."""
+    flip: float = 0.5
+    """Probability of a horizontal flip."""
+
+    def __post_init__(self) -> None:
+        _require(0 < self.scale[0] <= self.scale[1] <= 1, "augment.scale", "must be two shares, smaller first")
+        _require(0 < self.ratio[0] <= self.ratio[1], "augment.ratio", "must be two positive numbers, smaller first")
+        _require(self.padding >= 0, "augment.padding", "must not be negative")
+        _require(0 <= self.flip <= 1, "augment.flip", "must lie in [0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimSettings:
+    """The optimiser."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    """AdamW (Loshchilov & Hutter 2019), or SGD with Nesterov momentum, `betas[0]` being the momentum."""
+    lr: float = 5e-5
+    """Peak learning rate."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the first and second moment."""
+    eps: float = 1e-8
+    """Added to AdamW's denominator."""
+    weight_decay: float = 0.0
+    """Decoupled decay; biases and normalisation layers are spared."""
+    clip: float = 1.0
+    """Largest norm of the whole gradient; 0 does not clip."""
+    label_smoothing: float = 0.0
+    """Share of each target spread evenly over the labels."""
+
+    def __post_init__(self) -> None:
+        _require(self.lr > 0, "optim.lr", "must be positive")
+        _require(all(0 <= beta < 1 for beta in self.betas), "optim.betas", "must lie in [0, 1)")
+        _require(self.eps > 0, "optim.eps", "must be positive")
+        _require(self.weight_decay >= 0, "optim.weight_decay", "must not be negative")
+        _require(self.clip >= 0, "optim.clip", "must not be negative")
+        _require(0 <= self.label_smoothing < 1, "optim.label_smoothing", "must lie in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScheduleSettings:
+    """Learning rate over updates."""
+
+    shape: Literal["linear", "cosine", "constant"] = "linear"
+    """What follows the warm-up; `linear` and `cosine` end at 0."""
+    warmup: float = 0.1
+    """Share of all updates over which the rate rises linearly from 0."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.warmup < 1, "schedule.warmup", "must lie in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoopSettings:
+    """How long, in what portions, and when the loop looks up."""
+
+    epochs: int = 5
+    """Passes over the training images."""
+    micro_batch: int = 32
+    """Images in one forward and backward pass."""
+    accumulation: int = 4
+    """Micro-batches summed into one update."""
+    evaluate_every: int = 600
+    """Updates between evaluations on the validation part; 0 evaluates after the last update only."""
+    checkpoint_every: int = 1200
+    """Updates between checkpoints that are kept; 0 keeps the last only."""
+    max_updates: int = 0
+    """Stop after this many updates without changing the schedule; 0 runs to the end."""
+    average: float = 0.0
+    """Decay of the exponential moving average of the weights; 0 keeps none. Averaged weights are the ones judged."""
+    select: Literal["best", "last"] = "best"
+    """Which weights become the detector: the best by validation F1, or the last."""
+    seed: int = 42
+    """Of initial weights, order, augmentation and dropout; not of the split, whose seed is the data's."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "micro_batch", "accumulation"):
+            _require(getattr(self, name) > 0, f"loop.{name}", "must be 1 or more")
+        for name in ("evaluate_every", "checkpoint_every", "max_updates", "seed"):
+            _require(getattr(self, name) >= 0, f"loop.{name}", "must not be negative")
+        _require(0 <= self.average < 1, "loop.average", "must lie in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrecisionSettings:
+    """Arithmetic: it changes the last bits of the result, so it belongs to the recipe."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of the forward pass in training (autocast); weights and evaluation stay float32."""
+    channels_last: bool = False
+    """Memory layout; usually faster on GPUs with tensor cores, slower on most CPUs."""
+    compile: bool = False
+    """Run the network through torch.compile."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Everything that determines a run."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    weights: WeightSettings = field(default_factory=WeightSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    optim: OptimSettings = field(default_factory=OptimSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    loop: LoopSettings = field(default_factory=LoopSettings)
+    precision: PrecisionSettings = field(default_factory=PrecisionSettings)
+
+    def hash(self) -> str:
+        """Return the SHA-256 of the settings' canonical JSON, defaults included."""
+        return sha256_of_json(dataclasses.asdict(self))
+
+    def to_toml(self) -> str:
+        """Return the whole recipe as TOML, defaults included."""
+        sections = []
+        for section, settings in dataclasses.asdict(self).items():
+            # JSON's strings, numbers, booleans and lists of them are TOML's too.
+            lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
+            sections.append("\n".join([f"[{section}]", *lines]) + "\n")
+        return "\n".join(sections)
+
+
+def load_recipe(recipe: str | Path, overrides: typing.Sequence[str] = ()) -> Recipe:
+    """Read a recipe strictly.
+
+    Args:
+        recipe: Name of a bundled recipe (`bundled_recipes` lists them) or path of a TOML file.
+        overrides: Settings that replace the file's, each `section.key=value` with the value as in TOML; a bare word
+            is taken as text.
+
+    Raises:
+        RecipeError: No such recipe, or a key, type or value that is not allowed.
+    """
+    path = Path(recipe)
+    if path.suffix == ".toml":
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise RecipeError(f"cannot read recipe {path}: {error.strerror}") from error
+    elif str(recipe) in bundled_recipes():
+        text = (resources.files("asli") / "recipes" / f"{recipe}.toml").read_text(encoding="utf-8")
+    else:
+        known = ", ".join(bundled_recipes())
+        raise RecipeError(f"no recipe named '{recipe}'; bundled: {known}; or give the path of a .toml file")
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {recipe} is not valid TOML: {error}") from error
+    for override in overrides:
+        _apply(tree, override)
+    return recipe_from_dict(tree)
+
+
+def bundled_recipes() -> list[str]:
+    """Return the names of the recipes inside the package, those of the study as `study/NAME`."""
+    root = resources.files("asli") / "recipes"
+    names = []
+    for item in root.iterdir():
+        if item.is_dir():
+            names += [f"{item.name}/{child.name[:-5]}" for child in item.iterdir() if child.name.endswith(".toml")]
+        elif item.name.endswith(".toml"):
+            names.append(item.name[:-5])
+    return sorted(names)
+
+
+def recipe_from_dict(tree: dict[str, Any]) -> Recipe:
+    """Build a recipe from nested dictionaries, as TOML gives them.
+
+    Raises:
+        RecipeError: A key, type or value that is not allowed.
+    """
+    return typing.cast(Recipe, _build(Recipe, tree, ""))
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    section, dot, name = key.strip().partition(".")
+    if not (equals and dot and name):
+        raise RecipeError(f"--set takes section.key=value, for example optim.lr=1e-3; got '{override}'")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    if not isinstance(tree.setdefault(section, {}), dict):
+        raise RecipeError(f"'{section}' is not a section of a recipe")
+    tree[section][name] = value
+
+
+def _build(cls: type, tree: dict[str, Any], prefix: str) -> Any:
+    hints = typing.get_type_hints(cls)
+    unknown = [key for key in tree if key not in hints]
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], hints, n=1)
+        advice = f"did you mean '{prefix}{close[0]}'?" if close else f"allowed: {', '.join(hints)}"
+        raise RecipeError(f"unknown recipe key '{prefix}{unknown[0]}'; {advice}")
+    values = {}
+    for key, value in tree.items():
+        hint, name = hints[key], f"{prefix}{key}"
+        if dataclasses.is_dataclass(hint):
+            if not isinstance(value, dict):
+                raise RecipeError(f"recipe key '{name}' must be a section, [{name}]")
+            values[key] = _build(typing.cast(type, hint), value, f"{name}.")
+        else:
+            values[key] = _convert(hint, value, name)
+    return cls(**values)
+
+
+def _convert(hint: Any, value: Any, name: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise RecipeError(f"recipe key '{name}' must be one of {', '.join(map(str, arguments))}; got {value!r}")
+    if origin is tuple:
+        if isinstance(value, list) and len(value) == len(arguments):
+            return tuple(_convert(part, item, name) for part, item in zip(arguments, value, strict=True))
+        raise RecipeError(f"recipe key '{name}' must be a list of {len(arguments)} numbers; got {value!r}")
+    assert not isinstance(hint, types.UnionType), "recipes have no optional keys"
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise RecipeError(f"recipe key '{name}' must be {_KINDS[hint]}; got {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RecipeError(f"recipe key '{name}' must be a finite number; got {value!r}")
+    return value
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+def _require(fine: bool, key: str, rule: str) -> None:
+    if not fine:
+        raise RecipeError(f"recipe key '{key}' {rule}")

@@ -1,0 +1,129 @@
+"""The run folder: one place for everything a training run leaves, and the only module that knows its layout.
+
+recipe.toml  environment.json  data.json  train.log  metrics.jsonl
+checkpoints/step-001200/  checkpoints/last  checkpoints/best  checkpoints/recovery/
+detector/  evaluation/DATASET/
+"""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from asli.errors import RunError
+from asli.files import read_json, write_json, write_text
+from asli.recipe import Recipe, load_recipe
+
+logger = logging.getLogger("asli")
+
+
+class Run:
+    """A run folder.
+
+    Attributes:
+        path: The folder.
+        recipe: What determines the run.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe) -> None:
+        self.path, self.recipe = path, recipe
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe, data: dict[str, Any], environment: dict[str, Any]) -> Self:
+        """Make a new run folder.
+
+        Args:
+            path: Must not exist, or be empty.
+            recipe: Kept as `recipe.toml`.
+            data: Name, hash and counts of the data, kept as `data.json`.
+            environment: Versions and machine, kept as `environment.json`.
+
+        Raises:
+            RunError: Something is there already.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(f"{path} exists; go on with --resume or give another --out")
+        path.mkdir(parents=True, exist_ok=True)
+        run = cls(path, recipe)
+        write_json(path / "data.json", data)
+        write_json(path / "environment.json", environment)
+        write_text(path / "recipe.toml", recipe.to_toml())  # last: with it, the folder is a run
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a run folder.
+
+        Raises:
+            RunError: It is none.
+        """
+        if not (path / "recipe.toml").is_file():
+            raise RunError(f"{path} is no run folder: it has no recipe.toml")
+        return cls(path, load_recipe(path / "recipe.toml"))
+
+    def require_same(self, recipe: Recipe, data_hash: str) -> None:
+        """Refuse to go on with another recipe or other data.
+
+        Raises:
+            RunError: They differ; the message names the settings.
+        """
+        if recipe.hash() != self.recipe.hash():
+            here, there = dataclasses.asdict(recipe), dataclasses.asdict(self.recipe)
+            differing = [
+                f"{section}.{key} is {there[section][key]} there and {value} here"
+                for section, settings in here.items()
+                for key, value in settings.items()
+                if value != there[section][key]
+            ]
+            raise RunError(f"{self.path} was made with another recipe: {'; '.join(differing)}; give another --out")
+        if read_json(self.path / "data.json")["hash"] != data_hash:
+            raise RunError(f"{self.path} was made with other data; give that data, or another --out")
+
+    @property
+    def checkpoints(self) -> Path:
+        """Return the folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def detector(self) -> Path:
+        """Return the folder of the detector."""
+        return self.path / "detector"
+
+    @property
+    def metrics(self) -> Path:
+        """Return the file of everything measured during training, one JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    def evaluation(self, dataset: str) -> Path:
+        """Return the folder of an evaluation."""
+        return self.path / "evaluation" / dataset
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Return everything measured during training, in order."""
+        if not self.metrics.exists():
+            return []
+        return [json.loads(line) for line in self.metrics.read_text(encoding="utf-8").splitlines()]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process and keep its log in `train.log`.
+
+        Raises:
+            RunError: Another process holds it.
+        """
+        handler = logging.FileHandler(self.path / "train.log", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        try:
+            with FileLock(self.path / ".lock", timeout=0):
+                logger.addHandler(handler)
+                yield
+        except Timeout:
+            raise RunError(f"another process is working on {self.path}; wait for it or give another --out") from None
+        finally:
+            logger.removeHandler(handler)
+            handler.close()

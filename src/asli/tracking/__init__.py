@@ -1,0 +1,1 @@
+"""Where measurements go: JSON lines always, TensorBoard and Weights & Biases on request."""

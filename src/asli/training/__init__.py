@@ -1,0 +1,1 @@
+"""The training loop: exact accumulation, exact resume, no pickle."""

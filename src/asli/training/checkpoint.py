@@ -1,0 +1,106 @@
+"""Checkpoints: safetensors and JSON in a folder that appears whole or not at all."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from asli.errors import RunError
+from asli.files import read_json, write_text
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """Where a run stands; with the tensors, all that resuming needs.
+
+    Attributes:
+        update: Updates done.
+        best_f1: Highest validation F1 so far, or None.
+        best_update: When it was reached, or None.
+        metrics_bytes: Length of metrics.jsonl at that moment; resuming cuts the rest off.
+        seconds: Wall time of training so far, evaluations included.
+        machine: Versions, threads and CPU capability; on others the last bits may differ.
+    """
+
+    update: int
+    best_f1: float | None
+    best_update: int | None
+    metrics_bytes: int
+    seconds: float
+    machine: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read a checkpoint's state."""
+        return cls(**read_json(folder / "state.json"))
+
+
+def step_name(update: int) -> str:
+    """Return the name of the checkpoint after an update."""
+    return f"step-{update:06d}"
+
+
+def save(folder: Path, state: State, **tensors: Tensors) -> None:
+    """Write a checkpoint aside and rename it; one of that name is replaced.
+
+    Args:
+        folder: Where it goes.
+        state: Kept as `state.json`.
+        tensors: Each kept as `NAME.safetensors`.
+    """
+    aside = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    for name, values in tensors.items():
+        contiguous = {key: value.detach().contiguous() for key, value in values.items()}
+        save_file(contiguous, aside / f"{name}.safetensors")
+    (aside / "state.json").write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
+    for file in [*aside.iterdir(), aside]:
+        handle = os.open(file, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+    if folder.exists():
+        shutil.rmtree(folder)
+    aside.rename(folder)
+
+
+def load(folder: Path, name: str) -> Tensors:
+    """Read one of a checkpoint's files of tensors.
+
+    Raises:
+        RunError: It is damaged or missing.
+    """
+    try:
+        tensors: Tensors = load_file(folder / f"{name}.safetensors")
+    except Exception as error:
+        raise RunError(f"checkpoint {folder} is damaged ({error}); delete it to go on from an earlier one") from error
+    return tensors
+
+
+def point(folder: Path, name: str, target: str) -> None:
+    """Let a small pointer file (`last`, `best`) name a checkpoint beside it."""
+    write_text(folder / name, target + "\n")
+
+
+def pointed(folder: Path, name: str) -> Path | None:
+    """Return the checkpoint a pointer file names, or None."""
+    pointer = folder / name
+    if not pointer.is_file():
+        return None
+    target = folder / pointer.read_text(encoding="utf-8").strip()
+    return target if target.is_dir() else None
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the resumable checkpoint with the most updates, or None."""
+    candidates = [
+        f for f in [*folder.glob("step-*"), *folder.glob("recovery/step-*")] if (f / "optimiser.safetensors").is_file()
+    ]
+    return max(candidates, key=lambda f: f.name, default=None)

@@ -1,0 +1,252 @@
+"""The loop: updates, evaluations, checkpoints. It knows no data folder and no metric but the F1 it selects by."""
+
+import logging
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from asli.data.batches import MicroBatch
+from asli.data.randomness import derived_seed
+from asli.errors import Interrupted, RunError
+from asli.recipe import Recipe
+from asli.training import checkpoint
+from asli.training.average import AveragedWeights
+from asli.training.callbacks import Callback, Metrics
+from asli.training.checkpoint import State, step_name
+from asli.training.interrupt import stop_on_signal
+from asli.training.optimiser import make_optimiser, optimiser_tensors, restore_optimiser
+from asli.training.schedule import Schedule
+
+logger = logging.getLogger("asli")
+
+JUDGED = {False: "model", True: "average"}
+"""Which of a checkpoint's files holds the judged weights, by whether the recipe averages."""
+
+Evaluate = Callable[[nn.Module], Metrics]
+"""Scores the validation part with a network in evaluation mode; the result holds `f1`."""
+
+
+class Batches(Protocol):
+    """Micro-batches as a pure function of the update."""
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """Return how many updates one pass over the images takes."""
+
+    def group(self, update: int) -> list[npt.NDArray[np.int64]]:
+        """Return the rows of each micro-batch of an update."""
+
+    def micro_batches(self, update: int) -> Iterator[MicroBatch]:
+        """Make the micro-batches of an update."""
+
+
+class Log(Protocol):
+    """An append-only file of measurements that can be cut back."""
+
+    def append(self, kind: str, update: int, metrics: Metrics) -> None:
+        """Write one line."""
+
+    def length(self) -> int:
+        """Return how many bytes have been written."""
+
+    def truncate(self, length: int) -> None:
+        """Forget what was written after `length` bytes."""
+
+
+class Training:
+    """A run in memory.
+
+    Args:
+        module: The network, on its device.
+        recipe: What determines the run.
+        batches: Its training stream.
+        evaluate: Scores the validation part.
+        folder: Of the checkpoints.
+        log: Of the measurements.
+        callbacks: Watches.
+        machine: What the last bits depend on; kept in each checkpoint and compared on resume.
+        recovery_minutes: How often the state is saved for a resume, besides the recipe's checkpoints.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        recipe: Recipe,
+        batches: Batches,
+        evaluate: Evaluate,
+        *,
+        folder: Path,
+        log: Log,
+        callbacks: Callback,
+        machine: dict[str, Any],
+        recovery_minutes: float,
+    ) -> None:
+        self.module, self.recipe, self.batches, self.evaluate = module, recipe, batches, evaluate
+        self.folder, self.log, self.callbacks = folder, log, callbacks
+        self._machine, self._recovery_seconds = machine, 60 * recovery_minutes
+        self.optimiser = make_optimiser(module, recipe.optim)
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.average = AveragedWeights(module, recipe.loop.average) if recipe.loop.average else None
+        self.planned = recipe.loop.epochs * batches.updates_per_epoch
+        self.total = min(self.planned, recipe.loop.max_updates or self.planned)
+        self.schedule = Schedule(recipe.schedule, recipe.optim.lr, self.planned)
+        self.update = 0
+        self.best_f1: float | None = None
+        self.best_update: int | None = None
+        self._seconds = 0.0
+        self._device = self.parameters[0].device
+
+    @property
+    def judged(self) -> nn.Module:
+        """Return the network that is evaluated and becomes the detector: the averaged one where there is one."""
+        return self.average.module if self.average else self.module
+
+    def run(self) -> None:
+        """Train to the end from wherever the state stands.
+
+        Raises:
+            Interrupted: A signal asked to stop; the state is saved.
+            RunError: The loss is no longer finite.
+        """
+        self._clock = time.monotonic() - self._seconds
+        recovered = time.monotonic()
+        self.callbacks.on_start(update=self.update, total=self.total)
+        try:
+            with stop_on_signal() as stop:
+                while self.update < self.total:
+                    self._one_update()
+                    last = self.update == self.total
+                    if last or _due(self.update, self.recipe.loop.evaluate_every):
+                        self._evaluate()
+                    if last or _due(self.update, self.recipe.loop.checkpoint_every):
+                        self._save(self.folder / step_name(self.update))
+                        checkpoint.point(self.folder, "last", step_name(self.update))
+                        recovered = time.monotonic()
+                    elif stop.requested or time.monotonic() - recovered > self._recovery_seconds:
+                        self._save_recovery()
+                        recovered = time.monotonic()
+                    if stop.requested and not last:
+                        raise Interrupted(
+                            f"stopped after update {self.update:,} of {self.total:,}; go on with --resume"
+                        )
+        finally:
+            self.callbacks.on_end()
+        shutil.rmtree(self.folder / "recovery", ignore_errors=True)
+
+    def resume(self) -> None:
+        """Take up the newest checkpoint, or start from the beginning where there is none."""
+        folder = checkpoint.newest(self.folder)
+        if folder is None:
+            self.log.truncate(0)
+            return
+        state = State.read(folder)
+        differing = [key for key, value in self._machine.items() if state.machine.get(key) != value]
+        if differing:
+            changes = ", ".join(f"{key} {state.machine.get(key)} -> {self._machine[key]}" for key in differing)
+            logger.warning("resuming on another set-up (%s): the last bits of the result may differ", changes)
+        self.module.load_state_dict(checkpoint.load(folder, "model"))
+        restore_optimiser(self.module, self.optimiser, checkpoint.load(folder, "optimiser"))
+        if self.average:
+            self.average.module.load_state_dict(checkpoint.load(folder, "average"))
+        self.log.truncate(state.metrics_bytes)
+        self.update, self.best_f1, self.best_update = state.update, state.best_f1, state.best_update
+        self._seconds = state.seconds
+        logger.info("resuming after update %s of %s", f"{self.update:,}", f"{self.total:,}")
+
+    def _one_update(self) -> None:
+        loop, optim = self.recipe.loop, self.recipe.optim
+        self.module.train()
+        rate = self.schedule(self.update)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        images = sum(len(rows) for rows in self.batches.group(self.update))
+        total = torch.zeros((), device=self._device)
+        for number, batch in enumerate(self.batches.micro_batches(self.update)):
+            torch.manual_seed(derived_seed(loop.seed, self.update, number, 0))  # dropout; 0 is this process's rank
+            loss = self._loss_sum(batch) / images
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, optim.clip or math.inf)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update(self.module, self.update)
+        self.update += 1
+        metrics = {"loss": float(total), "lr": rate, "grad_norm": float(norm)}
+        if not math.isfinite(metrics["loss"] + metrics["grad_norm"]):
+            raise RunError(f"loss not finite at update {self.update}; try a lower optim.lr, or set optim.clip")
+        self.log.append("train", self.update, metrics)
+        self.callbacks.on_update(update=self.update, metrics=metrics, images=images)
+
+    def _loss_sum(self, batch: MicroBatch) -> torch.Tensor:
+        precision = self.recipe.precision
+        inputs = batch.inputs
+        if precision.channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        low = precision.dtype == "bfloat16"
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=low):
+            logits = self.module(inputs)
+        return F.cross_entropy(
+            logits.float(), batch.targets, reduction="sum", label_smoothing=self.recipe.optim.label_smoothing
+        )
+
+    def _evaluate(self) -> None:
+        self.judged.eval()
+        metrics = self.evaluate(self.judged)
+        self.log.append("validation", self.update, metrics)
+        self.callbacks.on_evaluation(update=self.update, metrics=metrics)
+        better = self.best_f1 is None or metrics["f1"] > self.best_f1
+        best = " (best so far)" if better else ""
+        figures = f"F1 {metrics['f1']:.4f}, loss {metrics['loss']:.4f}"
+        logger.info("update %s: validation %s%s", f"{self.update:,}", figures, best)
+        if better:
+            self._keep_best(metrics["f1"])
+
+    def _keep_best(self, f1: float) -> None:
+        previous = checkpoint.pointed(self.folder, "best")
+        self.best_f1, self.best_update = f1, self.update
+        folder = self.folder / step_name(self.update)
+        checkpoint.save(folder, self._state(), **{JUDGED[self.average is not None]: self.judged.state_dict()})
+        checkpoint.point(self.folder, "best", folder.name)
+        if previous and previous != folder and not (previous / "optimiser.safetensors").exists():
+            shutil.rmtree(previous)
+
+    def _save(self, folder: Path) -> None:
+        tensors = {
+            "model": self.module.state_dict(),
+            "optimiser": optimiser_tensors(self.module, self.optimiser),
+        }
+        if self.average:
+            tensors["average"] = self.average.module.state_dict()
+        checkpoint.save(folder, self._state(), **tensors)
+
+    def _save_recovery(self) -> None:
+        folder = self.folder / "recovery"
+        older = list(folder.glob("step-*"))
+        self._save(folder / step_name(self.update))
+        for old in older:
+            if old.name != step_name(self.update):
+                shutil.rmtree(old)
+
+    def _state(self) -> State:
+        return State(
+            update=self.update,
+            best_f1=self.best_f1,
+            best_update=self.best_update,
+            metrics_bytes=self.log.length(),
+            seconds=time.monotonic() - self._clock,
+            machine=self._machine,
+        )
+
+
+def _due(update: int, every: int) -> bool:
+    return every > 0 and update % every == 0

@@ -1,0 +1,125 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.fft import dctn
+
+from asli.data.images import decode, perceptual_hashes, pixel_sha256, thumbnail
+from asli.errors import ImageError
+
+
+def encoded(image: Image.Image, form: str, **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def photo(rng, height=40, width=60) -> Image.Image:
+    coarse = Image.fromarray(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8))
+    return coarse.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def test_exif_orientation_is_applied(rng):
+    image = photo(rng)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    pixels, facts = decode(encoded(image, "PNG", exif=exif))
+    assert pixels.shape == (60, 40, 3)
+    assert np.array_equal(pixels, np.rot90(np.asarray(image), -1))
+    assert (facts.width, facts.height, facts.orientation, facts.has_exif) == (60, 40, 6, True)
+
+
+def test_transparency_is_laid_over_white():
+    image = Image.new("RGBA", (8, 8), (200, 0, 0, 0))
+    image.paste((0, 0, 200, 255), (0, 0, 4, 8))
+    pixels, facts = decode(encoded(image, "PNG"))
+    assert facts.mode == "RGBA"
+    assert pixels[0, 0].tolist() == [0, 0, 200]
+    assert pixels[0, 7].tolist() == [255, 255, 255]
+
+
+def test_palette_with_transparency_is_laid_over_white():
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    pixels, _ = decode(encoded(image, "PNG", transparency=1))
+    assert (pixels == 255).all()
+
+
+def test_sixteen_bit_grey_is_scaled():
+    wide = np.array([[0, 257, 65535]], dtype=np.uint16)
+    pixels, facts = decode(encoded(Image.fromarray(wide), "PNG"))
+    assert facts.mode == "I;16"
+    assert pixels[0, :, 0].tolist() == [0, 1, 255]
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "1", "YCbCr"])
+def test_other_modes_become_rgb(rng, mode):
+    image = photo(rng).convert(mode)
+    pixels, facts = decode(encoded(image, "TIFF"))
+    assert facts.mode == mode
+    assert np.array_equal(pixels, np.asarray(image.convert("RGB")))
+
+
+def test_of_an_animation_the_first_frame_is_taken(rng):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    pixels, facts = decode(encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True))
+    assert facts.frames == 2
+    assert pixels[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"])
+def test_truncated_file_is_an_error(rng, form):
+    data = encoded(photo(rng, 200, 300), form)
+    with pytest.raises(ImageError):
+        decode(data[: len(data) * 2 // 3])
+
+
+@pytest.mark.parametrize(("data", "words"), [(b"", "empty file"), (b"<html>not found</html>", "not an image")])
+def test_what_is_no_image_is_an_error(data, words):
+    with pytest.raises(ImageError, match=words):
+        decode(data)
+
+
+def test_giant_image_is_refused_before_it_is_decoded():
+    tiny_file = encoded(Image.new("1", (20_000, 6_000)), "PNG")
+    with pytest.raises(ImageError, match="more than 100,000,000"):
+        decode(tiny_file)
+
+
+@pytest.mark.parametrize("quality", [5, 30, 50, 75, 90, 95, 100])
+def test_jpeg_facts(rng, quality):
+    for option, name in ((0, "4:4:4"), (1, "4:2:2"), (2, "4:2:0")):
+        _, facts = decode(encoded(photo(rng), "JPEG", quality=quality, subsampling=option))
+        assert (facts.format, facts.quality, facts.subsampling) == ("JPEG", quality, name)
+        assert facts.frames == 1
+
+
+def test_quantisation_hash_tells_tables_apart(rng):
+    image = photo(rng)
+    hashes = {decode(encoded(image, "JPEG", quality=q))[1].quantisation for q in (70, 75, 80, 75)}
+    assert len(hashes) == 3
+    assert decode(encoded(image, "PNG"))[1].quantisation is None
+
+
+def test_perceptual_hash_is_the_sign_of_low_dct_coefficients(rng):
+    images = rng.integers(0, 256, (4, 32, 32), dtype=np.uint8)
+    for image, value in zip(images, perceptual_hashes(images), strict=True):
+        low = dctn(image.astype(float))[:8, :8].ravel()
+        # scipy's DCT-II scales every coefficient by 2 in each direction, which moves no sign.
+        bits = "".join("1" if c > np.median(low) else "0" for c in low)
+        assert f"{value:064b}" == bits
+
+
+def test_perceptual_hash_survives_recompression_and_parts_other_pictures(rng):
+    def hashed(image):
+        return int(perceptual_hashes(thumbnail(decode(encoded(*image))[0])[None])[0])
+
+    first, second = photo(rng, 200, 300), photo(rng, 200, 300)
+    near = hashed((first, "JPEG")) ^ hashed((first.resize((150, 100)), "PNG"))
+    far = hashed((first, "JPEG")) ^ hashed((second, "JPEG"))
+    assert near.bit_count() <= 8 < far.bit_count()
+
+
+def test_pixel_hash_depends_on_shape():
+    assert pixel_sha256(np.zeros((2, 3, 3), np.uint8)) != pixel_sha256(np.zeros((3, 2, 3), np.uint8))

@@ -1,0 +1,83 @@
+import dataclasses
+
+import pytest
+
+from asli.errors import RecipeError
+from asli.recipe import Recipe, bundled_recipes, load_recipe, recipe_from_dict
+
+
+@pytest.mark.parametrize("name", bundled_recipes())
+def test_bundled_recipe_is_complete_and_survives_a_round_trip(name, tmp_path):
+    import tomllib
+    from importlib import resources
+
+    recipe = load_recipe(name)
+    written = tomllib.loads((resources.files("asli") / "recipes" / f"{name}.toml").read_text())
+    for section, settings in dataclasses.asdict(recipe).items():
+        assert set(written[section]) == set(settings), f"[{section}] leaves keys to defaults"
+    path = tmp_path / "copy.toml"
+    path.write_text(recipe.to_toml())
+    assert load_recipe(path) == recipe
+    assert load_recipe(path).hash() == recipe.hash()
+
+
+def test_paper_is_table_1_to_the_letter():
+    recipe = load_recipe("paper")
+    assert recipe.model.name == "resnet152"
+    assert recipe.data.size == 224
+    assert (recipe.loop.micro_batch, recipe.loop.accumulation) == (32, 4)
+    assert (recipe.optim.name, recipe.optim.lr, recipe.optim.weight_decay, recipe.optim.clip) == ("adamw", 5e-5, 0, 1)
+    assert (recipe.schedule.shape, recipe.schedule.warmup) == ("linear", 0.1)
+    assert (recipe.loop.epochs, recipe.loop.evaluate_every, recipe.loop.checkpoint_every) == (5, 600, 1200)
+    assert recipe.augment.crop == "random-resized"
+    assert recipe.augment.scale == (0.08, 1.0)
+    assert recipe.augment.ratio == pytest.approx((3 / 4, 4 / 3))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("optim.lrr=1", "did you mean 'optim.lr'"),
+        ("optin.lr=1", "did you mean 'optim'"),
+        ("optim.lr=fast", "must be a number"),
+        ("optim.lr=-1.0", "must be positive"),
+        ("optim.lr=nan", "finite"),
+        ("loop.epochs=2.5", "whole number"),
+        ("loop.epochs=true", "whole number"),
+        ("loop.select=worst", "one of best, last"),
+        ("augment.scale=[0.5]", "list of 2"),
+        ("augment.scale=[0.9, 0.1]", "smaller first"),
+        ("weights.train=stages:0", "stages:K"),
+        ("nonsense", "section.key=value"),
+    ],
+)
+def test_wrong_setting_is_refused_with_its_reason(setting, words):
+    with pytest.raises(RecipeError, match=words.replace("(", r"\(")):
+        load_recipe("smoke", [setting])
+
+
+def test_unknown_recipe_names_the_known_ones():
+    with pytest.raises(RecipeError, match="paper"):
+        load_recipe("papr")
+
+
+def test_whole_numbers_pass_for_numbers_and_words_for_text():
+    recipe = load_recipe("smoke", ["optim.lr=1", "model.name=resnet18"])
+    assert recipe.optim.lr == 1.0
+    assert recipe.model.name == "resnet18"
+    assert recipe.hash() == load_recipe("smoke", ["optim.lr=1.0", 'model.name="resnet18"']).hash()
+
+
+def test_hash_covers_every_setting():
+    plain = Recipe()
+    for section, settings in dataclasses.asdict(plain).items():
+        for key, value in settings.items():
+            if isinstance(value, bool):
+                other = not value
+            elif isinstance(value, int | float):
+                other = value / 2 if isinstance(value, float) and value else value + 1
+                other = 0.5 if key in ("average", "weight_decay", "label_smoothing") else other
+            else:
+                continue
+            changed = recipe_from_dict({section: {key: other}})
+            assert changed.hash() != plain.hash(), f"{section}.{key}"

@@ -1,0 +1,332 @@
+"""The loop's promises: exact accumulation, exact resume, the schedule of Hugging Face's Trainer."""
+
+import dataclasses
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from asli.data.batches import MicroBatch
+from asli.errors import Interrupted, RunError
+from asli.files import sha256_of_file
+from asli.pipeline import train
+from asli.recipe import Recipe, load_recipe, recipe_from_dict
+from asli.tracking.jsonl import JsonLines
+from asli.training.average import AveragedWeights
+from asli.training.callbacks import Callback
+from asli.training.loop import Training
+from asli.training.schedule import Schedule
+
+
+class Plain(nn.Module):
+    """Convolutions without BatchNorm, with dropout if asked."""
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, 2)
+        self.drop = nn.Dropout(dropout)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.drop(F.relu(self.conv(x)).mean(dim=(2, 3))))
+
+
+class Noise:
+    """A stream of fixed images cut into portions."""
+
+    updates_per_epoch = 3
+
+    def __init__(self, micro_batch, accumulation, count=290):
+        generator = torch.Generator().manual_seed(0)
+        self.images = torch.randn(count, 3, 9, 9, generator=generator)
+        self.labels = torch.randint(0, 2, (count,), generator=generator)
+        self.micro_batch, self.whole = micro_batch, micro_batch * accumulation
+
+    def group(self, update):
+        place = update % self.updates_per_epoch
+        rows = np.arange(len(self.images))[place * self.whole : (place + 1) * self.whole]
+        return [rows[i : i + self.micro_batch] for i in range(0, len(rows), self.micro_batch)]
+
+    def micro_batches(self, update):
+        for rows in self.group(update):
+            yield MicroBatch(self.images[rows], self.labels[rows])
+
+
+def training(tmp_path, batches, recipe=None, module=None, evaluate=None, callbacks=None):
+    torch.manual_seed(1)
+    tmp_path.mkdir(parents=True, exist_ok=True)
+    return Training(
+        module or Plain(),
+        recipe or Recipe(),
+        batches,
+        evaluate or (lambda module: {"f1": 0.5, "loss": 0.5}),
+        folder=tmp_path / "checkpoints",
+        log=JsonLines(tmp_path / "metrics.jsonl"),
+        callbacks=callbacks or Callback(),
+        machine={},
+        recovery_minutes=10,
+    )
+
+
+@pytest.mark.parametrize("portions", [(32, 4), (8, 16), (50, 2)])
+def test_accumulated_gradients_are_the_large_batchs_ragged_group_included(tmp_path, portions):
+    micro, count = portions
+    whole = micro * count
+    seen = {}
+    for name, batches in (("parts", Noise(*portions)), ("whole", Noise(whole, 1))):
+        job = training(tmp_path / name, batches)
+        gradients = []
+        job.optimiser.step = lambda job=job, out=gradients: out.append([p.grad.clone() for p in job.parameters])
+        for _ in range(3):
+            job._one_update()
+        seen[name] = gradients
+    assert len(Noise(*portions).group(2)) < count or len(Noise(*portions).group(2)[-1]) < micro
+    for parts, all_at_once in zip(seen["parts"], seen["whole"], strict=True):
+        for a, b in zip(parts, all_at_once, strict=True):
+            assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_logged_loss_is_the_mean_over_the_updates_images(tmp_path):
+    batches, module = Noise(32, 4), Plain()
+    images = torch.cat([batches.images[rows] for rows in batches.group(2)])
+    labels = torch.cat([batches.labels[rows] for rows in batches.group(2)])
+    expected = F.cross_entropy(module(images), labels).item()
+    job = training(tmp_path, batches, module=module)
+    job.update = 2
+    job._one_update()
+    assert json.loads((tmp_path / "metrics.jsonl").read_text())["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.33])
+def test_schedule_is_trainers(warmup):
+    from math import ceil
+
+    from transformers import get_linear_schedule_with_warmup
+
+    settings = dataclasses.replace(load_recipe("paper").schedule, warmup=warmup)
+    ours = Schedule(settings, 5e-5, 3520)
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=5e-5)
+    theirs = get_linear_schedule_with_warmup(optimiser, ceil(warmup * 3520), 3520)
+    for update in range(3520):
+        assert ours(update) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
+        optimiser.step()
+        theirs.step()
+    assert ours(0) == (0.0 if warmup else 5e-5)
+
+
+def test_other_shapes():
+    constant = Schedule(dataclasses.replace(load_recipe("paper").schedule, shape="constant"), 1.0, 100)
+    cosine = Schedule(dataclasses.replace(load_recipe("paper").schedule, shape="cosine"), 1.0, 100)
+    assert [constant(u) for u in (5, 10, 99)] == [0.5, 1.0, 1.0]
+    assert [round(cosine(u), 6) for u in (5, 10, 55)] == [0.5, 1.0, 0.5]
+    assert 0 < cosine(99) < 0.01
+
+
+def test_decay_spares_vectors(tmp_path):
+    job = training(tmp_path, Noise(32, 4), recipe_from_dict({"optim": {"weight_decay": 0.1}}))
+    decays = {p.ndim > 1: group["weight_decay"] for group in job.optimiser.param_groups for p in group["params"]}
+    assert decays == {True: 0.1, False: 0.0}
+
+
+def test_averaged_weights_are_the_moving_average(tmp_path):
+    module = Plain()
+    average = AveragedWeights(module, 0.5)
+    expected = module.head.weight.detach().clone()
+    for update in range(20):
+        with torch.no_grad():
+            module.head.weight.add_(1.0)
+        average.update(module, update)
+        decay = min(0.5, (1 + update) / (10 + update))
+        expected = decay * expected + (1 - decay) * module.head.weight.detach()
+        assert torch.allclose(average.module.head.weight, expected)
+
+
+def test_best_is_kept_the_moment_it_improves_and_older_ones_go(tmp_path):
+    recipe = recipe_from_dict({"loop": {"epochs": 4, "evaluate_every": 2, "checkpoint_every": 6, "average": 0.9}})
+    figures = iter([0.5, 0.8, 0.7, 0.9, 0.6, 0.6])
+    watched = []
+
+    class Watch(Callback):
+        def on_update(self, *, update, metrics, images):
+            folder = tmp_path / "checkpoints"
+            watched.append((folder / "best").read_text().strip() if (folder / "best").exists() else None)
+
+    job = training(
+        tmp_path, Noise(32, 4), recipe, evaluate=lambda m: {"f1": next(figures), "loss": 0.1}, callbacks=Watch()
+    )
+    job.run()
+    assert watched[2:10:2] == ["step-000002", "step-000004", "step-000004", "step-000008"]
+    kept = sorted(p.name for p in (tmp_path / "checkpoints").glob("step-*"))
+    assert kept == ["step-000006", "step-000008", "step-000012"]
+    assert (tmp_path / "checkpoints/last").read_text().strip() == "step-000012"
+    assert {p.name for p in (tmp_path / "checkpoints/step-000008").iterdir()} == {"average.safetensors", "state.json"}
+
+
+def test_a_loss_that_blows_up_says_what_to_do(tmp_path):
+    batches = Noise(32, 4)
+    batches.images[5] = float("nan")
+    with pytest.raises(RunError, match="not finite at update 1; try a lower optim.lr"):
+        training(tmp_path, batches).run()
+
+
+FULL = [
+    *("loop.epochs=1", "loop.max_updates=14", "loop.micro_batch=16", "loop.accumulation=3", "loop.average=0.9"),
+    *("loop.evaluate_every=5", "loop.checkpoint_every=4", "data.sample=0", "augment.crop=random-resized"),
+]
+
+
+def fingerprint(run: Path) -> dict[str, str]:
+    """What must not depend on interruptions: weights, optimiser, averages, detector, measurements."""
+    files = [*run.glob("checkpoints/step-*/*.safetensors"), run / "detector/model.safetensors", run / "metrics.jsonl"]
+    return {str(file.relative_to(run)): sha256_of_file(file) for file in files}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(sample, tmp_path_factory):
+    path = tmp_path_factory.mktemp("undisturbed") / "run"
+    train("smoke", sample, path, settings=FULL)
+    return fingerprint(path)
+
+
+def test_resume_is_bit_exact_wherever_it_was_stopped(sample, tmp_path, undisturbed, monkeypatch):
+    """In one process: an error after every few updates, recovery by the recipe's checkpoints and by time."""
+    original, stops = Training._one_update, iter([2, 5, 6, 9, 13])
+    stop = next(stops)
+
+    def breaking(self):
+        original(self)
+        if self.update == stop:
+            raise MemoryError("the machine went away")
+
+    monkeypatch.setattr(Training, "_one_update", breaking)
+    for minutes in (10, 0, 10, 0, 10):
+        with pytest.raises(MemoryError):
+            train("smoke", sample, tmp_path / "run", settings=FULL, resume=True, recovery_minutes=minutes)
+        stop = next(stops, None)
+    train("smoke", sample, tmp_path / "run", settings=FULL, resume=True)
+    assert fingerprint(tmp_path / "run") == undisturbed
+    assert not (tmp_path / "run/checkpoints/recovery").exists()
+
+
+def start(sample, out, *extra) -> subprocess.Popen:
+    options = [item for setting in FULL for item in ("--set", setting)]
+    command = [
+        sys.executable,
+        "-m",
+        "asli",
+        "train",
+        "smoke",
+        "--data",
+        sample.path,
+        "--out",
+        out,
+        "--resume",
+        "--threads",
+        "1",
+    ]
+    return subprocess.Popen([*map(str, command), *options, *extra], stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_update(out: Path, update: int, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if (out / "metrics.jsonl").exists() and f'"update": {update},' in (out / "metrics.jsonl").read_text():
+            return
+        time.sleep(0.02)
+    assert process.poll() is not None, "no update in two minutes"
+
+
+def test_killed_three_times_it_ends_with_the_same_bits(sample, tmp_path, undisturbed):
+    out, chance = tmp_path / "run", random.Random()
+    for earliest in (1, 5, 9):
+        process = start(sample, out, "--recovery-minutes", "0.001")
+        wait_for_update(out, earliest, process)
+        time.sleep(chance.uniform(0, 0.5))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    process = start(sample, out)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert "resuming after update" in errors
+    assert fingerprint(out) == undisturbed
+
+
+def test_ctrl_c_saves_and_leaves_with_130(sample, tmp_path, undisturbed):
+    out = tmp_path / "run"
+    process = start(sample, out)
+    wait_for_update(out, 2, process)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "go on with --resume" in errors.splitlines()[-1]
+    assert list(out.glob("checkpoints/recovery/step-*")) or list(out.glob("checkpoints/step-*"))
+    train("smoke", sample, out, settings=FULL, resume=True)
+    assert fingerprint(out) == undisturbed
+
+
+def test_resume_refuses_another_recipe_and_names_the_setting(sample, finished):
+    with pytest.raises(RunError, match="loop.epochs is 2 there and 3 here"):
+        train(
+            "demo",
+            sample,
+            finished.path,
+            settings=["loop.epochs=3", "loop.evaluate_every=40", "loop.checkpoint_every=60"],
+            resume=True,
+        )
+
+
+def test_existing_run_is_not_overwritten(sample, finished):
+    before = (finished.path / "metrics.jsonl").read_bytes()
+    with pytest.raises(RunError, match="--resume or give another --out"):
+        train("demo", sample, finished.path)
+    assert (finished.path / "metrics.jsonl").read_bytes() == before
+
+
+def test_second_process_on_a_run_is_refused(sample, tmp_path):
+    out = tmp_path / "run"
+    process = start(sample, out)
+    wait_for_update(out, 1, process)
+    with pytest.raises(RunError, match="another process"):
+        train("smoke", sample, out, settings=FULL, resume=True)
+    process.kill()
+    process.communicate()
+
+
+def test_resume_on_another_set_up_warns(sample, tmp_path, caplog):
+    settings = [*FULL, "loop.max_updates=5"]
+    train("smoke", sample, tmp_path / "run", settings=settings)
+    state = tmp_path / "run/checkpoints/step-000004/state.json"
+    content = json.loads(state.read_text())
+    state.write_text(json.dumps({**content, "machine": {**content["machine"], "torch": "2.0"}}))
+    shutil.rmtree(tmp_path / "run/checkpoints/step-000005")
+    with caplog.at_level("WARNING", logger="asli"):
+        train("smoke", sample, tmp_path / "run", settings=settings, resume=True)
+    assert "torch 2.0 -> " in caplog.text
+
+
+def test_dropout_is_a_function_of_the_update(tmp_path):
+    seen = []
+    for _ in range(2):
+        job = training(tmp_path / str(len(seen)), Noise(32, 4), module=None)
+        torch.manual_seed(1)
+        job = training(tmp_path / f"{len(seen)}b", Noise(32, 4), module=Plain(dropout=0.5))
+        torch.rand(len(seen) * 7)  # whatever else drew numbers
+        job._one_update()
+        job._one_update()
+        seen.append(job.module.head.weight.detach().clone())
+    assert torch.equal(*seen)
+
+
+def test_interrupted_is_an_error_with_its_own_status():
+    assert Interrupted("x").exit_status == 130
