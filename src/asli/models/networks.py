@@ -12,6 +12,7 @@ from torch import nn
 
 from asli.errors import RecipeError
 from asli.models.cifar_resnet import IMAGENET_MEAN, IMAGENET_STD, CifarResNet
+from asli.models.small_maps import trim_kernels
 
 OWN: dict[str, Callable[[int], nn.Module]] = {f"cifar_resnet{6 * n + 2}": partial(CifarResNet, n) for n in (3, 5, 7, 9)}
 """Networks that timm does not have; each takes the number of classes."""
@@ -72,6 +73,7 @@ def create_network(name: str, *, size: int, num_classes: int = 2, seed: int = 0)
     except TypeError:  # convolutional networks take no img_size
         torch.manual_seed(seed)
         module = timm.create_model(name, **options)
+    trim_kernels(module)
     config = module.pretrained_cfg
     head = config.get("classifier")
     if not isinstance(head, str):
