@@ -1,0 +1,187 @@
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from asli.detector.bundle import Detector, Thresholds
+from asli.detector.domain import Domain
+from asli.detector.predict import predict
+from asli.errors import DetectorError
+from asli.metrics.classification import log_losses, score_of_logits
+from asli.pipeline import train
+from asli.sample import sample_images
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def bundle(finished, tmp_path):
+    shutil.copytree(finished.detector, tmp_path / "detector")
+    return tmp_path / "detector"
+
+
+def test_saved_and_opened_it_is_the_same_detector(finished, sample, tmp_path):
+    first = Detector.open(finished.path)
+    first.save(tmp_path / "copy")
+    second = Detector.open(tmp_path / "copy")
+    images = sample.images[:50]
+    assert np.array_equal(first.runtime(CPU).logits(images), second.runtime(CPU).logits(images))
+    assert (first.card, first.preprocessing) == (second.card, second.preprocessing)
+    assert first.hash == second.hash == Detector.open(tmp_path / "copy").hash
+
+
+def test_temperature_is_folded_into_the_head_and_fits_the_calibration_part(finished, sample):
+    from asli.metrics.calibration import fit_temperature
+    from asli.training import checkpoint
+
+    detector = Detector.open(finished.path)
+    raw = checkpoint.load(checkpoint.pointed(finished.checkpoints, "best"), "model")
+    temperature = detector.card.temperature
+    assert temperature != 1.0
+    assert torch.allclose(detector.network.module.linear.weight, raw["linear.weight"] / temperature)
+    assert torch.allclose(detector.network.module.linear.bias, raw["linear.bias"] / temperature)
+    rows = sample.rows("calibration")
+    logits = detector.runtime(CPU).logits(sample.images[rows])
+    assert fit_temperature(sample.labels[rows], logits) == pytest.approx(1.0, abs=0.01)
+    assert log_losses(sample.labels[rows], logits).mean() < log_losses(sample.labels[rows], logits * temperature).mean()
+
+
+def test_threshold_is_the_calibration_parts_best(finished, sample):
+    from asli.metrics.classification import Confusion
+
+    detector, rows = Detector.open(finished.path), sample.rows("calibration")
+    scores = score_of_logits(detector.runtime(CPU).logits(sample.images[rows]))
+    at = Confusion.at(sample.labels[rows], scores, detector.card.thresholds.high).f1
+    assert at == pytest.approx(max(Confusion.at(sample.labels[rows], scores, t).f1 for t in scores))
+
+
+def test_score_does_not_depend_on_the_company(finished, sample):
+    runtime = Detector.open(finished.path).runtime(CPU)
+    together = score_of_logits(runtime.logits(sample.images[:64]))
+    alone = [score_of_logits(runtime.logits(sample.images[i : i + 1]))[0] for i in range(64)]
+    assert np.abs(together - alone).max() < 1e-5
+
+
+def test_timm_network_opens_in_timm_and_transformers_with_the_same_score(sample, tmp_path):
+    import timm
+    from transformers import pipeline
+
+    settings = ["model.name=resnet18", "data.size=64", "data.interpolation=bicubic", "loop.max_updates=2"]
+    run = train("smoke", sample, tmp_path / "run", settings=settings)
+    ids = sample.table(["id"], sample.rows("test")[::40])["id"].to_pylist()
+    files = sample_images(ids, tmp_path / "images")
+    ours = [image["score"] for image in predict(files, run.path)["images"]]
+    assert np.ptp(ours) > 1e-4
+
+    model = timm.create_model(f"local-dir:{run.detector}", pretrained=True).eval()
+    chain = timm.data.create_transform(**timm.data.resolve_data_config(model=model))
+    with torch.inference_mode():
+        batch = torch.stack([chain(Image.open(file)) for file in files])
+        theirs = model(batch).double().softmax(dim=1)[:, 1].tolist()
+    assert ours == pytest.approx(theirs, abs=1e-5)
+
+    classify = pipeline("image-classification", model=str(run.detector))
+    answers = [{a["label"]: a["score"] for a in classify(str(file))}["fake"] for file in files]
+    assert ours == pytest.approx(answers, abs=1e-5)
+
+
+def damage(folder, **changes):
+    info = json.loads((folder / "detector.json").read_text())
+    (folder / "detector.json").write_text(json.dumps({**info, **changes}))
+
+
+def test_newer_foreign_and_damaged_bundles_are_refused(bundle, tmp_path):
+    with pytest.raises(DetectorError, match="no detector.json"):
+        Detector.open(tmp_path / "nowhere")
+    damage(bundle, version=99)
+    with pytest.raises(DetectorError, match="update asli"):
+        Detector.open(bundle)
+    damage(bundle, version=1, labels=["fake", "real"])
+    with pytest.raises(DetectorError, match="has labels"):
+        Detector.open(bundle)
+    damage(bundle, labels=["real", "fake"], card={})
+    with pytest.raises(DetectorError, match="damaged or foreign"):
+        Detector.open(bundle)
+    (bundle / "detector.json").write_text("{")
+    with pytest.raises(DetectorError, match="is damaged"):
+        Detector.open(bundle)
+
+
+def test_changed_weights_are_refused(bundle):
+    weights = bytearray((bundle / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (bundle / "model.safetensors").write_bytes(weights)
+    with pytest.raises(DetectorError, match="not the file detector.json describes"):
+        Detector.open(bundle)
+
+
+def test_unfinished_run_says_how_to_finish(finished, tmp_path):
+    shutil.copytree(finished.path, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/detector")
+    with pytest.raises(DetectorError, match="--resume"):
+        Detector.open(tmp_path / "run")
+    train("demo", _data_of(finished), tmp_path / "run", settings=_settings(finished), resume=True)
+    again, before = Detector.open(tmp_path / "run"), Detector.open(finished.path)
+    assert again.hash == before.hash
+
+
+def _data_of(run):
+    from asli.data.folder import DataFolder
+
+    # the session's sample lies beside the runs
+    return DataFolder.open(next(run.path.parents[1].glob("data*/sample")))
+
+
+def _settings(run):
+    return [f"loop.{key}={getattr(run.recipe.loop, key)}" for key in ("epochs", "evaluate_every", "checkpoint_every")]
+
+
+def test_predict_gives_the_contracts_objects(finished, sample, tmp_path):
+    ids = sample.table(["id"], sample.rows("test")[[0, -1]])["id"].to_pylist()
+    files = [*sample_images(ids, tmp_path), tmp_path / "missing.jpg", tmp_path / "broken.jpg"]
+    files[-1].write_bytes(files[0].read_bytes()[:300])
+    result = predict(files, finished.path)
+    for image in result["images"]:
+        assert set(image) == {"path", "score", "verdict", "reasons", "stability", "domain", "provenance", "error"}
+    good, bad = result["images"][:2], result["images"][2:]
+    rows = sample.rows("test")[[0, -1]]
+    direct = score_of_logits(Detector.open(finished.path).runtime(CPU).logits(sample.images[rows]))
+    assert [image["score"] for image in good] == pytest.approx(direct.tolist(), abs=1e-6)
+    assert all(image["domain"]["inside"] and image["verdict"] in ("real", "fake") for image in good)
+    assert [image["verdict"] for image in bad] == [None, None]
+    assert bad[0]["error"].startswith("cannot be read: No such file")
+    assert bad[1]["error"].startswith("cannot be decoded")
+
+
+def test_picture_of_another_kind_is_unsure_unless_forced(finished, tmp_path, rng):
+    photo = tmp_path / "photo.jpg"
+    Image.fromarray(rng.integers(0, 256, (600, 800, 3), dtype=np.uint8)).save(photo, quality=75)
+    (image,) = predict([photo], finished.path)["images"]
+    assert image["verdict"] == "unsure"
+    assert "800 x 600 pixels; this detector knows images of 32 px" in image["reasons"][0]
+    forced = predict([photo], finished.path, force_domain=True)
+    assert forced["detector"]["force_domain"] is True
+    assert forced["images"][0]["verdict"] in ("real", "fake")
+    assert forced["images"][0]["reasons"] == image["reasons"]
+
+
+def test_domain_looks_at_format_and_quality():
+    from asli.data.images import Facts
+
+    domain = Domain(formats=("JPEG",), sizes=(32, 32), qualities=(75, 75), generators=())
+    facts = Facts(format="JPEG", width=32, height=32, quality=75)
+    assert domain.why_outside(facts) is None
+    assert "quality 90" in domain.why_outside(replace(facts, quality=90))
+    assert "PNG file" in domain.why_outside(replace(facts, format="PNG", quality=None))
+    assert "32 x 31" in domain.why_outside(replace(facts, height=31))
+
+
+def test_verdict_band():
+    thresholds = Thresholds(low=0.2, high=0.8, policy="p", n=1, calibration_hash="")
+    assert [thresholds.verdict(s) for s in (0.0, 0.19, 0.2, 0.79, 0.8, 1.0)] == [
+        *("real", "real", "unsure", "unsure", "fake", "fake")
+    ]

@@ -1,0 +1,85 @@
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from sklearn import metrics as reference
+
+from asli.data.folder import DataFolder
+from asli.errors import DataError, DetectorError
+from asli.evaluation.evaluate import evaluate
+from asli.sample import open_sample
+
+
+@pytest.fixture(scope="module")
+def judged(finished, tmp_path_factory):
+    data = open_sample(tmp_path_factory.mktemp("judged") / "sample")
+    return evaluate(finished.path, data), data
+
+
+def test_every_figure_follows_from_the_scores(judged):
+    result, _ = judged
+    table = pq.read_table(f"{result['folder']}/scores.parquet").to_pydict()
+    truth = [int(label == "fake") for label in table["label"]]
+    called = [int(verdict == "fake") for verdict in table["verdict"]]
+    at = {name: figure["value"] for name, figure in result["figures"]["threshold"].items()}
+    assert at["f1"] == pytest.approx(reference.f1_score(truth, called))
+    assert at["precision"] == pytest.approx(reference.precision_score(truth, called))
+    assert at["recall"] == pytest.approx(reference.recall_score(truth, called))
+    assert at["accuracy"] == pytest.approx(reference.accuracy_score(truth, called))
+    ranking = result["figures"]["ranking"]
+    assert ranking["auroc"]["value"] == pytest.approx(reference.roc_auc_score(truth, table["score"]))
+    assert ranking["loss"]["value"] == pytest.approx(reference.log_loss(truth, table["score"]))
+    assert len(table["id"]) == 400
+    assert set(table["split"]) == {"test"}
+
+
+def test_intervals_hold_their_values(judged):
+    for kind in judged[0]["figures"].values():
+        for figure in kind.values():
+            assert figure["low"] <= figure["value"] <= figure["high"]
+            assert figure["low"] < figure["high"]
+
+
+def test_the_network_has_learnt_something(judged):
+    assert judged[0]["figures"]["ranking"]["auroc"]["low"] > 0.6
+
+
+def test_report_stands_alone_and_says_where_its_figures_come_from(judged):
+    result, data = judged
+    page = Path(result["folder"], "report.html").read_text()
+    assert not re.findall(r"""(?:src|href)=["']?(?!#)|<link|@import|url\((?!#)""", page)  # nothing is fetched
+    for origin in (data.hash, result["detector"]["hash"], result["detector"]["recipe_hash"]):
+        assert origin in page
+    assert f"{result['figures']['threshold']['f1']['value']:.4f}" in page
+    assert page.count("<svg") == 5
+    assert json.loads(Path(result["folder"], "metrics.json").read_text()) == {
+        k: v for k, v in result.items() if k != "folder"
+    }
+
+
+def test_opening_test_is_recorded_and_printed(judged):
+    result, data = judged
+    assert result["test_opened"] == {"times": 1, "recipes": 1}
+    (line,) = DataFolder.open(data.path).ledger()
+    assert line["images"] == 400
+    assert line["detector_hash"] == result["detector"]["hash"]
+
+
+def test_other_parts_are_not_recorded_and_said_to_flatter(finished, sample, tmp_path):
+    before = len(sample.ledger())
+    result = evaluate(finished.path, sample, split="validation", out=tmp_path / "report")
+    assert len(sample.ledger()) == before
+    page = (tmp_path / "report/report.html").read_text()
+    assert "took part in making the detector" in page
+    assert result["data"]["split"] == "validation"
+
+
+def test_what_cannot_be_judged_is_refused(finished, sample, tmp_path):
+    with pytest.raises(DetectorError):
+        evaluate(tmp_path, sample)
+    shutil.copytree(finished.detector, tmp_path / "alone")
+    with pytest.raises(DataError, match="--out"):
+        evaluate(tmp_path / "alone", sample, split="validation")

@@ -1,0 +1,97 @@
+import json
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from asli.sample import sample_archive
+from tests.conftest import run_asli
+
+COMMANDS = ["demo", "data", "train", "evaluate", "predict", "recipes"]
+
+
+def test_help_names_every_command_with_a_line():
+    done = run_asli("--help")
+    assert done.returncode == 0
+    for command in COMMANDS:
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"│ {command} ")]
+        assert len(line.strip("│ ").split(None, 1)[1]) > 20
+
+
+@pytest.mark.parametrize("command", [["--help"], ["train", "--help"], ["data", "cifake", "--help"], ["recipes"]])
+def test_nothing_heavy_is_imported_before_a_command_runs(command):
+    code = (
+        "import sys\nfrom asli.cli import main\n"
+        f"try: main({command!r})\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'timm', 'numpy', 'pyarrow', 'matplotlib', 'sklearn', 'PIL'} & set(sys.modules)\n"
+        "print(heavy, file=sys.stderr); sys.exit(len(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["train"], 2, "requires an argument"),
+        (["trian"], 2, "trian"),
+        (["train", "smoke", "--data", "nowhere", "--out", "run"], 1, "nowhere is no data folder"),
+        (["train", "papr", "--data", "nowhere", "--out", "run"], 1, "no recipe named 'papr'"),
+        (["data", "cifake", "out", "--from", "nowhere"], 1, "nowhere does not exist"),
+        (["evaluate", "nowhere", "nowhere"], 1, "nowhere"),
+        (["predict", "x.jpg", "--detector", "nowhere"], 1, "nowhere is no detector"),
+        (["predict", "x.jpg", "--device", "abacus", "--detector", "d"], 2, "abacus"),
+    ],
+)
+def test_wrong_input_gives_one_line_and_the_right_status(arguments, status, words, tmp_path):
+    done = run_asli(*arguments, cwd=tmp_path)
+    assert done.returncode == status
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_recipes_can_be_listed_and_printed():
+    assert "paper" in run_asli("recipes").stdout
+    assert 'name = "resnet152"' in run_asli("recipes", "paper").stdout
+    assert run_asli("recipes", "nope").returncode == 1
+
+
+def test_predict_prints_lines_or_json_and_fails_when_a_picture_could_not_be_scored(finished, tmp_path):
+    with sample_archive() as path, zipfile.ZipFile(path) as archive:
+        name = next(n for n in archive.namelist() if n.startswith("test/FAKE"))
+        (tmp_path / "a.jpg").write_bytes(archive.read(name))
+    done = run_asli("predict", "a.jpg", "--detector", finished.path, cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("a.jpg: ")
+    assert "P(fake)" in done.stdout
+    done = run_asli("predict", "a.jpg", "b.jpg", "--detector", finished.path, "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    images = json.loads(done.stdout)["images"]
+    assert images[0]["error"] is None
+    assert "No such file" in images[1]["error"]
+    assert done.stderr.strip() == "asli: 1 of 2 images could not be scored; each is named above"
+
+
+def test_whole_way_on_ones_own_folder(tmp_path):
+    """A newcomer's folders, one of them with a broken picture: open, train, evaluate."""
+    with sample_archive() as path, zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            split, label, base = name.split("/")
+            if split == "train":
+                folder = tmp_path / "mine" / {"REAL": "photos/camera", "FAKE": "pictures/AI"}[label]
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / base).write_bytes(archive.read(name))
+    (tmp_path / "mine/photos/camera/broken.jpg").write_bytes(b"")
+    done = run_asli("data", "open", "mine", "data", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 unreadable" in done.stdout
+    done = run_asli("train", "smoke", "--data", "data", "--out", "run", "--threads", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run_asli("evaluate", "run", "data", "--json", "--threads", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["data"]["images"] == 200
+    assert result["unreadable"] == 1
