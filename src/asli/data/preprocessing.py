@@ -50,7 +50,7 @@ class Preprocessing:
     ) -> torch.Tensor:
         """Turn images, uint8, height x width x 3 each, into the network's input, float32, n x 3 x size x size."""
         if isinstance(images, np.ndarray) and images.shape[1:3] == (self.size, self.size):
-            fitted = np.ascontiguousarray(images)
+            fitted = np.require(images, requirements=["C", "W"])  # packed pixels are mapped read-only
         else:
             fitted = np.stack([self.fit(image) for image in images])
         pixels = torch.from_numpy(fitted).to(device).permute(0, 3, 1, 2)
