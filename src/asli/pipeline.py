@@ -33,7 +33,7 @@ from asli.run import Run
 from asli.tracking.jsonl import JsonLines
 from asli.training import checkpoint
 from asli.training.callbacks import Callback, Callbacks, ProgressBar
-from asli.training.loop import JUDGED, Training
+from asli.training.loop import JUDGED, Evaluate, Training
 
 logger = logging.getLogger("asli")
 
@@ -84,6 +84,11 @@ def train(
     rows = training_rows(data, recipe)
     # All that can be wrong with the input is found before the run folder is made.
     network, preprocessing, start = prepare_network(recipe)
+    batches = TrainingBatches(data, rows, recipe.augment, preprocessing, recipe.loop, place)
+    for part in ("validation", "calibration"):
+        _require_both(data, data.rows(part), part)
+    callbacks = [_tracker(name, out, recipe) for name in trackers]
+    callbacks.append(ProgressBar(recipe.loop.epochs * len(rows), recipe.loop.micro_batch * recipe.loop.accumulation))
     if resume and (out / "recipe.toml").exists():
         run = Run.open(out)
         run.require_same(recipe, data.hash)
@@ -94,7 +99,17 @@ def train(
             "real = 0, fake = 1 (positive); %s training images; recipe %s", f"{len(rows):,}", recipe.hash()[:16]
         )
         logger.info("%s, %s parameters; start weights: %s", network.name, f"{network.parameters:,}", start)
-        training = _training(run, network, preprocessing, data, rows, place, machine, trackers, recovery_minutes)
+        training = Training(
+            _placed(network, recipe, place),
+            recipe,
+            batches,
+            _evaluation(data, preprocessing, place),
+            folder=run.checkpoints,
+            log=JsonLines(run.metrics),
+            callbacks=Callbacks(callbacks),
+            machine=machine,
+            recovery_minutes=recovery_minutes,
+        )
         if resume:
             training.resume()
         if training.update < training.total:
@@ -117,8 +132,7 @@ def training_rows(data: DataFolder, recipe: Recipe) -> npt.NDArray[np.int64]:
         known = data.table(["label", "category"], rows)
         pairs = zip(known["label"].to_pylist(), known["category"].to_pylist(), strict=True)
         rows = rows[stratified_sample([f"{label}/{category}" for label, category in pairs], recipe.data.sample)]
-    if len(np.unique(data.labels[rows])) < 2:
-        raise DataError(f"the training part of {data.path} lacks real or fake images; both are needed")
+    _require_both(data, rows, "train")
     return rows
 
 
@@ -127,59 +141,48 @@ def prepare_network(recipe: Recipe) -> tuple[Network, Preprocessing, str]:
     network = create_network(recipe.model.name, size=recipe.data.size, seed=recipe.loop.seed)
     network, loaded = load_start_weights(network, recipe.weights.start)
     set_trainable(network, recipe.weights.train)
-    preprocessing = Preprocessing(recipe.data.size, recipe.data.interpolation, network.mean, network.std)
+    preprocessing = Preprocessing(
+        recipe.data.size, recipe.data.interpolation, network.mean, network.std, recipe.data.window
+    )
     return network, preprocessing, loaded.describe() if loaded else "scratch"
 
 
-def _training(
-    run: Run,
-    network: Network,
-    preprocessing: Preprocessing,
-    data: DataFolder,
-    rows: npt.NDArray[np.int64],
-    device: torch.device,
-    machine: dict[str, Any],
-    trackers: Sequence[str],
-    recovery_minutes: float,
-) -> Training:
-    recipe, validation = run.recipe, data.rows("validation")
+def _placed(network: Network, recipe: Recipe, device: torch.device) -> nn.Module:
     module = network.module.to(device)
     if recipe.precision.channels_last:
         module = module.to(memory_format=torch.channels_last)
     if recipe.precision.compile:
         module.compile()  # in place: the names of the parameters stay
+    return module
+
+
+def _evaluation(data: DataFolder, preprocessing: Preprocessing, device: torch.device) -> Evaluate:
+    """Return what scores the validation part with a network in training."""
+    rows = data.rows("validation")
 
     def evaluate(judged: nn.Module) -> dict[str, float]:
         runtime = TorchRuntime(judged, preprocessing, device)
-        logits = np.concatenate(list(logits_of_rows(runtime, data.images, validation, preprocessing.size)))
-        return training_figures(data.labels[validation], logits)
+        logits = np.concatenate(list(logits_of_rows(runtime, data.pixels, rows, preprocessing)))
+        return training_figures(data.labels[rows], logits)
 
-    per_update = recipe.loop.micro_batch * recipe.loop.accumulation
-    callbacks: list[Callback] = [_tracker(name, run) for name in trackers]
-    callbacks.append(ProgressBar(recipe.loop.epochs * len(rows), per_update))
-    return Training(
-        module,
-        recipe,
-        TrainingBatches(data, rows, recipe.augment, preprocessing, recipe.loop, device),
-        evaluate,
-        folder=run.checkpoints,
-        log=JsonLines(run.metrics),
-        callbacks=Callbacks(callbacks),
-        machine=machine,
-        recovery_minutes=recovery_minutes,
-    )
+    return evaluate
 
 
-def _tracker(name: str, run: Run) -> Callback:
+def _tracker(name: str, out: Path, recipe: Recipe) -> Callback:
     if name == "tensorboard":
         from asli.tracking.tensorboard import TensorBoard
 
-        return TensorBoard(run.path)
+        return TensorBoard(out)
     if name == "wandb":
         from asli.tracking.wandb import WeightsAndBiases
 
-        return WeightsAndBiases(run.path, dataclasses.asdict(run.recipe))
+        return WeightsAndBiases(out, dataclasses.asdict(recipe))
     raise DataError(f"no tracker named '{name}'; there are tensorboard and wandb")
+
+
+def _require_both(data: DataFolder, rows: npt.NDArray[np.int64], part: str) -> None:
+    if len(np.unique(data.labels[rows])) < 2:
+        raise DataError(f"the {part} part of {data.path} lacks real or fake images; both are needed")
 
 
 def _make_detector(
@@ -202,7 +205,7 @@ def _make_detector(
 
     def logits_of(part: npt.NDArray[np.int64]) -> Floats:
         runtime = TorchRuntime(copy.deepcopy(network.module).to(device), preprocessing, device)
-        return np.concatenate(list(logits_of_rows(runtime, data.images, part, preprocessing.size)))
+        return np.concatenate(list(logits_of_rows(runtime, data.pixels, part, preprocessing)))
 
     temperature = fit_temperature(labels, logits_of(calibration))
     fold_temperature(network, temperature)

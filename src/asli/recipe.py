@@ -19,6 +19,7 @@ from asli.errors import RecipeError
 from asli.files import sha256_of_json
 
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
+Window = Literal["resize", "centre-crop", "tiles"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +28,9 @@ class DataSettings:
 
     size: int = 224
     """Height and width of the network's input, in pixels."""
+    window: Window = "resize"
+    """What evaluation looks at: `resize` shrinks the shorter side to `size` and takes the central square;
+    `centre-crop` takes that square without resampling; `tiles` takes up to 16 squares and averages their logits."""
     interpolation: Interpolation = "bilinear"
     """Kernel of every resize, in training and at evaluation; always antialiased."""
     drop_crossing_twins: bool = False
@@ -66,8 +70,9 @@ class WeightSettings:
 class AugmentSettings:
     """What chance does to a training image. Each draw is a function of (seed, epoch, image)."""
 
-    crop: Literal["none", "random-resized", "padded"] = "none"
-    """`random-resized` is torchvision's RandomResizedCrop; `padded` shifts by up to `padding` without resampling."""
+    crop: Literal["none", "random", "random-resized", "padded"] = "none"
+    """`random` takes a square of the network's size anywhere, without resampling; `random-resized` is torchvision's
+    RandomResizedCrop; `padded` shifts the whole image by up to `padding`, without resampling."""
     scale: tuple[float, float] = (0.08, 1.0)
     """Area of a random-resized crop, as a share of the image."""
     ratio: tuple[float, float] = (0.75, 4 / 3)

@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 def test_resampling_equals_torchvision_edges_included(rng, interpolation, size):
     images = rng.integers(0, 256, (40, 32, 36, 3), dtype=np.uint8)
     sizes = np.tile([32, 36], (40, 1))
-    views = random_views(AugmentSettings(crop="random-resized"), sizes, seed=1, epoch=0, samples=np.arange(40))
+    views = random_views(AugmentSettings(crop="random-resized"), sizes, size=32, seed=1, epoch=0, samples=np.arange(40))
     views.boxes[0] = [0, 0, 32, 36]  # the whole image
     views.boxes[1] = [31, 35, 1, 1]  # one pixel in the corner
     ours = resample(images, views, size, interpolation, CPU)
@@ -44,7 +44,9 @@ def test_lanczos_equals_pillow(rng):
 def test_padded_crop_equals_torchvision(rng):
     images = rng.integers(0, 256, (60, 12, 10, 3), dtype=np.uint8)
     sizes = np.tile([12, 10], (60, 1))
-    views = random_views(AugmentSettings(crop="padded", padding=4), sizes, seed=2, epoch=0, samples=np.arange(60))
+    views = random_views(
+        AugmentSettings(crop="padded", padding=4), sizes, size=32, seed=2, epoch=0, samples=np.arange(60)
+    )
     for image, box, flip, result in zip(images, views.boxes, views.flips, crop(images, views), strict=True):
         padded = reference.pad(torch.from_numpy(image).permute(2, 0, 1), [4])
         expected = reference.crop(padded, int(box[0]) + 4, int(box[1]) + 4, 12, 10)
@@ -72,11 +74,34 @@ def test_evaluation_equals_timms_transform_to_the_bit(rng, interpolation, shape,
         (3, size, size), interpolation=interpolation, mean=mean, std=std, crop_pct=1.0, crop_mode="center"
     )
     expected = theirs(Image.fromarray(image))
-    ours = Preprocessing(size, interpolation, mean, std).batch([image], CPU)[0]
+    preprocessing = Preprocessing(size, interpolation, mean, std)
+    ours = preprocessing.batch(preprocessing.fit(image), CPU)[0]
     assert (ours - expected).abs().max() < 1e-6
 
 
 def test_image_of_the_right_size_is_not_touched(rng):
     image = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
     preprocessing = Preprocessing(32, "bilinear", (0.5,) * 3, (0.5,) * 3)
-    assert np.array_equal(preprocessing.fit(image), image)
+    assert np.array_equal(preprocessing.fit(image), image[None])
+
+
+def window(name, size=32):
+    return Preprocessing(size, "bilinear", (0.5,) * 3, (0.5,) * 3, name)
+
+
+def test_centre_crop_does_not_resample(rng):
+    image = rng.integers(0, 256, (50, 71, 3), dtype=np.uint8)
+    assert np.array_equal(window("centre-crop").fit(image), image[None, 9:41, 20:52])
+
+
+def test_tiles_cover_an_image_from_edge_to_edge_without_resampling(rng):
+    image = rng.integers(0, 256, (64, 90, 3), dtype=np.uint8)
+    tiles = window("tiles").fit(image)
+    corners = [(top, left) for top in (0, 32) for left in (0, 29, 58)]
+    assert np.array_equal(tiles, np.stack([image[t : t + 32, x : x + 32] for t, x in corners]))
+    assert len(window("tiles").fit(np.zeros((3000, 2000, 3), np.uint8))) == 16
+
+
+@pytest.mark.parametrize("name", ["resize", "centre-crop", "tiles"])
+def test_smaller_image_is_enlarged(rng, name):
+    assert window(name).fit(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).shape[1:] == (32, 32, 3)

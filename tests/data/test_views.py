@@ -8,7 +8,7 @@ from asli.recipe import AugmentSettings
 
 def views(augment, sizes, samples=None, epoch=0):
     samples = np.arange(len(sizes)) if samples is None else samples
-    return random_views(augment, np.asarray(sizes), seed=7, epoch=epoch, samples=samples)
+    return random_views(augment, np.asarray(sizes), size=24, seed=7, epoch=epoch, samples=samples)
 
 
 def test_a_view_depends_on_its_image_and_epoch_alone():
@@ -54,6 +54,18 @@ def test_padded_crop_shifts_evenly_up_to_the_padding():
     assert values.tolist() == list(range(-4, 5))
     assert counts.min() > 850
     assert (boxes[:, 2:] == 32).all()
+
+
+def test_random_crop_is_a_square_of_the_networks_size_anywhere():
+    boxes = views(AugmentSettings(crop="random"), np.tile([40, 60], (5000, 1))).boxes
+    assert (boxes[:, 2:] == 24).all()
+    assert (boxes[:, 0].min(), boxes[:, 0].max()) == (0, 16)
+    assert (boxes[:, 1].min(), boxes[:, 1].max()) == (0, 36)
+    assert views(AugmentSettings(crop="random"), [(10, 60)]).boxes[0, 2:].tolist() == [10, 10]
+
+
+def test_no_crop_is_the_central_square_as_at_evaluation():
+    assert views(AugmentSettings(), [(32, 32), (40, 60)]).boxes.tolist() == [[0, 0, 32, 32], [0, 10, 40, 40]]
 
 
 def test_flips_have_their_probability():

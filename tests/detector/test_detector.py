@@ -18,6 +18,10 @@ from asli.sample import sample_images
 CPU = torch.device("cpu")
 
 
+def logits_of(detector, images):
+    return detector.runtime(CPU).logits([detector.preprocessing.fit(image) for image in images])
+
+
 @pytest.fixture
 def bundle(finished, tmp_path):
     shutil.copytree(finished.detector, tmp_path / "detector")
@@ -29,7 +33,7 @@ def test_saved_and_opened_it_is_the_same_detector(finished, sample, tmp_path):
     first.save(tmp_path / "copy")
     second = Detector.open(tmp_path / "copy")
     images = sample.images[:50]
-    assert np.array_equal(first.runtime(CPU).logits(images), second.runtime(CPU).logits(images))
+    assert np.array_equal(logits_of(first, images), logits_of(second, images))
     assert (first.card, first.preprocessing) == (second.card, second.preprocessing)
     assert first.hash == second.hash == Detector.open(tmp_path / "copy").hash
 
@@ -45,7 +49,7 @@ def test_temperature_is_folded_into_the_head_and_fits_the_calibration_part(finis
     assert torch.allclose(detector.network.module.linear.weight, raw["linear.weight"] / temperature)
     assert torch.allclose(detector.network.module.linear.bias, raw["linear.bias"] / temperature)
     rows = sample.rows("calibration")
-    logits = detector.runtime(CPU).logits(sample.images[rows])
+    logits = logits_of(detector, sample.images[rows])
     assert fit_temperature(sample.labels[rows], logits) == pytest.approx(1.0, abs=0.01)
     assert log_losses(sample.labels[rows], logits).mean() < log_losses(sample.labels[rows], logits * temperature).mean()
 
@@ -54,15 +58,15 @@ def test_threshold_is_the_calibration_parts_best(finished, sample):
     from asli.metrics.classification import Confusion
 
     detector, rows = Detector.open(finished.path), sample.rows("calibration")
-    scores = score_of_logits(detector.runtime(CPU).logits(sample.images[rows]))
+    scores = score_of_logits(logits_of(detector, sample.images[rows]))
     at = Confusion.at(sample.labels[rows], scores, detector.card.thresholds.high).f1
     assert at == pytest.approx(max(Confusion.at(sample.labels[rows], scores, t).f1 for t in scores))
 
 
 def test_score_does_not_depend_on_the_company(finished, sample):
-    runtime = Detector.open(finished.path).runtime(CPU)
-    together = score_of_logits(runtime.logits(sample.images[:64]))
-    alone = [score_of_logits(runtime.logits(sample.images[i : i + 1]))[0] for i in range(64)]
+    detector = Detector.open(finished.path)
+    together = score_of_logits(logits_of(detector, sample.images[:64]))
+    alone = [score_of_logits(logits_of(detector, sample.images[i : i + 1]))[0] for i in range(64)]
     assert np.abs(together - alone).max() < 1e-5
 
 
@@ -149,7 +153,7 @@ def test_predict_gives_the_contracts_objects(finished, sample, tmp_path):
         assert set(image) == {"path", "score", "verdict", "reasons", "stability", "domain", "provenance", "error"}
     good, bad = result["images"][:2], result["images"][2:]
     rows = sample.rows("test")[[0, -1]]
-    direct = score_of_logits(Detector.open(finished.path).runtime(CPU).logits(sample.images[rows]))
+    direct = score_of_logits(logits_of(Detector.open(finished.path), sample.images[rows]))
     assert [image["score"] for image in good] == pytest.approx(direct.tolist(), abs=1e-6)
     assert all(image["domain"]["inside"] and image["verdict"] in ("real", "fake") for image in good)
     assert [image["verdict"] for image in bad] == [None, None]
@@ -185,3 +189,11 @@ def test_verdict_band():
     assert [thresholds.verdict(s) for s in (0.0, 0.19, 0.2, 0.79, 0.8, 1.0)] == [
         *("real", "real", "unsure", "unsure", "fake", "fake")
     ]
+
+
+def test_windows_of_an_image_are_averaged(finished, sample):
+    detector = Detector.open(finished.path)
+    parts = logits_of(detector, sample.images[:5])
+    runtime = detector.runtime(CPU)
+    averaged = runtime.logits([sample.images[:2], sample.images[2:5]])
+    assert averaged == pytest.approx(np.stack([parts[:2].mean(axis=0), parts[2:].mean(axis=0)]), abs=1e-5)

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from asli.data.apply import crop, resample, to_input
+from asli.data.apply import to_input
 from asli.data.folder import DataFolder
 from asli.data.preprocessing import Preprocessing
 from asli.data.randomness import order
-from asli.data.views import random_views, whole
+from asli.data.views import random_views
+from asli.errors import DataError
 from asli.recipe import AugmentSettings, LoopSettings
 
 
@@ -31,7 +32,7 @@ class MicroBatch:
 
 
 class TrainingBatches:
-    """The training stream over packed images.
+    """The training stream.
 
     Args:
         data: The data folder.
@@ -40,6 +41,9 @@ class TrainingBatches:
         preprocessing: Size, kernel and normalisation; the same as at evaluation.
         loop: Portions and seed.
         device: Where batches are made.
+
+    Raises:
+        DataError: The augmentation does not suit the images.
     """
 
     def __init__(
@@ -51,9 +55,10 @@ class TrainingBatches:
         loop: LoopSettings,
         device: torch.device,
     ) -> None:
-        self._images, self._labels, self._rows = data.images, data.labels, rows
+        self._pixels, self._labels, self._rows = data.pixels, data.labels, rows
         self._augment, self._preprocessing, self._loop, self._device = augment, preprocessing, loop, device
-        self._resamples = augment.crop == "random-resized" or data.images.shape[1:3] != (preprocessing.size,) * 2
+        if augment.crop == "padded" and data.info["packed"] is None:
+            raise DataError("augment.crop=padded is for packed images of one small size; set augment.crop=random")
         self._order = lru_cache(maxsize=2)(lambda epoch: order(loop.seed, epoch, len(rows)))
 
     @property
@@ -76,14 +81,10 @@ class TrainingBatches:
 
     def make(self, rows: npt.NDArray[np.int64], epoch: int) -> MicroBatch:
         """Make one micro-batch of these rows, augmented as in this epoch."""
-        images, size = self._images[rows], self._preprocessing.size
-        sizes = np.broadcast_to(np.array(images.shape[1:3]), (len(rows), 2))
-        views = random_views(self._augment, sizes, seed=self._loop.seed, epoch=epoch, samples=rows)
-        if self._augment.crop != "random-resized":
-            images, views = crop(images, views), whole(sizes)
-        if self._resamples:
-            pixels = resample(images, views, size, self._preprocessing.interpolation, self._device)
-        else:
-            pixels = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)
+        size, kernel = self._preprocessing.size, self._preprocessing.interpolation
+        views = random_views(
+            self._augment, self._pixels.sizes(rows), size=size, seed=self._loop.seed, epoch=epoch, samples=rows
+        )
+        pixels = self._pixels.seen(rows, views, size, kernel, self._device)
         inputs = to_input(pixels, self._preprocessing.mean, self._preprocessing.std)
         return MicroBatch(inputs, torch.from_numpy(self._labels[rows].astype(np.int64)).to(self._device))

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from asli.data.layouts import LABELS, SPLITS
+from asli.data.pixels import FilePixels, PackedPixels, Pixels
+from asli.data.sources import open_source
 from asli.errors import DataError
 from asli.files import read_json, sha256_of_file
 
@@ -103,9 +105,7 @@ class DataFolder:
             DataError: The images are not packed (larger than 96 px or of several sizes), or the array is damaged.
         """
         if self.info["packed"] is None:
-            raise DataError(
-                f"{self.path} holds images that are large or of several sizes; only packed ones train so far"
-            )
+            raise DataError(f"{self.path} is not packed: its images are large or of several sizes")
         try:
             images = np.load(self.path / "images.npy", mmap_mode="r")
         except (OSError, ValueError) as error:
@@ -113,6 +113,21 @@ class DataFolder:
         if images.shape != (len(self), *self.info["packed"]):
             raise DataError(f"{self.path / 'images.npy'} does not fit its manifest; make the data folder again")
         return images  # type: ignore[no-any-return]
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """Return the images' pixels: packed, or decoded on demand from the files the data folder was made of.
+
+        Raises:
+            DataError: These files are gone.
+        """
+        if self.info["packed"] is not None:
+            return PackedPixels(self.images)
+        table = self.table(["id", "height", "width", "orientation"])
+        sizes = np.stack([table[side].fill_null(0).to_numpy() for side in ("height", "width")], axis=1)
+        turned = table["orientation"].fill_null(1).to_numpy() >= 5  # EXIF orientations that swap the sides
+        sizes[turned] = sizes[turned, ::-1]
+        return FilePixels(open_source(Path(self.info["source"])), table["id"].to_pylist(), sizes.astype(np.int64))
 
     def record_opening(self, *, split: str, recipe_hash: str, detector_hash: str, images: int) -> None:
         """Write into `ledger.jsonl` that scores of a split were computed."""

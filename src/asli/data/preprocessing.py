@@ -1,6 +1,5 @@
 """What a network sees of an image at evaluation: deterministic, saved in the detector, the same at every door."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,21 +8,25 @@ import torch
 from PIL import Image
 
 from asli.data.apply import to_input
-from asli.recipe import Interpolation
+from asli.recipe import Interpolation, Window
 
-_RESAMPLING = {
+RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
 
 
+TILES = 4
+"""Most tiles along a side."""
+
+
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """Resize the shorter side to `size` with Pillow, crop the centre, scale to [0, 1], normalise.
+    """From an image of any size to the network's input.
 
-    This is timm's and torchvision's evaluation transform at crop share 1, to the bit: a network opened there gives our
-    score. An image whose shorter side is `size` already is not resampled.
+    With the window `resize` this is timm's and torchvision's evaluation transform at crop share 1, to the bit: a
+    network opened there gives our score. An image whose shorter side is `size` already is not resampled.
     """
 
     size: int
@@ -32,26 +35,40 @@ class Preprocessing:
     mean: tuple[float, float, float]
     """Of each channel, red first, of values in [0, 1]."""
     std: tuple[float, float, float]
+    window: Window = "resize"
+    """What is looked at (see the recipe's `data.window`); a smaller image is enlarged to `size` first."""
 
     def fit(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Resize and crop one image, uint8, height x width x 3, to size x size x 3."""
-        height, width = pixels.shape[:2]
-        short, long = min(height, width), max(height, width)
-        if short != self.size:
-            stretched = int(self.size * long / short)  # torchvision cuts off, too
-            shape = (self.size, stretched) if width <= height else (stretched, self.size)
-            pixels = np.asarray(Image.fromarray(pixels).resize(shape, _RESAMPLING[self.interpolation]))
-            height, width = pixels.shape[:2]
-        top, left = round((height - self.size) / 2), round((width - self.size) / 2)
-        return pixels[top : top + self.size, left : left + self.size]
+        """Cut the windows of one image.
 
-    def batch(
-        self, images: Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8], device: torch.device
-    ) -> torch.Tensor:
-        """Turn images, uint8, height x width x 3 each, into the network's input, float32, n x 3 x size x size."""
-        if isinstance(images, np.ndarray) and images.shape[1:3] == (self.size, self.size):
-            fitted = np.require(images, requirements=["C", "W"])  # packed pixels are mapped read-only
+        Args:
+            pixels: uint8, height x width x 3.
+
+        Returns:
+            uint8, windows x size x size x 3.
+        """
+        short = min(pixels.shape[:2])
+        if short < self.size or (self.window == "resize" and short != self.size):
+            pixels = self._resize(pixels)
+        height, width = pixels.shape[:2]
+        if self.window == "tiles":
+            corners = [(top, left) for top in self._starts(height) for left in self._starts(width)]
         else:
-            fitted = np.stack([self.fit(image) for image in images])
-        pixels = torch.from_numpy(fitted).to(device).permute(0, 3, 1, 2)
+            corners = [(round((height - self.size) / 2), round((width - self.size) / 2))]
+        return np.stack([pixels[top : top + self.size, left : left + self.size] for top, left in corners])
+
+    def batch(self, windows: npt.NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+        """Turn windows, uint8, n x size x size x 3, into the network's input, float32, n x 3 x size x size."""
+        pixels = torch.from_numpy(windows).to(device).permute(0, 3, 1, 2)
         return to_input(pixels, self.mean, self.std)
+
+    def _resize(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        height, width = pixels.shape[:2]
+        stretched = int(self.size * max(height, width) / min(height, width))  # torchvision cuts off, too
+        shape = (self.size, stretched) if width <= height else (stretched, self.size)
+        return np.asarray(Image.fromarray(pixels).resize(shape, RESAMPLING[self.interpolation]))
+
+    def _starts(self, extent: int) -> list[int]:
+        """Place tiles evenly from edge to edge: as many as cover the side, at most `TILES`."""
+        count = min(-(-extent // self.size), TILES)
+        return [int(start) for start in np.linspace(0, extent - self.size, count).round()]

@@ -15,7 +15,7 @@ from asli.recipe import AugmentSettings
 ATTEMPTS = 10
 """How often RandomResizedCrop tries before it takes the central crop (torchvision's number)."""
 
-_DRAWS = {"none": 0, "padded": 2, "random-resized": 4 * ATTEMPTS}  # besides the flip
+_DRAWS = {"none": 0, "padded": 2, "random": 2, "random-resized": 4 * ATTEMPTS}  # besides the flip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ def random_views(
     augment: AugmentSettings,
     sizes: npt.NDArray[np.int64],
     *,
+    size: int,
     seed: int,
     epoch: int,
     samples: npt.NDArray[np.int64],
@@ -44,6 +45,7 @@ def random_views(
     Args:
         augment: What chance may do.
         sizes: int64, n x 2: height and width of each image, in pixels.
+        size: Height and width of the network's input; only `random` asks for it.
         seed: Of the run.
         epoch: From 0.
         samples: Row of each image in its manifest; its view depends on (seed, epoch, that row) alone.
@@ -54,8 +56,13 @@ def random_views(
     elif augment.crop == "padded":
         shift = np.floor(draws[:, 1:3] * (2 * augment.padding + 1)).astype(np.int64) - augment.padding
         boxes = np.concatenate([shift, sizes], axis=1)
+    elif augment.crop == "random":
+        side = np.minimum(sizes.min(axis=1, keepdims=True), size)
+        corner = np.floor(draws[:, 1:3] * (sizes - side + 1)).astype(np.int64)
+        boxes = np.concatenate([corner, side, side], axis=1)
     else:
-        boxes = whole(sizes).boxes
+        side = sizes.min(axis=1, keepdims=True)
+        boxes = np.concatenate([(sizes - side) // 2, side, side], axis=1)
     return Views(boxes, draws[:, 0] < augment.flip)
 
 

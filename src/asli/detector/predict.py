@@ -45,7 +45,7 @@ def predict(
         except ImageError as error:
             results.append(_failed(path, str(error)))
             continue
-        score = float(score_of_logits(runtime.logits([pixels]))[0])
+        score = float(score_of_logits(runtime.logits([opened.preprocessing.fit(pixels)]))[0])
         results.append(_judge(opened, str(path), score, facts, force_domain))
     described = opened.describe()
     if force_domain:

@@ -8,18 +8,22 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from asli.data.pixels import Pixels
 from asli.data.preprocessing import Preprocessing
 
 BATCH = 256
 
-Pixels = npt.NDArray[np.uint8]
+Windows = npt.NDArray[np.uint8]
 
 
 class Runtime(Protocol):
     """Computes logits of images that went through the detector's preprocessing."""
 
-    def logits(self, images: Sequence[Pixels] | Pixels) -> npt.NDArray[np.float64]:
-        """Map images, uint8, height x width x 3 each, to logits, n x 2 (real, fake)."""
+    def logits(self, fitted: Sequence[Windows]) -> npt.NDArray[np.float64]:
+        """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake).
+
+        Where an image has several windows, its logits are their mean.
+        """
 
 
 class TorchRuntime:
@@ -27,7 +31,7 @@ class TorchRuntime:
 
     Args:
         module: Is put into evaluation mode.
-        preprocessing: Applied to each image.
+        preprocessing: Normalises the windows.
         device: Where the module is.
     """
 
@@ -35,23 +39,31 @@ class TorchRuntime:
         self._module, self._preprocessing, self._device = module.eval(), preprocessing, device
 
     @torch.inference_mode()
-    def logits(self, images: Sequence[Pixels] | Pixels) -> npt.NDArray[np.float64]:
-        """Map images, uint8, height x width x 3 each, to logits, n x 2 (real, fake)."""
-        result = self._module(self._preprocessing.batch(images, self._device))
-        return result.to("cpu", torch.float64).numpy()  # type: ignore[no-any-return]
+    def logits(self, fitted: Sequence[Windows]) -> npt.NDArray[np.float64]:
+        """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake)."""
+        counts = np.array([len(windows) for windows in fitted])
+        windows = np.concatenate(fitted)
+        parts = [
+            self._module(self._preprocessing.batch(windows[start : start + BATCH], self._device))
+            for start in range(0, len(windows), BATCH)
+        ]
+        result = torch.cat(parts).to("cpu", torch.float64).numpy()
+        starts = np.cumsum(counts) - counts
+        means: npt.NDArray[np.float64] = np.add.reduceat(result, starts, axis=0) / counts[:, None]
+        return means
 
 
 def logits_of_rows(
-    runtime: Runtime, images: Pixels, rows: npt.NDArray[np.int64], size: int = 32
+    runtime: Runtime, pixels: Pixels, rows: npt.NDArray[np.int64], preprocessing: Preprocessing
 ) -> Iterator[npt.NDArray[np.float64]]:
-    """Yield the logits of packed images, batch after batch in the order of `rows`.
+    """Yield the logits of a data folder's rows, batch after batch in their order.
 
     Args:
         runtime: Computes them.
-        images: uint8, all rows x height x width x 3.
+        pixels: Of the data folder.
         rows: Which of them.
-        size: Of the network's input; batches shrink as it grows, to bound memory.
+        preprocessing: The detector's; batches shrink as its size grows, to bound memory.
     """
-    batch = max(16, min(BATCH, BATCH * 64 * 64 // (size * size)))
+    batch = max(16, min(BATCH, BATCH * 64 * 64 // preprocessing.size**2))
     for start in range(0, len(rows), batch):
-        yield runtime.logits(images[rows[start : start + batch]])
+        yield runtime.logits(pixels.fitted(rows[start : start + batch], preprocessing))

@@ -40,7 +40,7 @@ def score_split(detector: Detector, data: DataFolder, split: str, device: torch.
     rows = data.rows(split)
     runtime, parts = detector.runtime(device), []
     with progress(f"scoring {split}", len(rows), unit="images") as bar:
-        for logits in logits_of_rows(runtime, data.images, rows, detector.preprocessing.size):
+        for logits in logits_of_rows(runtime, data.pixels, rows, detector.preprocessing):
             parts.append(logits)
             bar.advance(len(logits))
     if split == "test":
