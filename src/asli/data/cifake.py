@@ -1,9 +1,11 @@
 """CIFAKE (Bird & Lotfi 2023, arXiv 2303.14126): 60,000 CIFAR-10 photographs and 60,000 Stable Diffusion 1.4 images."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from asli.data.layouts import Entry, Listing
+from asli.data.layouts.trees import split_images
 from asli.errors import DataError
 
 CATEGORIES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -14,6 +16,18 @@ DATA_HASH = "007d22ba1d3643ffcca26ac39ddcf5bd10f3d86fae7ea94f80d4d231da03c83f"
 
 # CIFAKE itself has only train and test; the bundled sample has all four.
 _NAME = re.compile(r"(?:.*/)?(train|validation|calibration|test)/(REAL|FAKE)/((\d+)(?: \((\d+)\))?\.jpg)")
+
+
+def is_cifake(names: Iterable[str]) -> bool:
+    """Tell whether all images are named as CIFAKE's are, in all ten categories of both labels."""
+    images, _ = split_images(names)
+    found = set()
+    for name in images:
+        match = _NAME.fullmatch(name)
+        if not match:
+            return False
+        found.add((match[2], match[5]))
+    return len(found) == 2 * len(CATEGORIES)
 
 
 def cifake(names: Iterable[str], *, complete: bool = True) -> Listing:
@@ -52,7 +66,8 @@ def cifake(names: Iterable[str], *, complete: bool = True) -> Listing:
             "not CIFAKE: no file is named {train,test}/{REAL,FAKE}/NUMBER.jpg; for your own: asli data open"
         )
     missing = sorted(set(expected_names()) - entries.keys()) if complete else []
-    return Listing([entries[identity] for identity in sorted(entries)], extra, missing)
+    said = Counter((entry.label, entry.label.upper()) for entry in entries.values())
+    return Listing([entries[identity] for identity in sorted(entries)], extra, missing, said)
 
 
 def expected_names() -> list[str]:
