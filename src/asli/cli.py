@@ -52,20 +52,25 @@ def demo(*, out: Path = Path("asli-demo"), threads: Threads = None) -> None:
 
 
 @data.command
-def cifake(out: Path, *, from_: Annotated[Path, Parameter(name="--from")]) -> None:
-    """Make a data folder of CIFAKE.
+def cifake(
+    out: Path,
+    *,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    hub: str | None = None,
+) -> None:
+    """Make a data folder of CIFAKE, fetched from Kaggle where nothing else is said.
 
     Args:
         out: The data folder to make.
         from_: A folder of its zips, one archive as Kaggle serves it, or the unpacked tree.
+        hub: Fetch a copy in Parquet form from the Hugging Face hub: OWNER/NAME or OWNER/NAME@REVISION.
     """
-    from asli.data.cifake import DATA_HASH
+    from asli.data.cifake import verify
     from asli.data.ingest import open_cifake
 
-    folder = open_cifake(from_, out)
+    folder = open_cifake(from_, out, hub=hub)
     print(folder.describe())
-    whole = folder.hash == DATA_HASH
-    print("  this is the complete, unaltered CIFAKE" if whole else "  this is NOT the complete, unaltered CIFAKE")
+    print(f"  {verify(folder)}")
 
 
 @data.command(name="open")

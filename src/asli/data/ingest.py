@@ -17,10 +17,11 @@ from filelock import FileLock, Timeout
 
 from asli import __version__
 from asli.data import cifake as cifake_data
-from asli.data import manifest
+from asli.data import fetch, manifest
 from asli.data.folder import FORMAT_VERSION, PACK_LIMIT, DataFolder
 from asli.data.images import decode, perceptual_hashes, pixel_sha256, thumbnail
-from asli.data.layouts import LABELS, SPLITS, Entry, Layout, Listing
+from asli.data.layouts import LABELS, SPLITS, Entry, LabelNames, Layout, Listing, tables
+from asli.data.parquet_rows import ParquetRows
 from asli.data.sources import Archives, Joined, Source, open_source
 from asli.data.splits import SEED, assign_splits
 from asli.data.survey import Survey, understand
@@ -42,17 +43,33 @@ CHUNK = 1024
 logger = logging.getLogger("asli")
 
 
-def open_cifake(path: Path, out: Path) -> DataFolder:
+def open_cifake(path: Path | None, out: Path, *, hub: str | None = None) -> DataFolder:
     """Make a data folder of CIFAKE.
 
     Args:
-        path: A folder of the four zips, one archive (as Kaggle serves it), or the unpacked tree.
+        path: A folder of the four zips, one archive (as Kaggle serves it), or the unpacked tree; None fetches it.
         out: Where the data folder goes.
+        hub: Fetch this Hugging Face data set (`OWNER/NAME[@REVISION]`) and not Kaggle's.
 
     Raises:
-        DataError: This is not CIFAKE, or `out` holds something else.
+        DataError: This is not CIFAKE, it cannot be fetched, or `out` holds something else.
     """
-    return ingest(path, out, cifake_data.cifake, "cifake")
+    if path is not None:
+        if hub is not None:
+            raise DataError("give --from or --hub, not both")
+        return ingest(path, out, cifake_data.cifake, "cifake")
+    if hub is None:
+        return ingest(fetch.fetch_kaggle(), out, cifake_data.cifake, "cifake")
+    snapshot = fetch.fetch_hub(hub)
+    logger.info(
+        "revision %s; %d of %d files have the SHA-256 the hub records, the others its size",
+        *(snapshot.revision, snapshot.checked, len(snapshot.paths)),
+    )
+    source = ParquetRows(snapshot.root, snapshot.paths)
+    listing = cifake_data.mirrored(tables.listing(source.rows(), LabelNames(), hub), source.original_names())
+    found = Survey(source, listing, "cifake", f"{hub.partition('@')[0]}@{snapshot.revision}")
+    logger.info("%s", found.describe())
+    return make(found, out)
 
 
 def open_folders(path: Path | None, out: Path, **how: Any) -> DataFolder:

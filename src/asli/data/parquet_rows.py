@@ -106,9 +106,23 @@ class ParquetRows:
                         yield Row(f"{name}/{number:08d}", **{"split": split, **said})
                         number += 1
 
+    def original_names(self) -> Iterator[tuple[str, str]]:
+        """Yield the name and the file name an image had before it was put into Parquet, where that is kept."""
+        for name, file in self.files.items():
+            with pq.ParquetFile(file.path) as table:
+                kind = table.schema_arrow.field(file.image).type
+                if not pa.types.is_struct(kind) or kind.get_field_index("path") < 0:
+                    continue
+                number = 0
+                for batch in table.iter_batches(8192, columns=[f"{file.image}.path"]):
+                    for value in batch.column(0).to_pylist():
+                        if value and value["path"]:
+                            yield f"{name}/{number:08d}", value["path"]
+                        number += 1
+
     def names(self) -> list[str]:
         """Return every image's name, sorted."""
-        return [f"{name}/{row:08d}" for name, file in self.files.items() for row in range(file.starts[-1])]
+        return sorted(f"{name}/{row:08d}" for name, file in self.files.items() for row in range(file.starts[-1]))
 
     def read(self, name: str) -> bytes:
         """Return an image's bytes.
