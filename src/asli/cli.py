@@ -271,6 +271,35 @@ def recipes(name: str | None = None) -> None:
         print(f"{known:<12} {first.removeprefix('# ')}")
 
 
+@app.command
+def models(
+    name: str | None = None,
+    *,
+    size: int | None = None,
+    measure: Annotated[bool, Parameter(negative="")] = False,
+    runs: int = 9,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the paper's networks with what they cost; with a name, measure one, any timm classifier too.
+
+    Args:
+        name: The network to measure: latency, memory, gradient norms by stage.
+        size: Height and width of the input in pixels; each network's usual one by default.
+        measure: Measure all of them; takes minutes.
+        runs: Timed forward passes, of which the median is shown.
+    """
+    from asli.models.profile import as_json as for_programs
+    from asli.models.profile import print_table, profile_networks
+
+    names = [name] if name else []
+    profiles = profile_networks(names, size=size, measure=measure or bool(name), threads=threads, runs=runs)
+    if as_json:
+        print(json.dumps(for_programs(profiles), indent=2))
+    else:
+        print_table(profiles)
+
+
 def main(tokens: list[str] | None = None) -> None:
     """Run a command and leave with its exit status: 0 done, 1 bad input or data, 2 usage, 130 interrupted."""
     logger = logging.getLogger("asli")
