@@ -1,9 +1,12 @@
 import zipfile
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
+from asli.data.folder import DataFolder
 from asli.data.ingest import open_folders
 from asli.data.layouts import LabelNames
 from asli.data.survey import recognise, understand
@@ -162,3 +165,44 @@ def test_the_wild_archive_is_opened_by_its_manifest(shared):
     assert found.layout == "table"
     assert len(found.listing.entries) == 538
     assert len({e.generator for e in found.listing.entries} - {None}) == 9
+
+
+def test_pair_of_unequal_photos_becomes_a_folder_whose_pixels_can_be_read(tmp_path, rng):
+    for label, count in (("mine", 12), ("theirs", 14)):
+        (tmp_path / label).mkdir()
+        for number in range(count):
+            shape = (40 + number, 60, 3)
+            Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(tmp_path / label / f"{number}.png")
+    data = open_folders(None, tmp_path / "data", real=[tmp_path / "mine"], fake=[tmp_path / "theirs"])
+    assert (data.labels == 0).sum() == 12
+    again = DataFolder.open(data.path)
+    rows = np.arange(len(again))
+    for row, size in zip(rows, again.pixels.sizes(rows), strict=True):
+        assert again.pixels._decode(row).shape[:2] == tuple(size)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.jsonl", b'{"path": "a.jpg", "label": "real"}\n{"path": \n'),
+        ("t.csv", b"path,label\na.jpg,real\n\xff\xfe.jpg,fake\n"),
+        ("t.json", b'[{"path": "a.jpg", "label": "real"}, '),
+        ("t.parquet", b"PAR1 but not really PAR1"),
+    ],
+)
+def test_damaged_table_gives_one_line(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=name):
+        understand(tmp_path / name)
+
+
+@pytest.mark.shared
+def test_wild_photographs_are_read_through_their_manifest(shared, tmp_path):
+    data = open_folders(shared / "data" / "wild" / "wild_dev.zip", tmp_path / "wild")
+    assert (len(data), int(data.labels.sum())) == (538, 269)
+    generators = set(data.table(["generator"])["generator"].to_pylist()) - {None}
+    assert len(generators) == 9
+    assert data.info["packed"] is None
+    rows = data.rows("train")[:4]
+    shapes = [data.pixels._decode(row).shape[:2] for row in rows]
+    assert np.array_equal(data.pixels.sizes(rows), shapes)

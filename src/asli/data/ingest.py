@@ -147,6 +147,7 @@ class _Ingest:
                 "asli": __version__,
                 "layout": self.plan["layout"],
                 "source": origin,
+                "reopen": self.source.spec(),
                 "plan": sha256_of_json(self.plan),
                 "labels": {"real": 0, "fake": 1},
                 "counts": _counts(manifest_path),

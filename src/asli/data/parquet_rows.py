@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from asli.data.layouts.names import SPLIT_ALIASES
 from asli.data.layouts.tables import Row, find_columns
-from asli.data.tables import class_labels, class_name
+from asli.data.tables import class_labels, class_name, damage_of
 from asli.errors import DataError
 
 IMAGE_COLUMNS = ("image", "img", "picture", "jpg", "png", "webp", "bytes", "image_bytes", "data")
@@ -92,10 +92,14 @@ class ParquetRows:
         self._local = threading.local()
 
     def rows(self) -> Iterator[Row]:
-        """Read what the other columns say of each image; the split is also taken from the file's name."""
+        """Read what the other columns say of each image; the split is also taken from the file's name.
+
+        Raises:
+            DataError: A file is damaged.
+        """
         for name, file in self.files.items():
             split = _split_of(name)
-            with pq.ParquetFile(file.path) as table:
+            with damage_of(str(file.path)), pq.ParquetFile(file.path) as table:
                 number = 0
                 for batch in table.iter_batches(8192, columns=list(file.columns.values())):
                     for record in batch.to_pylist():
@@ -155,6 +159,11 @@ class ParquetRows:
         """Return each file's path, size and time of change."""
         stats = [(file.path.resolve(), file.path.stat()) for file in self.files.values()]
         return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+
+    def spec(self) -> dict[str, Any]:
+        """Return what opens them again."""
+        paths = [str(file.path.resolve()) for file in self.files.values()]
+        return {"kind": "parquet", "root": str(self.root.resolve()), "paths": paths}
 
 
 def _images(file: _File, group: int) -> Iterator[pa.RecordBatch]:

@@ -4,7 +4,7 @@ import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from asli.errors import DataError
 
@@ -24,6 +24,9 @@ class Source(Protocol):
 
     def fingerprint(self) -> list[list[str | int]]:
         """Return what tells whether the source has changed since an interrupted call."""
+
+    def spec(self) -> dict[str, Any]:
+        """Return, as plain JSON, what `asli.data.reopen.reopen` needs to open it again."""
 
 
 class Folder:
@@ -54,6 +57,10 @@ class Folder:
     def fingerprint(self) -> list[list[str | int]]:
         """Return the folder's path; its listing is compared beside it."""
         return [[str(self.root.resolve())]]
+
+    def spec(self) -> dict[str, Any]:
+        """Return what opens it again."""
+        return {"kind": "folder", "root": str(self.root.resolve())}
 
 
 class Archives:
@@ -107,6 +114,10 @@ class Archives:
         """Return each archive's path, size and time of change."""
         return [[str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns] for p in self.paths]
 
+    def spec(self) -> dict[str, Any]:
+        """Return what opens them again."""
+        return {"kind": "archives", "paths": [str(p.resolve()) for p in self.paths]}
+
 
 class Joined:
     """Several sources side by side; the names of each begin with its key."""
@@ -126,6 +137,10 @@ class Joined:
     def fingerprint(self) -> list[list[str | int]]:
         """Return every source's fingerprint under its key."""
         return [[key, *line] for key, source in self.sources.items() for line in source.fingerprint()]
+
+    def spec(self) -> dict[str, Any]:
+        """Return what opens them again."""
+        return {"kind": "joined", "sources": {key: source.spec() for key, source in self.sources.items()}}
 
     @property
     def unsafe(self) -> list[str]:

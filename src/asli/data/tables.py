@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any
@@ -48,7 +49,7 @@ def open_table(name: str, opened: Callable[[], IO[bytes]]) -> Table:
         DataError: It is damaged or of an unknown format.
     """
     suffix = PurePosixPath(name).suffix.lower()
-    try:
+    with damage_of(name):
         if suffix in (".csv", ".tsv"):
             columns, records = _csv(opened, name, "\t" if suffix == ".tsv" else None)
         elif suffix == ".parquet":
@@ -57,9 +58,25 @@ def open_table(name: str, opened: Callable[[], IO[bytes]]) -> Table:
             columns, records = _json(opened, name)
         else:
             raise DataError(f"{name} is no table; tables end in {', '.join(SUFFIXES)}")
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError, pa.ArrowException) as error:
+
+    def guarded() -> Iterator[dict[str, Any]]:
+        with damage_of(name):
+            yield from records()
+
+    return Table(name, find_columns(columns), guarded)
+
+
+@contextmanager
+def damage_of(name: str) -> Iterator[None]:
+    """Turn what libraries raise on a damaged table into one line.
+
+    Raises:
+        DataError: Naming the table and what is wrong with it.
+    """
+    try:
+        yield
+    except (OSError, csv.Error, ValueError, pa.ArrowException) as error:  # bad UTF-8 and bad JSON are ValueErrors
         raise DataError(f"{name} cannot be read as a table: {' '.join(str(error).split())}") from error
-    return Table(name, find_columns(columns), records)
 
 
 Opened = tuple[list[str], Callable[[], Iterator[dict[str, Any]]]]
