@@ -1,13 +1,12 @@
 """Start weights from the Hugging Face hub: fetched once, kept in its cache, of a commit that is known and recorded."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
-    EntryNotFoundError,
     GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
@@ -36,7 +35,7 @@ def fetch(name: str) -> tuple[Path, str]:
     """
     repository, _, revision = name.partition("@")
     try:
-        folder = Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(FILES)))
+        folder = _snapshot(repository, revision or None)
     except GatedRepoError as error:
         raise WeightsError(
             f"'{repository}' is open only to those who accepted its terms: do so on its page, then set HF_TOKEN"
@@ -49,8 +48,12 @@ def fetch(name: str) -> tuple[Path, str]:
         raise WeightsError(
             f"'{repository}' is no name of a model on the hub; weights.start takes hub:owner/name"
         ) from error
-    except (LocalEntryNotFoundError, EntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except LocalEntryNotFoundError as error:
         raise WeightsError(_unreachable(repository, revision)) from error
+    except OSError as error:
+        raise WeightsError(
+            f"cannot keep '{repository}' in {constants.HF_HUB_CACHE}: {error.strerror or error}"
+        ) from error
     commit = folder.name  # the cache keeps one folder a commit, named by it
     weights = folder / "model.safetensors"
     if not weights.exists():
@@ -62,6 +65,21 @@ def fetch(name: str) -> tuple[Path, str]:
     if revision != commit:
         logger.info("%s is now commit %s; weights.start = 'hub:%s@%s' pins it", name, commit, repository, commit)
     return folder, commit
+
+
+def _snapshot(repository: str, revision: str | None) -> Path:
+    """Fetch what is not in the cache yet; where the hub fails to answer, take what the cache has."""
+    fetch_files = partial(snapshot_download, repository, revision=revision, allow_patterns=list(FILES))
+    try:
+        return Path(fetch_files())
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError, LocalEntryNotFoundError):
+        raise
+    except Exception as error:  # those of huggingface_hub's HTTP library, which changes with its version
+        if isinstance(error, OSError) and error.errno:  # a full disk, say
+            raise
+        folder = Path(fetch_files(local_files_only=True))
+        logger.warning("%s failed (%s): taking %s from the cache", constants.ENDPOINT, type(error).__name__, repository)
+        return folder
 
 
 def _unreachable(repository: str, revision: str) -> str:

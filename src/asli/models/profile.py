@@ -29,6 +29,7 @@ PRINTED: dict[str, float | None] = {
 """The paper's networks from elsewhere, with the millions of parameters its table 2 prints, where it prints any."""
 
 IMAGENET_CLASSES, LABELS = 1000, 2
+SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +158,18 @@ def print_table(profiles: Sequence[Profile]) -> None:
         if item.gradients:
             norms = ", ".join(f"{stage} {norm:.3g}" for stage, norm in item.gradients.norms.items())
             print(f"gradient norms of {item.name}, fresh weights, {GRADIENT_IMAGES} images of the sample: {norms}")
-            print(f"  parameters without gradient: {', '.join(item.gradients.without) or 'none'}")
+            print(f"  parameters without gradient: {_short(item.gradients.without)}")
     print(_notes(profiles))
 
 
 _MEASURED = ("ms an image", "peak MB")
+
+
+def _short(names: list[str]) -> str:
+    if not names:
+        return "none"
+    more = f" and {len(names) - SHOWN} more (--json names all)" if len(names) > SHOWN else ""
+    return f"{len(names)}: {', '.join(names[:SHOWN])}{more}"
 
 
 def _cells(item: Profile) -> list[str]:
