@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import cyclopts
 from cyclopts import Parameter
@@ -52,34 +52,79 @@ def demo(*, out: Path = Path("asli-demo"), threads: Threads = None) -> None:
 
 
 @data.command
-def cifake(out: Path, *, from_: Annotated[Path, Parameter(name="--from")]) -> None:
-    """Make a data folder of CIFAKE.
+def cifake(
+    out: Path,
+    *,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    hub: str | None = None,
+) -> None:
+    """Make a data folder of CIFAKE, fetched from Kaggle where nothing else is said.
 
     Args:
         out: The data folder to make.
         from_: A folder of its zips, one archive as Kaggle serves it, or the unpacked tree.
+        hub: Fetch a copy in Parquet form from the Hugging Face hub: OWNER/NAME or OWNER/NAME@REVISION.
     """
-    from asli.data.cifake import DATA_HASH
+    from asli.data.cifake import verify
     from asli.data.ingest import open_cifake
 
-    folder = open_cifake(from_, out)
+    folder = open_cifake(from_, out, hub=hub)
     print(folder.describe())
-    whole = folder.hash == DATA_HASH
-    print("  this is the complete, unaltered CIFAKE" if whole else "  this is NOT the complete, unaltered CIFAKE")
+    print(f"  {verify(folder)}")
 
 
 @data.command(name="open")
-def open_(path: Path, out: Path) -> None:
-    """Make a data folder of your own images, sorted into real and fake (or nature and ai, ...) folders.
+def open_(
+    path: Path,
+    out: Path | None = None,
+    *,
+    real: Annotated[list[Path] | None, Parameter(negative="")] = None,
+    fake: Annotated[list[Path] | None, Parameter(negative="")] = None,
+    layout: str | None = None,
+    real_label: Annotated[list[str] | None, Parameter(negative="")] = None,
+    fake_label: Annotated[list[str] | None, Parameter(negative="")] = None,
+    generator: str | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Make a data folder of your own images: asli data open PATH DIR, or asli data open DIR --real A --fake B.
+
+    What is taken for real and for fake is printed before any image is read.
 
     Args:
-        path: A folder, a zip archive, or a folder of zip archives; folders named train, validation, test are
-            kept as splits.
+        path: A folder, a zip archive, a folder of zip archives, a table (CSV, JSON, Parquet), or Hugging Face Parquet.
+            With --real and --fake there is none: give only the data folder.
         out: The data folder to make.
+        real: A folder or zip archive of real images; may be repeated.
+        fake: A folder or zip archive of fake images; may be repeated.
+        layout: How to read PATH where several ways fit: parquet, table, cifake, forensynths, genimage,
+            community-forensics or imagefolder.
+        real_label: A folder name or label value that means real; may be repeated.
+        fake_label: A folder name or label value that means fake, for example 1; may be repeated.
+        generator: What made the fake images of which nothing else says it.
+        dry_run: Only print what is taken for what.
     """
     from asli.data.ingest import open_folders
+    from asli.data.layouts import LabelNames
+    from asli.data.survey import understand
 
-    print(open_folders(path, out).describe())
+    pair = bool(real or fake)
+    target = path if pair else out
+    if pair and out is not None:
+        _leave("with --real and --fake give one path only, the data folder to make (see asli --help)", 2)
+    how: dict[str, Any] = {
+        "real": real or (),
+        "fake": fake or (),
+        "layout": layout,
+        "labels": LabelNames(tuple(real_label or ()), tuple(fake_label or ())),
+        "generator": generator,
+    }
+    place = None if pair else path
+    if dry_run:
+        print(understand(place, **how).describe())
+    elif target is None:
+        _leave("give the data folder to make after the path (see asli --help)", 2)
+    else:
+        print(open_folders(place, target, **how).describe())
 
 
 @data.command
@@ -226,6 +271,35 @@ def recipes(name: str | None = None) -> None:
         print(f"{known:<12} {first.removeprefix('# ')}")
 
 
+@app.command
+def models(
+    name: str | None = None,
+    *,
+    size: int | None = None,
+    measure: Annotated[bool, Parameter(negative="")] = False,
+    runs: int = 9,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the paper's networks with what they cost; with a name, measure one, any timm classifier too.
+
+    Args:
+        name: The network to measure: latency, memory, gradient norms by stage.
+        size: Height and width of the input in pixels; each network's usual one by default.
+        measure: Measure all of them; takes minutes.
+        runs: Timed forward passes, of which the median is shown.
+    """
+    from asli.models.profile import as_json as for_programs
+    from asli.models.profile import print_table, profile_networks
+
+    names = [name] if name else []
+    profiles = profile_networks(names, size=size, measure=measure or bool(name), threads=threads, runs=runs)
+    if as_json:
+        print(json.dumps(for_programs(profiles), indent=2))
+    else:
+        print_table(profiles)
+
+
 def main(tokens: list[str] | None = None) -> None:
     """Run a command and leave with its exit status: 0 done, 1 bad input or data, 2 usage, 130 interrupted."""
     logger = logging.getLogger("asli")
@@ -253,7 +327,7 @@ class _StandardError(logging.Handler):
         print(f"{mark}{record.getMessage()}", file=sys.stderr, flush=True)
 
 
-def _leave(message: str, status: int) -> None:
+def _leave(message: str, status: int) -> NoReturn:
     print(f"asli: {message}", file=sys.stderr)
     sys.exit(status)
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,3 +73,13 @@ def sha256_of_json(value: Any) -> str:
     """Return the SHA-256 of a value's canonical JSON: sorted keys, no spaces."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_of_json_array(values: Iterable[Any]) -> str:
+    """Return what `sha256_of_json` returns for a list of these values, without holding its text in memory."""
+    digest = hashlib.sha256(b"[")
+    for number, value in enumerate(values):
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        digest.update(f"{',' if number else ''}{text}".encode())
+    digest.update(b"]")
+    return digest.hexdigest()

@@ -56,7 +56,7 @@ class WeightSettings:
     """Where training starts, and what of the network it may change."""
 
     start: str = "scratch"
-    """`scratch`, a .safetensors file, a folder in the hub's format, or `hub:owner/name`."""
+    """`scratch`, a .safetensors file, a folder in the hub's format, or `hub:owner/name[@revision]`."""
     train: str = "all"
     """`all`, `head`, or `stages:K` for the head and the K stages before it."""
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from asli.data.layouts import LABELS, SPLITS
 from asli.data.pixels import FilePixels, PackedPixels, Pixels
-from asli.data.sources import open_source
+from asli.data.reopen import reopen
 from asli.errors import DataError
 from asli.files import read_json, sha256_of_file
 
@@ -127,7 +127,7 @@ class DataFolder:
         sizes = np.stack([table[side].fill_null(0).to_numpy() for side in ("height", "width")], axis=1)
         turned = table["orientation"].fill_null(1).to_numpy() >= 5  # EXIF orientations that swap the sides
         sizes[turned] = sizes[turned, ::-1]
-        return FilePixels(open_source(Path(self.info["source"])), table["id"].to_pylist(), sizes.astype(np.int64))
+        return FilePixels(reopen(self.info["reopen"]), table["id"].to_pylist(), sizes.astype(np.int64))
 
     def record_opening(self, *, split: str, recipe_hash: str, detector_hash: str, images: int) -> None:
         """Write into `ledger.jsonl` that scores of a split were computed."""

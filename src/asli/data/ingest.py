@@ -17,14 +17,24 @@ from filelock import FileLock, Timeout
 
 from asli import __version__
 from asli.data import cifake as cifake_data
-from asli.data import manifest
+from asli.data import fetch, manifest
 from asli.data.folder import FORMAT_VERSION, PACK_LIMIT, DataFolder
 from asli.data.images import decode, perceptual_hashes, pixel_sha256, thumbnail
-from asli.data.layouts import Entry, Layout, Listing, folders
-from asli.data.sources import Archives, Source, open_source
+from asli.data.layouts import LABELS, SPLITS, Entry, LabelNames, Layout, Listing, tables
+from asli.data.parquet_rows import ParquetRows
+from asli.data.sources import Archives, Joined, Source, open_source
 from asli.data.splits import SEED, assign_splits
+from asli.data.survey import Survey, understand
 from asli.errors import DataError, ImageError
-from asli.files import read_json, replacing, sha256_of_file, sha256_of_json, write_json, write_text
+from asli.files import (
+    read_json,
+    replacing,
+    sha256_of_file,
+    sha256_of_json,
+    sha256_of_json_array,
+    write_json,
+    write_text,
+)
 from asli.progress import progress
 
 CHUNK = 1024
@@ -33,30 +43,49 @@ CHUNK = 1024
 logger = logging.getLogger("asli")
 
 
-def open_cifake(path: Path, out: Path) -> DataFolder:
+def open_cifake(path: Path | None, out: Path, *, hub: str | None = None) -> DataFolder:
     """Make a data folder of CIFAKE.
 
     Args:
-        path: A folder of the four zips, one archive (as Kaggle serves it), or the unpacked tree.
+        path: A folder of the four zips, one archive (as Kaggle serves it), or the unpacked tree; None fetches it.
         out: Where the data folder goes.
+        hub: Fetch this Hugging Face data set (`OWNER/NAME[@REVISION]`) and not Kaggle's.
 
     Raises:
-        DataError: This is not CIFAKE, or `out` holds something else.
+        DataError: This is not CIFAKE, it cannot be fetched, or `out` holds something else.
     """
-    return ingest(path, out, cifake_data.cifake, "cifake")
+    if path is not None:
+        if hub is not None:
+            raise DataError("give --from or --hub, not both")
+        return ingest(path, out, cifake_data.cifake, "cifake")
+    if hub is None:
+        return ingest(fetch.fetch_kaggle(), out, cifake_data.cifake, "cifake")
+    snapshot = fetch.fetch_hub(hub)
+    logger.info(
+        "revision %s; %d of %d files have the SHA-256 the hub records, the others its size",
+        *(snapshot.revision, snapshot.checked, len(snapshot.paths)),
+    )
+    source = ParquetRows(snapshot.root, snapshot.paths)
+    listing = cifake_data.mirrored(tables.listing(source.rows(), LabelNames(), hub), source.original_names())
+    found = Survey(source, listing, "cifake", f"{hub.partition('@')[0]}@{snapshot.revision}")
+    logger.info("%s", found.describe())
+    return make(found, out)
 
 
-def open_folders(path: Path, out: Path) -> DataFolder:
-    """Make a data folder of a tree whose folder names say the labels (`real`/`fake` or an alias) and perhaps the split.
+def open_folders(path: Path | None, out: Path, **how: Any) -> DataFolder:
+    """Make a data folder of a user's own images; what is taken for real and fake is logged before any is read.
 
     Args:
-        path: A folder, a zip archive, or a folder of zip archives.
+        path: A folder, an archive, a folder of archives, a table, or Parquet files.
         out: Where the data folder goes.
+        how: `real`, `fake`, `layout`, `labels`, `generator`: see `asli.data.survey.understand`.
 
     Raises:
-        DataError: A label cannot be told, or `out` holds something else.
+        DataError: A label cannot be told, two layouts disagree, or `out` holds something else.
     """
-    return ingest(path, out, folders, "folders")
+    found = understand(path, **how)
+    logger.info("%s", found.describe())
+    return make(found, out)
 
 
 def ingest(path: Path, out: Path, layout: Layout, layout_name: str) -> DataFolder:
@@ -66,12 +95,21 @@ def ingest(path: Path, out: Path, layout: Layout, layout_name: str) -> DataFolde
         DataError: See the callers.
     """
     source = open_source(path)
-    listing = layout(source.names())
+    return make(Survey(source, layout(source.names()), layout_name, str(path.resolve())), out)
+
+
+def make(found: Survey, out: Path) -> DataFolder:
+    """Make a data folder of a source and its listing.
+
+    Raises:
+        DataError: `out` holds something else, or another process writes it.
+    """
+    source, listing = found.source, found.listing
     plan = {
         "version": FORMAT_VERSION,
-        "layout": layout_name,
+        "layout": found.layout,
         "source": source.fingerprint(),
-        "listing": sha256_of_json([[e.id, e.label, e.split, e.category, e.generator] for e in listing.entries]),
+        "listing": sha256_of_json_array([e.id, e.label, e.split, e.category, e.generator] for e in listing.entries),
         "chunk": CHUNK,
     }
     if (out / "data.json").exists():
@@ -84,7 +122,7 @@ def ingest(path: Path, out: Path, layout: Layout, layout_name: str) -> DataFolde
         raise DataError(f"{out} is not empty; give a new folder")
     try:
         with FileLock(out / ".lock", timeout=0):
-            return _Ingest(source, listing, plan, out).run(path)
+            return _Ingest(source, listing, plan, out).run(found.origin)
     except Timeout:
         raise DataError(f"another process is writing {out}; wait for it or give another folder") from None
 
@@ -96,7 +134,7 @@ class _Ingest:
         entries = listing.entries
         self.chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
 
-    def run(self, path: Path) -> DataFolder:
+    def run(self, origin: str) -> DataFolder:
         self._read_all()
         packed = self._pack()
         self._write_manifest()
@@ -108,7 +146,8 @@ class _Ingest:
                 "version": FORMAT_VERSION,
                 "asli": __version__,
                 "layout": self.plan["layout"],
-                "source": str(path.resolve()),
+                "source": origin,
+                "reopen": self.source.spec(),
                 "plan": sha256_of_json(self.plan),
                 "labels": {"real": 0, "fake": 1},
                 "counts": _counts(manifest_path),
@@ -235,7 +274,7 @@ class _Ingest:
         for table in self._tables():
             bad = table.filter(pa.compute.is_valid(table["error"])).select(["id", "error"]).to_pylist()
             unreadable += [f"{line['id']}: {line['error']}" for line in bad]
-        unsafe = self.source.unsafe if isinstance(self.source, Archives) else []
+        unsafe = self.source.unsafe if isinstance(self.source, Archives | Joined) else []
         problems = {
             "unreadable": unreadable,
             "missing": self.listing.missing,
@@ -252,8 +291,6 @@ def _counts(path: Path) -> dict[str, dict[str, int]]:
     table = pq.read_table(path, columns=["split", "label", "error"])
     table = table.filter(pa.compute.is_null(table["error"]))
     counts = Counter(zip(table["split"].to_pylist(), table["label"].to_pylist(), strict=True))
-    from asli.data.layouts import LABELS, SPLITS
-
     return {s: {label: counts[s, label] for label in LABELS} for s in SPLITS if any(key[0] == s for key in counts)}
 
 

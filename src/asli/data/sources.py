@@ -2,9 +2,9 @@
 
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import IO, Any, Protocol
 
 from asli.errors import DataError
 
@@ -25,6 +25,9 @@ class Source(Protocol):
     def fingerprint(self) -> list[list[str | int]]:
         """Return what tells whether the source has changed since an interrupted call."""
 
+    def spec(self) -> dict[str, Any]:
+        """Return, as plain JSON, what `asli.data.reopen.reopen` needs to open it again."""
+
 
 class Folder:
     """The files below a folder; links to folders are not followed."""
@@ -40,6 +43,13 @@ class Folder:
             names += files if below == "." else [f"{below}/{file}" for file in files]
         return sorted(names)
 
+    def __contains__(self, name: str) -> bool:
+        return (self.root / name).is_file()
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading."""
+        return (self.root / name).open("rb")
+
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
         return (self.root / name).read_bytes()
@@ -47,6 +57,10 @@ class Folder:
     def fingerprint(self) -> list[list[str | int]]:
         """Return the folder's path; its listing is compared beside it."""
         return [[str(self.root.resolve())]]
+
+    def spec(self) -> dict[str, Any]:
+        """Return what opens it again."""
+        return {"kind": "folder", "root": str(self.root.resolve())}
 
 
 class Archives:
@@ -82,6 +96,13 @@ class Archives:
         """Return every safe entry's name, sorted."""
         return sorted(self._home)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._home
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open an entry for reading."""
+        return self._home[name].open(name)
+
     def read(self, name: str) -> bytes:
         """Return an entry's bytes; a wrong checksum is an OSError like any other failed read."""
         try:
@@ -92,6 +113,39 @@ class Archives:
     def fingerprint(self) -> list[list[str | int]]:
         """Return each archive's path, size and time of change."""
         return [[str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns] for p in self.paths]
+
+    def spec(self) -> dict[str, Any]:
+        """Return what opens them again."""
+        return {"kind": "archives", "paths": [str(p.resolve()) for p in self.paths]}
+
+
+class Joined:
+    """Several sources side by side; the names of each begin with its key."""
+
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        self.sources = dict(sources)
+
+    def names(self) -> list[str]:
+        """Return every file's name, sorted."""
+        return sorted(f"{key}/{name}" for key, source in self.sources.items() for name in source.names())
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        key, _, rest = name.partition("/")
+        return self.sources[key].read(rest)
+
+    def fingerprint(self) -> list[list[str | int]]:
+        """Return every source's fingerprint under its key."""
+        return [[key, *line] for key, source in self.sources.items() for line in source.fingerprint()]
+
+    def spec(self) -> dict[str, Any]:
+        """Return what opens them again."""
+        return {"kind": "joined", "sources": {key: source.spec() for key, source in self.sources.items()}}
+
+    @property
+    def unsafe(self) -> list[str]:
+        """Return the entries of archives that are never read."""
+        return [f"{key}/{name}" for key, s in self.sources.items() for name in getattr(s, "unsafe", [])]
 
 
 def open_source(path: Path) -> Folder | Archives:

@@ -4,6 +4,8 @@ Parameter-free shortcuts ("option A"): where a stage halves the resolution, the 
 with zero channels. Parameter names are those of the widely used CIFAR-10 weights, so these load as they are.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -43,27 +45,23 @@ class CifarResNet(nn.Module):
     Args:
         blocks: Blocks a stage, n: 3 gives ResNet-20, 5 ResNet-32, 7 ResNet-44, 9 ResNet-56.
         num_classes: Outputs.
+        block: Makes a block of input channels, output channels and stride.
     """
 
     head_name = "linear"
     stage_names = ("layer1", "layer2", "layer3")
 
-    def __init__(self, blocks: int, num_classes: int) -> None:
+    def __init__(self, blocks: int, num_classes: int, block: Callable[[int, int, int], nn.Module] = BasicBlock) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = self._stage(16, 16, blocks, 1)
-        self.layer2 = self._stage(16, 32, blocks, 2)
-        self.layer3 = self._stage(32, 64, blocks, 2)
+        self.layer1 = _stage(block, 16, 16, blocks, 1)
+        self.layer2 = _stage(block, 16, 32, blocks, 2)
+        self.layer3 = _stage(block, 32, 64, blocks, 2)
         self.linear = nn.Linear(64, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight)
-
-    @staticmethod
-    def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential:
-        first = BasicBlock(inputs, outputs, stride)
-        return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map images, n x 3 x h x w, to logits, n x num_classes."""
@@ -71,3 +69,10 @@ class CifarResNet(nn.Module):
         x = self.layer3(self.layer2(self.layer1(x)))
         logits: torch.Tensor = self.linear(x.mean(dim=(2, 3)))
         return logits
+
+
+def _stage(
+    block: Callable[[int, int, int], nn.Module], inputs: int, outputs: int, blocks: int, stride: int
+) -> nn.Sequential:
+    first = block(inputs, outputs, stride)
+    return nn.Sequential(first, *(block(outputs, outputs, 1) for _ in range(blocks - 1)))

@@ -1,10 +1,11 @@
 """Networks by name: asli's own and every timm classifier, behind one small description."""
 
+import copy
 import difflib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -14,8 +15,47 @@ from asli.errors import RecipeError
 from asli.models.cifar_resnet import IMAGENET_MEAN, IMAGENET_STD, CifarResNet
 from asli.models.small_maps import trim_kernels
 
-OWN: dict[str, Callable[[int], nn.Module]] = {f"cifar_resnet{6 * n + 2}": partial(CifarResNet, n) for n in (3, 5, 7, 9)}
-"""Networks that timm does not have; each takes the number of classes."""
+
+def _bird_lotfi(num_classes: int) -> nn.Module:
+    from asli.models.bird_lotfi import BirdLotfi
+
+    return BirdLotfi(num_classes)
+
+
+def _googlenet(num_classes: int) -> nn.Module:
+    from asli.models.googlenet import googlenet
+
+    return googlenet(num_classes)
+
+
+def _plain(depth: int, reading: Any, num_classes: int) -> nn.Module:
+    from asli.models.plain import plain_resnet
+
+    return plain_resnet(depth, reading, num_classes)
+
+
+def _plain_cifar(blocks: int, reading: Any, num_classes: int) -> nn.Module:
+    from asli.models.plain import plain_cifar_resnet
+
+    return plain_cifar_resnet(blocks, reading, num_classes)
+
+
+_CIFAR_BLOCKS = {6 * n + 2: n for n in (3, 5, 7, 9)}
+_READINGS = {"": "all", "_stage": "stage"}
+
+OWN: dict[str, Callable[[int], nn.Module]] = {
+    "bird_lotfi": _bird_lotfi,
+    "googlenet": _googlenet,
+    **{f"plain_resnet{d}{end}": partial(_plain, d, r) for d in (18, 34, 50, 101, 152) for end, r in _READINGS.items()},
+    **{f"cifar_resnet{d}": partial(CifarResNet, n) for d, n in _CIFAR_BLOCKS.items()},
+    **{
+        f"plain_cifar_resnet{d}{end}": partial(_plain_cifar, n, r)
+        for d, n in _CIFAR_BLOCKS.items()
+        for end, r in _READINGS.items()
+    },
+}
+"""Networks that timm does not have; each takes the number of classes. `plain_NAME` is NAME without any shortcut,
+`plain_NAME_stage` without the one that opens each stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +94,19 @@ def create_network(name: str, *, size: int, num_classes: int = 2, seed: int = 0)
         seed: Of the initial weights.
 
     Raises:
-        RecipeError: There is no network of that name, or it has no linear head.
+        RecipeError: There is no network of that name, it has no linear head, or it does not take images of that size.
     """
-    torch.manual_seed(seed)
     if name in OWN:
+        torch.manual_seed(seed)
         module = OWN[name](num_classes)
-        return Network(name, module, IMAGENET_MEAN, IMAGENET_STD, str(module.head_name), timm=False)
+        network = Network(name, module, IMAGENET_MEAN, IMAGENET_STD, str(module.head_name), timm=False)
+    else:
+        network = _from_timm(name, size, num_classes, seed)
+    _require_size(network, size)
+    return network
+
+
+def _from_timm(name: str, size: int, num_classes: int, seed: int) -> Network:
     import timm
 
     if not timm.is_model(name):
@@ -68,6 +115,7 @@ def create_network(name: str, *, size: int, num_classes: int = 2, seed: int = 0)
         advice = f"did you mean {' or '.join(close)}?" if close else "see timm.list_models()"
         raise RecipeError(f"no network named '{name}'; {advice}")
     options: dict[str, Any] = {"pretrained": False, "num_classes": num_classes}
+    torch.manual_seed(seed)
     try:
         module = timm.create_model(name, img_size=size, **options)
     except TypeError:  # convolutional networks take no img_size
@@ -76,9 +124,50 @@ def create_network(name: str, *, size: int, num_classes: int = 2, seed: int = 0)
     trim_kernels(module)
     config = module.pretrained_cfg
     head = config.get("classifier")
-    if not isinstance(head, str):
+    if not isinstance(head, str) or not isinstance(module.get_submodule(head), nn.Linear):
         raise RecipeError(f"timm's '{name}' has no single linear head; choose another network")
     return Network(name, module, tuple(config["mean"]), tuple(config["std"]), head, timm=True)
+
+
+LARGEST_TRIED = 512
+"""Up to which size a network is asked what it takes, in pixels, after it failed at the one wanted."""
+
+
+def _require_size(network: Network, size: int) -> None:
+    """Refuse a size the network fails at, naming one that it takes."""
+    meta = skeleton(network.module)
+    # What meta tensors cannot do is no reason to refuse a network: then it must really fail.
+    if _takes(meta, size) or _takes(network.module, size):
+        return
+    taken = (tried for tried in range(1, LARGEST_TRIED + 1) if _takes(meta, tried))
+    smallest = next(taken, None)
+    if smallest is None:
+        advice = "choose another network"
+    elif smallest > size:
+        advice = f"set data.size to {smallest} or more"
+    else:
+        largest = max([smallest, *itertools.takewhile(lambda tried: tried < size, taken)])
+        advice = f"set data.size to between {smallest} and {largest}"
+    raise RecipeError(f"'{network.name}' cannot take images of {size} x {size} pixels; {advice}")
+
+
+def skeleton(module: nn.Module) -> nn.Module:
+    """Return a copy on the meta device: shapes without values, so a forward pass costs no arithmetic or memory."""
+    tensors = {id(p): nn.Parameter(p.to("meta"), p.requires_grad) for p in module.parameters()}
+    return copy.deepcopy(module, {**tensors, **{id(b): b.to("meta") for b in module.buffers()}})
+
+
+def _takes(module: nn.Module, size: int) -> bool:
+    training = module.training
+    device = next(module.parameters()).device
+    try:
+        with torch.inference_mode():
+            module.eval()(torch.zeros(1, 3, size, size, device=device))
+    except (RuntimeError, AssertionError, ValueError):
+        return False
+    finally:
+        module.train(training)
+    return True
 
 
 def stages(network: Network) -> list[list[str]]:
@@ -91,7 +180,7 @@ def stages(network: Network) -> list[list[str]]:
         names = [name for name, _ in network.module.named_parameters()]
         opens = [*network.module.stage_names, network.head]  # type: ignore[misc]
         starts = [0, *(next(i for i, name in enumerate(names) if name.startswith(f"{o}.")) for o in opens), len(names)]
-        groups = [names[a:b] for a, b in pairwise(starts)]
+        groups = [names[a:b] for a, b in itertools.pairwise(starts)]
     bare = [[name for name in group if not name.startswith(f"{network.head}.")] for group in groups]
     return [group for group in bare if group]
 

@@ -20,6 +20,7 @@ class LoadedWeights:
 
     Attributes:
         source: As in the recipe.
+        revision: Commit of the hub's repository, or None where the weights did not come from the hub.
         sha256: Of the file.
         loaded: Parameters and buffers taken over.
         replaced: The head's: new, because its number of classes differs.
@@ -28,6 +29,7 @@ class LoadedWeights:
     """
 
     source: str
+    revision: str | None
     sha256: str
     loaded: int
     replaced: list[str]
@@ -36,7 +38,8 @@ class LoadedWeights:
 
     def describe(self) -> str:
         """Return one line for a person, naming everything that did not load."""
-        parts = [f"{self.loaded} tensors from {self.source} (sha256 {self.sha256[:16]})"]
+        commit = f"commit {self.revision}, " if self.revision else ""
+        parts = [f"{self.loaded} tensors from {self.source} ({commit}sha256 {self.sha256})"]
         for what in ("replaced", "missing", "unexpected"):
             names = getattr(self, what)
             if names:
@@ -49,7 +52,8 @@ def load_start_weights(network: Network, start: str) -> tuple[Network, LoadedWei
 
     Args:
         network: Its module is changed in place.
-        start: `scratch`, a .safetensors file, a folder with `config.json` and `model.safetensors`, or `hub:owner/name`.
+        start: `scratch`, a .safetensors file, a folder with `config.json` and `model.safetensors`, `hub:owner/name`,
+            or `hub:owner/name@revision`.
 
     Returns:
         The network, with the weights' own mean and std where their folder states them, and what was loaded.
@@ -59,7 +63,7 @@ def load_start_weights(network: Network, start: str) -> tuple[Network, LoadedWei
     """
     if start == "scratch":
         return network, None
-    path, config = _locate(start)
+    path, config, revision = _locate(start)
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -81,6 +85,7 @@ def load_start_weights(network: Network, start: str) -> tuple[Network, LoadedWei
     network.module.load_state_dict(fitting, strict=False)
     report = LoadedWeights(
         source=start,
+        revision=revision,
         sha256=sha256_of_file(path),
         loaded=len(fitting),
         replaced=replaced,
@@ -92,15 +97,18 @@ def load_start_weights(network: Network, start: str) -> tuple[Network, LoadedWei
     return network, report
 
 
-def _locate(start: str) -> tuple[Path, dict[str, Any]]:
-    """Find the file and, where the weights come as a folder, what it says of preprocessing."""
+def _locate(start: str) -> tuple[Path, dict[str, Any], str | None]:
+    """Find the file, what its folder says of preprocessing, and the commit where it came from the hub."""
     if start.startswith("hub:"):
-        return _download(start.removeprefix("hub:"))
+        from asli.models.hub import fetch
+
+        folder, revision = fetch(start.removeprefix("hub:"))
+        return *_in_folder(folder), revision
     path = Path(start)
     if path.is_dir():
-        return _in_folder(path)
+        return *_in_folder(path), None
     if path.is_file() and path.suffix == ".safetensors":
-        return path, {}
+        return path, {}, None
     if path.is_file():
         raise WeightsError(f"{path} is not a .safetensors file; pickled weights are not read, convert them first")
     raise WeightsError(
@@ -121,27 +129,6 @@ def _in_folder(folder: Path) -> tuple[Path, dict[str, Any]]:
     except (OSError, ValueError, KeyError) as error:
         raise WeightsError(f"{folder} is not a folder in the hub's format: {error}") from error
     return file, config.get("pretrained_cfg", config)
-
-
-def _download(name: str) -> tuple[Path, dict[str, Any]]:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    name, _, revision = name.partition("@")
-    try:
-        folder = snapshot_download(
-            name,
-            revision=revision or None,
-            allow_patterns=["config.json", "preprocessor_config.json", "model.safetensors"],
-        )
-    except RepositoryNotFoundError as error:
-        raise WeightsError(f"the hub has no model '{name}', or it is private") from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise WeightsError(
-            f"weights '{name}' are not in the local cache and the hub cannot be reached;"
-            " connect once, or set weights.start to a local folder or to scratch"
-        ) from error
-    return _in_folder(Path(folder))
 
 
 _STEM = {

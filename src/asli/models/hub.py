@@ -1,0 +1,98 @@
+"""Start weights from the Hugging Face hub: fetched once, kept in its cache, of a commit that is known and recorded."""
+
+import logging
+from functools import partial
+from pathlib import Path
+
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from asli.errors import WeightsError
+from asli.files import sha256_of_file
+
+FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
+SHA256_DIGITS = 64
+
+logger = logging.getLogger("asli")
+
+
+def fetch(name: str) -> tuple[Path, str]:
+    """Return the folder of a model in the hub's cache, fetched if it is not there, and its commit.
+
+    `HF_ENDPOINT`, `HF_HOME` and `HF_HUB_OFFLINE` hold, as in every tool that uses huggingface_hub.
+
+    Args:
+        name: `owner/name`, or `owner/name@revision` with a commit, tag or branch.
+
+    Raises:
+        WeightsError: The hub does not have it, or it can be found neither there nor in the cache.
+    """
+    repository, _, revision = name.partition("@")
+    try:
+        folder = _snapshot(repository, revision or None)
+    except GatedRepoError as error:
+        raise WeightsError(
+            f"'{repository}' is open only to those who accepted its terms: do so on its page, then set HF_TOKEN"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise WeightsError(f"the hub has no model '{repository}', or it is private: then set HF_TOKEN") from error
+    except RevisionNotFoundError as error:
+        raise WeightsError(f"'{repository}' on the hub has no revision '{revision}'") from error
+    except HFValidationError as error:
+        raise WeightsError(
+            f"'{repository}' is no name of a model on the hub; weights.start takes hub:owner/name"
+        ) from error
+    except LocalEntryNotFoundError as error:
+        raise WeightsError(_unreachable(repository, revision)) from error
+    except OSError as error:
+        raise WeightsError(
+            f"cannot keep '{repository}' in {constants.HF_HUB_CACHE}: {error.strerror or error}"
+        ) from error
+    commit = folder.name  # the cache keeps one folder a commit, named by it
+    weights = folder / "model.safetensors"
+    if not weights.exists():
+        raise WeightsError(
+            f"'{repository}' at commit {commit} has no model.safetensors (pickled weights are not read),"
+            f" or the cache in {constants.HF_HUB_CACHE} holds a part of it only"
+        )
+    _verify(weights)
+    if revision != commit:
+        logger.info("%s is now commit %s; weights.start = 'hub:%s@%s' pins it", name, commit, repository, commit)
+    return folder, commit
+
+
+def _snapshot(repository: str, revision: str | None) -> Path:
+    """Fetch what is not in the cache yet; where the hub fails to answer, take what the cache has."""
+    fetch_files = partial(snapshot_download, repository, revision=revision, allow_patterns=list(FILES))
+    try:
+        return Path(fetch_files())
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError, LocalEntryNotFoundError):
+        raise
+    except Exception as error:  # those of huggingface_hub's HTTP library, which changes with its version
+        if isinstance(error, OSError) and error.errno:  # a full disk, say
+            raise
+        folder = Path(fetch_files(local_files_only=True))
+        logger.warning("%s failed (%s): taking %s from the cache", constants.ENDPOINT, type(error).__name__, repository)
+        return folder
+
+
+def _unreachable(repository: str, revision: str) -> str:
+    which = f"'{repository}' at '{revision}'" if revision else f"'{repository}'"
+    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"{constants.ENDPOINT} cannot be reached"
+    return (
+        f"model.safetensors of {which} is not in the cache ({constants.HF_HUB_CACHE}) and {why};"
+        " connect once, or set weights.start to a local folder or file, or to scratch"
+    )
+
+
+def _verify(path: Path) -> None:
+    """Compare a large file's bytes with their SHA-256 on the hub, by which the cache names its blob."""
+    blob = path.resolve()
+    if len(blob.name) == SHA256_DIGITS and sha256_of_file(blob) != blob.name:
+        raise WeightsError(f"{blob} is damaged: it is not the file the hub has; delete it and fetch again")

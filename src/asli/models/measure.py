@@ -1,0 +1,115 @@
+"""Latency and memory of a network on this machine, each in a fresh process so that nothing before it counts."""
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from asli.data.images import decode
+from asli.data.preprocessing import Preprocessing
+from asli.errors import AsliError
+from asli.models.device import set_threads
+from asli.models.gradients import Gradients, gradients_by_stage
+from asli.models.networks import create_network
+
+WARM_UP = 2
+GRADIENT_IMAGES = 16
+
+
+def measure_network(name: str, size: int, *, threads: int | None, runs: int) -> dict[str, Any]:
+    """Measure a network's forward pass of one image in a process of its own.
+
+    Args:
+        name: As in a recipe.
+        size: Of its input, in pixels.
+        threads: CPU threads of one operation; torch's choice by default.
+        runs: Timed passes, after 2 untimed ones.
+
+    Returns:
+        `seconds` (median), `fastest`, `slowest`, `runs`, `threads`, `cpu`, and `peak_memory_bytes`: what building the
+        network and the passes added to the process's resident memory at its highest; None where the system does not
+        tell (it is Linux that does).
+
+    Raises:
+        AsliError: The process failed.
+    """
+    command = [sys.executable, "-m", "asli.models.measure", name, str(size), str(threads or 0), str(runs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        raise AsliError(f"measuring {name} failed: {last}")
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def sample_gradients(name: str, size: int, seed: int = 0) -> Gradients:
+    """Return how much gradient each stage gets of images of the bundled sample, as many real as fake ones.
+
+    Args:
+        name: As in a recipe.
+        size: Of its input, in pixels.
+        seed: Of its fresh weights.
+    """
+    from asli.sample import sample_archive
+
+    with sample_archive() as path, zipfile.ZipFile(path) as archive:
+        files = sorted(item for item in archive.namelist() if item.endswith(".jpg"))
+        chosen = [
+            [item for item in files if f"/{label}/" in item][: GRADIENT_IMAGES // 2] for label in ("REAL", "FAKE")
+        ]
+        pixels = [decode(archive.read(item))[0] for part in chosen for item in part]
+    network = create_network(name, size=size, seed=seed)
+    fit = Preprocessing(size, "bilinear", network.mean, network.std).fit
+    labels = np.repeat([0, 1], [len(part) for part in chosen])
+    return gradients_by_stage(network, np.stack([fit(image) for image in pixels]), labels)
+
+
+def _measure(name: str, size: int, threads: int, runs: int) -> dict[str, Any]:
+    import timm  # noqa: F401  # before memory is looked at: it is no part of the network
+    import torchvision  # noqa: F401
+
+    in_force = set_threads(threads or None)
+    before = _reset_peak()
+    module = create_network(name, size=size).module.eval()
+    image, seconds = torch.rand(1, 3, size, size), []
+    with torch.inference_mode():
+        for _ in range(WARM_UP + runs):
+            start = time.perf_counter()
+            module(image)
+            seconds.append(time.perf_counter() - start)
+    timed = seconds[WARM_UP:]
+    return {
+        "seconds": statistics.median(timed),
+        "fastest": min(timed),
+        "slowest": max(timed),
+        "runs": runs,
+        "threads": in_force,
+        "cpu": f"{platform.machine()} ({torch.backends.cpu.get_cpu_capability()})",
+        "peak_memory_bytes": None if before is None else _status("VmHWM") - before,
+    }
+
+
+def _reset_peak() -> int | None:
+    """Let Linux forget the highest resident memory so far; return the present one, in bytes."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        return _status("VmRSS")
+    except OSError:
+        return None
+
+
+def _status(key: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(f"{key}:")).split()[1])
+
+
+if __name__ == "__main__":
+    _name, *_numbers = sys.argv[1:]
+    print(json.dumps(_measure(_name, *map(int, _numbers))))
