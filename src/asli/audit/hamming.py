@@ -35,9 +35,7 @@ class Neighbours:
     skipped: npt.NDArray[np.int64]
 
 
-def neighbours(
-    hashes: npt.NDArray[np.uint64], radius: int = RADIUS, bucket_limit: int = BUCKET_LIMIT
-) -> Neighbours:
+def neighbours(hashes: npt.NDArray[np.uint64], radius: int = RADIUS, bucket_limit: int = BUCKET_LIMIT) -> Neighbours:
     """Find all pairs of hashes that differ in at most `radius` bits.
 
     Time and memory are bounded by `len(hashes) * bucket_limit` comparisons for each of 68 look-ups, done in blocks.

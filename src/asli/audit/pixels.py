@@ -15,13 +15,13 @@ import numpy.typing as npt
 from asli.data.cifake import cifake
 from asli.data.folder import DataFolder
 from asli.data.images import decode
-from asli.data.layouts import folders
+from asli.data.layouts import Layout, folders
 from asli.data.sources import open_source
 from asli.errors import DataError
 
 Image8 = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
-_LAYOUTS = {"cifake": partial(cifake, complete=False), "folders": folders}
+_LAYOUTS: dict[str, Layout] = {"cifake": partial(cifake, complete=False), "folders": folders}
 _AT_ONCE = 64
 
 

@@ -24,6 +24,10 @@ CANDIDATES = 500_000
 """Pairs looked at as pixels; beyond them the nearest by hash are taken and the rest is counted."""
 
 LISTED = 1000
+"""Pairs named in the result."""
+
+GROUP = 100
+"""Members of one group of exact twins whose pairs are counted; larger groups are counted as cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,8 @@ def find_twins(data: DataFolder, pixels: Pixels) -> Twins:
     pairs = [
         (int(a), int(b))
         for group in _several(members)
-        for k, a in enumerate(rows[group[:100]])
-        for b in rows[group[:100]][k + 1 :]
+        for k, a in enumerate(rows[group[:GROUP]])
+        for b in rows[group[:GROUP]][k + 1 :]
     ]
     exact = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     heads = rows[first]  # one of each exact group stands for it
@@ -72,6 +76,7 @@ def find_twins(data: DataFolder, pixels: Pixels) -> Twins:
     near, distances = candidates[confirmed], distance[confirmed]
 
     ids, digests = table["id"], table["sha256"]
+    cut = int((np.bincount(members) > GROUP).sum())
     same_bytes = sum(digests[int(a)].as_py() == digests[int(b)].as_py() for a, b in exact)
 
     def kinds(pairs: npt.NDArray[np.int64]) -> dict[str, Any]:
@@ -94,12 +99,13 @@ def find_twins(data: DataFolder, pixels: Pixels) -> Twins:
     def listed(pairs: npt.NDArray[np.int64]) -> list[list[str]]:
         return [[ids[int(a)].as_py(), ids[int(b)].as_py()] for a, b in pairs[:LISTED]]
 
-    all_pairs = np.concatenate([exact, near])
+    chained = np.stack([heads[members], rows], axis=1)  # whole groups, however large
+    all_pairs = np.concatenate([chained, near])
     graph = coo_matrix((np.ones(len(all_pairs)), all_pairs.T), shape=(len(data), len(data)))
     _, merged = connected_components(graph, directed=False)
     summary = {
         "test_total": splits.count("test"),
-        "exact": {**kinds(exact), "identical_bytes": int(same_bytes), "listed": listed(exact)},
+        "exact": {**kinds(exact), "identical_bytes": int(same_bytes), "groups_cut": cut, "listed": listed(exact)},
         "near": {
             **kinds(near),
             "listed": [[*pair, round(float(d), 1)] for pair, d in zip(listed(near), distances, strict=False)],
@@ -128,9 +134,7 @@ def _several(members: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
     return [part for part in parts if len(part) > 1]
 
 
-def _compare(
-    pairs: npt.NDArray[np.int64], pixels: Pixels
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _compare(pairs: npt.NDArray[np.int64], pixels: Pixels) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return each pair's root mean square difference and the lower contrast of the two."""
     if not len(pairs):
         return np.zeros(0), np.zeros(0)

@@ -70,8 +70,7 @@ def auroc_covariance(
     def centred(code: int) -> Floats:
         of = members[labels == code]
         total = [
-            np.bincount(of, above if code else below, minlength=number)
-            - np.bincount(of, minlength=number) * area
+            np.bincount(of, above if code else below, minlength=number) - np.bincount(of, minlength=number) * area
             for (above, below), area in zip(pairs, areas, strict=True)
         ]
         return np.array(total)
