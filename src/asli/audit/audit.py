@@ -1,0 +1,54 @@
+"""Audit a data set: the verb behind `asli audit`."""
+
+import datetime
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from asli import __version__
+from asli.audit import facts
+from asli.audit.pixels import Pixels
+from asli.audit.shortcuts import measure
+from asli.audit.twins import find_twins
+from asli.audit.verdicts import verdicts
+from asli.data.folder import DataFolder
+from asli.data.ingest import open_folders
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[DataFolder]:
+    """Yield a data folder, or one made for the moment of a folder or zip archive of images."""
+    if (path / "data.json").exists() or (path / ".parts").exists():
+        yield DataFolder.open(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="asli-audit-") as folder:
+        yield open_folders(path, Path(folder) / (path.stem or "data"))
+
+
+def audit(data: DataFolder, *, seed: int = 0) -> dict[str, Any]:
+    """Look for everything that would let a classifier cheat.
+
+    Args:
+        data: The data folder; nothing is written into it.
+        seed: Of folds and permutations.
+
+    Returns:
+        Findings, and under `verdicts` what they mean.
+    """
+    table, pixels = facts.read(data), Pixels(data)
+    twins = find_twins(data, pixels)
+    result: dict[str, Any] = {
+        "version": 1,
+        "asli": __version__,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "data": {"name": data.name, "hash": data.hash, "images": len(data), "readable": int(data.readable.sum())},
+        "not_images": data.info["problems"],
+        "counts": facts.counts(table),
+        "oddities": facts.oddities(table),
+        "facts": facts.side_by_side(table),
+        "twins": twins.summary,
+        "shortcuts": measure(data, pixels, twins.groups, seed=seed),
+    }
+    return {**result, "verdicts": verdicts(result)}

@@ -1,0 +1,143 @@
+"""A verdict for each trap, in plain words, with what to do: `fine`, `look`, `sprung`, or `not judged`."""
+
+from typing import Any
+
+from asli.errors import AsliError
+
+LOOK, SPRUNG = 0.55, 0.60
+"""AUROC by file settings alone."""
+
+PIXELS_LOOK, PIXELS_SPRUNG = 0.60, 0.90
+"""AUROC by thumbnails, spectra or bytes: these also hold what pictures show, so the bounds are wider."""
+
+LEAK = 0.01
+"""Share of the test images with a twin outside the test part from which the leak is called sprung."""
+
+DAMAGED = 0.01
+RATIO = 1.5
+
+
+class TrapSprungError(AsliError):
+    """A trap is sprung and `--strict` was asked for."""
+
+    exit_status = 3
+
+
+def verdicts(result: dict[str, Any]) -> list[dict[str, str]]:
+    """Judge an audit's findings.
+
+    Returns:
+        For each trap: `trap`, `verdict`, `says`, `do`.
+    """
+    return [
+        _damage(result),
+        _balance(result),
+        _exact(result["twins"]),
+        _near(result["twins"]),
+        *(_shortcut(kind, result["shortcuts"]) for kind in ("files", "weight", "colours", "spectrum")),
+    ]
+
+
+def _verdict(trap: str, verdict: str, says: str, do: str = "") -> dict[str, str]:
+    return {"trap": trap, "verdict": verdict, "says": says, "do": do}
+
+
+def _damage(result: dict[str, Any]) -> dict[str, str]:
+    odd = result["oddities"]
+    if not odd:
+        return _verdict("files", "fine", f"all {result['data']['images']:,} files decode and none is unusual")
+    unused = sum(kind["count"] for kind in odd if kind["treatment"] == "not used")
+    verdict = "sprung" if unused > DAMAGED * result["data"]["images"] else "look"
+    says = ", ".join(f"{kind['count']:,} {kind['kind']} ({kind['treatment']})" for kind in odd)
+    return _verdict("files", verdict, says, "replace damaged files; see that unusual kinds are not those of one label")
+
+
+def _balance(result: dict[str, Any]) -> dict[str, str]:
+    troubles, verdict = [], "fine"
+    for split, by_label in result["counts"]["split"].items():
+        real, fake = by_label["real"], by_label["fake"]
+        if min(real, fake) == 0:
+            verdict = "sprung"
+            troubles.append(f"{split} has only {'fake' if fake else 'real'} images")
+        elif max(real, fake) > RATIO * min(real, fake):
+            verdict = "sprung" if verdict == "sprung" else "look"
+            troubles.append(f"{split} has {real:,} real and {fake:,} fake")
+    alone = [name for name, n in result["counts"]["category"].items() if min(n.values()) == 0]
+    if alone:
+        verdict = "sprung" if verdict == "sprung" else "look"
+        troubles.append(f"{len(alone)} categories have one label only: {', '.join(alone[:5])}")
+    if not troubles:
+        return _verdict("balance", "fine", "real and fake are balanced in every split")
+    return _verdict("balance", verdict, "; ".join(troubles), "draw as many images of each label, of the same subjects")
+
+
+def _exact(twins: dict[str, Any]) -> dict[str, str]:
+    found = twins["exact"]
+    if not found["pairs"]:
+        return _verdict("exact twins", "fine", "no picture is there twice")
+    share = found["test_images"] / max(twins["test_total"], 1)
+    says = (
+        f"{found['pairs']:,} pairs of identical pictures ({found['identical_bytes']:,} byte for byte),"
+        f" {found['across_splits']:,} across splits, {found['across_labels']:,} with both labels;"
+        f" {found['test_images']:,} test images ({share:.1%}) have a twin elsewhere"
+    )
+    sprung = found["across_labels"] or share >= LEAK
+    return _verdict("exact twins", "sprung" if sprung else "look", says, "keep twins in one split, or report without")
+
+
+def _near(twins: dict[str, Any]) -> dict[str, str]:
+    found = twins["near"]
+    missed = found["not_searched"] + found["candidates_not_looked_at"]
+    if not found["pairs"] and not missed:
+        return _verdict("near twins", "fine", "no two pictures are nearly the same")
+    share = found["test_images"] / max(twins["test_total"], 1)
+    says = (
+        f"{found['pairs']:,} pairs differ by at most {found['rms_limit']:.0f} of 255 grey levels at 32 px,"
+        f" {found['across_splits']:,} across splits, {found['across_labels']:,} with both labels;"
+        f" {found['test_images']:,} test images ({share:.1%}) have one elsewhere"
+    )
+    if missed:
+        says += f"; {found['not_searched']:,} flat pictures were not searched"
+        says += f" and {found['candidates_not_looked_at']:,} candidate pairs not looked at"
+    return _verdict(
+        "near twins", "sprung" if share >= LEAK else "look", says, "look at those --json lists; keep them in one split"
+    )
+
+
+_TRAPS = {
+    "files": "labels in the file settings",
+    "weight": "labels in the bytes",
+    "colours": "labels in blurred colours",
+    "spectrum": "labels in sharpness and resampling",
+}
+_DO = {
+    "files": "make a copy in which both labels went through the same chain: asli audit DATA --equalise OUT",
+    "weight": "equalise first; what is left is how much detail the pictures hold",
+    "colours": "real and fake show different subjects, light or framing: match them, or beat this AUROC",
+    "spectrum": (
+        "either the generator's own trace or a different history of resizing and encoding: only pictures made alike "
+        "can tell; test a detector on resized and re-encoded photographs"
+    ),
+}
+_BY = {
+    "files": "from format, JPEG tables, quality, size, mode and metadata alone",
+    "weight": "from the size of the file in bytes alone",
+    "colours": "from an 8x8 thumbnail alone",
+    "spectrum": "from spectrum and resampling statistics alone",
+}
+
+
+def _shortcut(kind: str, shortcuts: dict[str, Any]) -> dict[str, str]:
+    if kind not in shortcuts["kinds"]:
+        return _verdict(_TRAPS[kind], "not judged", shortcuts["why"])
+    found = shortcuts["kinds"][kind]
+    area, null = found["auroc"], found["null"]
+    look, sprung = (LOOK, SPRUNG) if kind == "files" else (PIXELS_LOOK, PIXELS_SPRUNG)
+    by_chance = area["low"] <= 0.5 or null["auroc_there"] <= null["high"]
+    told = f"AUROC {area['value']:.3f} [{area['low']:.3f}, {area['high']:.3f}] {_BY[kind]}"
+    if by_chance or area["value"] < look:
+        return _verdict(_TRAPS[kind], "fine", f"{told}; chance gives {null['low']:.2f} to {null['high']:.2f}")
+    names = ", ".join(f"{line['feature']} ({line['auroc']:.2f})" for line in found["telling"][:3])
+    verdict = "sprung" if area["value"] >= sprung else "look"
+    lead = "your labels are readable from the files: " if kind == "files" and verdict == "sprung" else ""
+    return _verdict(_TRAPS[kind], verdict, f"{lead}{told}; told by {names}", _DO[kind])

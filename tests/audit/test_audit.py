@@ -1,0 +1,121 @@
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from asli.audit import shortcuts
+from asli.audit.audit import audit, opened
+from asli.audit.equalise import equalise
+from asli.audit.hamming import neighbours
+from tests.conftest import run_asli
+
+LABELS = ("real", "fake")
+
+
+@pytest.fixture
+def photographs(sample):
+    """240 real photographs of the sample, in random order, so that a label dealt to them means nothing."""
+    rows = np.flatnonzero((sample.labels == 0) & sample.readable)
+    return [Image.fromarray(sample.images[r]) for r in np.random.default_rng(1).permutation(rows)[:240]]
+
+
+def write(root, pictures, how):
+    """Deal pictures to the labels in turn and save each as `how(label)` says."""
+    for number, picture in enumerate(pictures):
+        label = LABELS[number % 2]
+        suffix, size, options = how(label)
+        path = root / label / f"{number:03d}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.resize((size, size)).save(path, **options)
+    return root
+
+
+def exif():
+    tags = Image.Exif()
+    tags[0x010F] = "Camera"
+    return tags
+
+
+CASES = {
+    "format": (lambda label: ("jpg", 48, {"quality": 90}) if label == "real" else ("png", 48, {}), "format"),
+    "size": (lambda label: ("jpg", 48 if label == "real" else 40, {"quality": 90}), "width"),
+    "exif": (
+        lambda label: ("jpg", 48, {"quality": 90, "exif": exif()} if label == "real" else {"quality": 90}),
+        "EXIF",
+    ),
+    "nothing": (lambda label: ("jpg", 48, {"quality": 90}), None),
+}
+
+
+def settings(root):
+    with opened(root) as data:
+        result = audit(data)
+    (verdict,) = [v for v in result["verdicts"] if v["trap"] == "labels in the file settings"]
+    return result["shortcuts"]["kinds"]["files"], verdict
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_differs_is_seen_and_named_and_equalising_takes_it_away(case, photographs, tmp_path, monkeypatch):
+    monkeypatch.setattr(shortcuts, "PERMUTATIONS", 10)  # chance is clear enough, and the test is quicker
+    how, feature = CASES[case]
+    root = write(tmp_path / "in", photographs, how)
+    found, verdict = settings(root)
+    if feature is None:
+        assert found["auroc"]["low"] <= 0.5 <= found["auroc"]["high"]
+        assert verdict["verdict"] == "fine"
+    else:
+        assert found["auroc"]["value"] > 0.99
+        assert verdict["verdict"] == "sprung"
+        assert "your labels are readable from the files" in verdict["says"]
+        assert feature in [line["feature"] for line in found["telling"]]
+    before = {p: p.read_bytes() for p in root.rglob("*.*")}
+    with opened(root) as data:
+        equalise(data, tmp_path / "out", size=32)
+        equalise(data, tmp_path / "again", size=32)
+    assert before == {p: p.read_bytes() for p in root.rglob("*.*")}
+    copies = sorted((tmp_path / "out").rglob("*.jpg"))
+    assert len(copies) == 240
+    for path in copies:
+        assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "out")).read_bytes()
+    after, verdict = settings(tmp_path / "out")
+    assert 0.35 < after["auroc"]["value"] < 0.65
+    assert verdict["verdict"] == "fine"
+
+
+def test_neighbours_equal_a_comparison_of_all_pairs(rng):
+    hashes = rng.integers(0, 1 << 63, 400, dtype=np.uint64)
+    for k in range(100):  # near ones at every distance about the radius
+        bits = rng.permutation(64)[: k % 11]
+        hashes[k] = hashes[k + 200] ^ np.uint64(sum(1 << int(b) for b in bits))
+    found = neighbours(hashes)
+    i, j = np.triu_indices(400, 1)
+    near = np.bitwise_count(hashes[i] ^ hashes[j]) <= 7
+    assert near.sum() >= 60
+    assert found.pairs.tolist() == np.stack([i[near], j[near]], 1).tolist()
+
+
+def test_full_buckets_are_skipped_and_named():
+    found = neighbours(np.zeros(50, dtype=np.uint64), bucket_limit=10)
+    assert not len(found.pairs)
+    assert found.skipped.tolist() == list(range(50))
+
+
+def test_damage_and_twins_are_named_and_strict_leaves_with_3(photographs, tmp_path):
+    root = write(tmp_path / "in", photographs, CASES["nothing"][0])
+    (root / "real/copy.jpg").write_bytes((root / "fake/001.jpg").read_bytes())
+    with Image.open(root / "real/000.jpg") as picture:
+        picture.save(root / "real/near.jpg", quality=40)
+    (root / "fake/empty.jpg").write_bytes(b"")
+    stream = io.BytesIO()
+    photographs[3].convert("CMYK").save(stream, "JPEG")
+    (root / "fake/cmyk.jpg").write_bytes(stream.getvalue())
+    done = run_asli("audit", root, "--json", "--strict")
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("asli: ")
+    result = json.loads(done.stdout)
+    assert {kind["kind"]: kind["count"] for kind in result["oddities"]} == {"zero bytes": 1, "CMYK": 1}
+    assert result["twins"]["exact"]["across_labels"] == 1
+    assert ["fake/001.jpg", "real/copy.jpg"] in result["twins"]["exact"]["listed"]
+    assert any({"real/000.jpg", "real/near.jpg"} == set(pair[:2]) for pair in result["twins"]["near"]["listed"])
