@@ -345,7 +345,7 @@ def models(
 
 
 def main(tokens: list[str] | None = None) -> None:
-    """Run a command and leave with its exit status: 0 done, 1 bad input or data, 2 usage, 3 a trap is sprung, 130 interrupted."""
+    """Run a command and leave with its exit status: 0 done, 1 bad data, 2 usage, 3 trap sprung, 130 interrupted."""
     logger = logging.getLogger("asli")
     logger.setLevel(logging.INFO)
     logger.addHandler(_StandardError())
