@@ -43,7 +43,7 @@ def photos(tmp_path_factory):
 
 def test_sizes_are_upright(photos):
     rows = np.arange(len(photos))
-    shapes = [photos.pixels._decode(row).shape[:2] for row in rows]
+    shapes = [photos.pixels.image(row).shape[:2] for row in rows]
     assert np.array_equal(photos.pixels.sizes(rows), shapes)
     assert photos.info["packed"] is None
     assert isinstance(photos.pixels, FilePixels)
@@ -56,7 +56,7 @@ def test_views_equal_torchvision_on_pillow_images(photos, crop):
     views = random_views(AugmentSettings(crop=crop), sizes, size=48, seed=3, epoch=1, samples=rows)
     shown = photos.pixels.seen(rows, views, 48, "bicubic", CPU)
     for row, box, flip, result in zip(rows, views.boxes.tolist(), views.flips, shown, strict=True):
-        image = Image.fromarray(photos.pixels._decode(row))
+        image = Image.fromarray(photos.pixels.image(row))
         expected = reference.resized_crop(image, *box, [48, 48], reference.InterpolationMode.BICUBIC)
         expected = reference.hflip(expected) if flip else expected
         assert np.array_equal(result.permute(1, 2, 0).numpy(), np.asarray(expected))
@@ -69,7 +69,7 @@ def test_random_crop_takes_pixels_as_they_are(photos):
     )
     top, left = views.boxes[0, :2]
     shown = photos.pixels.seen(row, views, 48, "bicubic", CPU)[0].permute(1, 2, 0).numpy()
-    assert np.array_equal(shown, photos.pixels._decode(7)[top : top + 48, left : left + 48])
+    assert np.array_equal(shown, photos.pixels.image(7)[top : top + 48, left : left + 48])
 
 
 def test_packed_and_file_pixels_show_the_same(tmp_path, sample):

@@ -178,7 +178,7 @@ def test_pair_of_unequal_photos_becomes_a_folder_whose_pixels_can_be_read(tmp_pa
     again = DataFolder.open(data.path)
     rows = np.arange(len(again))
     for row, size in zip(rows, again.pixels.sizes(rows), strict=True):
-        assert again.pixels._decode(row).shape[:2] == tuple(size)
+        assert again.pixels.image(row).shape[:2] == tuple(size)
 
 
 @pytest.mark.parametrize(
@@ -204,5 +204,5 @@ def test_wild_photographs_are_read_through_their_manifest(shared, tmp_path):
     assert len(generators) == 9
     assert data.info["packed"] is None
     rows = data.rows("train")[:4]
-    shapes = [data.pixels._decode(row).shape[:2] for row in rows]
+    shapes = [data.pixels.image(row).shape[:2] for row in rows]
     assert np.array_equal(data.pixels.sizes(rows), shapes)

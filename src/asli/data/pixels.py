@@ -36,6 +36,9 @@ class Pixels(Protocol):
     def fitted(self, rows: Rows, preprocessing: Preprocessing) -> list[Array]:
         """Return what evaluation sees of each row: uint8, windows x size x size x 3 each."""
 
+    def image(self, row: int) -> Array:
+        """Return one whole upright image, uint8, height x width x 3."""
+
 
 class PackedPixels:
     """Images of one small size in one array; whole batches at once.
@@ -63,6 +66,11 @@ class PackedPixels:
     def fitted(self, rows: Rows, preprocessing: Preprocessing) -> list[Array]:
         """Return what evaluation sees of each row: uint8, windows x size x size x 3 each."""
         return [preprocessing.fit(image) for image in self._images[rows]]
+
+    def image(self, row: int) -> Array:
+        """Return one whole upright image, uint8, height x width x 3."""
+        image: Array = self._images[row]
+        return image
 
 
 class FilePixels:
@@ -93,7 +101,7 @@ class FilePixels:
 
         def one(row: int, box: npt.NDArray[np.int64], flip: bool) -> Array:
             top, left, height, width = (int(value) for value in box)
-            cut = Image.fromarray(self._decode(row)).crop((left, top, left + width, top + height))
+            cut = Image.fromarray(self.image(row)).crop((left, top, left + width, top + height))
             if (width, height) != (size, size):
                 cut = cut.resize((size, size), RESAMPLING[kernel])
             pixels = np.asarray(cut)
@@ -104,9 +112,14 @@ class FilePixels:
 
     def fitted(self, rows: Rows, preprocessing: Preprocessing) -> list[Array]:
         """Return what evaluation sees of each row: uint8, windows x size x size x 3 each."""
-        return list(self._pool.map(lambda row: preprocessing.fit(self._decode(row)), rows.tolist()))
+        return list(self._pool.map(lambda row: preprocessing.fit(self.image(row)), rows.tolist()))
 
-    def _decode(self, row: int) -> Array:
+    def image(self, row: int) -> Array:
+        """Return one whole upright image, uint8, height x width x 3.
+
+        Raises:
+            DataError: The file is gone, or not the one the manifest describes any more.
+        """
         name = self._names[row]
         try:
             pixels, _ = decode(self._source.read(name))

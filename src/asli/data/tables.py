@@ -130,7 +130,12 @@ def _json(opened: Callable[[], IO[bytes]], name: str) -> Opened:
                     raise DataError(f"{name} holds something else than records: {str(value)[:40]!r}")
                 yield value
 
-    first = next(records(), {})
+    try:
+        first = next(records(), {})
+    except ValueError:
+        if whole or not name.lower().endswith(".json"):
+            raise
+        first = {}  # one object over several lines: some other file, not a table of records
     return list(first), records
 
 
