@@ -60,11 +60,11 @@ def test_one_update_and_one_evaluation_on_real_images(name, sample, tmp_path):
     assert metrics["grad_norm"] > 0
     assert not torch.equal(head.weight, before)
     runtime, rows = TorchRuntime(network.module, preprocessing, CPU), sample.rows("validation")[:6]
-    logits = np.concatenate(list(logits_of_rows(runtime, sample.images, rows, size)))
+    logits = np.concatenate(list(logits_of_rows(runtime, sample.pixels, rows, preprocessing)))
     assert logits.shape == (6, 2)
     assert np.isfinite(logits).all()
     fold_temperature(network, 2.0)
-    folded = np.concatenate(list(logits_of_rows(runtime, sample.images, rows, size)))
+    folded = np.concatenate(list(logits_of_rows(runtime, sample.pixels, rows, preprocessing)))
     assert np.allclose(folded, logits / 2, atol=1e-4 * max(1, np.abs(logits).max()))
     set_trainable(network, "stages:1")
     trained = [key for key, p in network.module.named_parameters() if p.requires_grad]

@@ -68,7 +68,7 @@ def sample_gradients(name: str, size: int, seed: int = 0) -> Gradients:
     network = create_network(name, size=size, seed=seed)
     fit = Preprocessing(size, "bilinear", network.mean, network.std).fit
     labels = np.repeat([0, 1], [len(part) for part in chosen])
-    return gradients_by_stage(network, np.stack([fit(image) for image in pixels]), labels)
+    return gradients_by_stage(network, np.concatenate([fit(image) for image in pixels]), labels)
 
 
 def _measure(name: str, size: int, threads: int, runs: int) -> dict[str, Any]:
