@@ -1,0 +1,42 @@
+"""The command line: thin commands, each of which calls the function of the same name.
+
+Nothing heavy is imported before a command runs, so `asli --help` answers at once.
+"""
+
+import logging
+import os
+import sys
+
+import cyclopts
+
+# Importing a module of commands enters them into the table, in the order of `asli --help`.
+from asli.cli import folders, judging, training, using  # noqa: F401
+from asli.cli.table import app, leave
+from asli.errors import AsliError
+
+
+def main(tokens: list[str] | None = None) -> None:
+    """Run a command and leave with its exit status: 0 done, 1 bad data, 2 usage, 3 trap sprung, 130 interrupted."""
+    logger = logging.getLogger("asli")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(_StandardError())
+    try:
+        app(tokens, exit_on_error=False, print_error=False)
+    except cyclopts.CycloptsError as error:
+        leave(f"{' '.join(str(error).split())} (see asli --help)", 2)
+    except AsliError as error:
+        leave(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        leave("interrupted", 130)
+    except BrokenPipeError:  # the reader of our output left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+class _StandardError(logging.Handler):
+    """Print messages to whatever standard error is at that moment, since a live progress bar stands in for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one message, warnings marked as such."""
+        mark = "warning: " if record.levelno >= logging.WARNING else ""
+        print(f"{mark}{record.getMessage()}", file=sys.stderr, flush=True)

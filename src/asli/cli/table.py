@@ -1,0 +1,45 @@
+"""What the commands share: the application, options that mean the same everywhere, and how results are printed."""
+
+import sys
+from typing import Annotated, Any, Literal, NoReturn
+
+import cyclopts
+from cyclopts import Parameter
+
+from asli import __version__
+
+app = cyclopts.App(
+    name="asli",
+    help="Is this picture a photograph or AI-generated, and how sure can we be?",
+    version=__version__,
+    help_format="plaintext",
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+
+Device = Annotated[
+    Literal["cuda", "mps", "cpu"] | None, Parameter(help="Where to compute; the best there is by default.")
+]
+Threads = Annotated[int | None, Parameter(help="CPU threads of one operation; torch's choice by default.")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
+
+
+def leave(message: str, status: int) -> NoReturn:
+    """Print one line on standard error and exit."""
+    print(f"asli: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def figure_text(figure: dict[str, Any]) -> str:
+    """Return a figure with its interval."""
+    if figure["value"] is None:
+        return "undefined"
+    return f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]"
+
+
+def image_text(image: dict[str, Any]) -> str:
+    """Return what `predict` says of one image."""
+    if image["error"]:
+        return f"{image['path']}: {image['error']}"
+    reasons = f"  ({'; '.join(image['reasons'])})" if image["reasons"] else ""
+    return f"{image['path']}: {image['verdict']}  P(fake) {image['score']:.4f}{reasons}"

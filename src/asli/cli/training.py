@@ -1,0 +1,114 @@
+"""Commands that train: the demonstration, a recipe, and what there is to choose from."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from asli.cli.table import AsJson, Device, Threads, app, figure_text, image_text
+
+
+@app.command
+def demo(*, out: Path = Path("asli-demo"), threads: Threads = None) -> None:
+    """Go the whole way on the bundled real sample: data, training, evaluation, two pictures.
+
+    Args:
+        out: Where everything goes; what an earlier call finished is kept.
+    """
+    from asli.demo import demo as run
+
+    result = run(out, threads=threads)
+    at = result["figures"]["threshold"]
+    print(f"\ntest F1 {figure_text(at['f1'])}, accuracy {figure_text(at['accuracy'])}, {at['accuracy']['n']} images")
+    for picture in result["pictures"]:
+        print(image_text(picture))
+    print(f"report: {Path(result['folder']) / 'report.html'}")
+
+
+@app.command
+def train(
+    recipe: str,
+    *,
+    data: Path,
+    out: Path,
+    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative="")] = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    track: Annotated[list[Literal["tensorboard", "wandb"]] | None, Parameter(negative="")] = None,
+    device: Device = None,
+    threads: Threads = None,
+    recovery_minutes: float = 10.0,
+) -> None:
+    """Train a network by a recipe and make a calibrated detector of it.
+
+    Args:
+        recipe: Name of a bundled recipe (see asli recipes) or path of a .toml file.
+        data: The data folder.
+        out: The run folder to make.
+        set_: Settings in place of the recipe's, for example --set optim.lr=1e-3 loop.epochs=2.
+        resume: Go on with an interrupted run; the result is bit-identical to an undisturbed one's.
+        track: Also log to TensorBoard or Weights & Biases.
+        recovery_minutes: How often the state is saved for a resume.
+    """
+    from asli.pipeline import train as run
+
+    finished = run(
+        recipe,
+        data,
+        out,
+        settings=set_ or (),
+        resume=resume,
+        device=device,
+        threads=threads,
+        trackers=track or (),
+        recovery_minutes=recovery_minutes,
+    )
+    print(f"detector: {finished.detector}")
+
+
+@app.command
+def recipes(name: str | None = None) -> None:
+    """List the bundled recipes, or print one.
+
+    Args:
+        name: The one to print.
+    """
+    from importlib import resources
+
+    from asli.recipe import bundled_recipes, load_recipe
+
+    if name is not None:
+        print(load_recipe(name).to_toml(), end="")
+        return
+    for known in bundled_recipes():
+        first = (resources.files("asli") / "recipes" / f"{known}.toml").read_text(encoding="utf-8").splitlines()[0]
+        print(f"{known:<12} {first.removeprefix('# ')}")
+
+
+@app.command
+def models(
+    name: str | None = None,
+    *,
+    size: int | None = None,
+    measure: Annotated[bool, Parameter(negative="")] = False,
+    runs: int = 9,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the paper's networks with what they cost; with a name, measure one, any timm classifier too.
+
+    Args:
+        name: The network to measure: latency, memory, gradient norms by stage.
+        size: Height and width of the input in pixels; each network's usual one by default.
+        measure: Measure all of them; takes minutes.
+        runs: Timed forward passes, of which the median is shown.
+    """
+    from asli.models.profile import as_json as for_programs
+    from asli.models.profile import print_table, profile_networks
+
+    names = [name] if name else []
+    profiles = profile_networks(names, size=size, measure=measure or bool(name), threads=threads, runs=runs)
+    if as_json:
+        print(json.dumps(for_programs(profiles), indent=2))
+    else:
+        print_table(profiles)
