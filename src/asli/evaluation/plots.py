@@ -69,16 +69,15 @@ def score_histograms(histogram: dict[str, list[float]], low: float, high: float)
     """
     with canvas() as (figure, axes):
         edges = np.array(histogram["edges"])
-        for label, colour, hatch in (("real", REAL, None), ("fake", FAKE, "///")):
+        for label, colour, line in (("real", REAL, "-"), ("fake", FAKE, "--")):
             counts = np.array(histogram[label])
-            # Edges of the bars' own colour: hatching in white vanishes on a screen.
-            axes.stairs(counts, edges, label=label, color=colour, alpha=0.35, fill=True)
-            axes.stairs(counts, edges, color=colour, linewidth=1.2, hatch=hatch, baseline=None)
+            axes.stairs(counts, edges, color=colour, alpha=0.25, fill=True)
+            axes.stairs(counts, edges, label=label, color=colour, linewidth=1.5, linestyle=line)
         most = max(max(histogram["real"]), max(histogram["fake"]))
         if low < high:
             axes.axvspan(low, high, color=INK, alpha=0.12, label="unsure", linewidth=0)
         else:
-            axes.axvline(high, color=INK, linestyle="--", linewidth=1.2, label=f"threshold {high:.4f}")
+            axes.axvline(high, color=INK, linestyle=":", linewidth=1.4, label=f"threshold {high:.4f}")
         axes.set_yscale("log")
         axes.set(xlabel="score, P(fake)", ylabel="images", xlim=(0, 1), ylim=(0.7, most * 1.8))
         _legend_above(axes)

@@ -25,7 +25,7 @@ def page_of(result: dict[str, Any], further: Sequence[Section] = ()) -> Page:
     shown = (
         ("F1", at["f1"]),
         ("accuracy", at["accuracy"]),
-        ("photographs called fake", at["false_positive_rate"]),
+        ("photos called fake", at["false_positive_rate"]),
         ("fakes called fake", at["recall"]),
         ("AUROC", ranking["auroc"]),
     )
