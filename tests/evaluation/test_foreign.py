@@ -139,9 +139,8 @@ def test_one_label_alone_gives_what_is_defined(given, sample, tmp_path):
 
 def test_from_the_command_line(given, sample, tmp_path):
     write(tmp_path / "s.csv", given.items())
-    done = run_asli(
-        "evaluate", "s.csv", sample.path, "--split", "validation", "--out", "r", "--prior", "1%", cwd=tmp_path
-    )
+    arguments = ("evaluate", "s.csv", sample.path, "--split", "validation")
+    done = run_asli(*arguments, "--out", "r", "--prior", "1%", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "fake from 0.5000" in done.stdout
     assert [line["prior"] for line in json.loads((tmp_path / "r/metrics.json").read_text())["priors"]] == [0.01]
