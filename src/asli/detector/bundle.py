@@ -11,6 +11,7 @@ An int8 detector has `model.onnx` alone: it is the network, not another form of 
 import copy
 import dataclasses
 import json
+import shutil
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -23,7 +24,7 @@ from asli.detector.domain import Domain
 from asli.detector.names import find_detector
 from asli.detector.runtime import Kind, OnnxRuntime, Runtime, TorchRuntime, onnx_installed
 from asli.errors import DetectorError, RecipeError
-from asli.files import read_json, sha256_of_file, sha256_of_json, write_json, write_text
+from asli.files import read_json, replacing, sha256_of_file, sha256_of_json, write_json, write_text
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 WEIGHTS, ONNX = "model.safetensors", "model.onnx"
+FILES = ("config.json", "detector.json", "README.md", ONNX, WEIGHTS)
 
 Verdict = Literal["real", "unsure", "fake"]
 
@@ -184,22 +186,21 @@ class Detector:
 
         Args:
             folder: Is made; it must not hold another detector.
-            graph: The quantised network; moved there.
+            graph: The quantised network; copied there.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        graph.replace(folder / ONNX)
+        _take(graph, folder / ONNX)
         self._describe_in(folder, {"weights": ONNX})
 
     def add_onnx(self, graph: Path, checked: dict[str, Any]) -> None:
         """Take in an ONNX file as another form of this saved detector; its `hash` stays.
 
         Args:
-            graph: Moved into the bundle.
+            graph: Copied into the bundle.
             checked: How it was compared with the network.
         """
         assert self.folder is not None, "only a saved detector has other forms"
         self._info = {**self._info, "onnx": {"sha256": sha256_of_file(graph), **checked}}
-        graph.replace(self.folder / ONNX)
+        _take(graph, self.folder / ONNX)
         write_json(self.folder / "detector.json", self._info)
         write_text(self.folder / "README.md", self._model_card())
 
@@ -255,6 +256,13 @@ class Detector:
         if not self.quantised:  # else `open` has compared it already
             _require_same(self.folder / ONNX, self._info["onnx"]["sha256"])
         return self.folder / ONNX
+
+    def files(self) -> list[str]:
+        """Return the names of the files that belong to the saved bundle, after comparing them with `detector.json`."""
+        if "onnx" in self._info:
+            self._onnx_file()
+        absent = WEIGHTS if self.quantised else ONNX if "onnx" not in self._info else None
+        return [name for name in FILES if name != absent]
 
     def describe(self) -> dict[str, Any]:
         """Return what goes beside its scores, for `--json`."""
@@ -318,6 +326,11 @@ def fold_temperature(network: "Network", temperature: float) -> None:
 def _identity(info: dict[str, Any]) -> str:
     """Return the hash of what gives the verdicts: an ONNX form adds none and takes none away."""
     return sha256_of_json({key: value for key, value in info.items() if key != "onnx"})
+
+
+def _take(graph: Path, target: Path) -> None:
+    with replacing(target) as temporary:
+        shutil.copyfile(graph, temporary)
 
 
 def _require_same(file: Path, sha256: str) -> None:
