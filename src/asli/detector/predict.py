@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asli.data.images import Facts, decode
+from asli.data.images import decode
 from asli.detector.bundle import Detector
 from asli.detector.names import DEFAULT
 from asli.detector.runtime import Kind
@@ -46,11 +46,13 @@ def predict(
     for path in images:
         try:
             pixels, facts = decode(_read(Path(path)))
-            score = float(score_of_logits(computing.logits([opened.preprocessing.fit(pixels)]))[0])
+            fitted = opened.preprocessing.fit(pixels)
+            score = float(score_of_logits(computing.logits([fitted]))[0])
         except ImageError as error:
             results.append(_failed(path, str(error)))
             continue
-        judged = _judge(opened, str(path), score, facts, force_domain)
+        outside = opened.card.domain.why_outside(facts, fitted)
+        judged = _judge(opened, str(path), score, outside, force_domain)
         if stability:
             from asli.detector.stability import score_range
 
@@ -71,8 +73,7 @@ def _read(path: Path) -> bytes:
         raise ImageError(f"cannot be read: {error.strerror}") from error
 
 
-def _judge(detector: Detector, path: str, score: float, facts: Facts, force_domain: bool) -> dict[str, Any]:
-    outside = detector.card.domain.why_outside(facts)
+def _judge(detector: Detector, path: str, score: float, outside: str | None, force_domain: bool) -> dict[str, Any]:
     verdict, reasons = detector.card.thresholds.verdict(score), []
     if outside:
         reasons.append(f"outside domain: {outside}")
