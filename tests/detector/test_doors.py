@@ -351,3 +351,39 @@ def test_pushed_detector_is_the_same_by_its_name_on_the_hub(exported, files, tmp
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("model.safetensors", lambda data: data[:100], "not the file detector.json describes"),
+        ("model.safetensors", None, "model.safetensors is missing"),
+        ("config.json", None, "damaged or foreign"),
+        ("config.json", lambda data: b"[]", "damaged or foreign"),
+        ("detector.json", lambda data: b"\xff\xfe", "damaged or foreign"),
+        ("detector.json", lambda data: b"[1]", "damaged or foreign"),
+        ("detector.json", lambda data: data.replace(b'"version": 1', b'"version": "one"', 1), "damaged or foreign"),
+        ("detector.json", lambda data: data.replace(b'"version": 1', b'"version": 2', 1), "update asli"),
+        ("detector.json", lambda data: data.replace(b'"bilinear"', b'"bilinear", "zoom": 2', 1), "damaged or foreign"),
+    ],
+)
+def test_every_kind_of_damage_has_its_line(exported, tmp_path, name, content, words):
+    shutil.copytree(exported, tmp_path / "d")
+    file = tmp_path / "d" / name
+    if content is None:
+        file.unlink()
+    else:
+        before = file.read_bytes()
+        file.write_bytes(content(before))
+        assert file.read_bytes() != before
+    with pytest.raises(DetectorError, match=words) as caught:
+        Detector.open(tmp_path / "d")
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_network_is_refused_when_it_is_asked_for(exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "d")
+    config = (tmp_path / "d/config.json").read_text()
+    (tmp_path / "d/config.json").write_text(config.replace("cifar_resnet20", "of_tomorrow", 1))
+    with pytest.raises(DetectorError, match="no network named 'of_tomorrow'"):
+        Detector.open(tmp_path / "d").runtime("cpu", "torch")
