@@ -4,8 +4,8 @@
 
 `open_peak_mb` is all the process held when the folder was open: Python, numpy and pyarrow included. Decoding needs
 torch, which is imported after that; its share is `with_torch_mb` less what was there. The manifest is synthetic (the
-images need not exist to be opened), with the real columns, row groups as `asli data` writes them, GenImage-like names and
-random hashes; about 170 MB for a million rows.
+images need not exist to be opened), with the real columns, row groups as `asli data` writes them, names like GenImage's
+and random hashes; about 170 MB for a million rows.
 """
 
 import argparse
