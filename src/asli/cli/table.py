@@ -1,6 +1,7 @@
 """What the commands share: the application, options that mean the same everywhere, and how results are printed."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NoReturn
 
 import cyclopts
@@ -22,6 +23,15 @@ Device = Annotated[
 ]
 Threads = Annotated[int | None, Parameter(help="CPU threads of one operation; torch's choice by default.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
+
+
+def _share(_: Any, tokens: Sequence[cyclopts.Token]) -> float:
+    text = tokens[0].value.strip()
+    return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+
+
+Share = Annotated[float, Parameter(converter=_share, n_tokens=1)]
+"""A share, written as 0.01 or 1%."""
 
 
 def leave(message: str, status: int) -> NoReturn:

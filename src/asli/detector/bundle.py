@@ -48,6 +48,12 @@ class Thresholds:
         policy: How they were chosen.
         n: Calibration images.
         calibration_hash: Content hash of the data they came from.
+        real: Real calibration images, a group of twins counted once; None where an older asli did not say.
+        fake: Fake ones, likewise.
+        target: The error rate that was promised, or None where none was.
+        confidence: Of the promise.
+        band: Whether the rate of missed fakes was promised too.
+        errors: On the calibration part itself: real images called fake, fake ones called real, and `unsure` ones.
     """
 
     low: float
@@ -55,12 +61,29 @@ class Thresholds:
     policy: str
     n: int
     calibration_hash: str
+    real: int | None = None
+    fake: int | None = None
+    target: float | None = None
+    confidence: float | None = None
+    band: bool = False
+    errors: dict[str, int] | None = None
 
     def verdict(self, score: float) -> Verdict:
         """Return what a score means."""
         if score >= self.high:
             return "fake"
         return "real" if score < self.low else "unsure"
+
+    @property
+    def promise(self) -> str | None:
+        """Return in a sentence what error rate was promised, or None."""
+        if self.target is None:
+            return None
+        both = " and at most as many fakes called real, each" if self.band else ","
+        return (
+            f"at most {self.target:.3g} of photographs called fake{both} with {self.confidence:.0%} confidence over"
+            f" calibration sets, for images like the {self.n:,} of the calibration part"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,7 +225,7 @@ class Detector:
         self._info = {**self._info, "onnx": {"sha256": sha256_of_file(graph), **checked}}
         _take(graph, self.folder / ONNX)
         write_json(self.folder / "detector.json", self._info)
-        write_text(self.folder / "README.md", self._model_card())
+        write_text(self.folder / "README.md", self.model_card())
 
     def _describe_in(self, folder: Path, kind: dict[str, str]) -> None:
         write_json(folder / "config.json", self._hub_config())
@@ -218,7 +241,7 @@ class Detector:
         write_json(folder / "detector.json", info)
         self._info = json.loads(json.dumps(info))
         self.hash, self.folder = _identity(self._info), folder
-        write_text(folder / "README.md", self._model_card())
+        write_text(folder / "README.md", self.model_card())
 
     def runtime(
         self, device: "torch.device | str | None" = None, kind: Kind | None = None, threads: int | None = None
@@ -274,6 +297,26 @@ class Detector:
             "trained_on": self.card.trained_on["name"],
         }
 
+    def model_card(self, measured: dict[str, Any] | None = None) -> str:
+        """Return the model card, in Markdown.
+
+        Args:
+            measured: What an evaluation's `metrics.json` holds, for its figures; None shows those the detector keeps.
+        """
+        from jinja2 import Environment
+
+        template = (resources.files("asli") / "detector" / "model_card.md.j2").read_text(encoding="utf-8")
+        environment = Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown
+        return environment.from_string(template).render(
+            network=self.network,
+            preprocessing=self.preprocessing,
+            card=self.card,
+            hash=self.hash,
+            onnx=self._info.get("onnx"),
+            quantised=self.quantised,
+            measured=measured,
+        )
+
     def _hub_config(self) -> dict[str, Any]:
         module, prep = self.network.module, self.preprocessing
         return {
@@ -297,20 +340,6 @@ class Detector:
                 "pool_size": None,
             },
         }
-
-    def _model_card(self) -> str:
-        from jinja2 import Environment
-
-        template = (resources.files("asli") / "detector" / "model_card.md.j2").read_text(encoding="utf-8")
-        environment = Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown
-        return environment.from_string(template).render(
-            network=self.network,
-            preprocessing=self.preprocessing,
-            card=self.card,
-            hash=self.hash,
-            onnx=self._info.get("onnx"),
-            quantised=self.quantised,
-        )
 
 
 def fold_temperature(network: "Network", temperature: float) -> None:

@@ -19,12 +19,11 @@ from asli.data.preprocessing import Preprocessing
 from asli.detector.bundle import ONNX, Detector, Thresholds
 from asli.detector.runtime import OnnxRuntime, Runtime, logits_of_rows
 from asli.errors import DetectorError
-from asli.evaluation.figures import as_json, figures_at, ranking_figures
+from asli.evaluation.calibrate import figures_of, fit, policy_of
+from asli.evaluation.figures import as_json
 from asli.export.onnx import require_new, require_onnx, require_own_folder, write_graph
-from asli.metrics.calibration import fit_temperature
 from asli.metrics.classification import Floats, Labels, score_of_logits
 from asli.metrics.intervals import Figure, bootstrap, proportion, weighted_f1
-from asli.metrics.thresholds import max_f1_threshold
 
 RANGE_IMAGES = 512
 """Training images whose activations give the ranges."""
@@ -73,21 +72,14 @@ def export_int8(
         floating, graph = Path(work) / "float.onnx", Path(work) / ONNX
         write_graph(opened, floating)
         _quantise(floating, graph, _Ranges(data, prep))
-        temperature = fit_temperature(data.labels[calibration], logits_of(OnnxRuntime(graph, threads), calibration))
+        policy = policy_of(opened.card.thresholds)
+        temperature, thresholds = fit(logits_of(OnnxRuntime(graph, threads), calibration), data, policy)
         _divide_logits(graph, temperature)
-        small, large = OnnxRuntime(graph, threads), OnnxRuntime(floating, threads)
-        threshold = max_f1_threshold(data.labels[calibration], score_of_logits(logits_of(small, calibration)))
-        thresholds = Thresholds(
-            low=threshold, high=threshold, policy="max-f1", n=len(calibration), calibration_hash=data.hash
+        before, after = (logits_of(OnnxRuntime(form, threads), validation) for form in (floating, graph))
+        cost = _cost(
+            data.labels[validation], data.groups(validation), before, opened.card.thresholds, after, thresholds
         )
-        before, after = logits_of(large, validation), logits_of(small, validation)
-        labels, groups = data.labels[validation], data.groups(validation)
-        cost = _cost(labels, groups, before, opened.card.thresholds, after, thresholds)
-        figures = {
-            **figures_at(labels, score_of_logits(after), threshold, groups),
-            **ranking_figures(labels, after, groups),
-            **cost,
-        }
+        figures = {**figures_of(after, data, "validation", thresholds), **cost}
         card = dataclasses.replace(
             opened.card,
             temperature=opened.card.temperature * temperature,
