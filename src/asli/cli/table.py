@@ -52,4 +52,6 @@ def image_text(image: dict[str, Any]) -> str:
     if image["error"]:
         return f"{image['path']}: {image['error']}"
     reasons = f"  ({'; '.join(image['reasons'])})" if image["reasons"] else ""
-    return f"{image['path']}: {image['verdict']}  P(fake) {image['score']:.4f}{reasons}"
+    stability = image["stability"]
+    span = f", {stability['low']:.4f} to {stability['high']:.4f} when re-encoded or resized" if stability else ""
+    return f"{image['path']}: {image['verdict']}  P(fake) {image['score']:.4f}{span}{reasons}"

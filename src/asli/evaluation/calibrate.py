@@ -68,6 +68,8 @@ def calibrate(
     rows = data.rows(split)
     set_threads(threads)
     opened, place = Detector.open(detector), pick_device(device)
+    if opened.quantised:
+        raise DetectorError(f"{detector} is an int8 detector; calibrate the float32 one and export that again")
     temperature, thresholds = fit(logits_of_split(opened, data, split, place), data, policy)
     fold_temperature(opened.network, temperature)
     figures = {}
@@ -134,6 +136,13 @@ def fit(logits: Floats, data: DataFolder, policy: Policy) -> tuple[float, Thresh
         band.high,
     )
     return temperature, thresholds
+
+
+def policy_of(thresholds: Thresholds) -> Policy:
+    """Return the policy a detector's thresholds were chosen by, to choose others like them."""
+    if thresholds.target is None or thresholds.confidence is None:
+        return Policy(name="argmax" if thresholds.policy == "argmax" else "max-f1")
+    return Policy(name="target-fpr", target=thresholds.target, confidence=thresholds.confidence, band=thresholds.band)
 
 
 def figures_of(logits: Floats, data: DataFolder, split: str, thresholds: Thresholds) -> dict[str, Figure]:

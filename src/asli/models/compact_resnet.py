@@ -1,9 +1,9 @@
 """Compact residual networks for 32 px images: as much accuracy as a CPU minute buys.
 
-Basic blocks (He et al. 2015) in three stages of width w, 2w and 4w on maps of 16, 8 and 4 px. The stem is one 4 x 4
-convolution of stride 2: every pixel is seen at its native resolution, and all later work happens on wide, small maps,
-on which a CPU is fastest. Where a stage changes the shape, the shortcut is average pooling and a 1 x 1 convolution
-("ResNet-D", He et al. 2018, arXiv 1812.01187), so that no pixel is skipped.
+Basic blocks (He et al. 2015) in three stages of width w, 2w and 4w on maps of 16, 8 and 4 px. The stem, one convolution
+of w/2 channels, looks at every pixel at its native resolution, where the traces of a generator are; all later work
+happens on wide, small maps, on which a CPU is fastest. Where a stage changes the shape, the shortcut is average pooling
+and a 1 x 1 convolution ("ResNet-D", He et al. 2018, arXiv 1812.01187), so that no pixel is skipped.
 """
 
 import torch
@@ -47,11 +47,11 @@ class CompactResNet(nn.Module):
 
     def __init__(self, blocks: int, width: int, num_classes: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, width, 4, 2, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.layer1 = _stage(width, width, blocks, 1)
-        self.layer2 = _stage(width, 2 * width, blocks, 2)
-        self.layer3 = _stage(2 * width, 4 * width, blocks, 2)
+        self.conv1 = nn.Conv2d(3, width // 2, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width // 2)
+        self.layer1 = _stage(width // 2, width, blocks)
+        self.layer2 = _stage(width, 2 * width, blocks)
+        self.layer3 = _stage(2 * width, 4 * width, blocks)
         self.linear = nn.Linear(4 * width, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -67,5 +67,5 @@ class CompactResNet(nn.Module):
         return logits
 
 
-def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(Block(inputs, outputs, stride), *(Block(outputs, outputs, 1) for _ in range(blocks - 1)))
+def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(Block(inputs, outputs, 2), *(Block(outputs, outputs, 1) for _ in range(blocks - 1)))
