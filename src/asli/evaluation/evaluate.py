@@ -9,10 +9,10 @@ from asli import __version__
 from asli.data.folder import DataFolder
 from asli.detector.bundle import Detector
 from asli.errors import DataError
-from asli.evaluation import plots
 from asli.evaluation.figures import all_figures, as_json
 from asli.evaluation.report import write_report
 from asli.evaluation.scoring import score_split, write_scores
+from asli.evaluation.sections import page_of, training_section
 from asli.files import write_json
 from asli.metrics.classification import Confusion
 from asli.models.device import pick_device, set_threads
@@ -61,7 +61,7 @@ def evaluate(
     counts = Confusion.at(labels, scores.score, threshold)
     openings = [line for line in data.ledger() if line["split"] == split]
     result: dict[str, Any] = {
-        "version": 1,
+        "version": 2,
         "asli": __version__,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "detector": opened.describe(),
@@ -75,20 +75,10 @@ def evaluate(
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_scores(folder / "scores.parquet", scores, data, opened)
+    # What only some evaluations measure: its part of `result` first, then its section from that part.
+    further = [] if run is None else [training_section(run.read_metrics())]
     write_json(folder / "metrics.json", result)
-    pictures = [
-        ("Confusion matrix", plots.confusion_matrix(counts, threshold), "confusion_matrix"),
-        ("Scores", plots.score_histograms(labels, scores.score, threshold), "scores"),
-        ("ROC", plots.roc(labels, scores.score, counts), "roc"),
-    ]
-    if run is not None:
-        metrics = run.read_metrics()
-        pictures += [
-            ("Loss", plots.losses(metrics), "loss"),
-            ("Learning rate", plots.learning_rate(metrics), "learning_rate"),
-        ]
-    drawn = [(title, plots.save(figure, folder / "figures", name)) for title, figure, name in pictures]
-    write_report(folder / "report.html", result, figures, drawn, opened)
+    write_report(folder, page_of(result, further))
     logger.info("report: %s", folder / "report.html")
     return {**result, "folder": str(folder)}
 
