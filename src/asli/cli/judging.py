@@ -60,6 +60,8 @@ def evaluate(
     *,
     split: Literal["train", "validation", "calibration", "test"] = "test",
     out: Path | None = None,
+    robustness: Annotated[bool, Parameter(negative="")] = False,
+    robustness_images: int = 2000,
     as_json: AsJson = False,
     device: Device = None,
     threads: Threads = None,
@@ -71,10 +73,15 @@ def evaluate(
         data: The data folder.
         split: Which part; each opening of test is recorded in the data folder's ledger.
         out: Where the report goes; by default into the detector's run.
+        robustness: Also corrupt images (JPEG, blur, noise, ...) and judge them at the unchanged threshold; an
+            interrupted sweep goes on with the same command.
+        robustness_images: At most as many, drawn evenly by label.
     """
     from asli.evaluation.evaluate import evaluate as run
 
-    result = run(detector, data, split=split, out=out, device=device, threads=threads)
+    result = run(
+        detector, data, split=split, out=out, robustness=robustness_images * robustness, device=device, threads=threads
+    )
     if as_json:
         print(json.dumps(result, indent=2))
         return

@@ -8,7 +8,6 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from asli.data.pixels import Pixels
 from asli.data.preprocessing import Preprocessing
 
 BATCH = 256
@@ -24,6 +23,13 @@ class Runtime(Protocol):
 
         Where an image has several windows, its logits are their mean.
         """
+
+
+class Fitted(Protocol):
+    """Anything that gives what evaluation sees of a data folder's rows: its pixels, or pixels changed on the way."""
+
+    def fitted(self, rows: npt.NDArray[np.int64], preprocessing: Preprocessing) -> list[Windows]:
+        """Return what evaluation sees of each row: uint8, windows x size x size x 3 each."""
 
 
 class TorchRuntime:
@@ -54,7 +60,7 @@ class TorchRuntime:
 
 
 def logits_of_rows(
-    runtime: Runtime, pixels: Pixels, rows: npt.NDArray[np.int64], preprocessing: Preprocessing
+    runtime: Runtime, pixels: Fitted, rows: npt.NDArray[np.int64], preprocessing: Preprocessing
 ) -> Iterator[npt.NDArray[np.float64]]:
     """Yield the logits of a data folder's rows, batch after batch in their order.
 

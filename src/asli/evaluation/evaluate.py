@@ -11,6 +11,8 @@ from asli.detector.bundle import Detector
 from asli.errors import DataError
 from asli.evaluation.figures import all_figures, as_json
 from asli.evaluation.report import write_report
+from asli.evaluation.robustness import sweep
+from asli.evaluation.robustness_section import robustness_section
 from asli.evaluation.scoring import score_split, write_scores
 from asli.evaluation.sections import page_of, training_section
 from asli.files import write_json
@@ -27,6 +29,7 @@ def evaluate(
     *,
     split: str = "test",
     out: str | Path | None = None,
+    robustness: int = 0,
     device: str | None = None,
     threads: int | None = None,
 ) -> dict[str, Any]:
@@ -37,6 +40,7 @@ def evaluate(
         data: A data folder.
         split: Which part; opening `test` is recorded in the data's ledger.
         out: Where the report goes; None puts it into the detector's run, under `evaluation/DATA-SPLIT`.
+        robustness: How many images at most to corrupt and score again; 0 leaves it out.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
 
@@ -77,6 +81,10 @@ def evaluate(
     write_scores(folder / "scores.parquet", scores, data, opened)
     # What only some evaluations measure: its part of `result` first, then its section from that part.
     further = [] if run is None else [training_section(run.read_metrics())]
+    if robustness:
+        place = pick_device(device)
+        result["robustness"] = sweep(opened, data, scores, folder / "robustness", place, images=robustness)
+        further.append(robustness_section(result["robustness"]))
     write_json(folder / "metrics.json", result)
     write_report(folder, page_of(result, further))
     logger.info("report: %s", folder / "report.html")
