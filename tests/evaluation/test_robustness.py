@@ -21,7 +21,7 @@ from asli.detector.bundle import Detector
 from asli.errors import DataError
 from asli.evaluation import robustness
 from asli.evaluation.evaluate import evaluate
-from asli.evaluation.robustness_section import robustness_section
+from asli.evaluation.robustness_section import robustness_sections
 from asli.evaluation.scoring import Scores, score_split
 from asli.metrics.classification import score_of_logits
 
@@ -153,8 +153,8 @@ def test_photographs_of_many_sizes(detector, tmp_path, rng):
 
 
 def test_section_shows_every_figure_and_names_the_worst(undisturbed):
-    section = robustness_section(undisturbed)
-    (table,) = section.tables
+    section, every = robustness_sections(undisturbed)
+    (table,) = every.tables
     assert len(table.rows) == 1 + len(undisturbed["levels"])
     assert all(len(row) == len(table.columns) for row in table.rows)
     worst = undisturbed["levels"][undisturbed["worst"]["false_positive_rate"]]

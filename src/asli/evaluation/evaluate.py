@@ -12,7 +12,7 @@ from asli.errors import DataError
 from asli.evaluation.figures import all_figures, as_json
 from asli.evaluation.report import write_report
 from asli.evaluation.robustness import sweep
-from asli.evaluation.robustness_section import robustness_section
+from asli.evaluation.robustness_section import robustness_sections
 from asli.evaluation.scoring import score_split, write_scores
 from asli.evaluation.sections import page_of, training_section
 from asli.files import write_json
@@ -84,7 +84,7 @@ def evaluate(
     if robustness:
         place = pick_device(device)
         result["robustness"] = sweep(opened, data, scores, folder / "robustness", place, images=robustness)
-        further.append(robustness_section(result["robustness"]))
+        further += robustness_sections(result["robustness"])
     write_json(folder / "metrics.json", result)
     write_report(folder, page_of(result, further))
     logger.info("report: %s", folder / "report.html")

@@ -138,7 +138,7 @@ def sweep(
                     np.save(stream, logits, allow_pickle=False)
             figures = _figures(labels, score_of_logits(logits), threshold)
             measured.append({"corruption": corruption.name, "axis": corruption.axis, "level": level, **figures})
-    clean = scores.logits[np.searchsorted(scores.rows, rows)]
+    clean = scores.score[np.searchsorted(scores.rows, rows)]
     return {
         **origin,
         "images": len(rows),
@@ -146,7 +146,7 @@ def sweep(
         "fake": int((labels == 1).sum()),
         "of": len(scores.rows),
         "threshold": threshold,
-        "clean": _figures(labels, score_of_logits(clean), threshold),
+        "clean": _figures(labels, clean, threshold),
         "levels": measured,
         "worst": {
             "false_positive_rate": max(range(len(cells)), key=lambda i: measured[i]["false_positive_rate"]["value"]),

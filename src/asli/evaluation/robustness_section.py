@@ -21,8 +21,8 @@ ERRORS = (
 _ACROSS = 4
 
 
-def robustness_section(part: dict[str, Any]) -> Section:
-    """Return the section of what `metrics.json` holds under `robustness`."""
+def robustness_sections(part: dict[str, Any]) -> list[Section]:
+    """Return the sections of what `metrics.json` holds under `robustness`: curves, then every figure."""
     levels, worst, clean = part["levels"], part["worst"], part["clean"]
     sentences = [
         f"{name} {percent_text(levels[worst[key]][key])} after {_name(levels[worst[key]])}"
@@ -40,7 +40,7 @@ def robustness_section(part: dict[str, Any]) -> Section:
     ]
     columns = ["corruption", "level", *(name for _, name, *_ in ERRORS), "AUROC", "95% interval"]
     codecs = ", ".join(f"{name} {version}" for name, version in part["codecs"].items())
-    return Section(
+    curves = Section(
         id="robustness",
         title="Robustness",
         headline=[headline],
@@ -52,11 +52,10 @@ def robustness_section(part: dict[str, Any]) -> Section:
                 note="Bars: 95% intervals. Thin lines: unchanged images. Steps between levels are not to scale.",
             )
         ],
-        tables=[Table(columns=columns, rows=rows, marked=frozenset(1 + number for number in worst.values()))],
         notes=[
             f"{part['images']:,} of {part['of']:,} images ({part['real']:,} real, {part['fake']:,} fake), drawn evenly"
-            " by label, one of each group of identical images. Marked rows hold the worst of a column; being chosen on"
-            " these images, it is a little worse here than elsewhere.",
+            " by label, one of each group of identical images. The worst of many (marked in the table) is chosen on these"
+            " images, so it is a little worse here than elsewhere.",
             "Images are corrupted as they are stored, then preprocessed as ever; blur, noise and sharpening count the"
             " stored image's pixels and levels. Smaller input and shrinking leave an image smaller, and preprocessing"
             " fits it again. Screenshot: drawn at this zoom (bilinear), sharpened by 0.3, JPEG 85. Crop: a window at a"
@@ -65,6 +64,8 @@ def robustness_section(part: dict[str, Any]) -> Section:
             f" {part['seed']}, ladder {part['ladder']}; codecs: {codecs}.",
         ],
     )
+    every = Table(columns=columns, rows=rows, marked=frozenset(1 + number for number in worst.values()))
+    return [curves, Section(id="robustness-levels", title="Robustness, every level", tables=[every])]
 
 
 def draw(part: dict[str, Any]) -> Figure:
