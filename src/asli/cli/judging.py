@@ -62,6 +62,7 @@ def evaluate(
     out: Path | None = None,
     robustness: Annotated[bool, Parameter(negative="")] = False,
     robustness_images: int = 2000,
+    against: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
     as_json: AsJson = False,
     device: Device = None,
     threads: Threads = None,
@@ -76,11 +77,21 @@ def evaluate(
         robustness: Also corrupt images (JPEG, blur, noise, ...) and judge them at the unchanged threshold; an
             interrupted sweep goes on with the same command.
         robustness_images: At most as many, drawn evenly by label.
+        against: Detectors or runs to compare with on the same images; runs of one recipe that differ by their seed are
+            taken together.
     """
     from asli.evaluation.evaluate import evaluate as run
+    from asli.evaluation.further import headlines
 
     result = run(
-        detector, data, split=split, out=out, robustness=robustness_images * robustness, device=device, threads=threads
+        detector,
+        data,
+        split=split,
+        out=out,
+        robustness=robustness_images * robustness,
+        against=against or (),
+        device=device,
+        threads=threads,
     )
     if as_json:
         print(json.dumps(result, indent=2))
@@ -88,6 +99,8 @@ def evaluate(
     print(f"{result['data']['images']:,} images of {result['data']['name']}, {split} part; at the saved threshold:")
     for name, figure in {**result["figures"]["threshold"], **result["figures"]["ranking"]}.items():
         print(f"  {name:<20} {figure_text(figure)}")
+    for line in headlines(result):
+        print(f"  {line}")
     print(f"report: {Path(result['folder']) / 'report.html'}")
 
 

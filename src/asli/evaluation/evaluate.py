@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ from asli import __version__
 from asli.data.folder import DataFolder
 from asli.detector.bundle import Detector
 from asli.errors import DataError
+from asli.evaluation.comparison import open_others
 from asli.evaluation.figures import all_figures, as_json
+from asli.evaluation.further import Asked, measure_further
 from asli.evaluation.report import write_report
-from asli.evaluation.robustness import sweep
-from asli.evaluation.robustness_section import robustness_sections
 from asli.evaluation.scoring import score_split, write_scores
 from asli.evaluation.sections import page_of, training_section
 from asli.files import write_json
@@ -30,6 +31,7 @@ def evaluate(
     split: str = "test",
     out: str | Path | None = None,
     robustness: int = 0,
+    against: Sequence[str | Path] = (),
     device: str | None = None,
     threads: int | None = None,
 ) -> dict[str, Any]:
@@ -41,6 +43,8 @@ def evaluate(
         split: Which part; opening `test` is recorded in the data's ledger.
         out: Where the report goes; None puts it into the detector's run, under `evaluation/DATA-SPLIT`.
         robustness: How many images at most to corrupt and score again; 0 leaves it out.
+        against: Detectors or runs to compare with on the same images; several runs of a recipe that differ by their
+            seed are taken together.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
 
@@ -53,6 +57,7 @@ def evaluate(
     detector, data = Path(detector), data if isinstance(data, DataFolder) else DataFolder.open(data)
     set_threads(threads)
     opened, run = Detector.open(detector), _run_of(detector)
+    asked = Asked(rivals=open_others(against, detector, opened), robustness=robustness)
     if out is not None:
         folder = Path(out)
     elif run is not None:
@@ -81,10 +86,16 @@ def evaluate(
     write_scores(folder / "scores.parquet", scores, data, opened)
     # What only some evaluations measure: its part of `result` first, then its section from that part.
     further = [] if run is None else [training_section(run.read_metrics())]
-    if robustness:
-        place = pick_device(device)
-        result["robustness"] = sweep(opened, data, scores, folder / "robustness", place, images=robustness)
-        further += robustness_sections(result["robustness"])
+    further += measure_further(
+        result,
+        asked,
+        path=detector,
+        detector=opened,
+        data=data,
+        scores=scores,
+        folder=folder,
+        device=pick_device(device),
+    )
     write_json(folder / "metrics.json", result)
     write_report(folder, page_of(result, further))
     logger.info("report: %s", folder / "report.html")

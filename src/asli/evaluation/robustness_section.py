@@ -24,16 +24,6 @@ _ACROSS = 4
 def robustness_sections(part: dict[str, Any]) -> list[Section]:
     """Return the sections of what `metrics.json` holds under `robustness`: curves, then every figure."""
     levels, worst, clean = part["levels"], part["worst"], part["clean"]
-    sentences = [
-        f"{name} {percent_text(levels[worst[key]][key])} after {_name(levels[worst[key]])}"
-        f" (unchanged images: {percent_text(clean[key])})"
-        for key, name, *_ in ERRORS
-    ]
-    lowest = levels[worst["auroc"]]
-    headline = (
-        f"Worst of {len(levels)} corruptions at the unchanged threshold: {'; '.join(sentences)}; lowest AUROC"
-        f" {value_text(lowest['auroc'])} after {_name(lowest)}."
-    )
     rows = [
         ["none", "", *_cells(clean)],
         *([_title(line), level_text(line["level"]), *_cells(line)] for line in levels),
@@ -43,7 +33,7 @@ def robustness_sections(part: dict[str, Any]) -> list[Section]:
     curves = Section(
         id="robustness",
         title="Robustness",
-        headline=[headline],
+        headline=headline(part),
         pictures=[
             Picture(
                 name="robustness",
@@ -54,8 +44,8 @@ def robustness_sections(part: dict[str, Any]) -> list[Section]:
         ],
         notes=[
             f"{part['images']:,} of {part['of']:,} images ({part['real']:,} real, {part['fake']:,} fake), drawn evenly"
-            " by label, one of each group of identical images. The worst of many (marked in the table) is chosen on these"
-            " images, so it is a little worse here than elsewhere.",
+            " by label, one of each group of identical images. The worst of many (marked in the table) is chosen on"
+            " these images, so it is a little worse here than elsewhere.",
             "Images are corrupted as they are stored, then preprocessed as ever; blur, noise and sharpening count the"
             " stored image's pixels and levels. Smaller input and shrinking leave an image smaller, and preprocessing"
             " fits it again. Screenshot: drawn at this zoom (bilinear), sharpened by 0.3, JPEG 85. Crop: a window at a"
@@ -66,6 +56,21 @@ def robustness_sections(part: dict[str, Any]) -> list[Section]:
     )
     every = Table(columns=columns, rows=rows, marked=frozenset(1 + number for number in worst.values()))
     return [curves, Section(id="robustness-levels", title="Robustness, every level", tables=[every])]
+
+
+def headline(part: dict[str, Any]) -> list[str]:
+    """Return a sentence on the worst of all levels."""
+    levels, worst, clean = part["levels"], part["worst"], part["clean"]
+    sentences = [
+        f"{name} {percent_text(levels[worst[key]][key])} after {_name(levels[worst[key]])}"
+        f" (unchanged images: {percent_text(clean[key])})"
+        for key, name, *_ in ERRORS
+    ]
+    lowest = levels[worst["auroc"]]
+    return [
+        f"Worst of {len(levels)} corruptions at the unchanged threshold: {'; '.join(sentences)}; lowest AUROC"
+        f" {value_text(lowest['auroc'])} after {_name(lowest)}."
+    ]
 
 
 def draw(part: dict[str, Any]) -> Figure:
