@@ -1,6 +1,8 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -15,7 +17,8 @@ from asli.recipe import load_recipe
 
 def judged(rng, labels, name, skill, family=None, seed=None):
     score = 1 / (1 + np.exp(-(rng.normal(size=len(labels)) + skill * (2 * labels - 1))))
-    return Judged(name=name, hash=name, score=score, threshold=0.5, family=family, seed=seed)
+    rows = np.arange(len(labels))
+    return Judged(name=name, hash=name, rows=rows, score=score, threshold=0.5, family=family, seed=seed)
 
 
 @pytest.fixture
@@ -78,7 +81,7 @@ def test_two_seeds_of_one_recipe_are_compared_as_models_and_said_to_be_that(rng,
 def test_twins_count_once(rng, labels):
     first, other = (judged(rng, labels, name, 1.5) for name in "ab")
     once = compare(first, [other], labels, np.arange(2000))["pairs"][0]
-    double = [Judged(name=d.name, hash=d.hash, score=np.tile(d.score, 2), threshold=0.5) for d in (first, other)]
+    double = [replace(d, rows=np.arange(4000), score=np.tile(d.score, 2)) for d in (first, other)]
     twice = compare(double[0], double[1:], np.tile(labels, 2), np.tile(np.arange(2000), 2))["pairs"][0]
     for name in ("accuracy", "auroc", "f1"):
         assert twice["claims"][name]["p"] == pytest.approx(once["claims"][name]["p"], abs=1e-9), name
@@ -127,10 +130,10 @@ def test_evaluate_against_another_run(finished, sample, shaken, tmp_path):
 
 def test_what_cannot_be_compared_is_refused_before_anything_is_scored(finished, sample, shaken, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(DataError, match="same detector as the one judged"):
+    with pytest.raises(DataError, match="is the same as the one judged"):
         evaluate(finished.path, sample, split="validation", out=out, against=[finished.detector])
     shutil.copytree(shaken, tmp_path / "copy")
-    with pytest.raises(DataError, match="same detector as"):
+    with pytest.raises(DataError, match="is the same as"):
         evaluate(finished.path, sample, split="validation", out=out, against=[shaken, tmp_path / "copy"])
     with pytest.raises(DetectorError, match="no detector"):
         evaluate(finished.path, sample, split="validation", out=out, against=[tmp_path])
@@ -147,3 +150,30 @@ def test_each_detector_opens_test_for_itself(finished, shaken, tmp_path):
     data = open_sample(tmp_path / "data")
     evaluate(finished.path, data, out=tmp_path / "out", against=[shaken])
     assert len({line["detector_hash"] for line in data.ledger()}) == len(data.ledger()) == 2
+
+
+def test_tables_of_scores_can_be_compared_with(finished, sample, shaken, tmp_path):
+    """asli's own table brings its threshold; anyone's is cut at one half; images without a score are left out."""
+    alone = evaluate(shaken, sample, split="validation", out=tmp_path / "alone")
+    whole = evaluate(finished.path, sample, split="validation", out=tmp_path / "whole", against=[shaken])
+    own = tmp_path / "alone/scores.parquet"
+    again = evaluate(finished.path, sample, split="validation", out=tmp_path / "again", against=[own])
+    ours, theirs = (result["comparison"]["pairs"][0]["claims"] for result in (whole, again))
+    assert ours == theirs
+    table = pq.read_table(own).to_pylist()[10:]
+    lines = [f"{line['id']},{line['score']!r}" for line in table]
+    (tmp_path / "theirs.csv").write_text("\n".join(["filename,score", *lines]))
+    foreign = evaluate(
+        finished.path, sample, split="validation", out=tmp_path / "foreign", against=[tmp_path / "theirs.csv"]
+    )["comparison"]
+    assert (foreign["images"], foreign["left_out"]) == (alone["data"]["images"] - 10, 10)
+    assert foreign["detectors"][1]["threshold"] == 0.5
+    right = [(line["score"] >= 0.5) == (line["label"] == "fake") for line in table]
+    assert foreign["detectors"][1]["figures"]["accuracy"] == pytest.approx(np.mean(right))
+    reverse = evaluate(
+        own, sample, split="validation", out=tmp_path / "reverse", against=[finished.path], threshold=0.5
+    )["comparison"]
+    assert reverse["detectors"][0]["family"] is None
+    assert reverse["pairs"][0]["claims"]["auroc"]["difference"] == pytest.approx(-ours["auroc"]["difference"])
+    with pytest.raises(DataError, match="needs the detector itself"):
+        evaluate(own, sample, split="validation", out=tmp_path / "no", robustness=10)

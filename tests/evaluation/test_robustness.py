@@ -142,7 +142,8 @@ def test_photographs_of_many_sizes(detector, tmp_path, rng):
     data = open_folders(tmp_path / "files", tmp_path / "data")
     assert isinstance(data.pixels, FilePixels)
     rows = np.arange(24)
-    scores = Scores(rows, detector.runtime(CPU).logits(data.pixels.fitted(rows, detector.preprocessing)))
+    logits = detector.runtime(CPU).logits(data.pixels.fitted(rows, detector.preprocessing))
+    scores = Scores(rows, score_of_logits(logits), logits)
     blurs = [c for c in LADDER if c.name in ("blur", "screenshot")]
     result = swept(detector, data, scores, tmp_path / "sweep", ladder=blurs)
     assert result["images"] == 24

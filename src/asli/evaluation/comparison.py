@@ -2,21 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from asli.data.folder import DataFolder
 from asli.detector.bundle import Detector
 from asli.errors import DataError
-from asli.evaluation.scoring import score_split
+from asli.evaluation import foreign
+from asli.evaluation.scoring import Scores, record_table, score_split
+from asli.files import read_json, sha256_of_file
 from asli.metrics.classification import Confusion, Floats, Labels, auroc
 from asli.metrics.delong import paired_test
 from asli.metrics.paired import Claim, f1_difference, holm, mcnemar, over_seeds
 from asli.recipe import load_recipe
+
+if TYPE_CHECKING:
+    import torch
 
 LEVEL = 0.05
 FIGURES = ("f1", "accuracy", "auroc")
@@ -24,12 +29,13 @@ FIGURES = ("f1", "accuracy", "auroc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A detector with its scores of the images all are compared on.
+    """A detector, or a table of scores, with its scores.
 
     Attributes:
         name: How the report calls it.
-        hash: Of the detector.
-        score: P(fake), float64, one an image.
+        hash: Of the detector or the table.
+        rows: Of the manifest, ascending, int64, n.
+        score: P(fake), float64, n.
         threshold: Its own saved one; fake from here on.
         family: What runs share that differ by their seed alone; None where that is not known.
         seed: Of its run.
@@ -37,55 +43,95 @@ class Judged:
 
     name: str
     hash: str | None
+    rows: npt.NDArray[np.int64]
     score: Floats
     threshold: float
     family: str | None = None
     seed: int | None = None
 
     @classmethod
-    def of(cls, path: Path, detector: Detector, score: Floats) -> "Judged":
-        """Describe a detector by its folder; its family is known where that lies in a run."""
-        recipes = [folder / "recipe.toml" for folder in (path, path.resolve().parent)]
-        recipe = next((load_recipe(file) for file in recipes if file.is_file()), None)
-        family = None if recipe is None else f"{recipe.family()} on {detector.card.trained_on['hash']}"
+    def of(cls, path: Path, detector: Detector | None, threshold: float, scores: Scores) -> "Judged":
+        """Describe what lies at a path; None for the detector says that it is a table of scores."""
         own = path.resolve()
+        name = "/".join((own.parent if own.name == "detector" else own).parts[-2:])
+        family, seed = (None, None) if detector is None else _family(path, detector)
         return cls(
-            name="/".join((own.parent if own.name == "detector" else own).parts[-2:]),
-            hash=detector.hash,
-            score=score,
-            threshold=detector.card.thresholds.high,
+            name=name,
+            hash=sha256_of_file(path) if detector is None else detector.hash,
+            rows=scores.rows,
+            score=scores.score,
+            threshold=threshold,
             family=family,
-            seed=detector.card.seed if recipe is None else recipe.loop.seed,
+            seed=seed,
         )
 
 
-def open_others(paths: Sequence[str | Path], path: Path, first: Detector) -> list[tuple[Path, Detector]]:
-    """Open the detectors to compare with one that lies at `path`; all mistakes are found before anything is scored.
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """What to compare with: a detector, or the joined scores of a table and where fake begins in it."""
+
+    path: Path
+    detector: Detector | None = None
+    scores: Scores | None = None
+    threshold: float = 0.5
+
+
+def open_others(
+    paths: Sequence[str | Path], path: Path, first: Detector | None, data: DataFolder, split: str
+) -> list[Rival]:
+    """Open what one detector, or table of scores, at `path` is compared with, before anything is scored.
 
     Raises:
         DetectorError: One is no detector.
-        DataError: One is given twice, is the first one itself, or shares recipe and seed with another.
+        DataError: A table does not fit the data; one is given twice, is the first one itself, or shares recipe and seed
+            with another.
     """
-    opened = [(Path(path), Detector.open(path)) for path in paths]
-    seen = {first.hash: "the one judged"}
-    for other, detector in opened:
-        if detector.hash in seen:
-            raise DataError(f"{other} is the same detector as {seen[detector.hash]}; give each one once")
-        seen[detector.hash] = str(other)
-    _families([Judged.of(*each, np.zeros(0)) for each in [(path, first), *opened]])
-    return opened
+    rivals = [_opened(Path(other), data, split) for other in paths]
+    seen: dict[str | None, str] = {sha256_of_file(path) if first is None else first.hash: "the one judged"}
+    for rival in rivals:
+        digest = sha256_of_file(rival.path) if rival.detector is None else rival.detector.hash
+        if digest in seen:
+            raise DataError(f"{rival.path} is the same as {seen[digest]}; give each one once")
+        seen[digest] = str(rival.path)
+    runs = [(path, first), *((rival.path, rival.detector) for rival in rivals)]
+    _refuse_same_seed([(str(at), *_family(at, detector)) for at, detector in runs if detector is not None])
+    return rivals
 
 
-def score_others(
-    opened: Sequence[tuple[Path, Detector]], data: DataFolder, split: str, device: torch.device, first: Judged
-) -> list[Judged]:
-    """Score the same part with other detectors; for the test part each is an opening of its own in the ledger."""
-    others = [Judged.of(path, detector, score_split(detector, data, split, device).score) for path, detector in opened]
+def compare_with(
+    first: Judged, rivals: Sequence[Rival], data: DataFolder, split: str, device: "torch.device"
+) -> dict[str, Any]:
+    """Score the same part with others, and compare on the images that all have scores of.
+
+    For the test part each is an opening of its own in the ledger.
+
+    Raises:
+        DataError: These images lack a label.
+    """
+    others = []
+    for rival in rivals:
+        if rival.detector is not None:
+            threshold, scores = rival.detector.card.thresholds.high, score_split(rival.detector, data, split, device)
+        else:
+            assert rival.scores is not None
+            threshold, scores = rival.threshold, rival.scores
+            record_table(data, split, sha256_of_file(rival.path), len(scores.rows))
+        others.append(Judged.of(rival.path, rival.detector, threshold, scores))
     names = [first.name, *(other.name for other in others)]
-    return [
-        other if names.count(other.name) == 1 else replace(other, name=f"{other.name} {(other.hash or '')[:8]}")
-        for other in others
+    common = reduce(np.intersect1d, [judged.rows for judged in (first, *others)])
+    if len(np.unique(data.labels[common])) < 2:
+        raise DataError("the images that all of them have scored lack real or fake ones; both are needed to compare")
+    aligned = [
+        replace(
+            judged,
+            rows=common,
+            score=judged.score[np.searchsorted(judged.rows, common)],
+            name=judged.name if names.count(judged.name) == 1 else f"{judged.name} {(judged.hash or '')[:8]}",
+        )
+        for judged in (first, *others)
     ]
+    part = compare(aligned[0], aligned[1:], data.labels[common], data.groups(common))
+    return {**part, "left_out": len(first.rows) - len(common)}
 
 
 def compare(
@@ -144,17 +190,37 @@ def compare(
     }
 
 
+def _opened(path: Path, data: DataFolder, split: str) -> Rival:
+    if not foreign.is_score_file(path):
+        return Rival(path, Detector.open(path))
+    joined = foreign.join(foreign.read_scores(path), data, split, str(path))
+    beside = path.parent / "metrics.json"  # asli's own scores.parquet: its detector's threshold stands beside it
+    own = path.name == "scores.parquet" and beside.is_file()
+    return Rival(path, scores=joined.scores, threshold=float(read_json(beside)["threshold"]) if own else 0.5)
+
+
+def _family(path: Path, detector: Detector) -> tuple[str | None, int | None]:
+    """Return what a detector shares with runs that differ by their seed alone, where it lies in a run, and its seed."""
+    recipes = [folder / "recipe.toml" for folder in (path, path.resolve().parent)]
+    recipe = next((load_recipe(file) for file in recipes if file.is_file()), None)
+    if recipe is None:
+        return None, detector.card.seed
+    return f"{recipe.family()} on {detector.card.trained_on['hash']}", recipe.loop.seed
+
+
+def _refuse_same_seed(runs: Sequence[tuple[str, str | None, int | None]]) -> None:
+    seen: dict[tuple[str, int | None], str] = {}
+    for name, family, seed in runs:
+        if family is not None and seen.setdefault((family, seed), name) != name:
+            raise DataError(f"{seen[family, seed]} and {name} have the same recipe and seed {seed}; give one of them")
+
+
 def _families(all_of_them: Sequence[Judged]) -> dict[str, list[Judged]]:
+    _refuse_same_seed([(judged.name, judged.family, judged.seed) for judged in all_of_them])
     families: dict[str, list[Judged]] = {}
     for judged in all_of_them:
         if judged.family is not None:
-            runs = families.setdefault(judged.family, [])
-            for run in runs:
-                if run.seed == judged.seed:
-                    raise DataError(
-                        f"{run.name} and {judged.name} have the same recipe and seed {run.seed}; give one of them"
-                    )
-            runs.append(judged)
+            families.setdefault(judged.family, []).append(judged)
     return families
 
 

@@ -59,9 +59,10 @@ def comparison_section(part: dict[str, Any]) -> Section:
             )
         ],
         notes=[
-            f"{part['images']:,} images. Accuracy: McNemar's exact test on one of each group of identical images"
-            f" ({part['independent']:,}), interval by Agresti & Min. AUROC: DeLong, paired. F1: paired bootstrap over"
-            f" groups of identical images, 10,000 resamples. Images on which they disagree: {disagreements}.",
+            f"{part['images']:,} images{_left_out(part)}. Accuracy: McNemar's exact test on one of each group of"
+            f" identical images ({part['independent']:,}), interval by Agresti & Min. AUROC: DeLong, paired. F1: paired"
+            " bootstrap over groups of identical images, 10,000 resamples. Images on which they disagree:"
+            f" {disagreements}.",
             f"Holm's correction over all {part['claims']} claims of this table: where none of them is true, some claim"
             " is shown in at most 5 of 100 reports.",
             "Tests over images speak of these trained models. Whether a recipe is better needs two or more seeds of"
@@ -141,6 +142,13 @@ def _says(claim: dict[str, Any]) -> str:
     if not claim["shown"]:
         return "not shown"
     return "better" if claim["difference"] > 0 else "worse"
+
+
+def _left_out(part: dict[str, Any]) -> str:
+    missing = part.get("left_out", 0)
+    return (
+        f" ({missing:,} of those judged are left out, since not all detectors have scores of them)" if missing else ""
+    )
 
 
 def _p(value: float) -> str:

@@ -10,7 +10,7 @@ import torch
 from asli.data.folder import DataFolder
 from asli.detector.bundle import Detector
 from asli.evaluation import comparison_section, gallery_section, robustness_section
-from asli.evaluation.comparison import Judged, compare, score_others
+from asli.evaluation.comparison import Judged, Rival, compare_with
 from asli.evaluation.gallery import gallery, pictures_of
 from asli.evaluation.report import Section
 from asli.evaluation.robustness import sweep
@@ -22,11 +22,11 @@ class Asked:
     """What to measure besides.
 
     Attributes:
-        rivals: Detectors to compare with, and where they lie.
+        rivals: What to compare with.
         robustness: How many images at most to corrupt; 0 for none.
     """
 
-    rivals: Sequence[tuple[Path, Detector]] = ()
+    rivals: Sequence[Rival] = ()
     robustness: int = 0
 
 
@@ -35,7 +35,8 @@ def measure_further(
     asked: Asked,
     *,
     path: Path,
-    detector: Detector,
+    detector: Detector | None,
+    threshold: float,
     data: DataFolder,
     scores: Scores,
     folder: Path,
@@ -46,8 +47,9 @@ def measure_further(
     Args:
         result: What `metrics.json` will hold.
         asked: What to measure.
-        path: Of the detector judged.
-        detector: That.
+        path: Of the detector or table of scores judged.
+        detector: That, or None for a table.
+        threshold: Where fake begins.
         data: The data folder.
         scores: Of one of its parts.
         folder: Of the evaluation.
@@ -58,15 +60,14 @@ def measure_further(
     """
     sections: list[Section] = []
     if asked.rivals:
-        first = Judged.of(path, detector, scores.score)
-        others = score_others(asked.rivals, data, result["data"]["split"], device, first)
-        result["comparison"] = compare(first, others, data.labels[scores.rows], data.groups(scores.rows))
+        first = Judged.of(path, detector, threshold, scores)
+        result["comparison"] = compare_with(first, asked.rivals, data, result["data"]["split"], device)
         sections.append(comparison_section.comparison_section(result["comparison"]))
-    if asked.robustness:
+    if asked.robustness and detector is not None:
         kept = folder / "robustness"
         result["robustness"] = sweep(detector, data, scores, kept, device, images=asked.robustness)
         sections += robustness_section.robustness_sections(result["robustness"])
-    result["gallery"] = gallery(data, scores.rows, scores.score, detector.card.thresholds.high)
+    result["gallery"] = gallery(data, scores.rows, scores.score, threshold)
     sections += gallery_section.gallery_sections(result["gallery"], pictures_of(data, result["gallery"]))
     return sections
 

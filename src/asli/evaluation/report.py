@@ -148,6 +148,11 @@ def interval_text(figure: dict[str, Any]) -> str:
     return "" if figure["low"] is None else f"{figure['low']:.4f} to {figure['high']:.4f}"
 
 
+def cells(figure: dict[str, Any]) -> list[str]:
+    """Return a figure as two cells of a table: value and interval."""
+    return [value_text(figure), interval_text(figure)]
+
+
 def percent_text(figure: dict[str, Any]) -> str:
     """Return a share and its 95% interval in per cent, for sentences: `5.92% [5.06%, 6.91%]`."""
     if figure["value"] is None:
