@@ -141,8 +141,8 @@ def fit(logits: Floats, data: DataFolder, policy: Policy) -> tuple[float, Thresh
 def policy_of(thresholds: Thresholds) -> Policy:
     """Return the policy a detector's thresholds were chosen by, to choose others like them."""
     if thresholds.target is None or thresholds.confidence is None:
-        return Policy("argmax" if thresholds.policy == "argmax" else "max-f1")
-    return Policy("target-fpr", thresholds.target, thresholds.confidence, thresholds.band)
+        return Policy(name="argmax" if thresholds.policy == "argmax" else "max-f1")
+    return Policy(name="target-fpr", target=thresholds.target, confidence=thresholds.confidence, band=thresholds.band)
 
 
 def figures_of(logits: Floats, data: DataFolder, split: str, thresholds: Thresholds) -> dict[str, Figure]:
