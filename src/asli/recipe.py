@@ -212,6 +212,12 @@ class Recipe:
         """Return the SHA-256 of the settings' canonical JSON, defaults included."""
         return sha256_of_json(dataclasses.asdict(self))
 
+    def family(self) -> str:
+        """Return the hash without the seed: runs that share it differ by chance alone."""
+        tree = dataclasses.asdict(self)
+        del tree["loop"]["seed"]
+        return sha256_of_json(tree)
+
     def to_toml(self) -> str:
         """Return the whole recipe as TOML, defaults included."""
         sections = []

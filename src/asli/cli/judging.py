@@ -103,6 +103,9 @@ def evaluate(
     *,
     split: Literal["train", "validation", "calibration", "test"] = "test",
     out: Path | None = None,
+    robustness: Annotated[bool, Parameter(negative="")] = False,
+    robustness_images: int = 2000,
+    against: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
     threshold: float | None = None,
     prior: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
     as_json: AsJson = False,
@@ -116,11 +119,17 @@ def evaluate(
         data: The data folder.
         split: Which part; each opening of test is recorded in the data folder's ledger.
         out: Where the report goes; by default into the detector's run.
+        robustness: Also corrupt images (JPEG, blur, noise, ...) and judge them at the unchanged threshold; an
+            interrupted sweep goes on with the same command.
+        robustness_images: At most as many, drawn evenly by label.
+        against: Detectors or runs to compare with on the same images; runs of one recipe that differ by their seed are
+            taken together.
         threshold: Where fake begins for a table of scores; 0.5 by default. A detector brings its own.
         prior: Shares of fakes among images to come, such as 1%, for which it is said how often a verdict is right; by
             default 50%, 10%, 1% and 0.1%.
     """
     from asli.evaluation.evaluate import evaluate as run
+    from asli.evaluation.further import headlines
     from asli.evaluation.judge import PRIORS
 
     result = run(
@@ -128,6 +137,8 @@ def evaluate(
         data,
         split=split,
         out=out,
+        robustness=robustness_images * robustness,
+        against=against or (),
         threshold=threshold,
         priors=prior or PRIORS,
         device=device,
@@ -143,6 +154,8 @@ def evaluate(
     for rate, worst in result["groups"]["worst"].items():
         name = f"worst {rate.replace('_', ' ')} of {worst['of']} groups"
         print(f"  {name}: {worst['property']} {worst['name']} {figure_text(worst['figure'])}")
+    for line in headlines(result):
+        print(f"  {line}")
     print(f"report: {Path(result['folder']) / 'report.html'}")
 
 

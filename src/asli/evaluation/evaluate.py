@@ -12,9 +12,11 @@ from asli.data.folder import DataFolder
 from asli.detector.bundle import Detector, Thresholds
 from asli.errors import DataError
 from asli.evaluation import foreign
+from asli.evaluation.comparison import open_others
+from asli.evaluation.further import Asked, measure_further
 from asli.evaluation.judge import PRIORS, judge
 from asli.evaluation.report import write_report
-from asli.evaluation.scoring import Scores, score_split, write_scores
+from asli.evaluation.scoring import Scores, record_table, score_split, write_scores
 from asli.evaluation.sections import page_of, training_section
 from asli.files import sha256_of_file, write_json, write_text
 from asli.models.device import pick_device, set_threads
@@ -32,6 +34,8 @@ def evaluate(
     *,
     split: str = "test",
     out: str | Path | None = None,
+    robustness: int = 0,
+    against: Sequence[str | Path] = (),
     threshold: float | None = None,
     priors: Sequence[float] = PRIORS,
     device: str | None = None,
@@ -44,6 +48,9 @@ def evaluate(
         data: A data folder.
         split: Which part; opening `test` is recorded in the data's ledger.
         out: Where the report goes; None puts it into the detector's run, under `evaluation/DATA-SPLIT`.
+        robustness: How many images at most to corrupt and score again; 0 leaves it out.
+        against: Detectors or runs to compare with on the same images; several runs of a recipe that differ by their
+            seed are taken together.
         threshold: Where fake begins for a table of scores, 0.5 if None; a detector brings its own.
         priors: Shares of fakes among images to come, for which it is said how often a verdict is right.
         device: cuda, mps or cpu; None takes the best there is.
@@ -60,6 +67,9 @@ def evaluate(
         raise DataError(f"priors are shares of fakes between 0 and 1, not {', '.join(map(str, priors))}")
     set_threads(threads)
     opened, run = None if foreign.is_score_file(path) else Detector.open(path), _run_of(path)
+    if robustness and opened is None:
+        raise DataError(f"{path} is a table of scores; --robustness needs the detector itself")
+    asked = Asked(rivals=open_others(against, path, opened, data, split), robustness=robustness)
     if out is not None:
         folder = Path(out)
     elif run is not None:
@@ -95,6 +105,17 @@ def evaluate(
         write_text(folder / "unscored.txt", "".join(f"{line}\n" for line in subject.left_out))
     # What only some evaluations measure: its part of `result` first, then its section from that part.
     further = [] if run is None else [training_section(run.read_metrics())]
+    further += measure_further(
+        result,
+        asked,
+        path=path,
+        detector=opened,
+        threshold=subject.thresholds.high,
+        data=data,
+        scores=subject.scores,
+        folder=folder,
+        device=pick_device(device),
+    )
     write_json(folder / "metrics.json", result)
     if opened is not None:
         write_text(folder / "model_card.md", opened.model_card(result))
@@ -120,13 +141,7 @@ def _given(path: Path, data: DataFolder, split: str, threshold: float) -> _Subje
         raise DataError(f"a threshold of {threshold} makes no sense; scores lie between 0 and 1")
     joined = foreign.join(foreign.read_scores(path), data, split, str(path))
     digest = sha256_of_file(path)
-    if split == "test":
-        data.record_opening(
-            split=split,
-            recipe_hash=f"scores {digest}",
-            detector_hash=f"scores {digest}",
-            images=len(joined.scores.rows),
-        )
+    record_table(data, split, digest, len(joined.scores.rows))
     described = {
         "network": path.name,
         "hash": digest,

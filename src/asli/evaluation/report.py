@@ -52,6 +52,11 @@ class Picture:
     figure: Drawing
     note: str = ""
 
+    @property
+    def wide(self) -> bool:
+        """Whether it takes a whole row."""
+        return bool(self.figure.get_figwidth() > 6)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
@@ -80,7 +85,7 @@ class Section:
         title: Its heading.
         headline: Lines for the list of limits at the head of the page: what a reader must know who reads nothing else.
         tables: In order.
-        pictures: Two in a row.
+        pictures: Two in a row, wide ones alone.
         tiles: Small images in a grid.
         facts: Pairs of a term and its text.
         notes: Paragraphs at its end: how it was measured.

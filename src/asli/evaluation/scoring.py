@@ -59,6 +59,13 @@ def score_split(detector: Detector, data: DataFolder, split: str, device: torch.
     return Scores(data.rows(split), score_of_logits(logits), logits)
 
 
+def record_table(data: DataFolder, split: str, digest: str, images: int) -> None:
+    """Record that a table of scores, by its SHA-256, was held against the test part: an opening like any other."""
+    if split == "test":
+        origin = f"scores {digest}"
+        data.record_opening(split=split, recipe_hash=origin, detector_hash=origin, images=images)
+
+
 def write_scores(path: Path, scores: Scores, data: DataFolder, thresholds: Thresholds) -> None:
     """Write `scores.parquet`: id, logits, score, verdict, and what the manifest says of each image."""
     known = data.table(["id", "label", "split", "generator", "category"], scores.rows)
