@@ -18,7 +18,8 @@ from asli.data.preprocessing import Preprocessing
 from asli.data.splits import stratified_sample
 from asli.detector.bundle import Card, Detector, Thresholds, fold_temperature
 from asli.detector.domain import Domain
-from asli.detector.runtime import TorchRuntime, logits_of_rows
+from asli.detector.runtime import BATCH, TorchRuntime, logits_of_rows
+from asli.detector.statistics import statistics
 from asli.errors import DataError
 from asli.evaluation.figures import as_json, figures_at, ranking_figures
 from asli.metrics.calibration import fit_temperature
@@ -221,7 +222,7 @@ def _make_detector(
         thresholds=Thresholds(
             low=threshold, high=threshold, policy="max-f1", n=len(calibration), calibration_hash=data.hash
         ),
-        domain=Domain.of(facts),
+        domain=Domain.of(facts, _statistics(data, calibration, preprocessing)),
         trained_on={"name": data.name, "hash": data.hash, "images": len(rows)},
         figures={f"validation part of {data.name} (it chose the weights)": as_json(figures)},
         recipe_hash=recipe.hash(),
@@ -232,6 +233,11 @@ def _make_detector(
     seconds = checkpoint.State.read(checkpoint.pointed(run.checkpoints, "last") or chosen).seconds
     logger.info("detector of %s: validation F1 %s at threshold %.4f", chosen.name, figures["f1"], threshold)
     logger.info("trained in %s; the detector is %s", duration(seconds), run.detector)
+
+
+def _statistics(data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preprocessing) -> Floats:
+    parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    return np.concatenate([statistics(data.pixels.fitted(part, preprocessing)) for part in parts])
 
 
 def _describe(data: DataFolder, rows: npt.NDArray[np.int64]) -> dict[str, Any]:

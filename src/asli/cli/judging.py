@@ -82,3 +82,30 @@ def evaluate(
     for name, figure in {**result["figures"]["threshold"], **result["figures"]["ranking"]}.items():
         print(f"  {name:<20} {figure_text(figure)}")
     print(f"report: {Path(result['folder']) / 'report.html'}")
+
+
+@app.command
+def domain_study(
+    detector: str,
+    data: Path,
+    *,
+    out: Path | None = None,
+    as_json: AsJson = False,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Shrink ordinary pictures to a detector's size by every common kernel and count its false alarms.
+
+    Args:
+        detector: A detector folder or a run folder.
+        data: A data folder of whole pictures, larger than what the detector sees.
+        out: Also write the study here, as JSON.
+    """
+    from asli.evaluation.domain_study import describe
+    from asli.evaluation.domain_study import domain_study as run
+    from asli.files import write_json
+
+    result = run(detector, data, device=device, threads=threads)
+    if out is not None:
+        write_json(out, result)
+    print(json.dumps(result, indent=2) if as_json else describe(result))

@@ -3,31 +3,41 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from asli.data.images import Facts
+from asli.detector.statistics import PixelDomain, statistics
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The kinds of file the calibration images came as.
+    """The kinds of file the calibration images came as, and what their pixels are like.
 
     Attributes:
         formats: For example JPEG.
         sizes: Smallest and largest height or width, in pixels.
         qualities: Lowest and highest JPEG quality, or None where none of them was a JPEG.
         generators: Of the fake training images, as far as they are named.
+        pixels: Statistics of what the network sees of them; None in detectors that were made without.
     """
 
     formats: tuple[str, ...]
     sizes: tuple[int, int]
     qualities: tuple[int, int] | None
     generators: tuple[str, ...]
+    pixels: PixelDomain | None = None
 
     @classmethod
-    def of(cls, facts: pa.Table) -> "Domain":
-        """Read the domain off manifest rows with `format`, `width`, `height`, `quality` and `generator`."""
+    def of(cls, facts: pa.Table, values: npt.NDArray[np.float64]) -> "Domain":
+        """Fit the domain to calibration images.
+
+        Args:
+            facts: Their manifest rows, with `format`, `width`, `height`, `quality` and `generator`.
+            values: Their `statistics`, one row an image.
+        """
         sides = [pc.min_max(facts[side]).as_py() for side in ("width", "height")]
         quality = pc.min_max(facts["quality"]).as_py()
         return cls(
@@ -35,6 +45,7 @@ class Domain:
             sizes=(min(s["min"] for s in sides), max(s["max"] for s in sides)),
             qualities=None if quality["min"] is None else (quality["min"], quality["max"]),
             generators=tuple(sorted(pc.unique(facts["generator"]).drop_null().to_pylist())),
+            pixels=PixelDomain.fit(values),
         )
 
     @classmethod
@@ -46,10 +57,16 @@ class Domain:
             sizes=tuple(value["sizes"]),
             qualities=tuple(quality) if quality else None,
             generators=tuple(value["generators"]),
+            pixels=PixelDomain.from_json(value["pixels"]) if value.get("pixels") else None,
         )
 
-    def why_outside(self, facts: Facts) -> str | None:
-        """Return in plain words why an image lies outside, or None where it lies inside."""
+    def why_outside(self, facts: Facts, fitted: npt.NDArray[np.uint8]) -> str | None:
+        """Return in plain words why an image lies outside, or None where it lies inside.
+
+        Args:
+            facts: Of its file.
+            fitted: What the network sees of it, uint8, windows x size x size x 3.
+        """
         assert facts.width is not None
         assert facts.height is not None
         low, high = self.sizes
@@ -60,4 +77,4 @@ class Domain:
             return f"{facts.format} file; this detector knows {', '.join(self.formats)}"
         if self.qualities and facts.quality is not None and not self.qualities[0] <= facts.quality <= self.qualities[1]:
             return f"JPEG quality {facts.quality}; this detector knows {self.qualities[0]} to {self.qualities[1]}"
-        return None
+        return self.pixels.why_outside(statistics([fitted])[0]) if self.pixels else None

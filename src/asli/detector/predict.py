@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asli.data.images import Facts, decode
+from asli.data.images import decode
 from asli.detector.bundle import Detector
 from asli.errors import ImageError
 from asli.metrics.classification import score_of_logits
@@ -45,16 +45,17 @@ def predict(
         except ImageError as error:
             results.append(_failed(path, str(error)))
             continue
-        score = float(score_of_logits(runtime.logits([opened.preprocessing.fit(pixels)]))[0])
-        results.append(_judge(opened, str(path), score, facts, force_domain))
+        fitted = opened.preprocessing.fit(pixels)
+        score = float(score_of_logits(runtime.logits([fitted]))[0])
+        outside = opened.card.domain.why_outside(facts, fitted)
+        results.append(_judge(opened, str(path), score, outside, force_domain))
     described = opened.describe()
     if force_domain:
         described["force_domain"] = True
     return {"detector": described, "images": results}
 
 
-def _judge(detector: Detector, path: str, score: float, facts: Facts, force_domain: bool) -> dict[str, Any]:
-    outside = detector.card.domain.why_outside(facts)
+def _judge(detector: Detector, path: str, score: float, outside: str | None, force_domain: bool) -> dict[str, Any]:
     verdict, reasons = detector.card.thresholds.verdict(score), []
     if outside:
         reasons.append(f"outside domain: {outside}")
