@@ -4,6 +4,7 @@ Both show the same views of the same rows, so order and augmentation do not depe
 """
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -84,7 +85,7 @@ class FilePixels:
     """
 
     def __init__(
-        self, source: Source, names: list[str], sizes: npt.NDArray[np.int64], threads: int | None = None
+        self, source: Source, names: Sequence[str], sizes: npt.NDArray[np.int64], threads: int | None = None
     ) -> None:
         self._source, self._names, self._sizes = source, names, sizes
         self._pool = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="decode")

@@ -1,15 +1,16 @@
 """What a detector was trained on, and whether an image is of that kind."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from asli.data.images import Facts
 from asli.detector.statistics import PixelDomain, statistics
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,15 @@ class Domain:
     pixels: PixelDomain | None = None
 
     @classmethod
-    def of(cls, facts: pa.Table, values: npt.NDArray[np.float64]) -> "Domain":
+    def of(cls, facts: "pa.Table", values: npt.NDArray[np.float64]) -> "Domain":
         """Fit the domain to calibration images.
 
         Args:
             facts: Their manifest rows, with `format`, `width`, `height`, `quality` and `generator`.
             values: Their `statistics`, one row an image.
         """
+        import pyarrow.compute as pc  # here: a cold start needs no Parquet
+
         sides = [pc.min_max(facts[side]).as_py() for side in ("width", "height")]
         quality = pc.min_max(facts["quality"]).as_py()
         return cls(

@@ -5,8 +5,6 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, log_softmax
-from sklearn.metrics import roc_auc_score
 
 from asli.errors import DataError
 
@@ -50,6 +48,13 @@ class Confusion:
         return _share(self.fp, self.fp + self.tn)
 
     @property
+    def balanced_accuracy(self) -> float | None:
+        """Return the mean of the shares called right of real and of fake images, or None where one label is missing."""
+        if self.recall is None or self.false_positive_rate is None:
+            return None
+        return (self.recall + 1 - self.false_positive_rate) / 2
+
+    @property
     def f1(self) -> float:
         """Return 2 tp / (2 tp + fp + fn), 0 where nothing is fake or called so."""
         return _share(2 * self.tp, 2 * self.tp + self.fp + self.fn) or 0.0
@@ -62,14 +67,31 @@ class Confusion:
 
 def score_of_logits(logits: Floats) -> Floats:
     """Return P(fake), the softmax of logits n x 2 (real, fake), in float64."""
-    scores: Floats = expit(logits[:, 1] - logits[:, 0])
+    margin = logits[:, 1] - logits[:, 0]
+    small = np.exp(-np.abs(margin))  # never overflows
+    scores: Floats = np.where(margin >= 0, 1.0, small) / (1 + small)
     return scores
 
 
 def log_losses(labels: Labels, logits: Floats) -> Floats:
     """Return each image's negative log-likelihood, in nats."""
+    from scipy.special import log_softmax  # here, as below: a cold start that only scores needs neither library
+
     losses: Floats = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels.astype(np.intp)]
     return losses
+
+
+def losses_of_scores(labels: Labels, scores: Floats) -> Floats:
+    """Return each image's negative log-likelihood, in nats; infinite where the score rules the label out."""
+    with np.errstate(divide="ignore"):
+        losses: Floats = -np.log(np.where(labels == 1, scores, 1 - scores))
+    return losses
+
+
+def brier_terms(labels: Labels, scores: Floats) -> Floats:
+    """Return each image's squared distance from score to label; their mean is the Brier score (Brier 1950)."""
+    terms: Floats = (scores - labels) ** 2
+    return terms
 
 
 def auroc(labels: Labels, scores: Floats) -> float:
@@ -78,6 +100,8 @@ def auroc(labels: Labels, scores: Floats) -> float:
     Raises:
         DataError: Only one label is there.
     """
+    from sklearn.metrics import roc_auc_score
+
     if len(np.unique(labels)) < 2:
         raise DataError("AUROC needs both real and fake images")
     return float(roc_auc_score(labels, scores))
