@@ -37,8 +37,16 @@ class Joined:
 
 
 def is_score_file(path: Path) -> bool:
-    """Return whether a path names a table rather than a detector's folder."""
-    return path.suffix.lower() in SUFFIXES and not path.is_dir()
+    """Return whether a path names a table rather than a detector's folder.
+
+    Raises:
+        DataError: It names one that does not exist.
+    """
+    if path.suffix.lower() not in SUFFIXES or path.is_dir():
+        return False
+    if not path.is_file():
+        raise DataError(f"{path} does not exist; give a table of filename,score or a detector")
+    return True
 
 
 def read_scores(path: Path) -> dict[str, float]:
@@ -50,8 +58,6 @@ def read_scores(path: Path) -> dict[str, float]:
     Raises:
         DataError: It cannot be read, lacks a column, names an image twice, or holds what is no probability.
     """
-    if not path.is_file():
-        raise DataError(f"{path} does not exist; give a table of filename,score or a detector")
     columns, records = records_of(path)
     by_key = {column.strip().lower(): column for column in columns}
     name_column = next((by_key[key] for key in NAME_COLUMNS if key in by_key), None)
