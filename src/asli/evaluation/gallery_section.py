@@ -94,7 +94,7 @@ def headline(part: dict[str, Any]) -> list[str]:
     parts = []
     for title, holds in (
         ("borne out", lambda claim: claim["says"] == claim["remark"]),
-        ("the opposite holds", lambda claim: claim["says"] not in (claim["remark"], "not shown")),
+        ("contradicted", lambda claim: claim["says"] not in (claim["remark"], "not shown")),
         ("not shown", lambda claim: claim["says"] == "not shown"),
     ):
         found = [f"{NAMES[c['measure']]} {c['remark']} in {_TITLES[c['kind']].lower()}" for c in remarks if holds(c)]
