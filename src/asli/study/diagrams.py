@@ -158,7 +158,7 @@ def architecture(name: str, size: int) -> Figure:
     with canvas(9.0, 0.5 + 0.8 * len(stages)) as (figure, axes):
         axes.set_axis_off()
         axes.set_aspect("equal")
-        step, width, height, left = 1.0, 0.72, 0.8, 7.0
+        step, width, height, left = 1.0, 0.72, 0.8, 9.0
         total = max(longest, 12)
         axes.set(xlim=(-0.5, left + total + 1), ylim=(-4.2 * len(stages) - 1.0, 2.2))
         axes.text(0, 1.6, f"{name}: input 3 x {size} x {size}, stem {_stem(name, size)}", va="center", weight="bold")
