@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from asli.data.images import Facts, decode
-from asli.detector.bundle import Detector
+from asli.detector.bundle import Detector, Verdict
 from asli.errors import ImageError
 from asli.metrics.classification import score_of_logits
 from asli.models.device import pick_device
@@ -39,13 +39,14 @@ def predict(
     for path in images:
         try:
             pixels, facts = decode(Path(path).read_bytes())
+            fitted = opened.preprocessing.fit(pixels)
         except OSError as error:
             results.append(_failed(path, f"cannot be read: {error.strerror}"))
             continue
         except ImageError as error:
             results.append(_failed(path, str(error)))
             continue
-        score = float(score_of_logits(runtime.logits([opened.preprocessing.fit(pixels)]))[0])
+        score = float(score_of_logits(runtime.logits([fitted]))[0])
         results.append(_judge(opened, str(path), score, facts, force_domain))
     described = opened.describe()
     if force_domain:
@@ -53,18 +54,24 @@ def predict(
     return {"detector": described, "images": results}
 
 
-def _judge(detector: Detector, path: str, score: float, facts: Facts, force_domain: bool) -> dict[str, Any]:
+def judge(detector: Detector, score: float, facts: Facts, *, force_domain: bool) -> tuple[Verdict, str | None]:
+    """Return the verdict on a scored image, and why it lies outside the detector's domain or None."""
     outside = detector.card.domain.why_outside(facts)
-    verdict, reasons = detector.card.thresholds.verdict(score), []
-    if outside:
-        reasons.append(f"outside domain: {outside}")
-        if not force_domain:
-            verdict = "unsure"
+    return "unsure" if outside and not force_domain else detector.card.thresholds.verdict(score), outside
+
+
+def reasons(outside: str | None) -> list[str]:
+    """Return the reasons that go with a verdict."""
+    return [f"outside domain: {outside}"] if outside else []
+
+
+def _judge(detector: Detector, path: str, score: float, facts: Facts, force_domain: bool) -> dict[str, Any]:
+    verdict, outside = judge(detector, score, facts, force_domain=force_domain)
     return {
         "path": path,
         "score": score,
         "verdict": verdict,
-        "reasons": reasons,
+        "reasons": reasons(outside),
         "stability": None,
         "domain": {"inside": outside is None, "why": outside},
         "provenance": None,
