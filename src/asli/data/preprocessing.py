@@ -1,16 +1,18 @@
 """What a network sees of an image at evaluation: deterministic, saved in the detector, the same at every door."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
-from asli.data.apply import to_input
 from asli.data.images import MAX_PIXELS
 from asli.errors import ImageError
 from asli.recipe import Interpolation, Window
+
+if TYPE_CHECKING:
+    import torch
 
 RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -63,8 +65,12 @@ class Preprocessing:
         windows = [pixels[top : top + self.size, left : left + self.size] for top, left in corners]
         return np.stack(windows) if len(windows) > 1 else np.ascontiguousarray(windows[0])[None]
 
-    def batch(self, windows: npt.NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    def batch(self, windows: npt.NDArray[np.uint8], device: "torch.device") -> "torch.Tensor":
         """Turn windows, uint8, n x size x size x 3, into the network's input, float32, n x 3 x size x size."""
+        import torch  # here, so that cutting windows for ONNX needs no torch
+
+        from asli.data.apply import to_input
+
         pixels = torch.from_numpy(windows).to(device).permute(0, 3, 1, 2)
         return to_input(pixels, self.mean, self.std)
 

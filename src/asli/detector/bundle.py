@@ -2,7 +2,10 @@
 
 config.json  model.safetensors    timm's hub format: a timm network opens in timm and transformers without asli
 detector.json                     what turns its logits into a verdict, and what it was trained and judged on
+model.onnx                        where exported: another form of the same detector, which runs without torch
 README.md                         the model card
+
+An int8 detector has `model.onnx` alone: it is the network, not another form of it.
 """
 
 import copy
@@ -11,21 +14,24 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
-
-import torch
-from safetensors.torch import load_file, save_file
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from asli import __version__
 from asli.data.layouts import LABELS
 from asli.data.preprocessing import Preprocessing
 from asli.detector.domain import Domain
-from asli.detector.runtime import Runtime, TorchRuntime
+from asli.detector.names import find_detector
+from asli.detector.runtime import Kind, OnnxRuntime, Runtime, TorchRuntime, onnx_installed
 from asli.errors import DetectorError, RecipeError
 from asli.files import read_json, sha256_of_file, sha256_of_json, write_json, write_text
-from asli.models.networks import Network, create_network
+
+if TYPE_CHECKING:
+    import torch
+
+    from asli.models.networks import Network
 
 FORMAT_VERSION = 1
+WEIGHTS, ONNX = "model.safetensors", "model.onnx"
 
 Verdict = Literal["real", "unsure", "fake"]
 
@@ -83,79 +89,177 @@ class Card:
 
 
 class Detector:
-    """A network with everything its verdict depends on.
+    """A network with everything its verdict depends on. The network itself is read when it is first asked for.
 
     Attributes:
-        network: Its head divides by the temperature.
         preprocessing: What the network sees of an image.
         card: What it says of itself.
-        hash: SHA-256 over weights and description; None until it is saved.
+        hash: SHA-256 over weights and description, not over other forms of the same; None until it is saved.
+        folder: Where it lies; None until it is saved.
     """
 
-    def __init__(self, network: Network, preprocessing: Preprocessing, card: Card, hash: str | None = None) -> None:
-        self.network, self.preprocessing, self.card, self.hash = network, preprocessing, card, hash
+    def __init__(self, network: "Network", preprocessing: Preprocessing, card: Card) -> None:
+        self._network: Network | None = network
+        self._architecture = network.name
+        self.preprocessing, self.card = preprocessing, card
+        self.hash: str | None = None
+        self.folder: Path | None = None
+        self._info: dict[str, Any] = {}
 
     @classmethod
     def open(cls, name: str | Path) -> Self:
         """Open a detector.
 
         Args:
-            name: A detector folder, or a run folder that has one.
+            name: A detector folder, a run folder that has one, `hub:owner/name[@revision]`, or `default` for the one
+                in the package.
 
         Raises:
             DetectorError: There is none, or it is damaged, foreign or newer.
         """
-        folder = _find(Path(name))
+        folder = find_detector(name)
         try:
             info = read_json(folder / "detector.json")
-            config = read_json(folder / "config.json")
-        except (OSError, ValueError) as error:
-            raise DetectorError(f"detector {folder} is damaged: {error}") from error
-        if info.get("version", 0) > FORMAT_VERSION:
-            raise DetectorError(f"detector {folder} has version {info['version']}; update asli to read it")
-        weights = folder / "model.safetensors"
-        try:
+            if info.get("version", 0) > FORMAT_VERSION:
+                raise DetectorError(f"detector {folder} has version {info['version']}; update asli to read it")
             if info["labels"] != list(LABELS):
                 raise DetectorError(f"detector {folder} has labels {info['labels']}; asli reads {list(LABELS)}")
-            if sha256_of_file(weights) != info["weights_sha256"]:
-                raise DetectorError(f"{weights} is not the file detector.json describes; fetch the detector again")
-            preprocessing = Preprocessing(**{key: _tuple(value) for key, value in info["preprocessing"].items()})
-            network = create_network(config["architecture"], size=preprocessing.size)
-            network.module.load_state_dict(load_file(weights))
+            _require_same(folder / info.get("weights", WEIGHTS), info["weights_sha256"])
             card = dict(info["card"])
             card["thresholds"] = Thresholds(**card["thresholds"])
             card["domain"] = Domain.from_json(card["domain"])
-            return cls(network, preprocessing, Card(**card), sha256_of_json(info))
-        except (KeyError, TypeError, OSError, RuntimeError, RecipeError) as error:
+            opened = cls.__new__(cls)
+            opened._network, opened._info, opened.folder = None, info, folder
+            opened._architecture = read_json(folder / "config.json")["architecture"]
+            opened.preprocessing = Preprocessing(**{key: _tuple(value) for key, value in info["preprocessing"].items()})
+            opened.card, opened.hash = Card(**card), _identity(info)
+        except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
             raise DetectorError(f"detector {folder} is damaged or foreign: {error}") from error
+        return opened
+
+    @property
+    def network(self) -> "Network":
+        """Return the network; its head divides by the temperature.
+
+        Raises:
+            DetectorError: It is not one this asli builds, or an int8 one, which is `model.onnx` and nothing else.
+        """
+        if self._network is None:
+            self._network = self._load()
+        return self._network
+
+    def _load(self) -> "Network":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        from asli.models.networks import create_network
+
+        assert self.folder is not None
+        if self.quantised:
+            raise DetectorError(f"detector {self.folder} is an int8 one, for ONNX Runtime only: use the one it is of")
+        try:
+            network = create_network(self._architecture, size=self.preprocessing.size)
+            network.module.load_state_dict(load_file(self.folder / WEIGHTS))
+        except (OSError, RuntimeError, RecipeError, SafetensorError) as error:
+            problem = " ".join(str(error).split())[:200]
+            raise DetectorError(f"detector {self.folder} is damaged or foreign: {problem}") from error
+        return network
+
+    @property
+    def quantised(self) -> bool:
+        """Return whether it is an int8 one."""
+        return bool(self._info.get("weights") == ONNX)
 
     def save(self, folder: Path) -> None:
-        """Write the bundle; `hash` is set to what it will be opened with."""
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = folder / "model.safetensors"
+        """Write the bundle; `hash` and `folder` are set to what it will be opened with. An ONNX form is made anew."""
+        from safetensors.torch import save_file
+
         tensors = {key: value.detach().cpu().contiguous() for key, value in self.network.module.state_dict().items()}
-        save_file(tensors, weights, metadata={"format": "pt"})
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+        self._describe_in(folder, {})
+
+    def save_int8(self, folder: Path, graph: Path) -> None:
+        """Write the bundle of an int8 detector.
+
+        Args:
+            folder: Is made; it must not hold another detector.
+            graph: The quantised network; moved there.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        graph.replace(folder / ONNX)
+        self._describe_in(folder, {"weights": ONNX})
+
+    def add_onnx(self, graph: Path, checked: dict[str, Any]) -> None:
+        """Take in an ONNX file as another form of this saved detector; its `hash` stays.
+
+        Args:
+            graph: Moved into the bundle.
+            checked: How it was compared with the network.
+        """
+        assert self.folder is not None, "only a saved detector has other forms"
+        self._info = {**self._info, "onnx": {"sha256": sha256_of_file(graph), **checked}}
+        graph.replace(self.folder / ONNX)
+        write_json(self.folder / "detector.json", self._info)
+        write_text(self.folder / "README.md", self._model_card())
+
+    def _describe_in(self, folder: Path, kind: dict[str, str]) -> None:
         write_json(folder / "config.json", self._hub_config())
         info = {
             "version": FORMAT_VERSION,
             "asli": __version__,
             "labels": list(LABELS),
-            "weights_sha256": sha256_of_file(weights),
+            **kind,
+            "weights_sha256": sha256_of_file(folder / kind.get("weights", WEIGHTS)),
             "preprocessing": dataclasses.asdict(self.preprocessing),
             "card": dataclasses.asdict(self.card),
         }
         write_json(folder / "detector.json", info)
-        self.hash = sha256_of_json(json.loads(json.dumps(info)))
+        self._info = json.loads(json.dumps(info))
+        self.hash, self.folder = _identity(self._info), folder
         write_text(folder / "README.md", self._model_card())
 
-    def runtime(self, device: torch.device) -> Runtime:
-        """Return what computes its logits on a device."""
-        return TorchRuntime(copy.deepcopy(self.network.module).to(device), self.preprocessing, device)
+    def runtime(
+        self, device: "torch.device | str | None" = None, kind: Kind | None = None, threads: int | None = None
+    ) -> Runtime:
+        """Return what computes its logits.
+
+        Args:
+            device: None leaves it to the runtime: the CPU for ONNX, the best there is for torch.
+            kind: None takes `onnx` unless another device than the CPU is named, where the bundle has `model.onnx` and
+                ONNX Runtime is installed; else `torch`.
+            threads: CPU threads of one operation; None leaves the library's choice.
+
+        Raises:
+            DetectorError: It has no such form, or that is damaged.
+            MissingExtraError: ONNX Runtime is asked for and not installed.
+        """
+        on_cpu = device is None or str(device) == "cpu"
+        if kind is None:
+            has_onnx = self.quantised or "onnx" in self._info
+            kind = "onnx" if self.quantised or (on_cpu and has_onnx and onnx_installed()) else "torch"
+        if kind == "onnx":
+            if not on_cpu:
+                raise DetectorError(f"ONNX runs on the CPU, not on '{device}'; leave out one of the two")
+            return OnnxRuntime(self._onnx_file(), threads)
+        from asli.models.device import pick_device, set_threads
+
+        set_threads(threads)
+        place = pick_device(None if device is None else str(device))
+        return TorchRuntime(copy.deepcopy(self.network.module).to(place), self.preprocessing, place)
+
+    def _onnx_file(self) -> Path:
+        if self.folder is None or not (self.quantised or "onnx" in self._info):
+            where = self.folder or "that is not saved"
+            raise DetectorError(f"detector {where} has no ONNX form; make it with: asli export DETECTOR --onnx")
+        if not self.quantised:  # else `open` has compared it already
+            _require_same(self.folder / ONNX, self._info["onnx"]["sha256"])
+        return self.folder / ONNX
 
     def describe(self) -> dict[str, Any]:
         """Return what goes beside its scores, for `--json`."""
         return {
-            "network": self.network.name,
+            "network": self._architecture,
             "hash": self.hash,
             "recipe_hash": self.card.recipe_hash,
             "thresholds": dataclasses.asdict(self.card.thresholds),
@@ -192,25 +296,35 @@ class Detector:
         template = (resources.files("asli") / "detector" / "model_card.md.j2").read_text(encoding="utf-8")
         environment = Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown
         return environment.from_string(template).render(
-            network=self.network, preprocessing=self.preprocessing, card=self.card, hash=self.hash
+            network=self.network,
+            preprocessing=self.preprocessing,
+            card=self.card,
+            hash=self.hash,
+            onnx=self._info.get("onnx"),
+            quantised=self.quantised,
         )
 
 
-def fold_temperature(network: Network, temperature: float) -> None:
+def fold_temperature(network: "Network", temperature: float) -> None:
     """Divide a network's logits by a temperature, in its head's weights and bias."""
+    import torch
+
     head = network.module.get_submodule(network.head)
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.div_(temperature)
 
 
-def _find(path: Path) -> Path:
-    for folder in (path, path / "detector"):
-        if (folder / "detector.json").is_file():
-            return folder
-    if (path / "recipe.toml").is_file():
-        raise DetectorError(f"run {path} has no detector yet: finish it with asli train ... --resume")
-    raise DetectorError(f"{path} is no detector: it has no detector.json; give a detector folder or a run folder")
+def _identity(info: dict[str, Any]) -> str:
+    """Return the hash of what gives the verdicts: an ONNX form adds none and takes none away."""
+    return sha256_of_json({key: value for key, value in info.items() if key != "onnx"})
+
+
+def _require_same(file: Path, sha256: str) -> None:
+    if not file.is_file():
+        raise DetectorError(f"{file} is missing; fetch or export the detector again")
+    if sha256_of_file(file) != sha256:
+        raise DetectorError(f"{file} is not the file detector.json describes; fetch or export the detector again")
 
 
 def _tuple(value: Any) -> Any:

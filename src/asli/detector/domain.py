@@ -1,12 +1,12 @@
 """What a detector was trained on, and whether an image is of that kind."""
 
 from dataclasses import dataclass
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING, Any
 
 from asli.data.images import Facts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,10 @@ class Domain:
     generators: tuple[str, ...]
 
     @classmethod
-    def of(cls, facts: pa.Table) -> "Domain":
+    def of(cls, facts: "pa.Table") -> "Domain":
         """Read the domain off manifest rows with `format`, `width`, `height`, `quality` and `generator`."""
+        import pyarrow.compute as pc
+
         sides = [pc.min_max(facts[side]).as_py() for side in ("width", "height")]
         quality = pc.min_max(facts["quality"]).as_py()
         return cls(

@@ -1,25 +1,37 @@
-"""What computes logits; everything that scores calls it."""
+"""What computes logits, by name: `torch` on any device, `onnx` on the CPU. Everything that scores calls it.
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+Neither library is imported before its runtime is made: a bundle with `model.onnx` answers without torch.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
-from asli.data.pixels import Pixels
 from asli.data.preprocessing import Preprocessing
+from asli.errors import DetectorError, MissingExtraError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from asli.data.pixels import Pixels
 
 BATCH = 256
 
+Kind = Literal["torch", "onnx"]
 Windows = npt.NDArray[np.uint8]
+Logits = npt.NDArray[np.float64]
 
 
 class Runtime(Protocol):
     """Computes logits of images that went through the detector's preprocessing."""
 
-    def logits(self, fitted: Sequence[Windows]) -> npt.NDArray[np.float64]:
+    def logits(self, fitted: Sequence[Windows]) -> Logits:
         """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake).
 
         Where an image has several windows, its logits are their mean.
@@ -35,27 +47,83 @@ class TorchRuntime:
         device: Where the module is.
     """
 
-    def __init__(self, module: nn.Module, preprocessing: Preprocessing, device: torch.device) -> None:
+    def __init__(self, module: "nn.Module", preprocessing: Preprocessing, device: "torch.device") -> None:
         self._module, self._preprocessing, self._device = module.eval(), preprocessing, device
 
-    @torch.inference_mode()
-    def logits(self, fitted: Sequence[Windows]) -> npt.NDArray[np.float64]:
+    def logits(self, fitted: Sequence[Windows]) -> Logits:
         """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake)."""
-        counts = np.array([len(windows) for windows in fitted])
-        windows = np.concatenate(fitted)
-        parts = [
-            self._module(self._preprocessing.batch(windows[start : start + BATCH], self._device))
-            for start in range(0, len(windows), BATCH)
-        ]
-        result = torch.cat(parts).to("cpu", torch.float64).numpy()
-        starts = np.cumsum(counts) - counts
-        means: npt.NDArray[np.float64] = np.add.reduceat(result, starts, axis=0) / counts[:, None]
-        return means
+        import torch
+
+        with torch.inference_mode():
+            return _mean_of_windows(fitted, lambda windows: self._forward(windows).to("cpu", torch.float64).numpy())
+
+    def _forward(self, windows: Windows) -> "torch.Tensor":
+        result: torch.Tensor = self._module(self._preprocessing.batch(windows, self._device))
+        return result
+
+
+class OnnxRuntime:
+    """An ONNX file from `asli export`, on the CPU by ONNX Runtime.
+
+    Args:
+        path: Its graph maps `images`, uint8, n x size x size x 3, to `logits`, float32, n x 2.
+        threads: Of one operation; None takes `OMP_NUM_THREADS`, else one for each CPU this process may use.
+
+    Raises:
+        MissingExtraError: ONNX Runtime is not installed.
+        DetectorError: The file is no such graph.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise MissingExtraError("onnxruntime", "onnx") from error
+        options = onnxruntime.SessionOptions()
+        # Stated, since its own choice pins threads to cores a container may not have.
+        options.intra_op_num_threads = threads or usable_threads()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            (images,), (logits,) = self._session.get_inputs(), self._session.get_outputs()
+        except Exception as error:  # ONNX Runtime's own classes, without a common base but this one
+            raise DetectorError(f"{path} cannot be run: {' '.join(str(error).split())[:200]}") from error
+        if (images.name, images.type, logits.name) != ("images", "tensor(uint8)", "logits"):
+            raise DetectorError(f"{path} does not map images to logits; make it with: asli export DETECTOR --onnx")
+
+    def logits(self, fitted: Sequence[Windows]) -> Logits:
+        """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake)."""
+        return _mean_of_windows(fitted, lambda windows: self._session.run(["logits"], {"images": windows})[0])
+
+
+def onnx_installed() -> bool:
+    """Return whether ONNX Runtime is there, without importing it."""
+    return find_spec("onnxruntime") is not None
+
+
+def usable_threads() -> int:
+    """Return `OMP_NUM_THREADS`, else how many CPUs this process may use."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _mean_of_windows(fitted: Sequence[Windows], forward: Callable[[Windows], npt.NDArray[np.floating]]) -> Logits:
+    counts = np.array([len(windows) for windows in fitted])
+    windows = np.concatenate(fitted)
+    parts = [forward(windows[start : start + BATCH]) for start in range(0, len(windows), BATCH)]
+    result = np.concatenate(parts).astype(np.float64)
+    starts = np.cumsum(counts) - counts
+    means: Logits = np.add.reduceat(result, starts, axis=0) / counts[:, None]
+    return means
 
 
 def logits_of_rows(
-    runtime: Runtime, pixels: Pixels, rows: npt.NDArray[np.int64], preprocessing: Preprocessing
-) -> Iterator[npt.NDArray[np.float64]]:
+    runtime: Runtime, pixels: "Pixels", rows: npt.NDArray[np.int64], preprocessing: Preprocessing
+) -> Iterator[Logits]:
     """Yield the logits of a data folder's rows, batch after batch in their order.
 
     Args:

@@ -5,8 +5,6 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, log_softmax
-from sklearn.metrics import roc_auc_score
 
 from asli.errors import DataError
 
@@ -62,12 +60,16 @@ class Confusion:
 
 def score_of_logits(logits: Floats) -> Floats:
     """Return P(fake), the softmax of logits n x 2 (real, fake), in float64."""
-    scores: Floats = expit(logits[:, 1] - logits[:, 0])
+    margin = logits[:, 1] - logits[:, 0]
+    small = np.exp(-np.abs(margin))  # never overflows
+    scores: Floats = np.where(margin >= 0, 1.0, small) / (1 + small)
     return scores
 
 
 def log_losses(labels: Labels, logits: Floats) -> Floats:
     """Return each image's negative log-likelihood, in nats."""
+    from scipy.special import log_softmax  # here, as below: a cold start that only scores needs neither library
+
     losses: Floats = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels.astype(np.intp)]
     return losses
 
@@ -78,6 +80,8 @@ def auroc(labels: Labels, scores: Floats) -> float:
     Raises:
         DataError: Only one label is there.
     """
+    from sklearn.metrics import roc_auc_score
+
     if len(np.unique(labels)) < 2:
         raise DataError("AUROC needs both real and fake images")
     return float(roc_auc_score(labels, scores))

@@ -1,6 +1,7 @@
-"""Start weights from the Hugging Face hub: fetched once, kept in its cache, of a commit that is known and recorded."""
+"""Models from the Hugging Face hub: fetched once, kept in its cache, of a commit that is known and recorded."""
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from asli.errors import WeightsError
+from asli.errors import AsliError, WeightsError
 from asli.files import sha256_of_file
 
 FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
@@ -23,9 +24,7 @@ logger = logging.getLogger("asli")
 
 
 def fetch(name: str) -> tuple[Path, str]:
-    """Return the folder of a model in the hub's cache, fetched if it is not there, and its commit.
-
-    `HF_ENDPOINT`, `HF_HOME` and `HF_HUB_OFFLINE` hold, as in every tool that uses huggingface_hub.
+    """Return the folder of start weights in the hub's cache, fetched if they are not there, and their commit.
 
     Args:
         name: `owner/name`, or `owner/name@revision` with a commit, tag or branch.
@@ -34,27 +33,7 @@ def fetch(name: str) -> tuple[Path, str]:
         WeightsError: The hub does not have it, or it can be found neither there nor in the cache.
     """
     repository, _, revision = name.partition("@")
-    try:
-        folder = _snapshot(repository, revision or None)
-    except GatedRepoError as error:
-        raise WeightsError(
-            f"'{repository}' is open only to those who accepted its terms: do so on its page, then set HF_TOKEN"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise WeightsError(f"the hub has no model '{repository}', or it is private: then set HF_TOKEN") from error
-    except RevisionNotFoundError as error:
-        raise WeightsError(f"'{repository}' on the hub has no revision '{revision}'") from error
-    except HFValidationError as error:
-        raise WeightsError(
-            f"'{repository}' is no name of a model on the hub; weights.start takes hub:owner/name"
-        ) from error
-    except LocalEntryNotFoundError as error:
-        raise WeightsError(_unreachable(repository, revision)) from error
-    except OSError as error:
-        raise WeightsError(
-            f"cannot keep '{repository}' in {constants.HF_HUB_CACHE}: {error.strerror or error}"
-        ) from error
-    commit = folder.name  # the cache keeps one folder a commit, named by it
+    folder, commit = snapshot(name, FILES, wanted_by="weights.start", error=WeightsError)
     weights = folder / "model.safetensors"
     if not weights.exists():
         raise WeightsError(
@@ -67,9 +46,44 @@ def fetch(name: str) -> tuple[Path, str]:
     return folder, commit
 
 
-def _snapshot(repository: str, revision: str | None) -> Path:
+def snapshot(
+    name: str, files: Sequence[str], *, wanted_by: str, error: type[AsliError] = AsliError
+) -> tuple[Path, str]:
+    """Return the folder of some of a repository's files in the hub's cache, and their commit.
+
+    `HF_ENDPOINT`, `HF_HOME` and `HF_HUB_OFFLINE` hold, as in every tool that uses huggingface_hub.
+
+    Args:
+        name: `owner/name`, or `owner/name@revision` with a commit, tag or branch.
+        files: Which of them; those the repository lacks are left out.
+        wanted_by: The setting or option the name was given to, for messages.
+        error: What is raised.
+    """
+    repository, _, revision = name.partition("@")
+    try:
+        folder = _snapshot(repository, revision or None, files)
+    except GatedRepoError as problem:
+        raise error(
+            f"'{repository}' is open only to those who accepted its terms: do so on its page, then set HF_TOKEN"
+        ) from problem
+    except RepositoryNotFoundError as problem:
+        raise error(f"the hub has no model '{repository}', or it is private: then set HF_TOKEN") from problem
+    except RevisionNotFoundError as problem:
+        raise error(f"'{repository}' on the hub has no revision '{revision}'") from problem
+    except HFValidationError as problem:
+        raise error(f"'{repository}' is no name of a model on the hub; {wanted_by} takes hub:owner/name") from problem
+    except LocalEntryNotFoundError as problem:
+        raise error(_unreachable(repository, revision, files, wanted_by)) from problem
+    except OSError as problem:
+        raise error(
+            f"cannot keep '{repository}' in {constants.HF_HUB_CACHE}: {problem.strerror or problem}"
+        ) from problem
+    return folder, folder.name  # the cache keeps one folder a commit, named by it
+
+
+def _snapshot(repository: str, revision: str | None, files: Sequence[str]) -> Path:
     """Fetch what is not in the cache yet; where the hub fails to answer, take what the cache has."""
-    fetch_files = partial(snapshot_download, repository, revision=revision, allow_patterns=list(FILES))
+    fetch_files = partial(snapshot_download, repository, revision=revision, allow_patterns=list(files))
     try:
         return Path(fetch_files())
     except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError, LocalEntryNotFoundError):
@@ -82,12 +96,12 @@ def _snapshot(repository: str, revision: str | None) -> Path:
         return folder
 
 
-def _unreachable(repository: str, revision: str) -> str:
+def _unreachable(repository: str, revision: str, files: Sequence[str], wanted_by: str) -> str:
     which = f"'{repository}' at '{revision}'" if revision else f"'{repository}'"
     why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"{constants.ENDPOINT} cannot be reached"
     return (
-        f"model.safetensors of {which} is not in the cache ({constants.HF_HUB_CACHE}) and {why};"
-        " connect once, or set weights.start to a local folder or file, or to scratch"
+        f"{files[-1]} of {which} is not in the cache ({constants.HF_HUB_CACHE}) and {why};"
+        f" connect once, or give {wanted_by} a local folder"
     )
 
 

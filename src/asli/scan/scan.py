@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from asli.detector.bundle import Detector
-from asli.detector.runtime import Runtime
+from asli.detector.runtime import Runtime, usable_threads
 from asli.errors import DataError, Interrupted, RunError
-from asli.models.device import pick_device, set_threads
 from asli.progress import progress
 from asli.scan import table
 from asli.scan.gallery import write_gallery
@@ -62,8 +61,7 @@ def scan(
         now = write_listing(inputs, parts.path / "listing-now.parquet")
         if not now.count:
             raise DataError(f"no image in {', '.join(map(str, paths))}; images end in .jpg, .png, .webp and the like")
-        runtime = opened.runtime(pick_device(device))
-        reading = set_threads(threads)
+        runtime = opened.runtime(device, threads=threads)
         header = {
             "version": VERSION,
             "detector": opened.hash,
@@ -85,7 +83,16 @@ def scan(
                     f"{listing.count:,}",
                 )
             places = Places(listing.places)
-            _score(parts, listing, start, places, opened, runtime, force_domain=force_domain, threads=reading)
+            _score(
+                parts,
+                listing,
+                start,
+                places,
+                opened,
+                runtime,
+                force_domain=force_domain,
+                threads=threads or usable_threads(),
+            )
             table.write(out, parts.joined(), {**header, "inputs": listing.digest})
         seconds = time.perf_counter() - begun
         summary = summarise(out, opened.card.thresholds)

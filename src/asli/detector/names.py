@@ -1,0 +1,38 @@
+"""Which folder a name of a detector means."""
+
+from importlib import resources
+from pathlib import Path
+
+from asli.errors import DetectorError
+
+DEFAULT = "default"
+"""Names the detector in the package; a folder of that name is `./default`."""
+
+
+def find_detector(name: str | Path) -> Path:
+    """Return the folder that holds `detector.json`.
+
+    Args:
+        name: `default`, `hub:owner/name[@revision]`, a detector folder, or a run folder that has one.
+
+    Raises:
+        DetectorError: There is none.
+    """
+    if str(name) == DEFAULT:
+        folder = Path(str(resources.files("asli"))) / "detector" / "default"
+        if not (folder / "detector.json").is_file():
+            raise DetectorError("this asli has no default detector in its package; name one with --detector")
+        return folder
+    if str(name).startswith("hub:"):
+        from asli.detector.hub import fetch_detector
+
+        return fetch_detector(str(name).removeprefix("hub:"))
+    path = Path(name)
+    for folder in (path, path / "detector"):
+        if (folder / "detector.json").is_file():
+            return folder
+    if (path / "recipe.toml").is_file():
+        raise DetectorError(f"run {path} has no detector yet: finish it with asli train ... --resume")
+    raise DetectorError(
+        f"{path} is no detector: it has no detector.json; give a detector folder, a run folder or hub:owner/name"
+    )
