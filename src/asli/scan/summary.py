@@ -116,5 +116,5 @@ def _first(images: list[Shown], key: Callable[[Shown], float]) -> list[Shown]:
 def _add(counter: Counter[str], reason: str) -> None:
     """Count a reason; figures of the image are left out of it, those of the detector, behind a semicolon, are not."""
     of_image, semicolon, of_detector = reason.partition(";")
-    reason = re.sub(r"\d[\d,.]*", "N", of_image) + semicolon + of_detector
+    reason = re.sub(r"(?!0\b)\d[\d,.]*", "N", of_image) + semicolon + of_detector
     counter[reason if reason in counter or len(counter) < REASONS else "other reasons"] += 1
