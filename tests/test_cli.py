@@ -8,7 +8,7 @@ import pytest
 from asli.sample import sample_archive
 from tests.conftest import run_asli
 
-COMMANDS = ["demo", "data", "audit", "models", "train", "evaluate", "predict", "scan", "recipes"]
+COMMANDS = ["demo", "data", "audit", "models", "train", "evaluate", "domain-study", "predict", "scan", "recipes"]
 
 
 def test_help_names_every_command_with_a_line():
@@ -73,6 +73,21 @@ def test_predict_prints_lines_or_json_and_fails_when_a_picture_could_not_be_scor
     assert images[0]["error"] is None
     assert "No such file" in images[1]["error"]
     assert done.stderr.strip() == "asli: 1 of 2 images could not be scored; each is named above"
+
+
+def test_two_folders_of_which_one_says_what_they_hold(tmp_path):
+    with sample_archive() as path, zipfile.ZipFile(path) as archive:
+        for label, folder in (("REAL", "dogs"), ("FAKE", "cats")):  # their names say nothing, or the wrong thing
+            (tmp_path / folder).mkdir()
+            for name in [n for n in archive.namelist() if n.startswith(f"train/{label}")][:30]:
+                (tmp_path / folder / name.rsplit("/", 1)[1]).write_bytes(archive.read(name))
+    done = run_asli("data", "open", "out", "--real", "dogs", "--fake", "cats", "--generator", "sd", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "60 images: 30 real (0), 30 fake (1, positive)" in done.stdout
+    assert "generators: sd 30" in done.stderr
+    done = run_asli("data", "open", "a", "b", "--real", "dogs", "--fake", "cats", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "give one path only" in done.stderr
 
 
 def test_whole_way_on_ones_own_folder(tmp_path):

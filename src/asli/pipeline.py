@@ -16,14 +16,13 @@ from asli.data.batches import TrainingBatches
 from asli.data.folder import DataFolder
 from asli.data.preprocessing import Preprocessing
 from asli.data.splits import stratified_sample
-from asli.detector.bundle import Card, Detector, Thresholds, fold_temperature
-from asli.detector.domain import Domain
+from asli.detector.bundle import Card, Detector, fold_temperature
 from asli.detector.runtime import TorchRuntime, logits_of_rows
 from asli.errors import DataError
-from asli.evaluation.figures import as_json, figures_at, ranking_figures
-from asli.metrics.calibration import fit_temperature
-from asli.metrics.classification import Floats, score_of_logits, training_figures
-from asli.metrics.thresholds import max_f1_threshold
+from asli.evaluation.calibrate import domain_of, figures_of, fit
+from asli.evaluation.figures import as_json
+from asli.metrics.classification import Floats, training_figures
+from asli.metrics.thresholds import Policy
 from asli.models.device import fingerprint, pick_device, set_threads
 from asli.models.networks import Network, create_network, set_trainable
 from asli.models.weights import load_start_weights, restore
@@ -200,28 +199,19 @@ def _make_detector(
     assert chosen is not None, "a finished run has evaluated and saved after its last update"
     network = dataclasses.replace(network, module=copy.deepcopy(network.module).cpu())
     restore(network.module, chosen / f"{JUDGED[recipe.loop.average > 0]}.safetensors")
-    calibration, validation = data.rows("calibration"), data.rows("validation")
-    labels = data.labels[calibration]
 
     def logits_of(part: npt.NDArray[np.int64]) -> Floats:
         runtime = TorchRuntime(copy.deepcopy(network.module).to(device), preprocessing, device)
         return np.concatenate(list(logits_of_rows(runtime, data.pixels, part, preprocessing)))
 
-    temperature = fit_temperature(labels, logits_of(calibration))
+    calibration = data.rows("calibration")
+    temperature, thresholds = fit(logits_of(calibration), data, Policy())
     fold_temperature(network, temperature)
-    threshold = max_f1_threshold(labels, score_of_logits(logits_of(calibration)))
-    logits = logits_of(validation)
-    figures = {
-        **figures_at(data.labels[validation], score_of_logits(logits), threshold, data.groups(validation)),
-        **ranking_figures(data.labels[validation], logits, data.groups(validation)),
-    }
-    facts = data.table(["format", "width", "height", "quality", "generator"], calibration)
+    figures = figures_of(logits_of(data.rows("validation")), data, "validation", thresholds)
     card = Card(
         temperature=temperature,
-        thresholds=Thresholds(
-            low=threshold, high=threshold, policy="max-f1", n=len(calibration), calibration_hash=data.hash
-        ),
-        domain=Domain.of(facts),
+        thresholds=thresholds,
+        domain=domain_of(data, calibration, preprocessing),
         trained_on={"name": data.name, "hash": data.hash, "images": len(rows)},
         figures={f"validation part of {data.name} (it chose the weights)": as_json(figures)},
         recipe_hash=recipe.hash(),
@@ -230,7 +220,7 @@ def _make_detector(
     )
     Detector(network, preprocessing, card).save(run.detector)
     seconds = checkpoint.State.read(checkpoint.pointed(run.checkpoints, "last") or chosen).seconds
-    logger.info("detector of %s: validation F1 %s at threshold %.4f", chosen.name, figures["f1"], threshold)
+    logger.info("detector of %s: validation F1 %s at threshold %.4f", chosen.name, figures["f1"], thresholds.high)
     logger.info("trained in %s; the detector is %s", duration(seconds), run.detector)
 
 

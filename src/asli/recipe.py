@@ -81,12 +81,34 @@ class AugmentSettings:
     """Black pixels on each side before a padded crop."""
     flip: float = 0.5
     """Probability of a horizontal flip."""
+    degrade: float = 0.0
+    """Share of the images that are degraded at random, as pictures are on their way (`data/degrade.py`)."""
+    brightness: float = 0.2
+    """Largest change of a degraded image's brightness, as a share."""
+    rescale: float = 0.6
+    """Smallest share of its size to which a degraded image is shrunk before it is enlarged again."""
+    blur: float = 1.0
+    """Largest standard deviation of a degraded image's blur, in pixels."""
+    sharpen: float = 2.0
+    """Largest amount of a degraded image's unsharp mask."""
+    noise: float = 6.0
+    """Largest standard deviation of a degraded image's noise, of 255."""
+    quality: tuple[int, int] = (40, 95)
+    """Lowest and highest JPEG quality a degraded image is encoded at."""
 
     def __post_init__(self) -> None:
         _require(0 < self.scale[0] <= self.scale[1] <= 1, "augment.scale", "must be two shares, smaller first")
         _require(0 < self.ratio[0] <= self.ratio[1], "augment.ratio", "must be two positive numbers, smaller first")
         _require(self.padding >= 0, "augment.padding", "must not be negative")
-        _require(0 <= self.flip <= 1, "augment.flip", "must lie in [0, 1]")
+        for name in ("flip", "degrade"):
+            _require(0 <= getattr(self, name) <= 1, f"augment.{name}", "must lie in [0, 1]")
+        _require(0 <= self.brightness < 1, "augment.brightness", "must lie in [0, 1)")
+        _require(0 < self.rescale <= 1, "augment.rescale", "must lie in (0, 1]")
+        for name in ("blur", "sharpen", "noise"):
+            _require(getattr(self, name) >= 0, f"augment.{name}", "must not be negative")
+        _require(
+            1 <= self.quality[0] <= self.quality[1] <= 100, "augment.quality", "must be two of 1 to 100, lower first"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,6 +211,12 @@ class Recipe:
     def hash(self) -> str:
         """Return the SHA-256 of the settings' canonical JSON, defaults included."""
         return sha256_of_json(dataclasses.asdict(self))
+
+    def family(self) -> str:
+        """Return the hash without the seed: runs that share it differ by chance alone."""
+        tree = dataclasses.asdict(self)
+        del tree["loop"]["seed"]
+        return sha256_of_json(tree)
 
     def to_toml(self) -> str:
         """Return the whole recipe as TOML, defaults included."""

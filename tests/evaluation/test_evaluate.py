@@ -56,7 +56,7 @@ def test_report_stands_alone_and_says_where_its_figures_come_from(judged):
     for origin in (data.hash, result["detector"]["hash"], result["detector"]["recipe_hash"]):
         assert origin in page
     assert f"{result['figures']['threshold']['f1']['value']:.4f}" in page
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 8
     assert json.loads(Path(result["folder"], "metrics.json").read_text()) == {
         k: v for k, v in result.items() if k != "folder"
     }
@@ -75,7 +75,7 @@ def test_other_parts_are_not_recorded_and_said_to_flatter(finished, sample, tmp_
     result = evaluate(finished.path, sample, split="validation", out=tmp_path / "report")
     assert len(sample.ledger()) == before
     page = (tmp_path / "report/report.html").read_text()
-    assert "took part in making the detector" in page
+    assert "may have chosen the detector" in page
     assert result["data"]["split"] == "validation"
 
 
@@ -85,3 +85,64 @@ def test_what_cannot_be_judged_is_refused(finished, sample, tmp_path):
     shutil.copytree(finished.detector, tmp_path / "alone")
     with pytest.raises(DataError, match="--out"):
         evaluate(tmp_path / "alone", sample, split="validation")
+
+
+def test_groups_priors_and_rates_follow_from_the_scores(judged):
+    result, _ = judged
+    table = pq.read_table(f"{result['folder']}/scores.parquet").to_pandas()
+    fake, called = table.label == "fake", table.verdict == "fake"
+    groups = result["groups"]
+    assert sum(line["real"] + line["fake"] for line in groups["category"]) == 400
+    for line in groups["category"]:
+        inside = table.category == line["name"]
+        assert line["figures"]["miss_rate"]["value"] == pytest.approx((~called)[inside & fake].mean())
+        expected = reference.roc_auc_score(fake[inside], table.score[inside])
+        assert line["figures"]["auroc"]["value"] == pytest.approx(expected)
+    eligible = [line for line in groups["category"] if line["real"] >= groups["enough"]]
+    if eligible:
+        worst = max(line["figures"]["false_positive_rate"]["value"] for line in eligible)
+        assert groups["worst"]["false_positive_rate"]["figure"]["value"] == worst
+    recall, alarm = called[fake].mean(), called[~fake].mean()
+    for line in result["priors"]:
+        bayes = line["prior"] * recall / (line["prior"] * recall + (1 - line["prior"]) * alarm)
+        assert line["ppv"]["value"] == pytest.approx(bayes)
+    false, true, _ = reference.roc_curve(fake, table.score, drop_intermediate=False)
+    for line in result["tpr_at_fpr"]:
+        assert line["tpr"]["value"] == pytest.approx(true[false <= line["fpr"] + 1e-12].max())
+    assert result["always_fake"]["f1"] == pytest.approx(reference.f1_score(fake, fake | True))
+
+
+def test_figures_without_crossing_twins_are_those_of_the_other_images(finished, tmp_path):
+    data = open_sample(tmp_path / "sample")
+    rows = data.rows("validation")
+    data.crosses_split[rows[::3]] = True  # the sample has no such twins of its own
+    result = evaluate(finished.path, data, split="validation", out=tmp_path / "report")
+    table = pq.read_table(tmp_path / "report/scores.parquet").to_pandas().drop(index=range(0, len(rows), 3))
+    without = result["without_crossing_twins"]
+    assert result["data"]["crossing"] == len(rows[::3])
+    assert without["images"] == len(table)
+    expected = reference.f1_score(table.label == "fake", table.verdict == "fake")
+    assert without["figures"]["f1"]["value"] == pytest.approx(expected)
+    assert "twin in another official split" in (tmp_path / "report/report.html").read_text()
+
+
+def test_twenty_thousand_images_take_seconds(rng):
+    import time
+    import tracemalloc
+
+    import numpy as np
+
+    from asli.evaluation.figures import calibration_of, figures_at, ranking
+    from asli.metrics.classification import losses_of_scores
+
+    labels = rng.integers(0, 2, 20_000).astype(np.int8)
+    scores = 1 / (1 + np.exp(-rng.normal(2.0 * (2 * labels - 1), 1.5)))
+    groups = np.arange(20_000)
+    tracemalloc.start()
+    start = time.process_time()
+    figures_at(labels, scores, 0.5, groups)
+    ranking(labels, scores, losses_of_scores(labels, scores), groups)
+    calibration_of(labels, scores, groups)
+    assert time.process_time() - start < 20
+    assert tracemalloc.get_traced_memory()[1] < 400e6
+    tracemalloc.stop()

@@ -68,3 +68,16 @@ def test_cifar_stages():
 def test_unknown_network_suggests_near_names():
     with pytest.raises(RecipeError, match="resnet152"):
         create_network("resnet153", size=32)
+
+
+def test_compact_resnet_starts_as_its_shortcuts_and_sees_every_pixel():
+    network = create_network("compact_resnet8x32", size=32)
+    module = network.module.eval()
+    x = torch.rand(1, 3, 32, 32, requires_grad=True)
+    block = module.layer2[0]
+    inputs = torch.rand(2, 32, 16, 16)
+    assert torch.allclose(block(inputs), torch.relu(block.shortcut(inputs)))
+    module(x)[0, 1].backward()
+    assert (x.grad.abs().sum(dim=1) > 0).all()
+    convolutions = [m for m in module.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size != (1, 1)]
+    assert len(convolutions) + 1 == 8  # with the linear layer

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from timm.models import resnet
 from torch import nn
 
+from asli.data.preprocessing import Preprocessing
 from asli.models import cifar_resnet
 from asli.models.gradients import gradients_by_stage
 from asli.models.networks import OWN, create_network, set_trainable
@@ -72,6 +73,26 @@ def test_gradient_reaches_every_parameter_of_every_plain_network(name, pixels_an
     assert found.without == []
     assert all(p.grad is None for p in network.module.parameters())
     assert not network.module.bn1.running_mean.any()  # left as it was
+
+
+@pytest.mark.parametrize(("depth", "left"), [(20, 0.6), (32, 0.6), (44, 0.6), (56, 0.97)])
+def test_a_plain_network_learns_over_several_updates(depth, left, sample):
+    """The deeper a plain network, the slower it starts: that of 56 layers has hardly begun after 25 updates."""
+    rows = sample.rows("train")[:: len(sample.rows("train")) // 64]
+    preprocessing = Preprocessing(32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    pixels = preprocessing.batch(sample.images[rows], torch.device("cpu"))
+    labels = torch.from_numpy(sample.labels[rows].astype("int64"))
+    module = create_network(f"plain_cifar_resnet{depth}", size=32).module
+    optimiser = torch.optim.AdamW(module.parameters(), 1e-3)
+    losses = []
+    for _ in range(25):
+        optimiser.zero_grad()
+        loss = nn.functional.cross_entropy(module(pixels), labels)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    print(f"plain_cifar_resnet{depth}: loss {losses[0]:.3f} -> {losses[-1]:.3f}")
+    assert sum(losses[-3:]) / 3 < left * losses[0]
 
 
 def test_timms_usual_start_would_kill_a_plain_network():

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.table import AsJson, Device, Threads, app, figure_text
+from asli.cli.table import AsJson, Device, Share, Threads, app, figure_text
+from asli.errors import AsliError
 
 
 @app.command
@@ -54,31 +55,132 @@ def audit(
 
 
 @app.command
+def calibrate(
+    detector: Path,
+    data: Path,
+    *,
+    out: Path,
+    policy: Literal["max-f1", "argmax", "target-fpr"] | None = None,
+    target_fpr: Share | None = None,
+    confidence: Share = 0.95,
+    band: Annotated[bool, Parameter(negative="")] = False,
+    split: str = "calibration",
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Fit a detector's temperature and thresholds anew, on the calibration part of a data folder.
+
+    Args:
+        detector: A detector folder or a run folder; it stays as it is.
+        data: The data folder.
+        out: The new detector's folder.
+        policy: Where fake begins: highest F1, 0.5, or a promised false positive rate; target-fpr where that is given,
+            else max-f1.
+        target_fpr: The share of photographs that may be called fake, such as 1% (the default) or 0.01.
+        confidence: That the promise holds.
+        band: Promise the same of fakes called real; what lies between the two thresholds is unsure.
+        split: Must be calibration; other parts are refused.
+    """
+    from asli.evaluation.calibrate import calibrate as run
+    from asli.metrics.thresholds import Policy
+
+    chosen = policy or ("target-fpr" if target_fpr is not None or band else "max-f1")
+    if target_fpr is not None and chosen != "target-fpr":
+        raise AsliError(f"--target-fpr goes with --policy target-fpr, not with {chosen}")
+    settings = Policy(name=chosen, target=target_fpr or 0.01, confidence=confidence, band=band)
+    made = run(detector, data, out, settings, split=split, device=device, threads=threads)
+    thresholds = made.card.thresholds
+    print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy})")
+    if thresholds.promise:
+        print(f"promised: {thresholds.promise}")
+    print(f"detector: {out}")
+
+
+@app.command
 def evaluate(
     detector: Path,
     data: Path,
     *,
     split: Literal["train", "validation", "calibration", "test"] = "test",
     out: Path | None = None,
+    robustness: Annotated[bool, Parameter(negative="")] = False,
+    robustness_images: int = 2000,
+    against: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
+    threshold: float | None = None,
+    prior: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
     as_json: AsJson = False,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Judge a detector on a part of a data folder and write a report.
+    """Judge a detector, or a table of anyone's scores, on a part of a data folder and write a report.
 
     Args:
-        detector: A detector folder or a run folder.
+        detector: A detector folder, a run folder, or a table of filename,score, the score being P(fake).
         data: The data folder.
         split: Which part; each opening of test is recorded in the data folder's ledger.
         out: Where the report goes; by default into the detector's run.
+        robustness: Also corrupt images (JPEG, blur, noise, ...) and judge them at the unchanged threshold; an
+            interrupted sweep goes on with the same command.
+        robustness_images: At most as many, drawn evenly by label.
+        against: Detectors or runs to compare with on the same images; runs of one recipe that differ by their seed are
+            taken together.
+        threshold: Where fake begins for a table of scores; 0.5 by default. A detector brings its own.
+        prior: Shares of fakes among images to come, such as 1%, for which it is said how often a verdict is right; by
+            default 50%, 10%, 1% and 0.1%.
     """
     from asli.evaluation.evaluate import evaluate as run
+    from asli.evaluation.further import headlines
+    from asli.evaluation.judge import PRIORS
 
-    result = run(detector, data, split=split, out=out, device=device, threads=threads)
+    result = run(
+        detector,
+        data,
+        split=split,
+        out=out,
+        robustness=robustness_images * robustness,
+        against=against or (),
+        threshold=threshold,
+        priors=prior or PRIORS,
+        device=device,
+        threads=threads,
+    )
     if as_json:
         print(json.dumps(result, indent=2))
         return
-    print(f"{result['data']['images']:,} images of {result['data']['name']}, {split} part; at the saved threshold:")
+    judged = result["data"]
+    print(f"{judged['images']:,} images of {judged['name']}, {split} part; fake from {result['threshold']:.4f}")
     for name, figure in {**result["figures"]["threshold"], **result["figures"]["ranking"]}.items():
-        print(f"  {name:<20} {figure_text(figure)}")
+        print(f"  {name.replace('_', ' '):<20} {figure_text(figure)}")
+    for rate, worst in result["groups"]["worst"].items():
+        name = f"worst {rate.replace('_', ' ')} of {worst['of']} groups"
+        print(f"  {name}: {worst['property']} {worst['name']} {figure_text(worst['figure'])}")
+    for line in headlines(result):
+        print(f"  {line}")
     print(f"report: {Path(result['folder']) / 'report.html'}")
+
+
+@app.command
+def domain_study(
+    detector: str,
+    data: Path,
+    *,
+    out: Path | None = None,
+    as_json: AsJson = False,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Shrink ordinary pictures to a detector's size by every common kernel and count its false alarms.
+
+    Args:
+        detector: A detector folder or a run folder.
+        data: A data folder of whole pictures, larger than what the detector sees.
+        out: Also write the study here, as JSON.
+    """
+    from asli.evaluation.domain_study import describe
+    from asli.evaluation.domain_study import domain_study as run
+    from asli.files import write_json
+
+    result = run(detector, data, device=device, threads=threads)
+    if out is not None:
+        write_json(out, result)
+    print(json.dumps(result, indent=2) if as_json else describe(result))

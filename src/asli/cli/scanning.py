@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -13,28 +13,32 @@ from asli.cli.table import AsJson, Device, app
 def scan(
     paths: list[Path],
     *,
-    detector: Path,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    detector: str = "default",
     html: Path | None = None,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
+    as_json: AsJson = False,
+    device: Device = None,
+    runtime: Literal["torch", "onnx"] | None = None,
     threads: Annotated[
         int | None, Parameter(help="CPU threads of the network, and as many that decode; all cores by default.")
     ] = None,
-    device: Device = None,
-    as_json: AsJson = False,
 ) -> None:
     """Score everything in folders, archives and lists into a table; a call that was cut goes on when repeated.
 
     Args:
         paths: Folders, zip archives, Parquet files with images inside, lists of paths (.txt) and image files.
-        detector: A detector folder or a run folder.
         out: The table to make, one row an image: Parquet, or CSV where it ends in .csv.
+        detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
         html: Also write a page that shows the highest and lowest scores, unsure images and errors.
         force_domain: Give a verdict on pictures unlike those the detector knows, too.
+        runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
     """
     from asli.scan.scan import scan as run
 
-    result = run(paths, detector, out, html=html, force_domain=force_domain, device=device, threads=threads)
+    result = run(
+        paths, out, detector, html=html, force_domain=force_domain, device=device, runtime=runtime, threads=threads
+    )
     if as_json:
         print(json.dumps(result, indent=2))
         return

@@ -1,6 +1,7 @@
 """What the commands share: the application, options that mean the same everywhere, and how results are printed."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NoReturn
 
 import cyclopts
@@ -24,6 +25,15 @@ Threads = Annotated[int | None, Parameter(help="CPU threads of one operation; to
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 
+def _share(_: Any, tokens: Sequence[cyclopts.Token]) -> float:
+    text = tokens[0].value.strip()
+    return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+
+
+Share = Annotated[float, Parameter(converter=_share, n_tokens=1)]
+"""A share, written as 0.01 or 1%."""
+
+
 def leave(message: str, status: int) -> NoReturn:
     """Print one line on standard error and exit."""
     print(f"asli: {message}", file=sys.stderr)
@@ -42,4 +52,6 @@ def image_text(image: dict[str, Any]) -> str:
     if image["error"]:
         return f"{image['path']}: {image['error']}"
     reasons = f"  ({'; '.join(image['reasons'])})" if image["reasons"] else ""
-    return f"{image['path']}: {image['verdict']}  P(fake) {image['score']:.4f}{reasons}"
+    stability = image["stability"]
+    span = f", {stability['low']:.4f} to {stability['high']:.4f} when re-encoded or resized" if stability else ""
+    return f"{image['path']}: {image['verdict']}  P(fake) {image['score']:.4f}{span}{reasons}"

@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.table import AsJson, Device, app, image_text
+from asli.cli.table import AsJson, Device, Threads, app, image_text, leave
 from asli.errors import AsliError
 
 
@@ -14,21 +14,34 @@ from asli.errors import AsliError
 def predict(
     images: list[Path],
     *,
-    detector: Path,
+    detector: str = "default",
+    stability: Annotated[bool, Parameter(negative="")] = False,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
     device: Device = None,
+    runtime: Literal["torch", "onnx"] | None = None,
+    threads: Threads = None,
 ) -> None:
     """Score pictures: P(fake), a verdict and its reasons.
 
     Args:
         images: Image files.
-        detector: A detector folder or a run folder.
+        detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
+        stability: Also say how far the score moves when the picture is saved again or resized a little.
         force_domain: Give a verdict on pictures unlike those the detector knows, too.
+        runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
     """
     from asli.detector.predict import predict as run
 
-    result = run(images, detector, force_domain=force_domain, device=device)
+    result = run(
+        images,
+        detector,
+        stability=stability,
+        force_domain=force_domain,
+        device=device,
+        runtime=runtime,
+        threads=threads,
+    )
     if as_json:
         print(json.dumps(result, indent=2))
     else:
@@ -37,3 +50,63 @@ def predict(
     failed = [image for image in result["images"] if image["error"]]
     if failed:
         raise AsliError(f"{len(failed)} of {len(images)} images could not be scored; each is named above")
+
+
+@app.command
+def export(
+    detector: str,
+    *,
+    onnx: Annotated[bool, Parameter(negative="")] = False,
+    int8: Annotated[bool, Parameter(negative="")] = False,
+    data: Path | None = None,
+    out: Path | None = None,
+    threads: Threads = None,
+) -> None:
+    """Write a detector as ONNX, compared with the original before it is kept; int8 makes a new detector.
+
+    Args:
+        detector: A detector folder, a run folder or hub:owner/name.
+        onnx: The form to write; there is no other.
+        int8: Quantise to 8 bits: a detector of its own, with its own temperature and thresholds.
+        data: The data folder the int8 detector's ranges (train), thresholds (calibration) and losses (validation)
+            come from.
+        out: The folder to write; by default the detector's own, with int8 a new one beside it.
+    """
+    if not onnx:
+        leave("say which form to write: asli export DETECTOR --onnx (see asli --help)", 2)
+    if int8 != (data is not None):
+        leave("--int8 and --data DATA go together (see asli --help)", 2)
+    if data is None:
+        from asli.export.onnx import export_onnx
+
+        done = export_onnx(detector, out, threads=threads)
+        checked = done["checked"]
+        print(f"{done['file']}: {done['bytes'] / 1e6:.1f} MB; on {checked['golden_images']} golden images its scores")
+        print(f"  differ by at most {checked['largest_score_difference']:.1e} from torch's")
+        return
+    from asli.export.int8 import export_int8
+
+    done = export_int8(detector, data, out, threads=threads)
+    print(f"{done['folder']}: {done['bytes'] / 1e6:.1f} MB, a detector of its own; on the validation part")
+    print(
+        f"  {done['flips']:,} of {done['images']:,} verdicts differ; F1 {done['f1']:.4f}, {done['f1_lost']:+.4f} lost"
+    )
+
+
+@app.command
+def push(
+    detector: str,
+    repository: str,
+    *,
+    private: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Upload a detector to the Hugging Face hub; anyone may then name it hub:OWNER/NAME.
+
+    Args:
+        detector: A detector folder or a run folder.
+        repository: OWNER/NAME; made if it is not there.
+        private: Make a new repository private.
+    """
+    from asli.detector.hub import push as run
+
+    print(f"uploaded; this name pins it: {run(detector, repository, private=private)}")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from asli.data.apply import to_input
+from asli.data.degrade import degrade
 from asli.data.folder import DataFolder
 from asli.data.preprocessing import Preprocessing
 from asli.data.randomness import order
@@ -86,5 +87,12 @@ class TrainingBatches:
             self._augment, self._pixels.sizes(rows), size=size, seed=self._loop.seed, epoch=epoch, samples=rows
         )
         pixels = self._pixels.seen(rows, views, size, kernel, self._device)
+        if self._augment.degrade:
+            pixels = self._degraded(pixels, rows, epoch)
         inputs = to_input(pixels, self._preprocessing.mean, self._preprocessing.std)
         return MicroBatch(inputs, torch.from_numpy(self._labels[rows].astype(np.int64)).to(self._device))
+
+    def _degraded(self, pixels: torch.Tensor, rows: npt.NDArray[np.int64], epoch: int) -> torch.Tensor:
+        images = pixels.permute(0, 2, 3, 1).round().clamp(0, 255).to("cpu", torch.uint8).numpy()
+        degraded = degrade(images, self._augment, seed=self._loop.seed, epoch=epoch, samples=rows)
+        return torch.from_numpy(degraded).to(self._device).permute(0, 3, 1, 2)

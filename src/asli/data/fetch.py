@@ -1,4 +1,4 @@
-"""Fetch CIFAKE from Kaggle, or from a Hugging Face data set in Parquet form; a broken download can be continued."""
+"""Fetch CIFAKE from Kaggle, or from a Hugging Face data set in Parquet form; what arrived before a break is kept."""
 
 import contextlib
 import logging
@@ -28,22 +28,22 @@ def fetch_kaggle(handle: str = KAGGLE_HANDLE) -> Path:
         MissingExtraError: kagglehub is not installed.
         DataError: Kaggle cannot be reached, refuses, or sends something else.
     """
-    try:
-        import kagglehub
-        import requests
-    except ImportError as error:
-        raise MissingExtraError("kagglehub", "hub") from error
     logger.info("fetching %s from Kaggle", handle)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # standard output is for our own result
+    with contextlib.redirect_stdout(sys.stderr):  # ours is for results, and kagglehub takes hold of it when imported
+        try:
+            import kagglehub
+            from requests.exceptions import ChunkedEncodingError, ConnectionError, Timeout
+        except ImportError as error:
+            raise MissingExtraError("kagglehub", "hub") from error
+        try:
             return Path(kagglehub.dataset_download(handle))
-    except requests.ConnectionError as error:
-        raise DataError(
-            f"Kaggle cannot be reached, or the connection broke: {_brief(error)};"
-            f" run the same command again when online (what arrived is kept), {_BY_HAND}"
-        ) from error
-    except Exception as error:  # kagglehub raises almost anything on refusals and damaged archives
-        raise DataError(f"Kaggle did not give {handle}: {_brief(error)}; try again, {_BY_HAND}") from error
+        except (ConnectionError, ChunkedEncodingError, Timeout) as error:  # the second: in the middle of a file
+            raise DataError(
+                f"Kaggle cannot be reached, or the connection broke: {_brief(error)};"
+                f" run the same command again when online (what arrived is kept), {_BY_HAND}"
+            ) from error
+        except Exception as error:  # kagglehub raises almost anything on refusals and damaged archives
+            raise DataError(f"Kaggle did not give {handle}: {_brief(error)}; try again, {_BY_HAND}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def fetch_hub(name: str) -> Snapshot:
     except Exception as error:  # the hub's client raises errors of its own, of httpx and of the system
         raise DataError(
             f"{name} cannot be fetched from the Hugging Face hub: {_brief(error)};"
-            f" run the same command again when online (what arrived is kept), {_BY_HAND}"
+            f" run the same command again when online (whole files that arrived are kept), {_BY_HAND}"
         ) from error
     checked = 0
     for file, sibling in files.items():

@@ -2,9 +2,10 @@
 
 import datetime
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from asli.data.layouts import LABELS, SPLITS
-from asli.data.pixels import FilePixels, PackedPixels, Pixels
 from asli.data.reopen import reopen
 from asli.errors import DataError
 from asli.files import read_json, sha256_of_file
+
+if TYPE_CHECKING:
+    from asli.data.pixels import Pixels
 
 FORMAT_VERSION = 1
 PACK_LIMIT = 96
@@ -115,19 +118,21 @@ class DataFolder:
         return images  # type: ignore[no-any-return]
 
     @cached_property
-    def pixels(self) -> Pixels:
+    def pixels(self) -> "Pixels":
         """Return the images' pixels: packed, or decoded on demand from the files the data folder was made of.
 
         Raises:
             DataError: These files are gone.
         """
+        from asli.data.pixels import FilePixels, PackedPixels  # brings torch: opening a data folder does not need it
+
         if self.info["packed"] is not None:
             return PackedPixels(self.images)
         table = self.table(["id", "height", "width", "orientation"])
         sizes = np.stack([table[side].fill_null(0).to_numpy() for side in ("height", "width")], axis=1)
         turned = table["orientation"].fill_null(1).to_numpy() >= 5  # EXIF orientations that swap the sides
         sizes[turned] = sizes[turned, ::-1]
-        return FilePixels(reopen(self.info["reopen"]), table["id"].to_pylist(), sizes.astype(np.int64))
+        return FilePixels(reopen(self.info["reopen"]), _Texts(table["id"]), sizes.astype(np.int64))
 
     def record_opening(self, *, split: str, recipe_hash: str, detector_hash: str, images: int) -> None:
         """Write into `ledger.jsonl` that scores of a split were computed."""
@@ -170,6 +175,25 @@ class DataFolder:
     def _polarity(self) -> str:
         real, fake = (int((self.labels[self.readable] == code).sum()) for code in (0, 1))
         return f"{real:,} real (0), {fake:,} fake (1, positive)"
+
+
+class _Texts(Sequence[str]):
+    """A column of text that stays in Arrow's memory: a million Python strings would take three times as much."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return self._column[index].to_pylist()  # type: ignore[no-any-return]
+        return self._column[int(index)].as_py()  # type: ignore[no-any-return]
 
 
 def _codes(column: pa.ChunkedArray, names: tuple[str, ...]) -> npt.NDArray[np.int8]:

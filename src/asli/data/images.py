@@ -5,7 +5,9 @@ How each kind is treated (the same in training, evaluation and every later use):
 * EXIF orientation is applied.
 * Transparency is laid over white.
 * Palette, greyscale and CMYK become RGB; colour profiles are recorded, not applied.
-* 16-bit greyscale is scaled to 8 bits (value / 257).
+* 16-bit greyscale is scaled to 8 bits (value / 257); of 16-bit colour Pillow keeps the upper 8 bits.
+* Floating-point images are refused: their range is not stated.
+* HEIC needs the extra `heif`; its main picture is taken, turned upright by the decoder.
 * Of an animation the first frame is taken; the number of frames is recorded.
 * A truncated or corrupt file is an error, never half an image.
 """
@@ -21,12 +23,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
-from asli.errors import ImageError
+from asli.errors import ImageError, MissingExtraError
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused: decoding them is the classic way to exhaust memory."""
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".ppm", ".pgm"})
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif", ".ppm", ".pgm"}
+)
 """File names that are taken for images; anything else is counted as an extra file."""
 
 # Luminance table of the JPEG standard (ITU T.81, annex K) in row order; libjpeg scales it by "quality".
@@ -43,6 +47,7 @@ _LUMINANCE = np.array(
     ]
 )
 _ORIENTATION = 0x0112
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _QUALITIES = np.arange(1, 101)
 _SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)
 _TABLE_SUMS = np.clip((_LUMINANCE.reshape(1, 64) * _SCALES[:, None] + 50) // 100, 1, 255).sum(axis=1)
@@ -86,6 +91,8 @@ def decode(data: bytes) -> tuple[npt.NDArray[np.uint8], Facts]:
         with warnings.catch_warnings():
             # Pillow warns of corrupt EXIF and of large images; the limit below decides on the latter.
             warnings.simplefilter("ignore")
+            if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+                _register_heif()
             image = Image.open(io.BytesIO(data))
             if image.width * image.height > MAX_PIXELS:
                 raise ImageError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
@@ -100,6 +107,8 @@ def decode(data: bytes) -> tuple[npt.NDArray[np.uint8], Facts]:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return an image as upright 8-bit RGB, treated as the head of this module says."""
+    if image.mode == "F":
+        raise ImageError("floating-point image of unstated range; convert it to 8 or 16 bits")
     if image.getexif().get(_ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode == "I":
@@ -168,6 +177,14 @@ def _of_tables(tables: tuple[tuple[int, tuple[int, ...]], ...]) -> tuple[str, in
     flat = repr([(key, list(values)) for key, values in tables]).encode()
     quality = int(_QUALITIES[np.abs(_TABLE_SUMS - sum(tables[0][1])).argmin()])
     return hashlib.sha256(flat).hexdigest()[:16], quality
+
+
+def _register_heif() -> None:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise ImageError(f"HEIC image: {MissingExtraError('pillow-heif', 'heif')}") from None
+    register_heif_opener()  # again and again is harmless
 
 
 def _int_or_none(value: Any) -> int | None:

@@ -234,16 +234,13 @@ class _Ingest:
         if len(shapes) != 1:
             return None
         shape = shapes.pop()
-        with replacing(self.out / "images.npy") as temporary:
-            images = np.lib.format.open_memmap(
-                temporary, mode="w+", dtype=np.uint8, shape=(len(self.listing.entries), *shape)
-            )
-            for number, chunk in enumerate(self.chunks):
-                start = number * CHUNK
-                if self._part(number, "npy").exists():
-                    images[start : start + len(chunk)] = np.load(self._part(number, "npy"), mmap_mode="r")
-            images.flush()
-            del images
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(self.listing.entries), *shape)}
+        with replacing(self.out / "images.npy") as temporary, temporary.open("wb") as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+            for number, chunk in enumerate(self.chunks):  # written on, not mapped: one chunk in memory
+                part = self._part(number, "npy")
+                pixels = np.load(part) if part.exists() else np.zeros((len(chunk), *shape), dtype=np.uint8)
+                stream.write(pixels.data)
         return [int(n) for n in shape]
 
     def _tables(self) -> Iterator[pa.Table]:

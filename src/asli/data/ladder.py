@@ -68,8 +68,8 @@ LADDER: tuple[Corruption, ...] = (
         lambda image, level: corruptions.scaled(image, level, "bilinear"),
     ),
     Corruption(
+        "shrinking to 0.75",
         "kernel",
-        "of shrinking to 0.75",
         ("box", "bilinear", "bicubic", "lanczos", "nearest"),
         lambda image, level, key: corruptions.scaled(image, 0.75, _kernel(str(level))),
     ),

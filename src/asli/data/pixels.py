@@ -4,8 +4,9 @@ Both show the same views of the same rows, so order and augmentation do not depe
 """
 
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from asli.recipe import Interpolation
 
 Rows = npt.NDArray[np.int64]
 Array = npt.NDArray[np.uint8]
+T = TypeVar("T")
 
 
 class Pixels(Protocol):
@@ -38,6 +40,9 @@ class Pixels(Protocol):
 
     def image(self, row: int) -> Array:
         """Return one whole upright image, uint8, height x width x 3."""
+
+    def map(self, function: Callable[[int, Array], T], rows: Rows) -> list[T]:
+        """Return a function of each row and its whole image."""
 
 
 class PackedPixels:
@@ -72,6 +77,10 @@ class PackedPixels:
         image: Array = self._images[row]
         return image
 
+    def map(self, function: Callable[[int, Array], T], rows: Rows) -> list[T]:
+        """Return a function of each row and its whole image."""
+        return [function(row, self._images[row]) for row in rows.tolist()]
+
 
 class FilePixels:
     """Image files of any size, decoded on demand by a pool of threads (Pillow lets go of the interpreter lock).
@@ -84,7 +93,7 @@ class FilePixels:
     """
 
     def __init__(
-        self, source: Source, names: list[str], sizes: npt.NDArray[np.int64], threads: int | None = None
+        self, source: Source, names: Sequence[str], sizes: npt.NDArray[np.int64], threads: int | None = None
     ) -> None:
         self._source, self._names, self._sizes = source, names, sizes
         self._pool = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="decode")
@@ -113,6 +122,10 @@ class FilePixels:
     def fitted(self, rows: Rows, preprocessing: Preprocessing) -> list[Array]:
         """Return what evaluation sees of each row: uint8, windows x size x size x 3 each."""
         return list(self._pool.map(lambda row: preprocessing.fit(self.image(row)), rows.tolist()))
+
+    def map(self, function: Callable[[int, Array], T], rows: Rows) -> list[T]:
+        """Return a function of each row and its whole image; the pool computes them."""
+        return list(self._pool.map(lambda row: function(row, self.image(row)), rows.tolist()))
 
     def image(self, row: int) -> Array:
         """Return one whole upright image, uint8, height x width x 3.

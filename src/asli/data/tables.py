@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import pyarrow as pa
@@ -48,22 +48,35 @@ def open_table(name: str, opened: Callable[[], IO[bytes]]) -> Table:
     Raises:
         DataError: It is damaged or of an unknown format.
     """
-    suffix = PurePosixPath(name).suffix.lower()
-    with damage_of(name):
-        if suffix in (".csv", ".tsv"):
-            columns, records = _csv(opened, name, "\t" if suffix == ".tsv" else None)
-        elif suffix == ".parquet":
-            columns, records = _parquet(opened)
-        elif suffix in SUFFIXES:
-            columns, records = _json(opened, name)
-        else:
-            raise DataError(f"{name} is no table; tables end in {', '.join(SUFFIXES)}")
+    columns, records = _open(name, opened)
 
     def guarded() -> Iterator[dict[str, Any]]:
         with damage_of(name):
             yield from records()
 
     return Table(name, find_columns(columns), guarded)
+
+
+def records_of(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
+    """Return the columns of a table on disk, whatever they mean, and its rows.
+
+    Raises:
+        DataError: It is damaged or of an unknown format; damage further down shows while the rows are read.
+    """
+    columns, records = _open(str(path), lambda: path.open("rb"), every=True)
+    return columns, records()
+
+
+def _open(name: str, opened: Callable[[], IO[bytes]], *, every: bool = False) -> "Opened":
+    suffix = PurePosixPath(name).suffix.lower()
+    with damage_of(name):
+        if suffix in (".csv", ".tsv"):
+            return _csv(opened, name, "\t" if suffix == ".tsv" else None)
+        if suffix == ".parquet":
+            return _parquet(opened, every=every)
+        if suffix in SUFFIXES:
+            return _json(opened, name)
+    raise DataError(f"{name} is no table; tables end in {', '.join(SUFFIXES)}")
 
 
 @contextmanager
@@ -102,10 +115,10 @@ def _csv(opened: Callable[[], IO[bytes]], name: str, delimiter: str | None) -> O
     return columns, records
 
 
-def _parquet(opened: Callable[[], IO[bytes]]) -> Opened:
+def _parquet(opened: Callable[[], IO[bytes]], *, every: bool = False) -> Opened:
     with opened() as stream:
         columns = pq.ParquetFile(stream).schema_arrow.names
-    wanted = list(find_columns(columns).values())
+    wanted = columns if every else list(find_columns(columns).values())
 
     def records() -> Iterator[dict[str, Any]]:
         with opened() as stream:

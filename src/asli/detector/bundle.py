@@ -11,6 +11,7 @@ An int8 detector has `model.onnx` alone: it is the network, not another form of 
 import copy
 import dataclasses
 import json
+import shutil
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -23,7 +24,7 @@ from asli.detector.domain import Domain
 from asli.detector.names import find_detector
 from asli.detector.runtime import Kind, OnnxRuntime, Runtime, TorchRuntime, onnx_installed
 from asli.errors import DetectorError, RecipeError
-from asli.files import read_json, sha256_of_file, sha256_of_json, write_json, write_text
+from asli.files import read_json, replacing, sha256_of_file, sha256_of_json, write_json, write_text
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 WEIGHTS, ONNX = "model.safetensors", "model.onnx"
+FILES = ("config.json", "detector.json", "README.md", ONNX, WEIGHTS)
 
 Verdict = Literal["real", "unsure", "fake"]
 
@@ -46,6 +48,12 @@ class Thresholds:
         policy: How they were chosen.
         n: Calibration images.
         calibration_hash: Content hash of the data they came from.
+        real: Real calibration images, a group of twins counted once; None where an older asli did not say.
+        fake: Fake ones, likewise.
+        target: The error rate that was promised, or None where none was.
+        confidence: Of the promise.
+        band: Whether the rate of missed fakes was promised too.
+        errors: On the calibration part itself: real images called fake, fake ones called real, and `unsure` ones.
     """
 
     low: float
@@ -53,12 +61,29 @@ class Thresholds:
     policy: str
     n: int
     calibration_hash: str
+    real: int | None = None
+    fake: int | None = None
+    target: float | None = None
+    confidence: float | None = None
+    band: bool = False
+    errors: dict[str, int] | None = None
 
     def verdict(self, score: float) -> Verdict:
         """Return what a score means."""
         if score >= self.high:
             return "fake"
         return "real" if score < self.low else "unsure"
+
+    @property
+    def promise(self) -> str | None:
+        """Return in a sentence what error rate was promised, or None."""
+        if self.target is None:
+            return None
+        both = " and at most as many fakes called real, each" if self.band else ","
+        return (
+            f"at most {self.target:.3g} of photographs called fake{both} with {self.confidence:.0%} confidence over"
+            f" calibration sets, for images like the {self.n:,} of the calibration part"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,24 +209,23 @@ class Detector:
 
         Args:
             folder: Is made; it must not hold another detector.
-            graph: The quantised network; moved there.
+            graph: The quantised network; copied there.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        graph.replace(folder / ONNX)
+        _take(graph, folder / ONNX)
         self._describe_in(folder, {"weights": ONNX})
 
     def add_onnx(self, graph: Path, checked: dict[str, Any]) -> None:
         """Take in an ONNX file as another form of this saved detector; its `hash` stays.
 
         Args:
-            graph: Moved into the bundle.
+            graph: Copied into the bundle.
             checked: How it was compared with the network.
         """
         assert self.folder is not None, "only a saved detector has other forms"
         self._info = {**self._info, "onnx": {"sha256": sha256_of_file(graph), **checked}}
-        graph.replace(self.folder / ONNX)
+        _take(graph, self.folder / ONNX)
         write_json(self.folder / "detector.json", self._info)
-        write_text(self.folder / "README.md", self._model_card())
+        write_text(self.folder / "README.md", self.model_card())
 
     def _describe_in(self, folder: Path, kind: dict[str, str]) -> None:
         write_json(folder / "config.json", self._hub_config())
@@ -217,7 +241,7 @@ class Detector:
         write_json(folder / "detector.json", info)
         self._info = json.loads(json.dumps(info))
         self.hash, self.folder = _identity(self._info), folder
-        write_text(folder / "README.md", self._model_card())
+        write_text(folder / "README.md", self.model_card())
 
     def runtime(
         self, device: "torch.device | str | None" = None, kind: Kind | None = None, threads: int | None = None
@@ -256,6 +280,13 @@ class Detector:
             _require_same(self.folder / ONNX, self._info["onnx"]["sha256"])
         return self.folder / ONNX
 
+    def files(self) -> list[str]:
+        """Return the names of the files that belong to the saved bundle, after comparing them with `detector.json`."""
+        if "onnx" in self._info:
+            self._onnx_file()
+        absent = WEIGHTS if self.quantised else ONNX if "onnx" not in self._info else None
+        return [name for name in FILES if name != absent]
+
     def describe(self) -> dict[str, Any]:
         """Return what goes beside its scores, for `--json`."""
         return {
@@ -265,6 +296,26 @@ class Detector:
             "thresholds": dataclasses.asdict(self.card.thresholds),
             "trained_on": self.card.trained_on["name"],
         }
+
+    def model_card(self, measured: dict[str, Any] | None = None) -> str:
+        """Return the model card, in Markdown.
+
+        Args:
+            measured: What an evaluation's `metrics.json` holds, for its figures; None shows those the detector keeps.
+        """
+        from jinja2 import Environment
+
+        template = (resources.files("asli") / "detector" / "model_card.md.j2").read_text(encoding="utf-8")
+        environment = Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown
+        return environment.from_string(template).render(
+            network=self.network,
+            preprocessing=self.preprocessing,
+            card=self.card,
+            hash=self.hash,
+            onnx=self._info.get("onnx"),
+            quantised=self.quantised,
+            measured=measured,
+        )
 
     def _hub_config(self) -> dict[str, Any]:
         module, prep = self.network.module, self.preprocessing
@@ -290,20 +341,6 @@ class Detector:
             },
         }
 
-    def _model_card(self) -> str:
-        from jinja2 import Environment
-
-        template = (resources.files("asli") / "detector" / "model_card.md.j2").read_text(encoding="utf-8")
-        environment = Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown
-        return environment.from_string(template).render(
-            network=self.network,
-            preprocessing=self.preprocessing,
-            card=self.card,
-            hash=self.hash,
-            onnx=self._info.get("onnx"),
-            quantised=self.quantised,
-        )
-
 
 def fold_temperature(network: "Network", temperature: float) -> None:
     """Divide a network's logits by a temperature, in its head's weights and bias."""
@@ -318,6 +355,11 @@ def fold_temperature(network: "Network", temperature: float) -> None:
 def _identity(info: dict[str, Any]) -> str:
     """Return the hash of what gives the verdicts: an ONNX form adds none and takes none away."""
     return sha256_of_json({key: value for key, value in info.items() if key != "onnx"})
+
+
+def _take(graph: Path, target: Path) -> None:
+    with replacing(target) as temporary:
+        shutil.copyfile(graph, temporary)
 
 
 def _require_same(file: Path, sha256: str) -> None:

@@ -1,9 +1,14 @@
 """What a detector was trained on, and whether an image is of that kind."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from asli.data.images import Facts
+from asli.detector.statistics import PixelDomain, statistics
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -11,24 +16,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The kinds of file the calibration images came as.
+    """The kinds of file the calibration images came as, and what their pixels are like.
 
     Attributes:
         formats: For example JPEG.
         sizes: Smallest and largest height or width, in pixels.
         qualities: Lowest and highest JPEG quality, or None where none of them was a JPEG.
         generators: Of the fake training images, as far as they are named.
+        pixels: Statistics of what the network sees of them; None in detectors that were made without.
     """
 
     formats: tuple[str, ...]
     sizes: tuple[int, int]
     qualities: tuple[int, int] | None
     generators: tuple[str, ...]
+    pixels: PixelDomain | None = None
 
     @classmethod
-    def of(cls, facts: "pa.Table") -> "Domain":
-        """Read the domain off manifest rows with `format`, `width`, `height`, `quality` and `generator`."""
-        import pyarrow.compute as pc
+    def of(cls, facts: "pa.Table", values: npt.NDArray[np.float64]) -> "Domain":
+        """Fit the domain to calibration images.
+
+        Args:
+            facts: Their manifest rows, with `format`, `width`, `height`, `quality` and `generator`.
+            values: Their `statistics`, one row an image.
+        """
+        import pyarrow.compute as pc  # here: a cold start needs no Parquet
 
         sides = [pc.min_max(facts[side]).as_py() for side in ("width", "height")]
         quality = pc.min_max(facts["quality"]).as_py()
@@ -37,6 +49,7 @@ class Domain:
             sizes=(min(s["min"] for s in sides), max(s["max"] for s in sides)),
             qualities=None if quality["min"] is None else (quality["min"], quality["max"]),
             generators=tuple(sorted(pc.unique(facts["generator"]).drop_null().to_pylist())),
+            pixels=PixelDomain.fit(values),
         )
 
     @classmethod
@@ -48,10 +61,29 @@ class Domain:
             sizes=tuple(value["sizes"]),
             qualities=tuple(quality) if quality else None,
             generators=tuple(value["generators"]),
+            pixels=PixelDomain.from_json(value["pixels"]) if value.get("pixels") else None,
         )
 
-    def why_outside(self, facts: Facts) -> str | None:
-        """Return in plain words why an image lies outside, or None where it lies inside."""
+    def why_outside(self, facts: Facts, fitted: npt.NDArray[np.uint8]) -> str | None:
+        """Return in plain words why an image lies outside, or None where it lies inside.
+
+        Args:
+            facts: Of its file.
+            fitted: What the network sees of it, uint8, windows x size x size x 3.
+        """
+        return self.why_all_outside([facts], [fitted])[0]
+
+    def why_all_outside(self, facts: Sequence[Facts], fitted: Sequence[npt.NDArray[np.uint8]]) -> list[str | None]:
+        """Return what `why_outside` says of each of several images, at a fraction of the cost."""
+        reasons = [self._why_file_outside(one) for one in facts]
+        rest = [number for number, reason in enumerate(reasons) if reason is None]
+        if self.pixels and rest:
+            values = statistics([fitted[number] for number in rest])
+            for number, reason in zip(rest, self.pixels.why_all_outside(values), strict=True):
+                reasons[number] = reason
+        return reasons
+
+    def _why_file_outside(self, facts: Facts) -> str | None:
         assert facts.width is not None
         assert facts.height is not None
         low, high = self.sizes

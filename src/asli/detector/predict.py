@@ -4,74 +4,95 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asli.data.images import Facts, decode
+from asli.data.images import decode
 from asli.detector.bundle import Detector, Verdict
+from asli.detector.names import DEFAULT
+from asli.detector.runtime import Kind
 from asli.errors import ImageError
 from asli.metrics.classification import score_of_logits
-from asli.models.device import pick_device
 
 
 def predict(
     images: Sequence[str | Path],
-    detector: str | Path,
+    detector: str | Path = DEFAULT,
     *,
+    stability: bool = False,
     force_domain: bool = False,
     device: str | None = None,
+    runtime: Kind | None = None,
+    threads: int | None = None,
 ) -> dict[str, Any]:
     """Score image files.
 
     Args:
         images: Paths. One that cannot be read is reported in its place, not dropped.
-        detector: A detector folder or a run folder.
+        detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
+        stability: Also score re-encoded and rescaled views of each image (see `asli.detector.stability`).
         force_domain: Give a verdict on images outside the detector's domain too; echoed in the result.
-        device: cuda, mps or cpu; None takes the best there is.
+        device: cuda, mps or cpu; None leaves it to the runtime.
+        runtime: torch or onnx; None takes ONNX where there is nothing against it (see `Detector.runtime`).
+        threads: CPU threads of one operation; None leaves the library's choice.
 
     Returns:
-        `{"detector": {...}, "images": [...]}`, one object an image with its path, score, verdict, reasons, domain and
-        error.
+        `{"detector": {...}, "images": [...]}`, one object an image with its path, score, verdict, reasons, stability,
+        domain and error.
 
     Raises:
-        DetectorError: The detector cannot be used.
+        DetectorError, MissingExtraError: The detector cannot be used.
     """
     opened = Detector.open(detector)
-    runtime = opened.runtime(pick_device(device))
+    computing = opened.runtime(device, runtime, threads)
     results = []
     for path in images:
         try:
-            pixels, facts = decode(Path(path).read_bytes())
+            pixels, facts = decode(_read(Path(path)))
             fitted = opened.preprocessing.fit(pixels)
-        except OSError as error:
-            results.append(_failed(path, f"cannot be read: {error.strerror}"))
-            continue
+            score = float(score_of_logits(computing.logits([fitted]))[0])
         except ImageError as error:
             results.append(_failed(path, str(error)))
             continue
-        score = float(score_of_logits(runtime.logits([fitted]))[0])
-        results.append(_judge(opened, str(path), score, facts, force_domain))
+        outside = opened.card.domain.why_outside(facts, fitted)
+        judged = _judge(opened, str(path), score, outside, force_domain)
+        if stability:
+            from asli.detector.stability import score_range
+
+            judged["stability"] = score_range(pixels, score, opened.preprocessing, computing)
+        results.append(judged)
     described = opened.describe()
     if force_domain:
         described["force_domain"] = True
     return {"detector": described, "images": results}
 
 
-def judge(detector: Detector, score: float, facts: Facts, *, force_domain: bool) -> tuple[Verdict, str | None]:
-    """Return the verdict on a scored image, and why it lies outside the detector's domain or None."""
-    outside = detector.card.domain.why_outside(facts)
-    return "unsure" if outside and not force_domain else detector.card.thresholds.verdict(score), outside
+def judge(detector: Detector, score: float, outside: str | None, *, force_domain: bool) -> tuple[Verdict, list[str]]:
+    """Return the verdict on a scored image and its reasons: what every door says.
+
+    Args:
+        detector: Has the thresholds.
+        score: P(fake).
+        outside: Why the image lies outside the detector's domain, or None.
+        force_domain: Give a verdict there, too.
+    """
+    reasons = [f"outside domain: {outside}"] if outside else []
+    return "unsure" if outside and not force_domain else detector.card.thresholds.verdict(score), reasons
 
 
-def reasons(outside: str | None) -> list[str]:
-    """Return the reasons that go with a verdict."""
-    return [f"outside domain: {outside}"] if outside else []
+def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise ImageError(f"is a folder; score all that is in it with: asli scan {path} -o scores.parquet")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from error
 
 
-def _judge(detector: Detector, path: str, score: float, facts: Facts, force_domain: bool) -> dict[str, Any]:
-    verdict, outside = judge(detector, score, facts, force_domain=force_domain)
+def _judge(detector: Detector, path: str, score: float, outside: str | None, force_domain: bool) -> dict[str, Any]:
+    verdict, reasons = judge(detector, score, outside, force_domain=force_domain)
     return {
         "path": path,
         "score": score,
         "verdict": verdict,
-        "reasons": reasons(outside),
+        "reasons": reasons,
         "stability": None,
         "domain": {"inside": outside is None, "why": outside},
         "provenance": None,

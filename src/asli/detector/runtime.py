@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from asli.data.pixels import Pixels
-
 BATCH = 256
 
 Kind = Literal["torch", "onnx"]
@@ -36,6 +34,13 @@ class Runtime(Protocol):
 
         Where an image has several windows, its logits are their mean.
         """
+
+
+class Fitted(Protocol):
+    """Anything that gives what evaluation sees of a data folder's rows: its pixels, or pixels changed on the way."""
+
+    def fitted(self, rows: npt.NDArray[np.int64], preprocessing: Preprocessing) -> list[Windows]:
+        """Return what evaluation sees of each row: uint8, windows x size x size x 3 each."""
 
 
 class TorchRuntime:
@@ -122,7 +127,7 @@ def _mean_of_windows(fitted: Sequence[Windows], forward: Callable[[Windows], npt
 
 
 def logits_of_rows(
-    runtime: Runtime, pixels: "Pixels", rows: npt.NDArray[np.int64], preprocessing: Preprocessing
+    runtime: Runtime, pixels: Fitted, rows: npt.NDArray[np.int64], preprocessing: Preprocessing
 ) -> Iterator[Logits]:
     """Yield the logits of a data folder's rows, batch after batch in their order.
 

@@ -1,24 +1,31 @@
-"""Judge a detector on a part of a data folder: the verb behind `asli evaluate`."""
+"""Judge a detector, or anyone's scores, on a part of a data folder: the verb behind `asli evaluate`."""
 
 import datetime
 import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from asli import __version__
 from asli.data.folder import DataFolder
-from asli.detector.bundle import Detector
+from asli.detector.bundle import Detector, Thresholds
 from asli.errors import DataError
-from asli.evaluation import plots
-from asli.evaluation.figures import all_figures, as_json
+from asli.evaluation import foreign
+from asli.evaluation.comparison import open_others
+from asli.evaluation.further import Asked, measure_further
+from asli.evaluation.judge import PRIORS, judge
 from asli.evaluation.report import write_report
-from asli.evaluation.scoring import score_split, write_scores
-from asli.files import write_json
-from asli.metrics.classification import Confusion
+from asli.evaluation.scoring import Scores, record_table, score_split, write_scores
+from asli.evaluation.sections import page_of, training_section
+from asli.files import sha256_of_file, write_json, write_text
 from asli.models.device import pick_device, set_threads
 from asli.run import Run
 
 logger = logging.getLogger("asli")
+
+NAMED = 20
+"""How many images that were left out are named in `metrics.json`; `unscored.txt` names all."""
 
 
 def evaluate(
@@ -27,16 +34,25 @@ def evaluate(
     *,
     split: str = "test",
     out: str | Path | None = None,
+    robustness: int = 0,
+    against: Sequence[str | Path] = (),
+    threshold: float | None = None,
+    priors: Sequence[float] = PRIORS,
     device: str | None = None,
     threads: int | None = None,
 ) -> dict[str, Any]:
     """Score a split once and report every figure with its interval and origin.
 
     Args:
-        detector: A detector folder or a run folder.
+        detector: A detector folder, a run folder, or a table of `filename,score` from any detector.
         data: A data folder.
         split: Which part; opening `test` is recorded in the data's ledger.
         out: Where the report goes; None puts it into the detector's run, under `evaluation/DATA-SPLIT`.
+        robustness: How many images at most to corrupt and score again; 0 leaves it out.
+        against: Detectors or runs to compare with on the same images; several runs of a recipe that differ by their
+            seed are taken together.
+        threshold: Where fake begins for a table of scores, 0.5 if None; a detector brings its own.
+        priors: Shares of fakes among images to come, for which it is said how often a verdict is right.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
 
@@ -46,55 +62,114 @@ def evaluate(
     Raises:
         DetectorError, DataError: See their messages.
     """
-    detector, data = Path(detector), data if isinstance(data, DataFolder) else DataFolder.open(data)
+    path, data = Path(detector), data if isinstance(data, DataFolder) else DataFolder.open(data)
+    if any(not 0 < prior < 1 for prior in priors):
+        raise DataError(f"priors are shares of fakes between 0 and 1, not {', '.join(map(str, priors))}")
     set_threads(threads)
-    opened, run = Detector.open(detector), _run_of(detector)
+    opened, run = None if foreign.is_score_file(path) else Detector.open(path), _run_of(path)
+    if robustness and opened is None:
+        raise DataError(f"{path} is a table of scores; --robustness needs the detector itself")
+    asked = Asked(rivals=open_others(against, path, opened, data, split), robustness=robustness)
     if out is not None:
         folder = Path(out)
     elif run is not None:
         folder = run.evaluation(f"{data.name}-{split}")
     else:
-        raise DataError(f"{detector} lies in no run folder; say with --out where the report goes")
-    scores = score_split(opened, data, split, pick_device(device))
-    labels, threshold = data.labels[scores.rows], opened.card.thresholds.high
-    figures = all_figures(labels, scores.logits, threshold, data.groups(scores.rows))
-    counts = Confusion.at(labels, scores.score, threshold)
+        raise DataError(f"{path} lies in no run folder; say with --out where the report goes")
+    if opened is None:
+        subject = _given(path, data, split, 0.5 if threshold is None else threshold)
+    elif threshold is not None:
+        raise DataError(f"{path} brings its own thresholds; --threshold is for tables of scores")
+    else:
+        subject = _Subject(
+            score_split(opened, data, split, pick_device(device)),
+            opened.card.thresholds,
+            {**opened.describe(), "temperature": opened.card.temperature, "start_weights": opened.card.start_weights},
+            opened.card.seed,
+        )
     openings = [line for line in data.ledger() if line["split"] == split]
     result: dict[str, Any] = {
-        "version": 1,
+        "version": 2,
         "asli": __version__,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "detector": opened.describe(),
-        "data": {"name": data.name, "hash": data.hash, "split": split, "images": len(labels)},
-        "unreadable": data.info["problems"]["unreadable"],
-        "seed": opened.card.seed,
-        "threshold": threshold,
-        "confusion": {"tp": counts.tp, "fp": counts.fp, "tn": counts.tn, "fn": counts.fn},
-        "figures": {kind: as_json(values) for kind, values in figures.items()},
+        "detector": subject.described,
+        "seed": subject.seed,
+        "thresholds": asdict(subject.thresholds),
+        "unscored": subject.unscored,
         "test_opened": {"times": len(openings), "recipes": len({line["recipe_hash"] for line in openings})},
+        **judge(subject.scores, data, split, subject.thresholds, tuple(priors)),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_scores(folder / "scores.parquet", scores, data, opened)
+    write_scores(folder / "scores.parquet", subject.scores, data, subject.thresholds)
+    if subject.left_out:
+        write_text(folder / "unscored.txt", "".join(f"{line}\n" for line in subject.left_out))
+    # What only some evaluations measure: its part of `result` first, then its section from that part.
+    further = [] if run is None else [training_section(run.read_metrics())]
+    further += measure_further(
+        result,
+        asked,
+        path=path,
+        detector=opened,
+        threshold=subject.thresholds.high,
+        data=data,
+        scores=subject.scores,
+        folder=folder,
+        device=pick_device(device),
+    )
     write_json(folder / "metrics.json", result)
-    pictures = [
-        ("Confusion matrix", plots.confusion_matrix(counts, threshold), "confusion_matrix"),
-        ("Scores", plots.score_histograms(labels, scores.score, threshold), "scores"),
-        ("ROC", plots.roc(labels, scores.score, counts), "roc"),
-    ]
-    if run is not None:
-        metrics = run.read_metrics()
-        pictures += [
-            ("Loss", plots.losses(metrics), "loss"),
-            ("Learning rate", plots.learning_rate(metrics), "learning_rate"),
-        ]
-    drawn = [(title, plots.save(figure, folder / "figures", name)) for title, figure, name in pictures]
-    write_report(folder / "report.html", result, figures, drawn, opened)
-    logger.info("report: %s", folder / "report.html")
+    if opened is not None:
+        write_text(folder / "model_card.md", opened.model_card(result))
+    logger.info("report: %s", write_report(folder, page_of(result, further)))
     return {**result, "folder": str(folder)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is judged: scores, where they become verdicts, and what `metrics.json` says of their origin."""
+
+    scores: Scores
+    thresholds: Thresholds
+    described: dict[str, Any]
+    seed: int | None = None
+    unscored: dict[str, Any] | None = None
+    left_out: Sequence[str] = ()
+
+
+def _given(path: Path, data: DataFolder, split: str, threshold: float) -> _Subject:
+    """Read a table of scores; for the test part that is an opening like any other."""
+    if not 0 < threshold <= 1:
+        raise DataError(f"a threshold of {threshold} makes no sense; scores lie between 0 and 1")
+    joined = foreign.join(foreign.read_scores(path), data, split, str(path))
+    digest = sha256_of_file(path)
+    record_table(data, split, digest, len(joined.scores.rows))
+    described = {
+        "network": path.name,
+        "hash": digest,
+        "recipe_hash": None,
+        "thresholds": {"low": threshold, "high": threshold, "policy": "given"},
+        "trained_on": None,
+        "scores": True,
+    }
+    unscored = {
+        "missing": len(joined.missing),
+        "missing_names": joined.missing[:NAMED],
+        "extra": len(joined.extra),
+        "extra_names": joined.extra[:NAMED],
+        "elsewhere": joined.elsewhere,
+    }
+    left_out = [f"no score: {name}" for name in joined.missing] + [f"no image: {name}" for name in joined.extra]
+    for line in left_out[:3]:
+        logger.warning("%s", line)
+    if len(left_out) > 3:
+        logger.warning("and %s more, see unscored.txt beside the report", f"{len(left_out) - 3:,}")
+    thresholds = Thresholds(low=threshold, high=threshold, policy="given", n=0, calibration_hash="")
+    return _Subject(joined.scores, thresholds, described, None, unscored, left_out)
 
 
 def _run_of(detector: Path) -> Run | None:
     """Return the run a detector belongs to, or None."""
+    if foreign.is_score_file(detector):
+        return None
     for folder in (detector, detector.resolve().parent):
         if (folder / "recipe.toml").is_file():
             return Run.open(folder)

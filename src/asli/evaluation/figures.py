@@ -1,53 +1,166 @@
-"""Every figure of an evaluation, from labels, logits and the saved threshold."""
+"""Every figure of an evaluation, from labels, scores and thresholds; each with its 95% interval."""
 
 import dataclasses
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import average_precision_score
 
-from asli.metrics.classification import Confusion, Floats, Labels, auroc, log_losses, score_of_logits
-from asli.metrics.intervals import Figure, bootstrap, proportion, weighted_auroc, weighted_f1, weighted_mean
+from asli.metrics.calibration import calibration_error, ece_if_calibrated, equal_mass
+from asli.metrics.classification import Confusion, Floats, Labels, brier_terms
+from asli.metrics.delong import auroc_interval
+from asli.metrics.intervals import (
+    CONFIDENCE,
+    RESAMPLES,
+    Figure,
+    f1_interval,
+    mean_of,
+    percentile,
+    predictive_value,
+    resampled,
+    share_of,
+    weighted_curve,
+    weighted_mean,
+)
+
+Groups = npt.NDArray[np.int64]
+
+RATES = (0.05, 0.01, 0.001)
+"""False positive rates at which the true positive rate is read off the curve."""
+
+METHODS = {
+    "confidence": CONFIDENCE,
+    "resamples": RESAMPLES,
+    "shares": "Wilson 1927, at the effective number of images: n^2 / sum of squared sizes of twin groups (Kish 1965)",
+    "f1": "Wilson's for tp / (tp + fp + fn), of which F1 is a function",
+    "balanced_accuracy": "square-and-add of two Wilson intervals (Newcombe 1998)",
+    "predictive_values": "both error rates at opposite ends of their intervals: covers at least as often as it says",
+    "auroc": "DeLong 1988 on the logit scale, variance by groups of twins (Obuchowski 1997)",
+    "rms_error": "normal on the squared scale, variance by groups of twins",
+    "others": "percentile bootstrap of groups of twins",
+}
+"""How each kind of interval is made."""
 
 
-def figures_at(labels: Labels, scores: Floats, threshold: float, groups: npt.NDArray[np.int64]) -> dict[str, Figure]:
-    """Return precision, recall, F1, accuracy and both error rates at a threshold, with 95% intervals.
+def figures_at(labels: Labels, scores: Floats, threshold: float, groups: Groups) -> dict[str, Figure]:
+    """Return precision, recall, F1, accuracies and the false positive rate at a threshold.
 
     Args:
-        labels: 0 real, 1 fake.
+        labels: 0 real, 1 fake. Where one of them is missing, what needs both is undefined.
         scores: P(fake).
         threshold: Fake from here on.
-        groups: Of identical twins, resampled together for F1.
+        groups: Of identical twins.
     """
-    counts = Confusion.at(labels, scores, threshold)
+    called, fake = scores >= threshold, labels == 1
+    recall, alarm = (share_of(called[part], groups[part]) for part in (fake, ~fake))
+    right = share_of(~called[~fake], groups[~fake])
+    both = fake.any() and not fake.all()
     return {
-        "f1": bootstrap(weighted_f1(labels, scores >= threshold), counts.f1, groups),
-        "precision": proportion(counts.tp, counts.tp + counts.fp),
-        "recall": proportion(counts.tp, counts.tp + counts.fn),
-        "accuracy": proportion(counts.tp + counts.tn, len(labels)),
-        "false_positive_rate": proportion(counts.fp, counts.fp + counts.tn),
+        "f1": f1_interval(labels, called, groups),
+        "precision": share_of(fake[called], groups[called]) if both else Figure(None, None, None, int(called.sum())),
+        "recall": recall,
+        "accuracy": share_of(called == fake, groups),
+        "balanced_accuracy": mean_of(recall, right),
+        "false_positive_rate": alarm,
     }
 
 
-def ranking_figures(labels: Labels, logits: Floats, groups: npt.NDArray[np.int64]) -> dict[str, Figure]:
-    """Return what no threshold bears on, with 95% intervals: AUROC and loss (negative log-likelihood, nats)."""
-    scores, losses = score_of_logits(logits), log_losses(labels, logits)
+def ranking_figures(labels: Labels, scores: Floats, losses: Floats, groups: Groups) -> dict[str, Figure]:
+    """Return what no threshold bears on: AUROC, average precision, loss (nats) and Brier score.
+
+    Args:
+        labels: 0 real, 1 fake. Where one of them is missing, what needs both is undefined.
+        scores: P(fake).
+        losses: Negative log-likelihood of each image; where one is infinite the mean is undefined.
+        groups: Of identical twins.
+    """
+    return ranking(labels, scores, losses, groups)[0]
+
+
+def ranking(
+    labels: Labels, scores: Floats, losses: Floats, groups: Groups
+) -> tuple[dict[str, Figure], list[dict[str, Any]]]:
+    """Return `ranking_figures`, and the true positive rate at false positive rates, all from the same resamples.
+
+    The thresholds of these rates are read off these images' own curve. Nobody knows them beforehand, so they are upper
+    bounds on what can be had: `above` is the score that must be exceeded, `allowed` how many real images may be.
+    """
+    both, finite = 0 < (labels == 1).sum() < len(labels), bool(np.isfinite(losses).all())
+    undefined = Figure(None, None, None, len(labels))
+    means = [brier_terms(labels, scores), *([losses] if finite else [])]
+    statistics = [weighted_mean(values) for values in means]
+    curve = weighted_curve(labels, scores, RATES) if both else None
+
+    def every(weights: Floats) -> Floats:
+        columns = [statistic(weights)[:, None] for statistic in statistics]
+        return np.concatenate([*columns, *([curve(weights)] if curve else [])], axis=1)
+
+    drawn = list(resampled(every, groups).T)
+    figures = {"auroc": undefined, "average_precision": undefined, "loss": undefined}
+    figures["brier"] = percentile(drawn.pop(0), float(means[0].mean()), len(labels))
+    if finite:
+        figures["loss"] = percentile(drawn.pop(0), float(losses.mean()), len(labels))
+    if not both:
+        return figures, []
+    figures["auroc"] = auroc_interval(labels, scores, groups)
+    precision = float(average_precision_score(labels, scores))
+    figures["average_precision"] = percentile(drawn.pop(0), precision, len(labels))
+    real, fake, rates = np.sort(scores[labels == 0])[::-1], scores[labels == 1], []
+    for rate, column in zip(RATES, drawn, strict=True):
+        allowed = int(rate * len(real) + 1e-9)
+        found = percentile(column, float((fake > real[allowed]).mean()), len(labels))
+        rates.append({"fpr": rate, "tpr": dataclasses.asdict(found), "above": float(real[allowed]), "allowed": allowed})
+    return figures, rates
+
+
+def calibration_of(labels: Labels, scores: Floats, groups: Groups) -> dict[str, Any]:
+    """Return how far scores are from being probabilities, with the bins of the reliability plot."""
+    bins = equal_mass(labels, scores)
+    mean, high = ece_if_calibrated(scores, groups, bins)
+    shares = [share_of(labels[bins.of == number] == 1, groups[bins.of == number]) for number in range(len(bins.counts))]
     return {
-        "auroc": bootstrap(weighted_auroc(labels, scores), auroc(labels, scores), groups),
-        "loss": bootstrap(weighted_mean(losses), float(losses.mean()), groups),
+        "ece": bins.ece,
+        "ece_if_calibrated": {"mean": mean, "p95": high},
+        "rms_error": dataclasses.asdict(calibration_error(labels, scores, groups, bins)),
+        "bins": [
+            {"score": float(score), "fake": dataclasses.asdict(share)}
+            for score, share in zip(bins.scores, shares, strict=True)
+        ],
     }
 
 
-def all_figures(
-    labels: Labels, logits: Floats, threshold: float, groups: npt.NDArray[np.int64]
+def verdict_shares(
+    labels: Labels, scores: Floats, low: float, high: float, groups: Groups
 ) -> dict[str, dict[str, Figure]]:
-    """Return the figures at the saved threshold, at the argmax, and without one."""
-    scores = score_of_logits(logits)
+    """Return for real and for fake images the share of each verdict."""
+    verdicts = {"real": scores < low, "unsure": (scores >= low) & (scores < high), "fake": scores >= high}
     return {
-        "threshold": figures_at(labels, scores, threshold, groups),
-        "argmax": figures_at(labels, scores, 0.5, groups),
-        "ranking": ranking_figures(labels, logits, groups),
+        label: {name: share_of(hit[labels == code], groups[labels == code]) for name, hit in verdicts.items()}
+        for code, label in enumerate(("real", "fake"))
     }
+
+
+def predictive_values(shares: dict[str, dict[str, Figure]], priors: tuple[float, ...]) -> list[dict[str, Any]]:
+    """Return how often the verdicts `fake` (PPV) and `real` (NPV) are right, at other shares of fakes than here.
+
+    Args:
+        shares: From `verdict_shares`.
+        priors: Shares of fakes among the images to come.
+    """
+    return [
+        {
+            "prior": prior,
+            "ppv": dataclasses.asdict(predictive_value(prior, shares["fake"]["fake"], shares["real"]["fake"])),
+            "npv": dataclasses.asdict(predictive_value(1 - prior, shares["real"]["real"], shares["fake"]["real"])),
+        }
+        for prior in priors
+    ]
+
+
+def confusion_json(labels: Labels, scores: Floats, threshold: float) -> dict[str, int]:
+    """Return the counts at a threshold."""
+    return dataclasses.asdict(Confusion.at(labels, scores, threshold))
 
 
 def as_json(figures: dict[str, Figure]) -> dict[str, Any]:

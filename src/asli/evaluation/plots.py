@@ -10,9 +10,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import roc_curve
 
-from asli.metrics.classification import Confusion, Floats, Labels
+from asli.metrics.classification import Confusion, Floats
 
 REAL, FAKE, INK = "#0072B2", "#D55E00", "#333333"
 """From the palette of Okabe & Ito (2008)."""
@@ -54,38 +53,115 @@ def confusion_matrix(counts: Confusion, threshold: float) -> Figure:
             axes.text(j, i, f"{count:,}\n{shares[i, j]:.2%}", ha="center", va="center", color=ink, fontsize=11)
         axes.set_xticks([0, 1], ["real", "fake"])
         axes.set_yticks([0, 1], ["real", "fake"])
-        axes.set(xlabel=f"called (fake from {threshold:.4f})", ylabel="is")
+        axes.set(xlabel=f"called (fake from {threshold:.4f} on)", ylabel="is")
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
     return figure
 
 
-def score_histograms(labels: Labels, scores: Floats, threshold: float) -> Figure:
-    """Draw how scores spread for each label, on a logarithmic count, with the threshold."""
+def score_histograms(histogram: dict[str, list[float]], low: float, high: float) -> Figure:
+    """Draw how scores spread for each label, on a logarithmic count, with the thresholds.
+
+    Args:
+        histogram: `edges`, and counts of `real` and `fake` images between them.
+        low: Real below.
+        high: Fake from here on.
+    """
     with canvas() as (figure, axes):
-        bins = [edge / 40 for edge in range(41)]
-        for code, name, colour, hatch in ((0, "real", REAL, None), (1, "fake", FAKE, "///")):
-            axes.hist(
-                scores[labels == code], bins, label=name, color=colour, alpha=0.55, hatch=hatch, edgecolor="white"
-            )
-        axes.axvline(threshold, color=INK, linestyle="--", linewidth=1.2, label=f"threshold {threshold:.4f}")
+        edges = np.array(histogram["edges"])
+        for label, colour, line in (("real", REAL, "-"), ("fake", FAKE, "--")):
+            counts = np.array(histogram[label])
+            axes.stairs(counts, edges, color=colour, alpha=0.25, fill=True)
+            axes.stairs(counts, edges, label=label, color=colour, linewidth=1.5, linestyle=line)
+        most = max(max(histogram["real"]), max(histogram["fake"]))
+        if low < high:
+            axes.axvspan(low, high, color=INK, alpha=0.12, label="unsure", linewidth=0)
+        else:
+            axes.axvline(high, color=INK, linestyle=":", linewidth=1.4, label=f"threshold {high:.4f}")
         axes.set_yscale("log")
-        axes.set(xlabel="score, P(fake)", ylabel="images", xlim=(0, 1))
+        axes.set(xlabel="score, P(fake)", ylabel="images", xlim=(0, 1), ylim=(0.7, most * 1.8))
         _legend_above(axes)
     return figure
 
 
-def roc(labels: Labels, scores: Floats, counts: Confusion) -> Figure:
-    """Draw the ROC curve with the operating point of the saved threshold."""
-    false, true, _ = roc_curve(labels, scores)
+def roc(curve: dict[str, list[float]], point: tuple[float, float], reals: int) -> Figure:
+    """Draw the ROC curve on a logarithmic false positive rate, with the operating point of the saved threshold.
+
+    Args:
+        curve: `fpr` and `tpr`.
+        point: False and true positive rate at the saved threshold.
+        reals: Number of real images; to the left of one in as many the curve means nothing.
+    """
+    floor = 1 / reals
     with canvas() as (figure, axes):
-        axes.plot(np.maximum(false, 1e-4), true, color=REAL, linewidth=1.8)
-        if counts.recall is not None and counts.false_positive_rate is not None:
-            point = (max(counts.false_positive_rate, 1e-4), counts.recall)
-            axes.plot(*point, "o", color=FAKE, label="saved threshold")
+        false, true = np.array(curve["fpr"]), np.array(curve["tpr"])
+        axes.plot(np.maximum(false, floor), true, color=REAL, linewidth=1.8, drawstyle="steps-post")
+        axes.plot(
+            [floor, *np.geomspace(floor, 1, 60)], [floor, *np.geomspace(floor, 1, 60)], color="#AAAAAA", lw=1, ls=":"
+        )
+        axes.text(0.5, 0.34, "chance", color="#777777", fontsize=8, rotation=62, ha="center")
+        axes.plot(max(point[0], floor), point[1], "o", color=FAKE, markersize=6, label="saved threshold")
         axes.set_xscale("log")
-        axes.set(xlabel="false positive rate (photographs called fake)", ylabel="true positive rate", ylim=(0, 1.02))
+        axes.set(xlabel="false positive rate (photographs called fake)", ylabel="true positive rate")
+        axes.set(xlim=(floor, 1), ylim=(0, 1.02))
         axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def precision_recall(curve: dict[str, list[float]], point: tuple[float, float] | None, share: float) -> Figure:
+    """Draw precision over recall, with the saved threshold.
+
+    Args:
+        curve: `recall` and `precision`.
+        point: Recall and precision at the saved threshold, or None where nothing is called fake.
+        share: Of fakes, which is the precision of guessing.
+    """
+    with canvas() as (figure, axes):
+        axes.plot(curve["recall"], curve["precision"], color=REAL, linewidth=1.8)
+        axes.axhline(share, color="#AAAAAA", linewidth=1, linestyle=":", label="guessing")
+        if point is not None:
+            axes.plot(*point, "o", color=FAKE, markersize=6, label="saved threshold")
+        axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(min(0.45, share), 1.02))
+        axes.legend(frameon=False, loc="lower left")
+    return figure
+
+
+def reliability(bins: list[dict[str, Any]]) -> Figure:
+    """Draw the share of fakes over the mean score of bins of equally many images, with 95% intervals."""
+    shown = [b for b in bins if b["fake"]["value"] is not None]
+    scores = np.array([b["score"] for b in shown])
+    shares, low, high = (np.array([b["fake"][key] for b in shown]) for key in ("value", "low", "high"))
+    with canvas() as (figure, axes):
+        axes.plot([0, 1], [0, 1], color="#AAAAAA", linewidth=1, linestyle=":", label="calibrated")
+        axes.errorbar(
+            scores, shares, [shares - low, high - shares], fmt="o-", color=REAL, markersize=4, linewidth=1.4,
+            elinewidth=1, capsize=2, label="share of fakes",
+        )  # fmt: skip
+        axes.set(xlabel="score, P(fake)", ylabel="share that is fake", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        axes.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def group_rates(lines: list[dict[str, Any]]) -> Figure:
+    """Draw both error rates of each group with 95% intervals, groups from top to bottom as they are given."""
+    with canvas(4.2, 0.9 + 0.32 * len(lines)) as (figure, axes):
+        for rate, label, colour, marker, shift in (
+            ("false_positive_rate", "photographs called fake", REAL, "o", -0.14),
+            ("miss_rate", "fakes not called fake", FAKE, "D", 0.14),
+        ):
+            rates = [(y, line["figures"][rate]) for y, line in enumerate(lines)]
+            shown = [(y, figure) for y, figure in rates if figure["value"] is not None]
+            if shown:
+                y = np.array([position for position, _ in shown]) + shift
+                value, low, high = (np.array([f[key] for _, f in shown]) for key in ("value", "low", "high"))
+                axes.errorbar(
+                    value, y, xerr=[value - low, high - value], fmt=marker, color=colour, markersize=4, elinewidth=1,
+                    capsize=2, label=label,
+                )  # fmt: skip
+        axes.set_yticks(range(len(lines)), [line["name"] for line in lines])
+        axes.set(xlabel="error rate at the saved threshold", xlim=(0, None), ylim=(len(lines) - 0.5, -0.5))
+        axes.grid(visible=False, axis="y")
+        _legend_above(axes)
     return figure
 
 

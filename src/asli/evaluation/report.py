@@ -1,52 +1,169 @@
-"""The report: one HTML file that needs nothing else and prints well."""
+"""The report: one HTML file that needs nothing else and prints well, made of sections.
 
+A section is what one pure function makes of a part of `metrics.json`; this module knows no figure by name.
+"""
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
+from matplotlib.figure import Figure as Drawing
 
-from asli.detector.bundle import Detector
+from asli.evaluation import plots
 from asli.files import write_text
-from asli.metrics.intervals import Figure
-
-NAMES = {
-    "f1": "F1",
-    "precision": "precision",
-    "recall": "recall (true positive rate)",
-    "accuracy": "accuracy",
-    "false_positive_rate": "false positive rate",
-    "auroc": "AUROC",
-    "loss": "loss (nats)",
-}
 
 
-def write_report(
-    path: Path,
-    result: dict[str, Any],
-    figures: dict[str, dict[str, Figure]],
-    pictures: list[tuple[str, str]],
-    detector: Detector,
-) -> None:
-    """Write the report of an evaluation.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Text in rows and columns; the first column is aligned left, the others right.
 
-    Args:
-        path: Of the HTML file.
-        result: What `metrics.json` holds.
-        figures: At the saved threshold, at the argmax, and without one.
-        pictures: Title and SVG of each.
-        detector: The one judged.
+    Attributes:
+        columns: Heading of each.
+        rows: Cells of each row, as many as there are columns.
+        caption: Above it; empty for none.
+        marked: Numbers of the rows to point out.
     """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    marked: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A drawing; it is written to `figures/` as SVG and PNG, and the SVG into the page.
+
+    Attributes:
+        name: Of its files.
+        title: Above it.
+        figure: From `plots`.
+        note: Below it.
+    """
+
+    name: str
+    title: str
+    figure: Drawing
+    note: str = ""
+
+    @property
+    def wide(self) -> bool:
+        """Whether it takes a whole row."""
+        return bool(self.figure.get_figwidth() > 6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """A small image with a few lines of text below it.
+
+    Attributes:
+        png: Its file's bytes.
+        lines: Of text, the first one bold.
+    """
+
+    png: bytes
+    lines: Sequence[str]
+
+    @property
+    def source(self) -> str:
+        """Return the image as a data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of the report; whatever is empty is not shown.
+
+    Attributes:
+        id: Anchor in the page.
+        title: Its heading.
+        headline: Lines for the list of limits at the head of the page: what a reader must know who reads nothing else.
+        tables: In order.
+        pictures: Two in a row, wide ones alone.
+        tiles: Small images in a grid.
+        facts: Pairs of a term and its text.
+        notes: Paragraphs at its end: how it was measured.
+    """
+
+    id: str
+    title: str
+    headline: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    tiles: Sequence[Tile] = ()
+    facts: Sequence[tuple[str, str]] = ()
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A number in large type at the head of the page."""
+
+    title: str
+    value: str
+    interval: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A report.
+
+    Attributes:
+        title: What was judged on what.
+        origin: One line below it.
+        boxes: The four or so figures that matter most.
+        limits: Sentences right below them; the sections' headlines follow.
+        sections: In order.
+    """
+
+    title: str
+    origin: str
+    boxes: Sequence[Box]
+    limits: Sequence[str]
+    sections: Sequence[Section]
+
+
+def write_report(folder: Path, page: Page) -> Path:
+    """Write `report.html` and the drawings in it, under `figures/`; return the page's path."""
     source = (resources.files("asli") / "evaluation" / "report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(source).render(
-        result=result,
-        figures=figures,
-        names=NAMES,
-        pictures=[(title, Markup(svg)) for title, svg in pictures],  # noqa: S704 - drawn by matplotlib, not input
-        card=detector.card,
-        network=detector.network,
-        preprocessing=detector.preprocessing,
-    )
-    write_text(path, page)
+    drawn = {
+        picture.name: Markup(plots.save(picture.figure, folder / "figures", picture.name))  # noqa: S704 - ours
+        for section in page.sections
+        for picture in section.pictures
+    }
+    path = folder / "report.html"
+    write_text(path, environment.from_string(source).render(page=page, drawn=drawn))
+    return path
+
+
+def value_text(figure: dict[str, Any]) -> str:
+    """Return a figure's value as the report prints it: four decimals, or `undefined`."""
+    return "undefined" if figure["value"] is None else f"{figure['value']:.4f}"
+
+
+def interval_text(figure: dict[str, Any]) -> str:
+    """Return a figure's 95% interval as the report prints it."""
+    return "" if figure["low"] is None else f"{figure['low']:.4f} to {figure['high']:.4f}"
+
+
+def cells(figure: dict[str, Any]) -> list[str]:
+    """Return a figure as two cells of a table: value and interval."""
+    return [value_text(figure), interval_text(figure)]
+
+
+def percent_text(figure: dict[str, Any]) -> str:
+    """Return a share and its 95% interval in per cent, for sentences: `5.92% [5.06%, 6.91%]`."""
+    if figure["value"] is None:
+        return "undefined"
+    ends = [figure[end] for end in ("low", "high") if figure[end] is not None]
+    smallest = min((v for v in (figure["value"], *ends) if v > 0), default=1.0)
+    digits = min(max(1, math.ceil(-math.log10(100 * smallest)) + 1), 4)
+    text = f"{figure['value']:.{digits}%}"
+    return f"{text} [{', '.join(f'{end:.{digits}%}' for end in ends)}]" if ends else text

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import torch
 
 from asli.data.folder import DataFolder
-from asli.detector.bundle import Detector
+from asli.detector.bundle import Detector, Thresholds
 from asli.detector.runtime import logits_of_rows
 from asli.files import replacing
-from asli.metrics.classification import Floats, score_of_logits
+from asli.metrics.classification import Floats, Labels, log_losses, losses_of_scores, score_of_logits
 from asli.progress import progress
 
 
@@ -23,47 +23,59 @@ class Scores:
 
     Attributes:
         rows: Of the manifest, int64, n.
-        logits: float64, n x 2 (real, fake), after temperature.
+        score: P(fake), float64, n.
+        logits: float64, n x 2 (real, fake), after temperature; None where only scores are known.
     """
 
     rows: npt.NDArray[np.int64]
-    logits: Floats
+    score: Floats
+    logits: Floats | None = None
 
-    @property
-    def score(self) -> Floats:
-        """Return P(fake), float64, n."""
-        return score_of_logits(self.logits)
+    def losses(self, labels: Labels) -> Floats:
+        """Return each image's negative log-likelihood, in nats."""
+        return losses_of_scores(labels, self.score) if self.logits is None else log_losses(labels, self.logits)
 
 
-def score_split(detector: Detector, data: DataFolder, split: str, device: torch.device) -> Scores:
-    """Score every readable image of a split; the test part's opening is recorded in the data's ledger."""
-    rows = data.rows(split)
-    runtime, parts = detector.runtime(device), []
+def logits_of_split(detector: Detector, data: DataFolder, split: str, device: torch.device) -> Floats:
+    """Return the logits of every readable image of a split, float64, n x 2, in the order of `data.rows(split)`."""
+    rows, runtime, parts = data.rows(split), detector.runtime(device), []
     with progress(f"scoring {split}", len(rows), unit="images") as bar:
         for logits in logits_of_rows(runtime, data.pixels, rows, detector.preprocessing):
             parts.append(logits)
             bar.advance(len(logits))
+    return np.concatenate(parts)
+
+
+def score_split(detector: Detector, data: DataFolder, split: str, device: torch.device) -> Scores:
+    """Score every readable image of a split; the test part's opening is recorded in the data's ledger."""
+    logits = logits_of_split(detector, data, split, device)
     if split == "test":
         data.record_opening(
             split=split,
             recipe_hash=detector.card.recipe_hash,
             detector_hash=detector.hash or "unsaved",
-            images=len(rows),
+            images=len(logits),
         )
-    return Scores(rows, np.concatenate(parts))
+    return Scores(data.rows(split), score_of_logits(logits), logits)
 
 
-def write_scores(path: Path, scores: Scores, data: DataFolder, detector: Detector) -> None:
+def record_table(data: DataFolder, split: str, digest: str, images: int) -> None:
+    """Record that a table of scores, by its SHA-256, was held against the test part: an opening like any other."""
+    if split == "test":
+        origin = f"scores {digest}"
+        data.record_opening(split=split, recipe_hash=origin, detector_hash=origin, images=images)
+
+
+def write_scores(path: Path, scores: Scores, data: DataFolder, thresholds: Thresholds) -> None:
     """Write `scores.parquet`: id, logits, score, verdict, and what the manifest says of each image."""
     known = data.table(["id", "label", "split", "generator", "category"], scores.rows)
-    score = scores.score
+    logits = {} if scores.logits is None else dict(zip(("logit_real", "logit_fake"), scores.logits.T, strict=True))
     table = pa.table(
         {
             "id": known["id"],
-            "logit_real": scores.logits[:, 0],
-            "logit_fake": scores.logits[:, 1],
-            "score": score,
-            "verdict": [detector.card.thresholds.verdict(value) for value in score],
+            **logits,
+            "score": scores.score,
+            "verdict": [thresholds.verdict(value) for value in scores.score],
             **{name: known[name] for name in ("label", "split", "generator", "category")},
         }
     )

@@ -48,6 +48,13 @@ class Confusion:
         return _share(self.fp, self.fp + self.tn)
 
     @property
+    def balanced_accuracy(self) -> float | None:
+        """Return the mean of the shares called right of real and of fake images, or None where one label is missing."""
+        if self.recall is None or self.false_positive_rate is None:
+            return None
+        return (self.recall + 1 - self.false_positive_rate) / 2
+
+    @property
     def f1(self) -> float:
         """Return 2 tp / (2 tp + fp + fn), 0 where nothing is fake or called so."""
         return _share(2 * self.tp, 2 * self.tp + self.fp + self.fn) or 0.0
@@ -72,6 +79,19 @@ def log_losses(labels: Labels, logits: Floats) -> Floats:
 
     losses: Floats = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels.astype(np.intp)]
     return losses
+
+
+def losses_of_scores(labels: Labels, scores: Floats) -> Floats:
+    """Return each image's negative log-likelihood, in nats; infinite where the score rules the label out."""
+    with np.errstate(divide="ignore"):
+        losses: Floats = -np.log(np.where(labels == 1, scores, 1 - scores))
+    return losses
+
+
+def brier_terms(labels: Labels, scores: Floats) -> Floats:
+    """Return each image's squared distance from score to label; their mean is the Brier score (Brier 1950)."""
+    terms: Floats = (scores - labels) ** 2
+    return terms
 
 
 def auroc(labels: Labels, scores: Floats) -> float:

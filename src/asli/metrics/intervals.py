@@ -1,6 +1,6 @@
-"""95% intervals. Proportions: Wilson. Everything else: percentile bootstrap over groups of identical twins."""
+"""95% intervals: Wilson's for shares and what is made of them, else the percentile bootstrap over groups of twins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,15 +29,116 @@ class Figure:
         return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
-def proportion(part: int, whole: int) -> Figure:
-    """Return part / whole with Wilson's score interval (Wilson 1927)."""
+def effective_number(groups: npt.NDArray[np.int64]) -> float:
+    """Return how many independent images are worth as much as these: n^2 / sum of squared group sizes (Kish 1965).
+
+    Exact where the members of a group are identical and so share their score; equal to n where there are no twins.
+    """
+    sizes = np.unique(groups, return_counts=True)[1]
+    return float(len(groups) ** 2 / (sizes**2).sum()) if len(groups) else 0.0
+
+
+def wilson(share: float, number: float) -> tuple[float, float]:
+    """Return Wilson's score interval (Wilson 1927) of a share of `number` independent images."""
+    z = norm.ppf(0.5 + CONFIDENCE / 2)
+    spread = z * z / number
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * np.sqrt(share * (1 - share) / number + spread / (4 * number)) / (1 + spread)
+    # At shares of 0 and 1 an end equals the share but for rounding.
+    return min(max(float(middle - half), 0.0), share), max(min(float(middle + half), 1.0), share)
+
+
+def proportion(part: int, whole: int, effective: float | None = None) -> Figure:
+    """Return part / whole with Wilson's interval.
+
+    Args:
+        part: Images that count.
+        whole: All images.
+        effective: What they are worth where some are twins, see `effective_number`.
+    """
     if whole == 0:
         return Figure(None, None, None, 0)
-    z = norm.ppf(0.5 + CONFIDENCE / 2)
-    share, spread = part / whole, z * z / whole
-    middle = (share + spread / 2) / (1 + spread)
-    half = z * np.sqrt(share * (1 - share) / whole + spread / (4 * whole)) / (1 + spread)
-    return Figure(share, max(float(middle - half), 0.0), min(float(middle + half), 1.0), whole)
+    return Figure(part / whole, *wilson(part / whole, effective or whole), whole)
+
+
+def share_of(hits: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64]) -> Figure:
+    """Return the share of images that are hits, with Wilson's interval at the effective number of images."""
+    return proportion(int(hits.sum()), len(hits), effective_number(groups))
+
+
+def f1_interval(labels: Labels, called: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64]) -> Figure:
+    """Return F1 with an interval that does not collapse where nothing is wrong; undefined without both labels.
+
+    F1 = 2 J / (1 + J) rises with J = tp / (tp + fp + fn), a share, so the ends are Wilson's for J. Given the number of
+    images in the denominator tp is binomial; where the numbers of real and fake images are fixed, it varies less.
+    """
+    fake = labels == 1
+    if fake.all() or not fake.any():
+        return Figure(None, None, None, len(labels))
+    involved = fake | called
+    share = share_of(called[involved] & fake[involved], groups[involved])
+    value, low, high = (None if end is None else 2 * end / (1 + end) for end in (share.value, share.low, share.high))
+    return Figure(value, low, high, len(labels))
+
+
+def mean_of(first: Figure, second: Figure) -> Figure:
+    """Return the mean of two independent shares; the interval squares and adds theirs (Newcombe 1998, method 10)."""
+    if first.value is None or second.value is None:
+        return Figure(None, None, None, first.n + second.n)
+    assert first.low is not None
+    assert first.high is not None
+    assert second.low is not None
+    assert second.high is not None
+    value = (first.value + second.value) / 2
+    below = np.hypot(first.value - first.low, second.value - second.low) / 2
+    above = np.hypot(first.high - first.value, second.high - second.value) / 2
+    return Figure(value, float(value - below), float(value + above), first.n + second.n)
+
+
+def predictive_value(prior: float, hit: Figure, miss: Figure) -> Figure:
+    """Return P(label | verdict) by Bayes, at a prior other than that of the images at hand.
+
+    Args:
+        prior: Share of the label among what will be judged.
+        hit: Share of images with the label that get the verdict.
+        miss: Share of the others that get it.
+
+    Returns:
+        The interval takes hit and miss at opposite ends of theirs, so it covers the truth at least as often as it says.
+    """
+
+    def bayes(one: float | None, other: float | None) -> float | None:
+        if one is None or other is None or prior * one + (1 - prior) * other == 0:
+            return None
+        return prior * one / (prior * one + (1 - prior) * other)
+
+    n = hit.n + miss.n
+    value = bayes(hit.value, miss.value)
+    return (
+        Figure(None, None, None, n)
+        if value is None
+        else Figure(value, bayes(hit.low, miss.high), bayes(hit.high, miss.low), n)
+    )
+
+
+def resampled(statistic: Callable[[Floats], Floats], groups: npt.NDArray[np.int64], seed: int = 0) -> Floats:
+    """Return a statistic of bootstrap resamples, groups drawn with replacement.
+
+    Args:
+        statistic: Maps image weights, resamples x n, to resamples, or resamples x k.
+        groups: Of each image; members of one are drawn together.
+        seed: Of the resampling.
+    """
+    _, members = np.unique(groups, return_inverse=True)
+    number = int(members.max()) + 1
+    alone = number == len(members) and bool((members == np.arange(number)).all())
+    random, drawn = np.random.default_rng(seed), []
+    rows = max(1, min(100, 2_000_000 // len(groups)))  # at a time, which bounds memory
+    for start in range(0, RESAMPLES, rows):
+        picked = random.integers(0, number, size=(min(rows, RESAMPLES - start), number), dtype=np.int32)
+        counts = np.stack([np.bincount(row, minlength=number) for row in picked]).astype(np.float64)
+        drawn.append(statistic(counts if alone else counts[:, members]))
+    return np.concatenate(drawn)
 
 
 def bootstrap(
@@ -51,15 +152,13 @@ def bootstrap(
         groups: Of each image; members of one are drawn together.
         seed: Of the resampling.
     """
-    _, members = np.unique(groups, return_inverse=True)
-    number = int(members.max()) + 1
-    random = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(0, RESAMPLES, 100):  # a hundred at a time bounds memory
-        counts = random.multinomial(number, np.full(number, 1 / number), size=100).astype(np.float64)
-        drawn.append(statistic(counts[:, members]))
-    low, high = np.quantile(np.concatenate(drawn), [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return Figure(value, float(low), float(high), len(groups))
+    return percentile(resampled(statistic, groups, seed), value, len(groups))
+
+
+def percentile(drawn: Floats, value: float, n: int) -> Figure:
+    """Return a value with the percentile interval of its resamples; those in which it is undefined are NaN."""
+    low, high = np.nanquantile(drawn, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    return Figure(value, float(low), float(high), n)
 
 
 def weighted_f1(labels: Labels, called: npt.NDArray[np.bool_]) -> Callable[[Floats], Floats]:
@@ -95,5 +194,35 @@ def weighted_auroc(labels: Labels, scores: Floats) -> Callable[[Floats], Floats]
         wins = (positive * (below + real / 2)).sum(axis=1)
         area: Floats = np.divide(wins, pairs, out=np.full(len(weights), 0.5), where=pairs > 0)
         return area
+
+    return statistic
+
+
+def weighted_curve(labels: Labels, scores: Floats, rates: Sequence[float]) -> Callable[[Floats], Floats]:
+    """Return average precision, and the true positive rate at the largest false positive rate up to each of `rates`.
+
+    Returns:
+        Maps image weights, resamples x n, to resamples x (1 + rates); NaN where a resample lacks a label.
+    """
+    descending = np.argsort(-scores, kind="stable")
+    fake = (labels == 1)[descending]
+    ends = np.flatnonzero(np.append(np.diff(scores[descending]) != 0, True))  # of each run of equal scores
+
+    def statistic(weights: Floats) -> Floats:
+        ordered = weights[:, descending]
+        called = np.cumsum(ordered, axis=1)
+        tp = np.cumsum(np.where(fake, ordered, 0), axis=1)
+        if len(ends) < len(fake):
+            called, tp = called[:, ends], tp[:, ends]
+        fakes, reals = tp[:, -1:], called[:, -1:] - tp[:, -1:]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            precision = np.divide(tp, called, out=np.zeros_like(tp), where=called > 0)
+            columns = [(np.diff(tp, axis=1, prepend=0) * precision).sum(axis=1) / fakes[:, 0]]
+            false = (called - tp) / reals
+            for rate in rates:
+                within = (false <= rate + 1e-12).sum(axis=1)  # false positives only grow along the curve
+                at = np.take_along_axis(tp, np.maximum(within - 1, 0)[:, None], axis=1)[:, 0]
+                columns.append(np.where(within > 0, at, 0) / fakes[:, 0] + 0 * reals[:, 0] / reals[:, 0])
+        return np.stack(columns, axis=1)
 
     return statistic

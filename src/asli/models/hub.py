@@ -40,7 +40,7 @@ def fetch(name: str) -> tuple[Path, str]:
             f"'{repository}' at commit {commit} has no model.safetensors (pickled weights are not read),"
             f" or the cache in {constants.HF_HUB_CACHE} holds a part of it only"
         )
-    _verify(weights)
+    verify(weights)
     if revision != commit:
         logger.info("%s is now commit %s; weights.start = 'hub:%s@%s' pins it", name, commit, repository, commit)
     return folder, commit
@@ -105,8 +105,12 @@ def _unreachable(repository: str, revision: str, files: Sequence[str], wanted_by
     )
 
 
-def _verify(path: Path) -> None:
-    """Compare a large file's bytes with their SHA-256 on the hub, by which the cache names its blob."""
+def verify(path: Path) -> None:
+    """Compare a large file's bytes with their SHA-256 on the hub, by which the cache names its blob.
+
+    Raises:
+        WeightsError: They differ.
+    """
     blob = path.resolve()
     if len(blob.name) == SHA256_DIGITS and sha256_of_file(blob) != blob.name:
         raise WeightsError(f"{blob} is damaged: it is not the file the hub has; delete it and fetch again")

@@ -13,6 +13,7 @@ from torch import nn
 
 from asli.errors import RecipeError
 from asli.models.cifar_resnet import IMAGENET_MEAN, IMAGENET_STD, CifarResNet
+from asli.models.compact_resnet import CompactResNet
 from asli.models.small_maps import trim_kernels
 
 
@@ -53,6 +54,7 @@ OWN: dict[str, Callable[[int], nn.Module]] = {
         for d, n in _CIFAR_BLOCKS.items()
         for end, r in _READINGS.items()
     },
+    **{f"compact_resnet{6 * n + 2}x{w}": partial(CompactResNet, n, w) for n in (1, 2, 3, 4) for w in (32, 48, 64, 96)},
 }
 """Networks that timm does not have; each takes the number of classes. `plain_NAME` is NAME without any shortcut,
 `plain_NAME_stage` without the one that opens each stage."""

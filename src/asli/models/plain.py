@@ -21,13 +21,17 @@ Reading = Literal["all", "stage"]
 """Which shortcuts go: all of them, or the one of the block that opens each stage."""
 
 
-class PlainBasicBlock(resnet.BasicBlock):  # type: ignore[misc]  # timm is not typed
-    """timm's BasicBlock without its shortcut."""
+class _WithoutShortcut:
+    """Takes the projection out of a timm block, so that no parameter is left unused."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         _require_bare(self)
         self.downsample = None
+
+
+class PlainBasicBlock(_WithoutShortcut, resnet.BasicBlock):  # type: ignore[misc]  # timm is not typed
+    """timm's BasicBlock without its shortcut."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map n x inputs x h x w to n x outputs x h/stride x w/stride."""
@@ -36,13 +40,8 @@ class PlainBasicBlock(resnet.BasicBlock):  # type: ignore[misc]  # timm is not t
         return out
 
 
-class PlainBottleneck(resnet.Bottleneck):  # type: ignore[misc]  # timm is not typed
+class PlainBottleneck(_WithoutShortcut, resnet.Bottleneck):  # type: ignore[misc]  # timm is not typed
     """timm's Bottleneck without its shortcut."""
-
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        _require_bare(self)
-        self.downsample = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map n x inputs x h x w to n x outputs x h/stride x w/stride."""

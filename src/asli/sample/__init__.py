@@ -44,3 +44,13 @@ def sample_images(names: list[str], folder: Path) -> list[Path]:
             paths.append(folder / f"{label.lower()}-{base}")
             paths[-1].write_bytes(archive.read(name))
     return paths
+
+
+def golden_images() -> list[tuple[str, bytes]]:
+    """Return 100 images of the sample, 50 real and 50 fake, by which two ways to a score are compared: name and file.
+
+    Every fourth of the sample's test part, by name.
+    """
+    with sample_archive() as path, zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if name.startswith("test/") and not name.endswith("/"))
+        return [(name, archive.read(name)) for name in names[::4]]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from asli.detector.bundle import Detector
-from asli.detector.runtime import Runtime, usable_threads
+from asli.detector.names import DEFAULT
+from asli.detector.runtime import Kind, Runtime, usable_threads
 from asli.errors import DataError, Interrupted, RunError
 from asli.progress import progress
 from asli.scan import table
@@ -24,23 +25,25 @@ logger = logging.getLogger("asli")
 
 def scan(
     paths: Sequence[str | Path],
-    detector: str | Path,
     out: str | Path,
+    detector: str | Path = DEFAULT,
     *,
     html: str | Path | None = None,
     force_domain: bool = False,
     device: str | None = None,
+    runtime: Kind | None = None,
     threads: int | None = None,
 ) -> dict[str, Any]:
     """Score every image below some paths into a table; a call that was cut goes on when it is repeated.
 
     Args:
         paths: Folders, zip archives, Parquet files with images inside, lists of paths (`.txt`), image files.
-        detector: A detector folder or a run folder.
         out: The table to make: Parquet, or CSV where it ends in `.csv`. A finished one is never overwritten.
+        detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
         html: Also write a page with the most telling pictures here.
         force_domain: Give a verdict on images outside the detector's domain too; echoed in the result.
-        device: cuda, mps or cpu; None takes the best there is.
+        device: cuda, mps or cpu; None leaves it to the runtime.
+        runtime: torch or onnx; None takes ONNX where there is nothing against it (see `Detector.runtime`).
         threads: CPU threads of the network, and as many that read and decode; None takes the usual number.
 
     Returns:
@@ -49,7 +52,7 @@ def scan(
 
     Raises:
         DataError: A path does not exist or holds no image.
-        DetectorError: The detector cannot be used.
+        DetectorError, MissingExtraError: The detector cannot be used.
         RunError: `out` is something else, or is being written by another process.
         Interrupted: Ctrl-C; what was scored is kept.
     """
@@ -57,20 +60,21 @@ def scan(
     table.check_ending(out)
     opened = Detector.open(detector)
     inputs, parts = Inputs([Path(path) for path in paths]), Parts(out)
+    computing = opened.runtime(device, runtime, threads)
+    begun = time.perf_counter()
     with parts.locked():
         now = write_listing(inputs, parts.path / "listing-now.parquet")
         if not now.count:
             raise DataError(f"no image in {', '.join(map(str, paths))}; images end in .jpg, .png, .webp and the like")
-        runtime = opened.runtime(device, threads=threads)
         header = {
             "version": VERSION,
             "detector": opened.hash,
-            "runtime": type(runtime).__name__,
+            "runtime": type(computing).__name__,
             "force_domain": force_domain,
             "inputs": now.digest,
         }
         finished = out.exists()
-        start, begun = 0, time.perf_counter()
+        start = 0
         if finished:
             _require_same(table.header_of(out), header, out)
             listing = now
@@ -89,7 +93,7 @@ def scan(
                 start,
                 places,
                 opened,
-                runtime,
+                computing,
                 force_domain=force_domain,
                 threads=threads or usable_threads(),
             )
@@ -131,8 +135,9 @@ def _score(
     """
     if start:
         logger.info("going on: %s of %s images were scored before", f"{start:,}", f"{listing.count:,}")
-    batch = batch_size(detector.preprocessing.size)
-    read = read_batches(listing.items(start), places, detector.preprocessing, batch=batch, threads=threads)
+    preprocessing, domain = detector.preprocessing, detector.card.domain
+    batch = batch_size(preprocessing.size)
+    read = read_batches(listing.items(start), places, preprocessing, domain, batch=batch, threads=threads)
     done = start
     with stop_on_signal() as stop, progress("scanning", listing.count, unit="images", done=start) as bar:
         try:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from asli.data.images import Facts
 from asli.data.manifest import FACTS
 from asli.detector.bundle import Detector
-from asli.detector.predict import judge, reasons
+from asli.detector.predict import judge
 from asli.detector.runtime import Runtime
 from asli.errors import AsliError
 from asli.files import read_json, replacing, write_json
@@ -64,10 +64,7 @@ def score_batch(
         logits[good] = runtime.logits(fitted)
         score[good] = score_of_logits(logits[good])
         for index, value in zip(good, score[good].tolist(), strict=True):
-            facts = images[index].facts
-            assert facts is not None
-            verdicts[index], outside = judge(detector, value, facts, force_domain=force_domain)
-            why[index] = reasons(outside)
+            verdicts[index], why[index] = judge(detector, value, images[index].outside, force_domain=force_domain)
     ids, paths = zip(*(places.ids(image.item) for image in images), strict=True)
     facts_columns = zip(*(_facts_of(image.facts or _NO_FACTS) for image in images), strict=True)
     columns: list[Any] = [

@@ -1,0 +1,168 @@
+"""How often the intervals and the promised error rates hold, where the truth is known.
+
+    python benchmarks/coverage.py --out benchmarks/results/coverage.json
+
+Images are drawn from two normal distributions of scores, so every rate is known exactly; twins repeat one another.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from scipy.special import expit, logit
+from scipy.stats import norm
+
+from asli.metrics import intervals
+from asli.metrics.calibration import calibration_error, equal_mass
+from asli.metrics.delong import auroc_interval
+from asli.metrics.thresholds import Policy, choose
+
+SHIFT = 1.5
+"""Fakes lie so many standard deviations above real images, real ones as many below 0."""
+
+
+def draw(random: np.random.Generator, n: int, twins: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return labels, scores and groups of n images, a share of which repeat an earlier one."""
+    labels = random.integers(0, 2, n).astype(np.int8)
+    scores = expit(random.normal(SHIFT * (2 * labels - 1)))
+    source = np.arange(n)
+    again = np.flatnonzero(random.random(n) < twins)
+    source[again] = random.integers(0, n, len(again))
+    return labels[source], scores[source], source
+
+
+def coverage(rounds: int, holds: Callable[[np.random.Generator], bool]) -> dict[str, float]:
+    """Return how often something held, with Wilson's interval."""
+    figure = intervals.proportion(sum(holds(random) for random in np.random.default_rng(0).spawn(rounds)), rounds)
+    return {**asdict(figure), "rounds": rounds}
+
+
+def inside(figure: intervals.Figure, truth: float) -> bool:
+    """Return whether an interval holds the truth."""
+    return figure.low <= truth <= figure.high
+
+
+def interval_coverage(rounds: int, n: int, twins: float) -> dict[str, dict[str, float]]:
+    """Return the coverage of each kind of 95% interval."""
+    recall, alarm = norm.sf(-SHIFT), norm.sf(SHIFT)  # at the threshold 0.5
+    f1, area = 2 * recall / (1 + recall + alarm), norm.cdf(2 * SHIFT / np.sqrt(2))
+    true_ppv = 0.01 * recall / (0.01 * recall + 0.99 * alarm)
+
+    def wilson(random: np.random.Generator) -> bool:
+        labels, scores, groups = draw(random, n, twins)
+        return inside(intervals.share_of((scores >= 0.5)[labels == 1], groups[labels == 1]), recall)
+
+    def wilson_f1(random: np.random.Generator) -> bool:
+        labels, scores, groups = draw(random, n, twins)
+        return inside(intervals.f1_interval(labels, scores >= 0.5, groups), f1)
+
+    def bootstrap_f1(random: np.random.Generator) -> bool:
+        labels, scores, groups = draw(random, n, twins)
+        return inside(intervals.bootstrap(intervals.weighted_f1(labels, scores >= 0.5), 0.0, groups), f1)
+
+    def balanced(random: np.random.Generator) -> bool:
+        labels, scores, groups = draw(random, n, twins)
+        called = scores >= 0.5
+        shares = [
+            intervals.share_of((called == (labels == 1))[labels == code], groups[labels == code]) for code in (0, 1)
+        ]
+        return inside(intervals.mean_of(*shares), (recall + 1 - alarm) / 2)
+
+    def predictive(random: np.random.Generator) -> bool:
+        labels, scores, groups = draw(random, n, twins)
+        hit, miss = (intervals.share_of((scores >= 0.5)[labels == c], groups[labels == c]) for c in (1, 0))
+        return inside(intervals.predictive_value(0.01, hit, miss), true_ppv)
+
+    def delong(random: np.random.Generator) -> bool:
+        labels, scores, groups = draw(random, n, twins)
+        return inside(auroc_interval(labels, scores, groups), area)
+
+    def error(random: np.random.Generator, temperature: float) -> tuple[bool, float]:
+        # P(fake | z) of these normals is expit(2 SHIFT z); a temperature other than 1 spoils it by a known amount.
+        labels, scores, groups = draw(random, n, twins)
+        honest = expit(2 * SHIFT * logit(scores))
+        shown = expit(2 * SHIFT * logit(scores) / temperature)
+        bins = equal_mass(labels, shown)
+        counts = np.bincount(bins.of)
+        truth = np.sqrt((((np.bincount(bins.of, honest) - np.bincount(bins.of, shown)) / counts) ** 2 @ counts) / n)
+        return inside(calibration_error(labels, shown, groups, bins), float(truth)), bins.ece
+
+    return {
+        "recall, Wilson": coverage(rounds, wilson),
+        "F1, Wilson of tp / (tp + fp + fn)": coverage(rounds, wilson_f1),
+        "F1, percentile bootstrap (for comparison)": coverage(rounds // 4, bootstrap_f1),
+        "balanced accuracy": coverage(rounds, balanced),
+        "PPV at 1% fakes": coverage(rounds, predictive),
+        "AUROC, DeLong": coverage(rounds, delong),
+        "calibration error, calibrated": coverage(rounds, lambda r: error(r, 1.0)[0]),
+        "calibration error, temperature 2": coverage(rounds, lambda r: error(r, 2.0)[0]),
+    }
+
+
+def promise_coverage(rounds: int, n: int, policy: Policy, decimals: int | None = None) -> dict[str, dict[str, float]]:
+    """Return how often a threshold keeps its promised error rates, over fresh calibration sets.
+
+    Args:
+        rounds: Calibration sets.
+        n: Images of each label.
+        policy: What is promised.
+        decimals: Scores are rounded to so many, which makes ties.
+    """
+    labels = np.repeat([0, 1], n).astype(np.int8)
+    alarms, misses, recalls = [], [], []
+    random = np.random.default_rng(0)
+    for _ in range(rounds):
+        z = random.normal(SHIFT * (2 * labels - 1.0))
+        z = z if decimals is None else np.round(z, decimals)
+        band = choose(policy, labels, expit(z), np.arange(2 * n))
+        high, low = logit(band.high), logit(band.low)
+        # With rounding, a score reaches the threshold where its unrounded value reaches the next step less a half.
+        step = 0 if decimals is None else 10.0**-decimals
+        up = high if not step else np.ceil(high / step - 1e-9) * step - step / 2
+        down = low if not step else np.ceil(low / step - 1e-9) * step - step / 2
+        alarms.append(norm.sf(up + SHIFT))
+        recalls.append(norm.sf(up - SHIFT))
+        misses.append(norm.cdf(down - SHIFT))
+    kept = {"false positive rate": np.array(alarms) <= policy.target}
+    if policy.band:
+        kept["false negative rate"] = np.array(misses) <= policy.target
+    held = {what: asdict(intervals.proportion(int(k.sum()), rounds)) for what, k in kept.items()}
+    return {**held, "mean": {"false positive rate": float(np.mean(alarms)), "recall": float(np.mean(recalls))}}
+
+
+def measure(rounds: int = 2000) -> dict[str, dict]:
+    """Return every coverage."""
+    return {
+        "intervals, 500 images": interval_coverage(rounds, 500, 0.0),
+        "intervals, 500 images, 20% of them twins": interval_coverage(rounds, 500, 0.2),
+        "promise of 1% at 95%, 2,500 real": promise_coverage(rounds, 2500, Policy(name="target-fpr")),
+        "promise of 1% at 95%, 299 real": promise_coverage(rounds, 299, Policy(name="target-fpr")),
+        "promise of 1% at 90%, band, 2,500 real": promise_coverage(
+            rounds, 2500, Policy(name="target-fpr", confidence=0.9, band=True)
+        ),
+        "promise of 1% at 95%, 2,500 real, ties": promise_coverage(rounds, 2500, Policy(name="target-fpr"), decimals=1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=2000)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    found = measure(arguments.rounds)
+    for title, lines in found.items():
+        print(title)
+        for name, figure in lines.items():
+            if name == "mean":
+                print("  on average: " + ", ".join(f"{key} {value:.4f}" for key, value in figure.items()))
+            else:
+                print(f"  {name}: held {figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]")
+    if arguments.out:
+        arguments.out.write_text(json.dumps({"rounds": arguments.rounds, **found}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

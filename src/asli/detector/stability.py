@@ -1,0 +1,55 @@
+"""How far a score moves when a picture is saved again or resized a little, as happens to it on its way."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asli.data.corruptions import jpeg, rescale, scaled, webp
+from asli.data.preprocessing import Preprocessing
+from asli.detector.runtime import Runtime
+from asli.errors import ImageError
+from asli.metrics.classification import score_of_logits
+
+Array = npt.NDArray[np.uint8]
+
+VIEWS: dict[str, Callable[[Array], Array]] = {
+    "JPEG 95": lambda pixels: jpeg(pixels, 95),
+    "JPEG 85": lambda pixels: jpeg(pixels, 85),
+    "JPEG 75": lambda pixels: jpeg(pixels, 75),
+    "JPEG 60": lambda pixels: jpeg(pixels, 60),
+    "WebP 80": lambda pixels: webp(pixels, 80),
+    "enlarged by 1.25, bicubic": lambda pixels: scaled(pixels, 1.25, "bicubic"),
+    "shrunk by 0.8, bicubic": lambda pixels: scaled(pixels, 0.8, "bicubic"),
+    "shrunk by 0.8 and back, bilinear": lambda pixels: rescale(pixels, 0.8, "bilinear"),
+}
+"""Mild changes only: none hinders a person who looks at the picture."""
+
+
+def score_range(pixels: Array, score: float, preprocessing: Preprocessing, runtime: Runtime) -> dict[str, Any]:
+    """Score every view of an image.
+
+    Args:
+        pixels: uint8, height x width x 3.
+        score: Of the image itself.
+        preprocessing: The detector's.
+        runtime: The detector's.
+
+    Returns:
+        `low` and `high`, over the views and the image itself, and `views`: each one's score by its name, None where a
+        side of the image is longer than that format allows.
+    """
+    names, fitted = [], []
+    for name, view in VIEWS.items():
+        try:
+            fitted.append(preprocessing.fit(view(pixels)))
+            names.append(name)
+        except ImageError:
+            continue
+    scores = [float(value) for value in score_of_logits(runtime.logits(fitted))]
+    return {
+        "low": min(score, *scores),
+        "high": max(score, *scores),
+        "views": {**dict.fromkeys(VIEWS), **dict(zip(names, scores, strict=True))},
+    }

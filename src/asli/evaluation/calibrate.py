@@ -1,0 +1,169 @@
+"""Temperature and thresholds, from the calibration part and nothing else: the verb behind `asli calibrate`."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from asli.data.folder import DataFolder
+from asli.data.preprocessing import Preprocessing
+from asli.detector.bundle import Detector, Thresholds, fold_temperature
+from asli.detector.domain import Domain
+from asli.detector.runtime import BATCH
+from asli.detector.statistics import statistics
+from asli.errors import DataError, DetectorError
+from asli.evaluation.figures import as_json, figures_at, ranking_figures
+from asli.evaluation.scoring import logits_of_split
+from asli.metrics.calibration import fit_temperature
+from asli.metrics.classification import Floats, log_losses, score_of_logits
+from asli.metrics.intervals import Figure
+from asli.metrics.thresholds import Policy, choose
+from asli.models.device import pick_device, set_threads
+
+logger = logging.getLogger("asli")
+
+
+def calibrate(
+    detector: str | Path,
+    data: str | Path | DataFolder,
+    out: str | Path,
+    policy: Policy = Policy(),  # noqa: B008 - it is frozen
+    *,
+    split: str = "calibration",
+    device: str | None = None,
+    threads: int | None = None,
+) -> Detector:
+    """Fit temperature and thresholds anew and write a new detector.
+
+    Its domain becomes that of the calibration images, since the thresholds hold for images like these; its figures are
+    measured on the data's validation part, where there is one.
+
+    Args:
+        detector: A detector folder or a run folder; it stays as it is.
+        data: A data folder with a calibration part.
+        out: The new detector's folder.
+        policy: How thresholds are chosen.
+        split: Must be `calibration`: what chose the network or judges it may not set its thresholds.
+        device: cuda, mps or cpu; None takes the best there is.
+        threads: CPU threads of one operation; None leaves torch's choice.
+
+    Returns:
+        The new detector.
+
+    Raises:
+        DataError: Another part was asked for, a label is missing in it, or it is too small for the promise.
+        DetectorError: The detector cannot be used, or `out` exists.
+    """
+    if split != "calibration":
+        raise DataError(
+            f"thresholds are fitted on the calibration part, never on '{split}': what chooses or judges a detector"
+            " cannot also set its thresholds; leave --split out"
+        )
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DetectorError(f"{out} exists; give another --out")
+    data = data if isinstance(data, DataFolder) else DataFolder.open(data)
+    rows = data.rows(split)
+    set_threads(threads)
+    opened, place = Detector.open(detector), pick_device(device)
+    if opened.quantised:
+        raise DetectorError(f"{detector} is an int8 detector; calibrate the float32 one and export that again")
+    temperature, thresholds = fit(logits_of_split(opened, data, split, place), data, policy)
+    fold_temperature(opened.network, temperature)
+    figures = {}
+    if _has(data, "validation"):
+        measured = figures_of(logits_of_split(opened, data, "validation", place), data, "validation", thresholds)
+        chose = " (it chose the weights)" if data.hash == opened.card.trained_on["hash"] else ""
+        figures[f"validation part of {data.name}{chose}"] = as_json(measured)
+    domain = dataclasses.replace(
+        domain_of(data, rows, opened.preprocessing), generators=opened.card.domain.generators
+    )  # generators are those it was trained on
+    card = dataclasses.replace(
+        opened.card,
+        temperature=opened.card.temperature * temperature,
+        thresholds=thresholds,
+        domain=domain,
+        figures=figures,
+    )
+    made = Detector(opened.network, opened.preprocessing, card)
+    made.save(out)
+    return made
+
+
+def fit(logits: Floats, data: DataFolder, policy: Policy) -> tuple[float, Thresholds]:
+    """Return temperature and thresholds for the logits of a data folder's calibration part.
+
+    Args:
+        logits: n x 2 (real, fake) of `data.rows("calibration")`, in their order, before temperature.
+        data: The folder; its labels and twins are used.
+        policy: How thresholds are chosen.
+
+    Raises:
+        DataError: A label is missing, or there are too few images for the promise.
+    """
+    rows = data.rows("calibration")
+    labels, groups = data.labels[rows], data.groups(rows)
+    temperature = fit_temperature(labels, logits)
+    scores = score_of_logits(logits / temperature)
+    band = choose(policy, labels, scores, groups)
+    real, fake = (len(np.unique(groups[labels == code])) for code in (0, 1))
+    thresholds = Thresholds(
+        low=band.low,
+        high=band.high,
+        policy=policy.name,
+        n=len(rows),
+        calibration_hash=data.hash,
+        real=real,
+        fake=fake,
+        target=policy.target if policy.promises else None,
+        confidence=policy.confidence if policy.promises else None,
+        band=policy.band,
+        errors={
+            "real_called_fake": int((scores[labels == 0] >= band.high).sum()),
+            "fake_called_real": int((scores[labels == 1] < band.low).sum()),
+            "unsure": int(((scores >= band.low) & (scores < band.high)).sum()),
+        },
+    )
+    logger.info(
+        "temperature %.4f (loss %.4f -> %.4f); policy %s: real below %.4f, fake from %.4f",
+        temperature,
+        log_losses(labels, logits).mean(),
+        log_losses(labels, logits / temperature).mean(),
+        policy.name,
+        band.low,
+        band.high,
+    )
+    return temperature, thresholds
+
+
+def policy_of(thresholds: Thresholds) -> Policy:
+    """Return the policy a detector's thresholds were chosen by, to choose others like them."""
+    if thresholds.target is None or thresholds.confidence is None:
+        return Policy(name="argmax" if thresholds.policy == "argmax" else "max-f1")
+    return Policy(name="target-fpr", target=thresholds.target, confidence=thresholds.confidence, band=thresholds.band)
+
+
+def figures_of(logits: Floats, data: DataFolder, split: str, thresholds: Thresholds) -> dict[str, Figure]:
+    """Return the figures that a detector keeps of itself, from the logits of a part, after temperature."""
+    rows = data.rows(split)
+    labels, groups, scores = data.labels[rows], data.groups(rows), score_of_logits(logits)
+    return {
+        **figures_at(labels, scores, thresholds.high, groups),
+        **ranking_figures(labels, scores, log_losses(labels, logits), groups),
+    }
+
+
+def domain_of(data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preprocessing) -> Domain:
+    """Return the domain of a data folder's rows, as a network with this preprocessing sees them."""
+    parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    values = np.concatenate([statistics(data.pixels.fitted(part, preprocessing)) for part in parts])
+    return Domain.of(data.table(["format", "width", "height", "quality", "generator"], rows), values)
+
+
+def _has(data: DataFolder, split: str) -> bool:
+    try:
+        return len(data.rows(split)) > 0
+    except DataError:
+        return False

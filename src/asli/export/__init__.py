@@ -1,0 +1,1 @@
+"""Other forms of a detector: ONNX, and int8, which is a detector of its own."""

@@ -1,0 +1,165 @@
+"""How long a study takes, from the speed of its networks measured here."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from asli.errors import AsliError, WeightsError
+from asli.files import read_json, write_json
+from asli.models.device import fingerprint, pick_device, set_threads
+from asli.models.networks import create_network, set_trainable
+from asli.pipeline import training_rows
+from asli.progress import duration, progress
+from asli.recipe import Recipe
+from asli.study.grid import Cell, recipe_of
+from asli.study.runner import Study
+from asli.study.starts import start_of
+from asli.training.optimiser import make_optimiser
+
+SECONDS = 1.0
+"""How long training and scoring of a network are timed, each."""
+
+FIXED = 8.0
+"""Seconds a run takes besides: building, bootstrap, figures, files."""
+
+logger = logging.getLogger("asli")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One cell of the plan.
+
+    Attributes:
+        cell: Which.
+        runs: Still to do.
+        seconds: Of all these; None where the cell is not run.
+        says: Size, images, epochs and speed, or why it is not run.
+    """
+
+    cell: Cell
+    runs: int
+    seconds: float | None
+    says: str
+
+
+def plan(study: Study, cells: Sequence[Cell], seeds: Sequence[int]) -> list[Planned]:
+    """Plan the runs that are not done yet; speeds are kept in `speeds.json` of the study's folder."""
+    set_threads(study.threads)
+    speeds = Speeds(study)
+    scored = {part: len(study.data.rows(part)) for part in ("validation", "calibration", "test")}
+    result = []
+    with progress("measuring speed", len(cells), unit="cells") as bar:
+        for cell in cells:
+            result.append(_planned(study, cell, seeds, speeds, scored))
+            bar.advance(note=cell.name)
+    return result
+
+
+def _planned(study: Study, cell: Cell, seeds: Sequence[int], speeds: "Speeds", scored: dict[str, int]) -> Planned:
+    left = [seed for seed in seeds if not _done(study.result_file(cell, seed))]
+    try:
+        recipe = recipe_of(study.budget, cell, 1, start_of(cell, study.budget, study.weights))
+        trains, scores = speeds.of(recipe)
+    except WeightsError as error:
+        return Planned(cell, 0, None, f"not run: weights unavailable: {error}")
+    except AsliError as error:
+        return Planned(cell, 0, None, f"cannot run: {error}")
+    images, loop = len(training_rows(study.data, recipe)), recipe.loop
+    updates = loop.epochs * -(-images // (loop.micro_batch * loop.accumulation))
+    looks = updates // loop.evaluate_every + 1 if loop.evaluate_every else 1
+    # Calibration is scored before and after the temperature, validation once more by the finished detector.
+    judged = (looks + 1) * scored["validation"] + 2 * scored["calibration"] + scored["test"]
+    seconds = images * loop.epochs / trains + judged / scores + FIXED
+    says = f"{recipe.data.size} px, {images:,} images x {loop.epochs}, {trains:,.0f} images/s"
+    return Planned(cell, len(left), seconds * len(left), says)
+
+
+def _done(path: Path) -> bool:
+    return path.exists() and read_json(path)["status"] == "done"
+
+
+class Speeds:
+    """Images a second of networks in training and in scoring, measured once for each machine.
+
+    Args:
+        study: Where they are kept, and where they run.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._path, self._device = study.out / "speeds.json", pick_device(study.device)
+        self._machine = fingerprint(self._device)
+        known: dict[str, Any] = read_json(self._path) if self._path.exists() else {}
+        self._known = known.get("speeds", {}) if known.get("machine") == self._machine else {}
+
+    def of(self, recipe: Recipe) -> tuple[float, float]:
+        """Return images a second in training and in scoring."""
+        parts = (recipe.model.name, recipe.data.size, recipe.loop.micro_batch, recipe.weights.train)
+        key = " ".join(map(str, parts))
+        if key not in self._known:
+            self._known[key] = self._measure(recipe)
+            write_json(self._path, {"machine": self._machine, "speeds": self._known})
+        trains, scores = self._known[key]
+        return trains, scores
+
+    def _measure(self, recipe: Recipe) -> list[float]:
+        network = create_network(recipe.model.name, size=recipe.data.size)
+        set_trainable(network, recipe.weights.train)
+        module = network.module.to(self._device).train()
+        optimiser = make_optimiser(module, recipe.optim)
+        images = torch.randn(recipe.loop.micro_batch, 3, recipe.data.size, recipe.data.size, device=self._device)
+        targets = torch.arange(len(images), device=self._device) % 2
+
+        def accumulate() -> None:
+            F.cross_entropy(module(images), targets).backward()  # type: ignore[no-untyped-call]
+
+        def update() -> None:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+
+        accumulate()
+        update()  # the first one makes the optimiser's state
+        forward_backward, step = self._time(accumulate), self._time(update, once=True)
+        module.eval()
+        with torch.inference_mode():
+            forward = self._time(lambda: module(images))
+        return [len(images) / (forward_backward + step / recipe.loop.accumulation), len(images) / forward]
+
+    def _time(self, work: Callable[[], Any], *, once: bool = False) -> float:
+        """Return the seconds one call takes."""
+        self._wait()
+        start, calls = time.monotonic(), 0
+        while not calls or (not once and time.monotonic() - start < SECONDS):
+            work()
+            calls += 1
+            self._wait()
+        return (time.monotonic() - start) / calls
+
+    def _wait(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+
+def describe(planned: Sequence[Planned], study: Study) -> str:
+    """Return the plan for a person."""
+    width = max(len(item.cell.name) for item in planned)
+    lines = []
+    for item in planned:
+        times = f"{item.runs:>2} x" if item.seconds is not None else "   -"
+        took = duration(item.seconds) if item.seconds is not None else ""
+        lines.append(f"{item.cell.name:<{width}}  {times}  {took:>11}  {item.says}")
+    runs = sum(item.runs for item in planned)
+    total = sum(item.seconds or 0 for item in planned)
+    without = sum(item.seconds is None for item in planned)
+    lines.append(
+        f"{study.budget.name}: {len(planned)} cells, {runs} runs to do, about {duration(total)} in one process;"
+        f" {without} cells cannot be run. Tables and figures take some minutes more."
+    )
+    if torch.device(pick_device(study.device)).type == "cpu":
+        lines.append("A second process with the same --out and one thread each takes the runs the first has not begun.")
+    return "\n".join(lines)

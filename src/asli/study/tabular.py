@@ -1,0 +1,55 @@
+"""A table of text, as Markdown, CSV and HTML."""
+
+import csv
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table.
+
+    Attributes:
+        name: Of its files.
+        title: Above it.
+        columns: Their headings.
+        rows: Cells as text, as many as there are columns.
+        notes: Below it, one sentence or more each.
+    """
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert all(len(row) == len(self.columns) for row in self.rows), self.name
+
+    def to_markdown(self) -> str:
+        """Return title, table and notes as Markdown."""
+        lines = [f"### {self.title}", "", _line(self.columns), _line(["---"] * len(self.columns))]
+        lines += [_line([cell.replace("|", "\\|") for cell in row]) for row in self.rows]
+        return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
+
+    def to_csv(self) -> str:
+        """Return headings and rows as CSV."""
+        stream = io.StringIO()
+        csv.writer(stream, lineterminator="\n").writerows([self.columns, *self.rows])
+        return stream.getvalue()
+
+    def to_html(self) -> str:
+        """Return title, table and notes as HTML."""
+        head = "".join(f"<th>{html.escape(column)}</th>" for column in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n" for row in self.rows
+        )
+        notes = "".join(f'<p class="soft">{html.escape(note)}</p>\n' for note in self.notes)
+        table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
+        return f"<h3>{html.escape(self.title)}</h3>\n{table}\n{notes}"
+
+
+def _line(cells: tuple[str, ...] | list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

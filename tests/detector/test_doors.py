@@ -1,0 +1,389 @@
+"""One detector behind every door: torch, ONNX, int8, Python, the command line, the hub."""
+
+import base64
+import hashlib
+import io
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from asli.detector.bundle import Detector
+from asli.detector.predict import predict
+from asli.detector.runtime import OnnxRuntime, TorchRuntime
+from asli.errors import DetectorError, MissingExtraError
+from asli.export import onnx as exporting
+from asli.export.int8 import export_int8
+from asli.export.onnx import export_onnx
+from asli.sample import golden_images
+from tests.conftest import run_asli
+
+
+@pytest.fixture(scope="module")
+def exported(finished, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "detector"
+    export_onnx(finished.detector, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("golden")
+    for number, (_, data) in enumerate(golden_images()):
+        (folder / f"{number:03}.jpg").write_bytes(data)
+    return sorted(folder.iterdir())
+
+
+def scores(result):
+    return np.array([image["score"] for image in result["images"]])
+
+
+def test_golden_images_have_one_score_at_every_door(exported, finished, files):
+    assert len(files) == 100
+    python = scores(predict(files, finished.path))
+    onnx = scores(predict(files, exported, runtime="onnx", threads=1))
+    done = run_asli("predict", *files, "--detector", exported, "--json")
+    assert done.returncode == 0, done.stderr
+    assert np.ptp(python) > 0.5
+    assert np.abs(onnx - python).max() < 1e-5
+    assert np.array_equal(scores(json.loads(done.stdout)), onnx)
+
+
+def test_onnx_is_another_form_of_the_same_detector(exported, finished):
+    opened = Detector.open(exported)
+    assert opened.hash == Detector.open(finished.path).hash
+    assert isinstance(opened.runtime("cpu"), OnnxRuntime)
+    assert isinstance(opened.runtime("cpu", "torch"), TorchRuntime)
+    assert isinstance(Detector.open(finished.path).runtime("cpu"), TorchRuntime)
+    with pytest.raises(DetectorError, match="asli export DETECTOR --onnx"):
+        Detector.open(finished.path).runtime("cpu", "onnx")
+    with pytest.raises(DetectorError, match="ONNX runs on the CPU"):
+        opened.runtime("cuda", "onnx")
+    assert "uint8, n x 32 x 32 x 3" in (exported / "README.md").read_text()
+
+
+def test_predict_by_onnx_imports_neither_torch_nor_the_slow_libraries(exported, files):
+    code = (
+        "import sys\nfrom asli.detector.predict import predict\n"
+        f"predict([{str(files[0])!r}], {str(exported)!r})\n"
+        "print(sorted({'torch', 'timm', 'sklearn', 'scipy', 'pyarrow', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_wrong_graph_is_refused_and_nothing_written(finished, tmp_path, monkeypatch):
+    forward = exporting.Exported.forward
+    monkeypatch.setattr(exporting.Exported, "forward", lambda self, images: forward(self, images) * 1.001)
+    with pytest.raises(DetectorError, match="does not give the network's scores"):
+        export_onnx(finished.detector, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_graph_that_knows_one_batch_only_is_refused(finished):
+    class Stuck:
+        def logits(self, fitted):
+            return whole.logits([*fitted, *fitted][: max(len(fitted), 2)])[: len(fitted)] + (len(fitted) == 7)
+
+    detector = Detector.open(finished.path)
+    whole = detector.runtime("cpu", "torch")
+    with pytest.raises(DetectorError, match="does not give"):
+        exporting.compare(Stuck(), whole, detector)
+
+
+def test_onnx_file_that_was_changed_missing_or_foreign_is_refused(exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "d")
+    file = tmp_path / "d/model.onnx"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(DetectorError, match="not the file detector.json describes"):
+        Detector.open(tmp_path / "d").runtime("cpu")
+    assert isinstance(Detector.open(tmp_path / "d").runtime("cpu", "torch"), TorchRuntime)
+    with pytest.raises(DetectorError, match="cannot be run"):
+        OnnxRuntime(tmp_path / "d/detector.json")
+    file.unlink()
+    with pytest.raises(DetectorError, match="model.onnx is missing"):
+        Detector.open(tmp_path / "d").runtime("cpu")
+
+
+def test_export_goes_only_where_it_may(exported, tmp_path):
+    with pytest.raises(DetectorError, match="exists; give another folder by --out"):
+        export_onnx(exported, exported)
+    with pytest.raises(DetectorError, match="no default detector|not yours to change"):
+        export_onnx("default")
+    for arguments in (["--int8"], ["--onnx", "--int8"], []):
+        done = run_asli("export", exported, *arguments)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def test_missing_library_is_named(exported, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"asli\[onnx\]"):
+        OnnxRuntime(exported / "model.onnx")
+
+
+def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
+    done = export_int8(exported, sample, tmp_path / "int8", threads=1)
+    small, large = Detector.open(tmp_path / "int8"), Detector.open(exported)
+    assert small.hash != large.hash
+    assert small.quantised
+    assert not (tmp_path / "int8/model.safetensors").exists()
+    assert done["bytes"] < (exported / "model.onnx").stat().st_size / 2
+    assert small.card.thresholds.calibration_hash == sample.hash
+    ((name, figures),) = small.card.figures.items()
+    assert str(large.hash) in name
+    assert figures["verdicts_changed"]["value"] == pytest.approx(done["flips"] / done["images"])
+    assert figures["f1_lost"]["value"] == pytest.approx(done["f1_lost"])
+    assert "verdicts changed" in (tmp_path / "int8/README.md").read_text()
+    # near the detector it was made of, at another rounding: 256 levels an activation
+    rows = sample.rows("validation")
+    logits = [d.runtime("cpu").logits(sample.pixels.fitted(rows, d.preprocessing)) for d in (small, large)]
+    assert np.corrcoef(logits[0][:, 1], logits[1][:, 1])[0, 1] > 0.98
+    assert not np.array_equal(*logits)
+    alone = predict(files[:3], tmp_path / "int8")
+    assert scores(alone) == pytest.approx(scores(predict(files[:9], tmp_path / "int8"))[:3], abs=1e-5)
+    with pytest.raises(DetectorError, match="int8 one"):
+        small.runtime("cpu", "torch")
+    with pytest.raises(DetectorError, match="int8 one"):
+        export_onnx(tmp_path / "int8", tmp_path / "again")
+
+
+def test_stability_is_the_range_over_views(exported, files):
+    from asli.data.corruptions import jpeg
+    from asli.data.images import decode
+    from asli.detector.stability import VIEWS
+
+    (image,) = predict(files[:1], exported, stability=True)["images"]
+    span = image["stability"]
+    values = [image["score"], *span["views"].values()]
+    assert (span["low"], span["high"]) == (min(values), max(values))
+    assert list(span["views"]) == list(VIEWS)
+    runtime = Detector.open(exported).runtime("cpu")
+    saved_again = runtime.logits([jpeg(decode(files[0].read_bytes())[0], 75)[None]])[0]
+    assert span["views"]["JPEG 75"] == pytest.approx(1 / (1 + np.exp(saved_again[0] - saved_again[1])), abs=1e-6)
+    assert predict(files[:1], exported)["images"][0]["stability"] is None
+
+
+def test_folder_given_to_predict_names_scan(exported, files):
+    (image,) = predict([files[0].parent], exported)["images"]
+    assert "asli scan" in image["error"]
+
+
+def test_sixteen_bit_colour_keeps_the_upper_bits(exported, tmp_path):
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    wide = np.array([[[0x1234, 0xABCD, 0xFFFF]] * 32] * 32, dtype=">u2")
+    lines = b"".join(b"\0" + row.tobytes() for row in wide)
+    header = struct.pack(">IIBBBBB", 32, 32, 16, 2, 0, 0, 0)
+    from asli.data.images import decode
+
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    assert decode(png)[0][0, 0].tolist() == [0x12, 0xAB, 0xFF]
+
+
+def test_heic_is_read_with_its_extra_and_named_without(monkeypatch, rng):
+    heif = pytest.importorskip("pillow_heif")
+    from asli.data import images
+
+    heif.register_heif_opener()
+    picture = Image.fromarray(rng.integers(0, 256, (4, 6, 3), dtype=np.uint8)).resize((96, 64))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stream = io.BytesIO()
+    picture.save(stream, "HEIF", quality=95, exif=exif.tobytes())
+    pixels, facts = images.decode(stream.getvalue())
+    turned = np.rot90(np.asarray(picture), -1).astype(int)
+    assert pixels.shape == (96, 64, 3)
+    assert np.abs(pixels - turned).mean() < 8
+    assert facts.format == "HEIF"
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(images.ImageError, match=r"asli\[heif\]"):
+        images.decode(stream.getvalue())
+
+
+def test_floating_point_image_is_refused():
+    from asli.data.images import ImageError, decode
+
+    stream = io.BytesIO()
+    Image.new("F", (8, 8), 0.5).save(stream, "TIFF")
+    with pytest.raises(ImageError, match="floating-point"):
+        decode(stream.getvalue())
+
+
+class UploadHub(BaseHTTPRequestHandler):
+    """What the client asks of the hub to upload a folder and fetch it again: LFS for large files, as the hub wants."""
+
+    protocol_version = "HTTP/1.1"
+    blobs: dict[str, bytes]
+    files: dict[str, bytes]
+    made: list[dict]
+    commit = "c" * 40
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        here = f"http://{self.headers['Host']}"
+        if self.headers.get("Authorization") != "Bearer hf_writer":
+            self._send(403, {"error": "no right to write"})
+        elif self.path == "/api/repos/create":
+            self.made.append(json.loads(body))
+            self._send(200, {"url": f"{here}/owner/mine"})
+        elif self.path == "/api/validate-yaml":
+            self._send(200, {"errors": [], "warnings": []})
+        elif "/preupload/" in self.path:
+            large = (".safetensors", ".onnx")
+            asked = json.loads(body)["files"]
+            modes = [
+                {
+                    "path": f["path"],
+                    "uploadMode": "lfs" if f["path"].endswith(large) else "regular",
+                    "shouldIgnore": False,
+                }
+                for f in asked
+            ]
+            self._send(200, {"files": modes})
+        elif self.path.endswith("/objects/batch"):
+            objects = [
+                {**o, "actions": {"upload": {"href": f"{here}/blob/{o['oid']}"}}} for o in json.loads(body)["objects"]
+            ]
+            self._send(200, {"transfer": "basic", "objects": objects})
+        elif "/commit/" in self.path:
+            for line in map(json.loads, body.splitlines()):
+                value = line["value"]
+                if line["key"] == "file":
+                    self.files[value["path"]] = base64.b64decode(value["content"])
+                elif line["key"] == "lfsFile":
+                    self.files[value["path"]] = self.blobs[value["oid"]]
+            self._send(
+                200, {"commitUrl": f"{here}/owner/mine/commit/{self.commit}", "commitOid": self.commit, "success": True}
+            )
+        else:
+            self._send(404, {})
+
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        assert hashlib.sha256(body).hexdigest() == self.path.rpartition("/")[2]
+        self.blobs[self.path.rpartition("/")[2]] = body
+        self._send(200, {})
+
+    def do_GET(self):
+        self._answer()
+
+    do_HEAD = do_GET
+
+    def _answer(self):
+        path = self.path.partition("?")[0]
+        if "owner/mine" not in path:
+            self._send(404, {}, {"X-Error-Code": "RepoNotFound"})
+        elif "/resolve/" in path:
+            name = path.rpartition("/")[2]
+            if name not in self.files:
+                self._send(404, {}, {"X-Error-Code": "EntryNotFound"})
+                return
+            data = self.files[name]
+            self._send(200, data, {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": self.commit})
+        elif "/tree/" in path:
+            self._send(
+                200,
+                [
+                    {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+                    for name, data in self.files.items()
+                ],
+            )
+        else:
+            siblings = [{"rfilename": name} for name in self.files]
+            self._send(200, {"id": "owner/mine", "sha": self.commit, "siblings": siblings})
+
+    def _send(self, status, value, headers=None):
+        data = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.send_response(status)
+        for name, text in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, text)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_pushed_detector_is_the_same_by_its_name_on_the_hub(exported, files, tmp_path):
+    UploadHub.blobs, UploadHub.files, UploadHub.made = {}, {}, []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), UploadHub)
+    Thread(target=server.serve_forever, daemon=True).start()
+    hub = {
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "HF_HOME": str(tmp_path / "cache"),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_TOKEN": "hf_writer",
+    }
+    try:
+        done = run_asli("push", exported, "owner/mine", "--private", **hub)
+        assert done.returncode == 0, done.stderr
+        name = f"hub:owner/mine@{UploadHub.commit}"
+        assert name in done.stdout
+        assert UploadHub.made[0]["name"] == "mine"
+        assert set(UploadHub.files) == {p.name for p in exported.iterdir()}
+        assert all(UploadHub.files[p.name] == p.read_bytes() for p in exported.iterdir())
+        fetched = run_asli("predict", files[0], "--detector", name, "--json", **hub)
+        assert fetched.returncode == 0, fetched.stderr
+        assert scores(json.loads(fetched.stdout)) == pytest.approx(scores(predict(files[:1], exported)))
+        offline = run_asli("predict", files[0], "--detector", name, "--json", **{**hub, "HF_HUB_OFFLINE": "1"})
+        assert offline.stdout == fetched.stdout, offline.stderr
+        refused = run_asli("push", exported, "owner/mine", **{**hub, "HF_TOKEN": "hf_reader"})
+        assert refused.returncode == 1
+        assert refused.stderr.strip().endswith("set HF_TOKEN to a token that may write there")
+        missing = run_asli("predict", files[0], "--detector", "hub:owner/other", **hub)
+        assert missing.stderr.startswith("asli: the hub has no model 'owner/other'")
+        del UploadHub.files["detector.json"]
+        shutil.rmtree(tmp_path / "cache")
+        foreign = run_asli("predict", files[0], "--detector", name, **hub)
+        assert "is no detector of asli" in foreign.stderr
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("model.safetensors", lambda data: data[:100], "not the file detector.json describes"),
+        ("model.safetensors", None, "model.safetensors is missing"),
+        ("config.json", None, "damaged or foreign"),
+        ("config.json", lambda data: b"[]", "damaged or foreign"),
+        ("detector.json", lambda data: b"\xff\xfe", "damaged or foreign"),
+        ("detector.json", lambda data: b"[1]", "damaged or foreign"),
+        ("detector.json", lambda data: data.replace(b'"version": 1', b'"version": "one"', 1), "damaged or foreign"),
+        ("detector.json", lambda data: data.replace(b'"version": 1', b'"version": 2', 1), "update asli"),
+        ("detector.json", lambda data: data.replace(b'"bilinear"', b'"bilinear", "zoom": 2', 1), "damaged or foreign"),
+    ],
+)
+def test_every_kind_of_damage_has_its_line(exported, tmp_path, name, content, words):
+    shutil.copytree(exported, tmp_path / "d")
+    file = tmp_path / "d" / name
+    if content is None:
+        file.unlink()
+    else:
+        before = file.read_bytes()
+        file.write_bytes(content(before))
+        assert file.read_bytes() != before
+    with pytest.raises(DetectorError, match=words) as caught:
+        Detector.open(tmp_path / "d")
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_network_is_refused_when_it_is_asked_for(exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "d")
+    config = (tmp_path / "d/config.json").read_text()
+    (tmp_path / "d/config.json").write_text(config.replace("cifar_resnet20", "of_tomorrow", 1))
+    with pytest.raises(DetectorError, match="no network named 'of_tomorrow'"):
+        Detector.open(tmp_path / "d").runtime("cpu", "torch")

@@ -1,0 +1,73 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from sklearn.metrics import roc_auc_score
+
+from asli.data.corruptions import KERNELS, jpeg, resized
+from asli.data.ingest import open_folders
+from asli.detector.bundle import Detector
+from asli.errors import DataError
+from asli.evaluation.domain_study import PHOTOGRAPHS, describe, domain_study
+from asli.metrics.classification import score_of_logits
+from asli.models.device import pick_device
+from tests.conftest import run_asli
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Parts of two photographs, as many of noise for fakes, and one no larger than the detector's size."""
+    root = tmp_path_factory.mktemp("pictures")
+    corners = [(y, x) for y in (0, 200) for x in (0, 210, 420)]
+    parts = [p[y : y + 200, x : x + 210] for p in load_sample_images().images for y, x in corners]
+    random = np.random.default_rng(0)
+    for i, part in enumerate(parts):
+        for label, pixels in (("real", part), ("fake", random.integers(0, 256, part.shape, dtype=np.uint8))):
+            (root / "in" / label).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(root / "in" / label / f"{i}.png")
+    Image.fromarray(parts[0][:32, :32]).save(root / "in" / "real" / "small.png")
+    return open_folders(root / "in", root / "data", generator="noise")
+
+
+def test_every_kernel_and_source_is_judged_as_by_hand(finished, pictures):
+    result = domain_study(finished.path, pictures, device="cpu")
+    assert list(result["kernels"]) == list(KERNELS)
+    assert result["data"]["pictures"] == 24
+    assert result["data"]["too_small"] == 1
+    detector = Detector.open(finished.path)
+    rows = [row for row in range(len(pictures)) if pictures.pixels.image(row).shape[0] > 32]
+    squares = [pictures.pixels.image(row)[:, 5:205] for row in rows]
+    labels = pictures.labels[rows]
+    small = [jpeg(resized(square, (32, 32), "lanczos"), 75)[None] for square in squares]
+    scores = score_of_logits(detector.runtime(pick_device("cpu")).logits(small))
+    found = result["kernels"]["lanczos"]
+    called = scores >= detector.card.thresholds.high
+    assert found["sources"][PHOTOGRAPHS]["called_fake"]["value"] == pytest.approx(called[labels == 0].mean())
+    assert found["sources"]["noise"]["called_fake"]["value"] == pytest.approx(called[labels == 1].mean())
+    assert found["auroc"]["noise"]["value"] == pytest.approx(roc_auc_score(labels, scores))
+    # Noise is nothing the detector knows.
+    assert found["sources"]["noise"]["outside"]["value"] == 1
+    assert found["sources"]["noise"]["called_fake_with_rule"]["value"] == 0
+
+
+def test_the_spread_is_that_of_the_false_alarms(finished, pictures):
+    result = domain_study(finished.path, pictures, device="cpu")
+    shares = {k: v["sources"][PHOTOGRAPHS]["called_fake"]["value"] for k, v in result["kernels"].items()}
+    assert result["false_alarms"]["spread"] == pytest.approx(max(shares.values()) - min(shares.values()))
+    assert shares[result["false_alarms"]["highest"]] == max(shares.values())
+    assert "photographs" in describe(result)
+
+
+def test_small_pictures_only_are_refused(finished, sample):
+    with pytest.raises(DataError, match="no picture larger than the detector's 32 px"):
+        domain_study(finished.path, sample)
+
+
+def test_command_writes_what_it_prints(finished, pictures, tmp_path):
+    done = run_asli(
+        "domain-study", str(finished.path), str(pictures.path), "--out", str(tmp_path / "study.json"), "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads((tmp_path / "study.json").read_text())

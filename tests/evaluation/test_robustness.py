@@ -1,0 +1,194 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from asli.data.corruptions import blur
+from asli.data.folder import DataFolder
+from asli.data.ingest import open_folders
+from asli.data.ladder import LADDER, corrupted
+from asli.data.pixels import FilePixels
+from asli.detector.bundle import Detector
+from asli.errors import DataError
+from asli.evaluation import robustness
+from asli.evaluation.evaluate import evaluate
+from asli.evaluation.robustness_section import robustness_sections
+from asli.evaluation.scoring import Scores, score_split
+from asli.metrics.classification import score_of_logits
+
+CPU = torch.device("cpu")
+SHORT = tuple(corruption for corruption in LADDER if corruption.name in ("JPEG", "noise", "crop", "smaller input"))
+
+
+@pytest.fixture(scope="module")
+def detector(finished):
+    return Detector.open(finished.path)
+
+
+@pytest.fixture(scope="module")
+def scores(detector, sample):
+    return score_split(detector, sample, "validation", CPU)
+
+
+def swept(detector, data, scores, folder, **options):
+    return robustness.sweep(detector, data, scores, folder, CPU, images=60, **{"ladder": SHORT, **options})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(detector, sample, scores, tmp_path_factory):
+    return swept(detector, sample, scores, tmp_path_factory.mktemp("sweep"))
+
+
+def test_figures_follow_from_scores_of_corrupted_images_one_by_one(undisturbed, detector, sample, scores):
+    rows = robustness.drawn_rows(sample, scores.rows, 60, 0)
+    labels, runtime = sample.labels[rows], detector.runtime(CPU)
+    (line,) = (x for x in undisturbed["levels"] if (x["corruption"], x["level"]) == ("noise", 10.0))
+    noise = next(c for c in LADDER if c.name == "noise")
+    images = [corrupted(sample.images[row], noise, 10.0, seed=0, row=int(row)) for row in rows]
+    score = score_of_logits(runtime.logits([detector.preprocessing.fit(image) for image in images]))
+    called = score >= detector.card.thresholds.high
+    assert line["false_positive_rate"]["value"] == pytest.approx(called[labels == 0].mean())
+    assert line["false_negative_rate"]["value"] == pytest.approx((~called[labels == 1]).mean())
+    assert line["auroc"]["value"] == pytest.approx((score[labels == 1][:, None] > score[labels == 0]).mean())
+    whole = scores.score[np.searchsorted(scores.rows, rows)]
+    clean = undisturbed["clean"]["false_positive_rate"]["value"]
+    assert clean == pytest.approx((whole[labels == 0] >= detector.card.thresholds.high).mean())
+
+
+def test_the_worst_is_the_worst(undisturbed):
+    levels, worst = undisturbed["levels"], undisturbed["worst"]
+    assert len(levels) == sum(len(corruption.levels) for corruption in SHORT)
+    for key in ("false_positive_rate", "false_negative_rate"):
+        assert levels[worst[key]][key]["value"] == max(line[key]["value"] for line in levels)
+    assert levels[worst["auroc"]]["auroc"]["value"] == min(line["auroc"]["value"] for line in levels)
+    for line in (undisturbed["clean"], *levels):
+        for key in ("false_positive_rate", "false_negative_rate", "auroc"):
+            assert line[key]["low"] <= line[key]["value"] <= line[key]["high"]
+
+
+def test_strong_blur_of_a_detector_that_reads_sharpness_is_seen(detector, sample, scores, tmp_path):
+    """A sweep that forgot to corrupt would show no change at all."""
+    result = swept(detector, sample, scores, tmp_path, ladder=[c for c in LADDER if c.name in ("blur", "brighter")])
+    clean = result["clean"]["auroc"]["value"]
+    assert max(abs(line["auroc"]["value"] - clean) for line in result["levels"]) > 0.05
+
+
+def test_an_interrupted_sweep_goes_on_to_the_same_result(detector, sample, scores, undisturbed, tmp_path, monkeypatch):
+    real, calls = robustness.corrupted, []
+
+    def failing(*arguments, **options):
+        calls.append(arguments[1].name)
+        if len(calls) > 60 * 4 + 17:
+            raise RuntimeError("the power went")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(robustness, "corrupted", failing)
+    with pytest.raises(RuntimeError):
+        swept(detector, sample, scores, tmp_path)
+    (kept,) = tmp_path.iterdir()
+    assert len(list(kept.glob("*.npy"))) == 4
+    victim = kept / "JPEG-75.npy"
+    victim.write_bytes(victim.read_bytes()[:-9])  # a damaged file is scored again
+    monkeypatch.setattr(robustness, "corrupted", lambda *a, **o: calls.append("again") or real(*a, **o))
+    assert swept(detector, sample, scores, tmp_path) == undisturbed
+    assert calls.count("again") == 60 * (len(undisturbed["levels"]) - 3)
+    monkeypatch.setattr(robustness, "corrupted", None)  # a finished one is only read
+    assert swept(detector, sample, scores, tmp_path) == undisturbed
+
+
+def test_anything_that_bears_on_the_result_starts_afresh(detector, sample, scores, tmp_path, monkeypatch):
+    one = [c for c in LADDER if c.name == "crop"]
+    swept(detector, sample, scores, tmp_path, ladder=one)
+    swept(detector, sample, scores, tmp_path, ladder=one, seed=1)
+    monkeypatch.setattr(robustness, "VERSION", 2)
+    swept(detector, sample, scores, tmp_path, ladder=one)
+    monkeypatch.setattr(detector, "hash", "another")
+    swept(detector, sample, scores, tmp_path, ladder=one)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_draw_is_even_and_takes_one_of_each_group_of_twins(sample, scores, monkeypatch):
+    rows = robustness.drawn_rows(sample, scores.rows, 100, 0)
+    assert np.bincount(sample.labels[rows]).tolist() == [50, 50]
+    assert set(rows) <= set(scores.rows)
+    assert len(set(rows)) == 100
+    assert not np.array_equal(rows, robustness.drawn_rows(sample, scores.rows, 100, 1))
+    everything = robustness.drawn_rows(sample, scores.rows, 10**6, 0)
+    assert np.array_equal(everything, scores.rows)
+    monkeypatch.setattr(DataFolder, "groups", lambda self, of: of // 2)  # neighbours are twins now
+    some = robustness.drawn_rows(sample, scores.rows, 10**6, 0)
+    assert len(np.unique(some // 2)) == len(some) < len(scores.rows)
+    real = scores.rows[sample.labels[scores.rows] == 0]
+    with pytest.raises(DataError, match="each label"):
+        robustness.drawn_rows(sample, real, 100, 0)
+
+
+def test_photographs_of_many_sizes(detector, tmp_path, rng):
+    for number in range(24):
+        label = ("real", "fake")[number % 2]
+        (tmp_path / "files" / label).mkdir(parents=True, exist_ok=True)
+        height, width = rng.integers(50, 90, 2)
+        coarse = Image.fromarray(rng.integers(0, 256, (height, width, 3) if number % 2 else (4, 5, 3), np.uint8))
+        coarse.resize((int(width), int(height))).save(tmp_path / "files" / label / f"{number}.png")
+    data = open_folders(tmp_path / "files", tmp_path / "data")
+    assert isinstance(data.pixels, FilePixels)
+    rows = np.arange(24)
+    logits = detector.runtime(CPU).logits(data.pixels.fitted(rows, detector.preprocessing))
+    scores = Scores(rows, score_of_logits(logits), logits)
+    blurs = [c for c in LADDER if c.name in ("blur", "screenshot")]
+    result = swept(detector, data, scores, tmp_path / "sweep", ladder=blurs)
+    assert result["images"] == 24
+    changed = robustness.CorruptedPixels(data.pixels, blurs[0], 1.0, 0).fitted(rows[:3], detector.preprocessing)
+    for row, windows in zip(rows[:3], changed, strict=True):
+        expected = detector.preprocessing.fit(blur(data.pixels.image(int(row)), 1.0))
+        np.testing.assert_array_equal(windows, expected)
+
+
+def test_section_shows_every_figure_and_names_the_worst(undisturbed):
+    section, every = robustness_sections(undisturbed)
+    (table,) = every.tables
+    assert len(table.rows) == 1 + len(undisturbed["levels"])
+    assert all(len(row) == len(table.columns) for row in table.rows)
+    worst = undisturbed["levels"][undisturbed["worst"]["false_positive_rate"]]
+    assert f"{worst['corruption']} {worst['level']:g}" in section.headline[0]
+    assert f"of {len(undisturbed['levels'])} corruptions" in section.headline[0]
+
+
+def test_a_command_killed_in_the_middle_goes_on_and_the_ledger_counts_commands(finished, tmp_path):
+    from asli.sample import open_sample
+
+    data = open_sample(tmp_path / "data")
+
+    def command(out):
+        words = ["evaluate", finished.path, data.path, "--robustness", "--robustness-images", 40, "--out", out]
+        return [sys.executable, "-m", "asli", *map(str, words), "--threads", "1"]
+
+    process = subprocess.Popen(command(tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 120
+        while len(list((tmp_path / "killed").glob("robustness/*/*.npy"))) < 5:
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (tmp_path / "killed/metrics.json").exists()
+    ages = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed").glob("robustness/*/*.npy")}
+    again = subprocess.run(command(tmp_path / "killed"), capture_output=True, text=True, check=True)
+    assert re.search(r"robustness: \d+ of 47 levels were scored before", again.stderr)
+    assert all(path.stat().st_mtime_ns == age for path, age in ages.items())
+    clean = evaluate(finished.path, data, out=tmp_path / "clean", robustness=40, threads=1)
+    resumed = json.loads(Path(tmp_path / "killed/metrics.json").read_text())["robustness"]
+    assert resumed == clean["robustness"]
+    assert "Robustness" in (tmp_path / "killed/report.html").read_text()
+    assert len(data.ledger()) == 3  # each command opened the test part once, corrupted or not

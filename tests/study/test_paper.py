@@ -1,0 +1,153 @@
+"""The paper's own numbers: what the checks find, and that the grid has a cell for every row."""
+
+import dataclasses
+
+import pytest
+
+from asli.errors import RecipeError, WeightsError
+from asli.models.plain import plain_cifar_resnet
+from asli.recipe import load_recipe
+from asli.study import paper
+from asli.study.consistency import (
+    balanced_accuracy_of,
+    checks,
+    f1_of,
+    fake_share_of,
+    remarks_possible,
+)
+from asli.study.grid import BUDGETS, KINDS, STARTS, cells, chosen, corner, recipe_of, schedule_base
+from asli.study.starts import start_of
+
+
+def test_remarks_on_figure_9_need_more_fakes():
+    def by_counting(fake: int, real: int) -> bool:
+        return any(tp > tn and fake - tp > real - tn for tp in range(fake + 1) for tn in range(real + 1))
+
+    for fake in range(8):
+        for real in range(8):
+            assert remarks_possible(fake, real) == by_counting(fake, real)
+
+
+def test_f1_and_share_of_fakes_follow_from_counts():
+    """A matrix with known counts, printed with four decimals, is given back."""
+    tp, fp, tn, fn = 9522, 245, 9600, 478
+    row = paper.Printed(
+        precision=round(tp / (tp + fp), 4),
+        recall=round(tp / (tp + fn), 4),
+        accuracy=round((tp + tn) / (tp + fp + tn + fn), 4),
+    )
+    share = fake_share_of(row)
+    assert share.low <= (tp + fn) / (tp + fp + tn + fn) <= share.high
+    f1 = f1_of(row)
+    assert f1.low <= 2 * tp / (2 * tp + fp + fn) <= f1.high
+    assert f1.high - f1.low < 0.0003
+
+
+def test_table_3_is_not_of_a_balanced_test_set():
+    share, balanced = fake_share_of(paper.TABLE_3), balanced_accuracy_of(paper.TABLE_3)
+    assert (round(share.low, 3), round(share.high, 3)) == (0.507, 0.510)
+    assert balanced.low <= 0.9638 <= balanced.high
+    assert not balanced.low <= paper.TABLE_3.accuracy <= balanced.high
+
+
+def test_checks_find_what_contradicts_and_what_agrees():
+    found = {(check.where, check.says.rsplit(", ", 1)[-1].split()[0]): check.verdict for check in checks()}
+    assert found["figure 9", "TP"] == "CONTRADICT"
+    assert found["table 3", "F1"] == found["table 4", "F1"] == "agree"
+    assert found["table 5 (1)", "F1"] == found["table 5 (2)", "F1"] == "CONTRADICT"
+    verdicts = [check.verdict for check in checks()]
+    assert {check.verdict for check in checks() if check.where == "tables 4 and 7"} == {"CONTRADICT"}
+    assert {check.verdict for check in checks() if check.where == "tables 2 and 7"} == {"agree"}
+    assert verdicts.count("worse than no detector") == 1
+
+
+@pytest.mark.parametrize("budget", BUDGETS.values(), ids=lambda b: b.name)
+def test_every_table_and_figure_has_its_cells(budget):
+    known = cells(budget)
+    names = [cell.name for cell in known]
+    assert len(names) == len(set(names))
+    shown = {show for cell in known for show in cell.shows}
+    figures = {f"figure {n}" for n in (5, 6, 8, 9, 10, 12)}
+    assert {f"table {n}" for n in range(2, 8)} | figures | {"settings"} <= shown
+    for kind in KINDS:
+        for start in STARTS:
+            assert {corner(kind, start, depth) for depth in budget.depths} <= set(names)
+    assert schedule_base(budget) in names
+    assert all(cell.against in names for cell in known if cell.against)
+    assert set(budget.versus) <= set(names)
+
+
+@pytest.mark.parametrize("name", ["full", "cpu"])
+def test_table_2_has_every_network_of_the_paper_and_of_its_review(name):
+    networks = {cell.network for cell in cells(BUDGETS[name]) if "table 2" in cell.shows}
+    assert {*paper.TABLE_2, "densenet121", "googlenet", "inception_v3", "tf_efficientnet_lite0"} <= networks
+
+
+@pytest.mark.parametrize("budget", BUDGETS.values(), ids=lambda b: b.name)
+def test_every_cell_is_a_recipe_of_its_own(budget):
+    recipes = {cell.name: recipe_of(budget, cell, 1, cell.start) for cell in cells(budget)}
+    assert len({recipe.hash() for recipe in recipes.values()}) == len(recipes)
+    for cell in cells(budget):
+        if cell.against is not None and not cell.name.startswith("accumulation"):
+            ours, base = (dataclasses.asdict(recipes[name]) for name in (cell.name, cell.against))
+            differing = {section for section in ours if ours[section] != base[section]}
+            assert differing <= {"augment", "optim", "schedule", "weights"}
+            assert differing
+
+
+def test_full_is_the_paper_itself():
+    cell = next(c for c in cells(BUDGETS["full"]) if c.name == "residual-pretrained-resnet152")
+    paper_recipe = load_recipe("paper")
+    assert recipe_of(BUDGETS["full"], cell, 42, start_of(cell, BUDGETS["full"], None)) == paper_recipe
+
+
+def test_rates_of_equal_sum():
+    from asli.training.schedule import Schedule
+
+    budget = BUDGETS["cpu"]
+    found = {c.name: recipe_of(budget, c, 1, "scratch") for c in cells(budget) if c.name.startswith("schedule")}
+    sums = {}
+    for name, recipe in found.items():
+        schedule = Schedule(recipe.schedule, recipe.optim.lr, 240)
+        sums[name] = sum(schedule(update) for update in range(240))
+    assert sums["schedule-constant-half"] == pytest.approx(sums["schedule-linear"])
+    assert sums["schedule-constant"] == pytest.approx(2 * sums["schedule-linear"])
+
+
+def test_weights_that_cannot_be_had_are_named(tmp_path):
+    budget = BUDGETS["cpu"]
+    by_name = {cell.name: cell for cell in cells(budget)}
+    plain = by_name["plain-stage-pretrained-cifar_resnet20"]
+    with pytest.raises(WeightsError, match=r"cifar10_resnet20\.safetensors"):
+        start_of(plain, budget, None)
+    (tmp_path / "cifar10_resnet20.safetensors").touch()
+    assert start_of(plain, budget, tmp_path).endswith("cifar10_resnet20.safetensors")
+    with pytest.raises(WeightsError, match="resnet152.safetensors"):
+        start_of(by_name["network-pretrained-resnet152"], budget, tmp_path)
+    googlenet = next(c for c in cells(BUDGETS["full"]) if c.network == "googlenet")
+    with pytest.raises(WeightsError, match="hub has no"):
+        start_of(googlenet, BUDGETS["full"], None)
+
+
+def test_cells_are_chosen_by_name_pattern_or_what_they_show():
+    budget = BUDGETS["cpu"]
+    assert [cell.name for cell in chosen(budget, ["warmup-none"])] == ["warmup-none"]
+    assert {cell.kind for cell in chosen(budget, ["plain-stage-*"])} == {"plain-stage"}
+    assert len(chosen(budget, ["table7"])) == 24
+    assert [cell.name for cell in chosen(budget, ["figure-12"])] == ["plain-scratch-cifar_resnet56"]
+    assert chosen(budget) == cells(budget)
+    with pytest.raises(RecipeError, match="no cell named 'tabel7'"):
+        chosen(budget, ["tabel7"])
+
+
+def test_shortcuts_are_found_by_what_comes_through():
+    from asli.study.diagrams import blocks_of, has_shortcut
+
+    kinds = {
+        name: [[block.shortcut for block in blocks] for blocks in blocks_of(name, 32).values()]
+        for name in ("cifar_resnet20", "plain_cifar_resnet20", "plain_cifar_resnet20_stage")
+    }
+    assert kinds["cifar_resnet20"] == [["identity"] * 3, *[["projection", "identity", "identity"]] * 2]
+    assert kinds["plain_cifar_resnet20"] == [[None] * 3] * 3
+    assert kinds["plain_cifar_resnet20_stage"] == [[None, "identity", "identity"]] * 3
+    assert not has_shortcut(plain_cifar_resnet(3, "all", 2).layer1[0])

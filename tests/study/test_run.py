@@ -1,0 +1,153 @@
+"""The study for real, on the bundled sample."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from asli.errors import DataError, Interrupted
+from asli.study import runner
+from asli.study.grid import BUDGETS, cells, chosen
+from asli.study.plan import describe, plan
+from asli.study.runner import run_cells, scores
+from asli.study.study import open_study, run_study
+from tests.conftest import run_asli
+
+
+def quick(sample, out: Path):
+    return open_study("smoke", sample, out, device="cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """The whole smoke budget, as CI shows it: about two and a half minutes on one thread."""
+    out = tmp_path_factory.mktemp("study")
+    written, results = run_study(open_study("smoke", None, out, device="cpu", threads=1))
+    return out, written, results
+
+
+def test_smoke_budget_gives_every_table_and_figure(smoke):
+    out, written, results = smoke
+    assert {result["status"] for result in results} == {"done", "unavailable"}
+    page = written.read_text()
+    for number in range(2, 8):
+        assert f"### Table {number}" in page
+        assert (out / "tables" / f"table{number}.csv").exists()
+    for number in range(1, 13):
+        assert (out / "figures" / f"figure{number}.svg").stat().st_size > 1000
+        assert (out / "figures" / f"figure{number}.png").stat().st_size > 1000
+    assert "Missing:" not in page
+    assert page.index("## Answers") < page.index("## What is not comparable") < page.index("### Table 2")
+    assert "not run: weights unavailable" in page
+    html = (out / "study.html").read_text()
+    assert html.count("<svg") == 14
+    assert str(Path.home()) not in page
+    assert str(out) not in page + (out / "results.json").read_text()
+
+
+def test_test_part_is_opened_once_a_run(smoke):
+    out, _, results = smoke
+    done = [result for result in results if result["status"] == "done"]
+    ledger = (out / "cifake-sample/ledger.jsonl").read_text().splitlines()
+    assert len(ledger) == len(done)
+    assert {json.loads(line)["images"] for line in ledger} == {120}
+
+
+def test_cell_deleted_and_run_again_gives_identical_scores_and_others_are_skipped(smoke, monkeypatch):
+    out, _, _ = smoke
+    study = open_study("smoke", None, out, device="cpu", threads=1)
+    cell = next(c for c in cells(study.budget) if c.name == "warmup-none")
+    path = study.result_file(cell, 1)
+    before = json.loads(path.read_text())
+    path.unlink()
+    shutil.rmtree(study.run_folder(cell, 1))
+    trained = []
+    real = runner.train
+    monkeypatch.setattr(runner, "train", lambda *a, **k: (trained.append(a[2].name), real(*a, **k))[1])
+    run_cells(study, cells(study.budget), [1])
+    assert trained == ["warmup-none-seed1"]
+    assert scores(json.loads(path.read_text())) == scores(before)
+
+
+def test_failed_cell_is_reported_and_the_rest_goes_on(sample, tmp_path, monkeypatch, caplog):
+    real = runner.train
+
+    def breaks(recipe, data, out, **how):
+        if "warmup" in out.name:
+            raise RuntimeError("out of memory")
+        return real(recipe, data, out, **how)
+
+    monkeypatch.setattr(runner, "train", breaks)
+    study = quick(sample, tmp_path)
+    with caplog.at_level(logging.WARNING, "asli"):
+        results = run_cells(study, chosen(study.budget, ["warmup-none", "clip-none"]), [1])
+    assert [result["status"] for result in results] == ["failed", "done"]
+    assert "RuntimeError: out of memory" in caplog.text
+    monkeypatch.setattr(runner, "train", real)
+    again = run_cells(study, chosen(study.budget, ["warmup-none", "clip-none"]), [1])
+    assert [result["status"] for result in again] == ["done", "done"]
+
+
+def test_interrupted_study_goes_on_and_ends_alike(sample, tmp_path, monkeypatch):
+    study, other = quick(sample, tmp_path / "cut"), quick(sample, tmp_path / "whole")
+    (cell,) = chosen(study.budget, ["clip-none"])
+    real = runner.evaluate
+
+    def cut(*arguments, **how):
+        raise Interrupted("stopped")
+
+    monkeypatch.setattr(runner, "evaluate", cut)
+    with pytest.raises(Interrupted):
+        run_cells(study, [cell], [1])
+    assert not study.result_file(cell, 1).exists()
+    monkeypatch.setattr(runner, "evaluate", real)
+    (resumed,), (whole,) = run_cells(study, [cell], [1]), run_cells(other, [cell], [1])
+    assert scores(resumed) == scores(whole)
+
+
+def test_run_of_another_process_is_left_to_it(sample, tmp_path):
+    from filelock import FileLock
+
+    study = quick(sample, tmp_path)
+    (cell,) = chosen(study.budget, ["clip-none"])
+    (tmp_path / "locks").mkdir()
+    with FileLock(tmp_path / "locks/clip-none-seed1.lock"):
+        (result,) = run_cells(study, [cell], [1])
+    assert result["status"] == "busy"
+
+
+def test_plan_names_cells_time_and_what_cannot_be_run(sample, tmp_path):
+    study = quick(sample, tmp_path)
+    planned = plan(study, chosen(study.budget, ["residual-*-cifar_resnet20"]), [1, 2])
+    by_name = {item.cell.name: item for item in planned}
+    runs = by_name["residual-scratch-cifar_resnet20"]
+    assert runs.runs == 2
+    assert runs.seconds > 0
+    assert "96 images x 2" in runs.says
+    assert by_name["residual-pretrained-cifar_resnet20"].seconds is None
+    text = describe(planned, study)
+    assert "weights unavailable" in text
+    assert "2 runs to do" in text
+
+
+def test_parts_are_sampled_evenly_and_alike(sample, tmp_path):
+    study = quick(sample, tmp_path)
+    rows = study.data.rows("test")
+    assert len(rows) == BUDGETS["smoke"].parts["test"]
+    assert study.data.labels[rows].mean() == 0.5
+    assert set(rows) <= set(sample.rows("test"))
+    assert study.data.hash != sample.hash
+
+
+def test_wrong_calls_are_refused(tmp_path):
+    with pytest.raises(DataError, match="needs --data"):
+        open_study("cpu", None, tmp_path / "x")
+    done = run_asli("study", "paper", "--budget", "smoke", "--only", "tabel7", "--out", "o", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "no cell named 'tabel7'" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = run_asli("study", "paper", "--weights", "nowhere", "--out", "p", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "nowhere is no folder" in done.stderr
