@@ -8,7 +8,7 @@ import pytest
 from asli.sample import sample_archive
 from tests.conftest import run_asli
 
-COMMANDS = ["demo", "data", "audit", "models", "train", "evaluate", "domain-study", "predict", "recipes"]
+COMMANDS = ["demo", "data", "audit", "models", "train", "evaluate", "domain-study", "predict", "scan", "recipes"]
 
 
 def test_help_names_every_command_with_a_line():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from asli.evaluation.evaluate import evaluate
     from asli.pipeline import train
     from asli.recipe import Recipe, load_recipe
+    from asli.scan.scan import scan
 
 _HOME = {
     "AsliError": "asli.errors",
@@ -30,6 +31,7 @@ _HOME = {
     "open_cifake": "asli.data.ingest",
     "open_folders": "asli.data.ingest",
     "predict": "asli.detector.predict",
+    "scan": "asli.scan.scan",
     "train": "asli.pipeline",
 }
 
@@ -45,6 +47,7 @@ __all__ = [
     "open_cifake",
     "open_folders",
     "predict",
+    "scan",
     "train",
 ]
 

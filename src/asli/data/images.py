@@ -16,6 +16,7 @@ import hashlib
 import io
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ _LUMINANCE = np.array(
         [72, 92, 95, 98, 112, 100, 103, 99],
     ]
 )
+_ORIENTATION = 0x0112
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _QUALITIES = np.arange(1, 101)
 _SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)
@@ -107,7 +109,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """Return an image as upright 8-bit RGB, treated as the head of this module says."""
     if image.mode == "F":
         raise ImageError("floating-point image of unstated range; convert it to 8 or 16 bits")
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode == "I":
         wide = np.asarray(image).astype(np.int64)
         image = Image.fromarray(np.clip(wide // 257, 0, 255).astype(np.uint8))
@@ -115,7 +118,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def perceptual_hashes(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
@@ -154,7 +157,7 @@ def _facts(image: Image.Image, size: int) -> Facts:
         "width": image.width,
         "height": image.height,
         "bytes": size,
-        "orientation": _int_or_none(exif.get(0x0112)),
+        "orientation": _int_or_none(exif.get(_ORIENTATION)),
         "has_exif": bool(len(exif)),
         "icc": "icc_profile" in image.info,
         "frames": getattr(image, "n_frames", 1),
@@ -163,10 +166,17 @@ def _facts(image: Image.Image, size: int) -> Facts:
         tables = image.quantization
         values["subsampling"] = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(JpegImagePlugin.get_sampling(image), "other")
         if tables:
-            flat = repr([(key, list(tables[key])) for key in sorted(tables)]).encode()
-            values["quantisation"] = hashlib.sha256(flat).hexdigest()[:16]
-            values["quality"] = int(_QUALITIES[np.abs(_TABLE_SUMS - sum(tables[min(tables)])).argmin()])
+            known = _of_tables(tuple((key, tuple(tables[key])) for key in sorted(tables)))
+            values["quantisation"], values["quality"] = known
     return Facts(**values)
+
+
+@lru_cache(maxsize=1024)  # most files share the tables of a few encoders
+def _of_tables(tables: tuple[tuple[int, tuple[int, ...]], ...]) -> tuple[str, int]:
+    """Return the hash of quantisation tables, and the quality of the first."""
+    flat = repr([(key, list(values)) for key, values in tables]).encode()
+    quality = int(_QUALITIES[np.abs(_TABLE_SUMS - sum(tables[0][1])).argmin()])
+    return hashlib.sha256(flat).hexdigest()[:16], quality
 
 
 def _register_heif() -> None:

@@ -17,7 +17,7 @@ from asli.data.layouts import Entry
 
 VERSION = 1
 
-_FACTS: dict[str, Any] = {
+FACTS: dict[str, Any] = {
     "format": pa.string(),
     "mode": pa.string(),
     "width": pa.int32(),
@@ -31,7 +31,7 @@ _FACTS: dict[str, Any] = {
     "icc": pa.bool_(),
     "frames": pa.int32(),
 }
-assert list(_FACTS) == [field.name for field in fields(Facts)]
+assert list(FACTS) == [field.name for field in fields(Facts)]
 
 READ_SCHEMA = pa.schema(
     {
@@ -43,7 +43,7 @@ READ_SCHEMA = pa.schema(
         "sha256": pa.string(),
         "pixel_sha256": pa.string(),
         "phash": pa.uint64(),
-        **_FACTS,
+        **FACTS,
         "error": pa.string(),
     }
 )

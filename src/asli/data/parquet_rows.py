@@ -55,8 +55,7 @@ class _File:
         self.image, self.classes = column, class_labels(schema)
         self.columns = find_columns(name for name in schema.names if name != column)
         self.columns.pop("path", None)
-        if "label" not in self.columns:
-            raise DataError(f"{path} has no column named label; it has {', '.join(schema.names)}")
+        self.known = schema.names
         self.starts = [0]
         for size in sizes:
             self.starts.append(self.starts[-1] + size)
@@ -69,7 +68,7 @@ class _Cursor:
     key: tuple[str, int]
     batches: Iterator[pa.RecordBatch]
     start: int
-    batch: list[Any] = field(default_factory=list)
+    batch: pa.Array = field(default_factory=lambda: pa.array([], pa.null()))
 
 
 class ParquetRows:
@@ -83,7 +82,7 @@ class ParquetRows:
         paths: The files.
 
     Raises:
-        DataError: A file is damaged, or has no images or no labels.
+        DataError: A file is damaged or has no images.
     """
 
     def __init__(self, root: Path, paths: Sequence[Path]) -> None:
@@ -95,9 +94,11 @@ class ParquetRows:
         """Read what the other columns say of each image; the split is also taken from the file's name.
 
         Raises:
-            DataError: A file is damaged.
+            DataError: A file is damaged or has no labels.
         """
         for name, file in self.files.items():
+            if "label" not in file.columns:
+                raise DataError(f"{file.path} has no column named label; it has {', '.join(file.known)}")
             split = _split_of(name)
             with damage_of(str(file.path)), pq.ParquetFile(file.path) as table:
                 number = 0
@@ -126,7 +127,13 @@ class ParquetRows:
 
     def names(self) -> list[str]:
         """Return every image's name, sorted."""
-        return sorted(f"{name}/{row:08d}" for name, file in self.files.items() for row in range(file.starts[-1]))
+        return sorted(self.walk())
+
+    def walk(self) -> Iterator[str]:
+        """Yield every image's name, file after file, row after row."""
+        for name, file in self.files.items():
+            for row in range(file.starts[-1]):
+                yield f"{name}/{row:08d}"
 
     def read(self, name: str) -> bytes:
         """Return an image's bytes.
@@ -145,11 +152,11 @@ class ParquetRows:
                 self._local.cursor = cursor
             while wanted >= cursor.start + len(cursor.batch):
                 cursor.start += len(cursor.batch)
-                cursor.batch = next(cursor.batches).column(0).to_pylist()
+                cursor.batch = next(cursor.batches).column(0)
         except (pa.ArrowException, StopIteration) as error:
             self._local.cursor = None
             raise OSError(f"{file.path} is damaged: {' '.join(str(error).split())}") from error
-        value = cursor.batch[wanted - cursor.start]
+        value = cursor.batch[wanted - cursor.start].as_py()
         data = value["bytes"] if isinstance(value, dict) else value
         if data is None:
             raise OSError("the row holds no image bytes")

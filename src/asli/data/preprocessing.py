@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from asli.data.images import MAX_PIXELS
+from asli.errors import ImageError
 from asli.recipe import Interpolation, Window
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ class Preprocessing:
 
         Returns:
             uint8, windows x size x size x 3.
+
+        Raises:
+            ImageError: It is so narrow that, enlarged, it would exhaust memory.
         """
         short = min(pixels.shape[:2])
         if short < self.size or (self.window == "resize" and short != self.size):
@@ -57,7 +62,8 @@ class Preprocessing:
             corners = [(top, left) for top in self._starts(height) for left in self._starts(width)]
         else:
             corners = [(round((height - self.size) / 2), round((width - self.size) / 2))]
-        return np.stack([pixels[top : top + self.size, left : left + self.size] for top, left in corners])
+        windows = [pixels[top : top + self.size, left : left + self.size] for top, left in corners]
+        return np.stack(windows) if len(windows) > 1 else np.ascontiguousarray(windows[0])[None]
 
     def batch(self, windows: npt.NDArray[np.uint8], device: "torch.device") -> "torch.Tensor":
         """Turn windows, uint8, n x size x size x 3, into the network's input, float32, n x 3 x size x size."""
@@ -71,6 +77,8 @@ class Preprocessing:
     def _resize(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         height, width = pixels.shape[:2]
         stretched = int(self.size * max(height, width) / min(height, width))  # torchvision cuts off, too
+        if self.size * stretched > MAX_PIXELS:
+            raise ImageError(f"{width} x {height} pixels: too narrow to be resized to {self.size} px")
         shape = (self.size, stretched) if width <= height else (stretched, self.size)
         return np.asarray(Image.fromarray(pixels).resize(shape, RESAMPLING[self.interpolation]))
 

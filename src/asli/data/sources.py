@@ -1,12 +1,15 @@
 """Where files' bytes come from: a folder or zip archives. Nothing is unpacked to disk."""
 
+import logging
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
 from asli.errors import DataError
+
+logger = logging.getLogger("asli")
 
 
 class Source(Protocol):
@@ -37,11 +40,28 @@ class Folder:
 
     def names(self) -> list[str]:
         """Return every file's name, sorted."""
-        names = []
-        for folder, _, files in os.walk(self.root):
-            below = Path(folder).relative_to(self.root).as_posix()
-            names += files if below == "." else [f"{below}/{file}" for file in files]
-        return sorted(names)
+        return list(self.walk())
+
+    def walk(self, below: str = "") -> Iterator[str]:
+        """Yield every file's name in the order of `names`, holding one folder's listing at a time.
+
+        A folder that cannot be listed is named in a warning.
+
+        Args:
+            below: Name of the folder to begin at, ending in `/`; empty for all of them.
+        """
+        try:
+            with os.scandir(self.root / below) as entries:
+                # With its slash a folder sorts where the names below it belong.
+                found = sorted(e.name + "/" * e.is_dir() for e in entries if not (e.is_symlink() and e.is_dir()))
+        except OSError as error:
+            logger.warning("cannot list %s: %s", self.root / below, error.strerror)
+            return
+        for name in found:
+            if name.endswith("/"):
+                yield from self.walk(below + name)
+            else:
+                yield below + name
 
     def __contains__(self, name: str) -> bool:
         return (self.root / name).is_file()

@@ -1,5 +1,6 @@
 """What a detector was trained on, and whether an image is of that kind."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,19 @@ class Domain:
             facts: Of its file.
             fitted: What the network sees of it, uint8, windows x size x size x 3.
         """
+        return self.why_all_outside([facts], [fitted])[0]
+
+    def why_all_outside(self, facts: Sequence[Facts], fitted: Sequence[npt.NDArray[np.uint8]]) -> list[str | None]:
+        """Return what `why_outside` says of each of several images, at a fraction of the cost."""
+        reasons = [self._why_file_outside(one) for one in facts]
+        rest = [number for number, reason in enumerate(reasons) if reason is None]
+        if self.pixels and rest:
+            values = statistics([fitted[number] for number in rest])
+            for number, reason in zip(rest, self.pixels.why_all_outside(values), strict=True):
+                reasons[number] = reason
+        return reasons
+
+    def _why_file_outside(self, facts: Facts) -> str | None:
         assert facts.width is not None
         assert facts.height is not None
         low, high = self.sizes
@@ -80,4 +94,4 @@ class Domain:
             return f"{facts.format} file; this detector knows {', '.join(self.formats)}"
         if self.qualities and facts.quality is not None and not self.qualities[0] <= facts.quality <= self.qualities[1]:
             return f"JPEG quality {facts.quality}; this detector knows {self.qualities[0]} to {self.qualities[1]}"
-        return self.pixels.why_outside(statistics([fitted])[0]) if self.pixels else None
+        return None

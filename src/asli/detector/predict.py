@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from asli.data.images import decode
-from asli.detector.bundle import Detector
+from asli.detector.bundle import Detector, Verdict
 from asli.detector.names import DEFAULT
 from asli.detector.runtime import Kind
 from asli.errors import ImageError
@@ -64,6 +64,19 @@ def predict(
     return {"detector": described, "images": results}
 
 
+def judge(detector: Detector, score: float, outside: str | None, *, force_domain: bool) -> tuple[Verdict, list[str]]:
+    """Return the verdict on a scored image and its reasons: what every door says.
+
+    Args:
+        detector: Has the thresholds.
+        score: P(fake).
+        outside: Why the image lies outside the detector's domain, or None.
+        force_domain: Give a verdict there, too.
+    """
+    reasons = [f"outside domain: {outside}"] if outside else []
+    return "unsure" if outside and not force_domain else detector.card.thresholds.verdict(score), reasons
+
+
 def _read(path: Path) -> bytes:
     if path.is_dir():
         raise ImageError(f"is a folder; score all that is in it with: asli scan {path} -o scores.parquet")
@@ -74,11 +87,7 @@ def _read(path: Path) -> bytes:
 
 
 def _judge(detector: Detector, path: str, score: float, outside: str | None, force_domain: bool) -> dict[str, Any]:
-    verdict, reasons = detector.card.thresholds.verdict(score), []
-    if outside:
-        reasons.append(f"outside domain: {outside}")
-        if not force_domain:
-            verdict = "unsure"
+    verdict, reasons = judge(detector, score, outside, force_domain=force_domain)
     return {
         "path": path,
         "score": score,

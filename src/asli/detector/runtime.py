@@ -86,7 +86,7 @@ class OnnxRuntime:
             raise MissingExtraError("onnxruntime", "onnx") from error
         options = onnxruntime.SessionOptions()
         # Stated, since its own choice pins threads to cores a container may not have.
-        options.intra_op_num_threads = threads or _usable_threads()
+        options.intra_op_num_threads = threads or usable_threads()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
@@ -107,7 +107,8 @@ def onnx_installed() -> bool:
     return find_spec("onnxruntime") is not None
 
 
-def _usable_threads() -> int:
+def usable_threads() -> int:
+    """Return `OMP_NUM_THREADS`, else how many CPUs this process may use."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)

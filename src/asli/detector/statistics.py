@@ -89,9 +89,17 @@ class PixelDomain:
 
     def why_outside(self, values: Floats) -> str | None:
         """Return in plain words why an image with these statistics lies outside, or None where it lies inside."""
-        distance = float(self.distances(values[None])[0])
-        if distance <= self.limit:
-            return None
+        return self.why_all_outside(values[None])[0]
+
+    def why_all_outside(self, values: Floats) -> list[str | None]:
+        """Return for each image, of statistics n x len(NAMES), what `why_outside` says."""
+        distances = self.distances(values).tolist()
+        return [
+            None if distance <= self.limit else self._why(distance, row)
+            for distance, row in zip(distances, values, strict=True)
+        ]
+
+    def _why(self, distance: float, values: Floats) -> str:
         off = values - np.array(self.mean)
         # What each statistic adds to the squared distance.
         share = off * (np.array(self.precision) @ off)

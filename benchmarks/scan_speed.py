@@ -1,0 +1,196 @@
+"""Images a second of `asli scan` beside transformers' image-classification pipeline, in one run on the same machine.
+
+    python benchmarks/scan_speed.py --shared DIR [--photos PATH] [--turns 3]
+        [--out benchmarks/results/scan_speed.json]
+
+Two cases: 2,000 JPEG files of CIFAKE (train part) before a ResNet-18 at 32 px, and 300 photographs before a ResNet-50
+at 224 px. The networks are untrained, which does not change their speed; the pipeline opens the very detector folder
+asli uses, and the scores of both are compared. All sides take turns on idle cores, each in a process of its own that
+has scored 64 images before the clock starts; a scan's time includes listing the files and writing the table, not
+loading the network, on either side. DIR is the folder the tests know as ASLI_SHARED; there are 100 photographs in it,
+of which each is taken three times.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+CASES = {
+    "2,000 CIFAKE files, ResNet-18 at 32 px": ("resnet18", 32),
+    "300 photographs, ResNet-50 at 224 px": ("resnet50", 224),
+}
+SIDES = ("scan torch", "scan onnx", "scan int8", "pipeline batch 64", "pipeline batch 1")
+COMPARED = 100
+
+
+def cifake_files(shared: Path, folder: Path) -> None:
+    """Write 1,000 files of either label."""
+    folder.mkdir()
+    for label in ("REAL", "FAKE"):
+        with zipfile.ZipFile(shared / "data" / "cifake" / f"cifake_train_{label}.zip") as archive:
+            names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
+            for name in names[:: len(names) // 1000][:1000]:
+                (folder / f"{label.lower()}-{Path(name).name}").write_bytes(archive.read(name))
+
+
+def photo_files(photos: Path, folder: Path) -> None:
+    """Write 300 files, beginning again with the first where there are fewer."""
+    from asli.data.images import EXTENSIONS
+    from asli.data.sources import open_source
+
+    folder.mkdir()
+    source = open_source(photos)
+    names = [name for name in source.names() if Path(name).suffix.lower() in EXTENSIONS]
+    for number in range(300):
+        name = names[number % len(names)]
+        (folder / f"{number:03d}{Path(name).suffix}").write_bytes(source.read(name))
+
+
+def make_detectors(work: Path) -> None:
+    """Write an untrained detector of each case, with its ONNX form, and an int8 one of it."""
+    import dataclasses
+
+    import torch
+
+    from asli.detector.bundle import Detector
+    from asli.export.int8 import export_int8
+    from asli.export.onnx import export_onnx
+    from asli.models.networks import create_network
+    from asli.pipeline import train
+    from asli.sample import open_sample
+
+    data = open_sample(work / "sample")
+    settings = ["loop.max_updates=2"]
+    like = Detector.open(train("smoke", data, work / "run", settings=settings).path)
+    for name, size in CASES.values():
+        torch.manual_seed(0)
+        preprocessing = dataclasses.replace(like.preprocessing, size=size, interpolation="bicubic")
+        Detector(create_network(name, size=size), preprocessing, like.card).save(work / name)
+        export_onnx(work / name)
+        export_int8(work / name, work / "sample", work / f"{name}-int8")
+
+
+def scan_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
+    """Return images a second and the first scores."""
+    import pyarrow.parquet as pq
+
+    from asli.scan.scan import scan
+
+    runtime = {"scan torch": "torch", "scan onnx": "onnx", "scan int8": None}[side]
+    detector = work / (f"{name}-int8" if side == "scan int8" else name)
+    files = sorted((work / f"{name}-images").iterdir())
+    with tempfile.TemporaryDirectory() as out:
+        scan(files[:64], Path(out) / "warm.parquet", detector, runtime=runtime)
+        result = scan([work / f"{name}-images"], Path(out) / "scores.parquet", detector, runtime=runtime)
+        assert result["unreadable"]["count"] == 0
+        scores = pq.read_table(Path(out) / "scores.parquet")["score"].to_pylist()[:COMPARED]
+    return result["images_per_second"], scores
+
+
+def pipeline_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
+    """Return images a second and the first scores."""
+    import time
+
+    os.environ.update(HF_HUB_OFFLINE="1")
+    from transformers import pipeline
+
+    classify = pipeline("image-classification", model=str(work / name))
+    files = [str(file) for file in sorted((work / f"{name}-images").iterdir())]
+    options = {"batch_size": 64} if side.endswith("64") else {}
+    classify(files[:64], **options)
+    start = time.perf_counter()
+    answers = classify(files, **options)
+    seconds = time.perf_counter() - start
+    scores = [{a["label"]: a["score"] for a in answer}["fake"] for answer in answers[:COMPARED]]
+    return len(files) / seconds, scores
+
+
+def in_own_process(work: Path, *what: str) -> dict:
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, __file__, "--work", str(work), "--only", *what],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Print the median of each side and the ratios of each turn."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shared", type=Path, default=os.environ.get("ASLI_SHARED"))
+    parser.add_argument("--photos", type=Path)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--only", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.only == ["make"]:
+        make_detectors(options.work)
+        print("{}")
+        return
+    if options.only:
+        measure = scan_speed if options.only[1].startswith("scan") else pipeline_speed
+        speed, scores = measure(options.work, *options.only)
+        print(json.dumps({"speed": speed, "scores": scores}))
+        return
+    if options.shared is None:
+        parser.error("give --shared or set ASLI_SHARED")
+    work = Path(tempfile.mkdtemp(prefix="scan-speed-"))
+    speeds: dict[str, dict[str, list[float]]] = {case: {side: [] for side in SIDES} for case in CASES}
+    scores: dict[str, dict[str, list[float]]] = {case: {} for case in CASES}
+    try:
+        cifake_files(options.shared, work / "resnet18-images")
+        photo_files(options.photos or options.shared / "data" / "photos" / "real_coco100.zip", work / "resnet50-images")
+        in_own_process(work, "make")
+        for turn in range(options.turns):
+            for case, (name, _) in CASES.items():
+                for side in SIDES:
+                    found = in_own_process(work, name, side)
+                    speeds[case][side].append(round(found["speed"], 1))
+                    scores[case][side] = found["scores"]
+                    print(f"turn {turn + 1}, {case}: {side} {found['speed']:,.1f} images/s", flush=True)
+    finally:
+        shutil.rmtree(work)
+    result = {
+        "command": "python benchmarks/scan_speed.py --shared DIR",
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "versions": {library: version(library) for library in ("torch", "onnxruntime", "transformers", "pillow")},
+        "images_per_second": speeds,
+        "ratio_by_turns": {},
+        "largest_score_difference": {},
+    }
+    for case, by_side in speeds.items():
+        print(f"\n{case}")
+        for side, found in by_side.items():
+            print(f"  {side:<18} median {statistics.median(found):,.1f} images/s {found}")
+        result["ratio_by_turns"][case] = ratios = {
+            f"{side} / {peer}": [round(a / b, 2) for a, b in zip(by_side[side], by_side[peer], strict=True)]
+            for side in SIDES[:3]
+            for peer in SIDES[3:]
+        }
+        for what, values in ratios.items():
+            print(f"  {what:<32} {values}")
+        peer = scores[case]["pipeline batch 1"]
+        result["largest_score_difference"][case] = differences = {
+            side: max(abs(a - b) for a, b in zip(scores[case][side], peer, strict=True)) for side in SIDES[:4]
+        }
+        print("  largest difference in score from pipeline batch 1:", differences)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The command that scores many images."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from asli.cli.table import AsJson, Device, app
+
+
+@app.command
+def scan(
+    paths: list[Path],
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    detector: str = "default",
+    html: Path | None = None,
+    force_domain: Annotated[bool, Parameter(negative="")] = False,
+    as_json: AsJson = False,
+    device: Device = None,
+    runtime: Literal["torch", "onnx"] | None = None,
+    threads: Annotated[
+        int | None, Parameter(help="CPU threads of the network, and as many that decode; all cores by default.")
+    ] = None,
+) -> None:
+    """Score everything in folders, archives and lists into a table; a call that was cut goes on when repeated.
+
+    Args:
+        paths: Folders, zip archives, Parquet files with images inside, lists of paths (.txt) and image files.
+        out: The table to make, one row an image: Parquet, or CSV where it ends in .csv.
+        detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
+        html: Also write a page that shows the highest and lowest scores, unsure images and errors.
+        force_domain: Give a verdict on pictures unlike those the detector knows, too.
+        runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
+    """
+    from asli.scan.scan import scan as run
+
+    result = run(
+        paths, out, detector, html=html, force_domain=force_domain, device=device, runtime=runtime, threads=threads
+    )
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    verdicts, outside, unreadable = result["verdicts"], result["outside_domain"], result["unreadable"]
+    if result["images_per_second"] is None:
+        print(f"{out} is this very scan, done before: {result['images']:,} images")
+    else:
+        new = result["images"] - result["done_before"]
+        print(f"{new:,} images in {result['seconds']:.1f} s, {result['images_per_second']:,.1f} images/s: {out}")
+    print("  " + "  ".join(f"{verdict} {count:,}" for verdict, count in verdicts.items()))
+    for title, found in (("outside the domain", outside), ("unreadable", unreadable)):
+        if found["count"]:
+            print(f"  {title} {found['count']:,}")
+            for reason, count in list(found["reasons"].items())[:10]:
+                print(f"    {count:>9,}  {reason}")
+    skipped = result["not_images"]
+    if skipped:
+        endings = ", ".join(f"{ending} {count:,}" for ending, count in list(skipped.items())[:10])
+        print(f"  not scanned, no images by their names: {sum(skipped.values()):,} ({endings})")
+    if result["unsafe_entries"]:
+        print(f"  not read, archive entries that would leave their folder: {result['unsafe_entries']:,}")
+    if html is not None:
+        print(f"page: {html}")

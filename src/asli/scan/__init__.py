@@ -1,0 +1,1 @@
+"""Scoring many images: whatever holds them, streaming, and going on where it was cut."""

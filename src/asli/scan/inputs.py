@@ -1,0 +1,208 @@
+"""What a scan goes through: folders, archives, Parquet files, lists and files, as one sequence of named images."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from asli.data.images import EXTENSIONS
+from asli.data.parquet_rows import ParquetRows, image_column
+from asli.data.sources import Archives, Folder, Source
+from asli.errors import DataError
+
+OPEN_PLACES = 8
+"""Archives and Parquet files kept open at a time; the order of the scan needs one or two."""
+
+logger = logging.getLogger("asli")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder, an archive or a Parquet file, and how the names in it are shown.
+
+    Attributes:
+        kind: What it is.
+        path: Where it is, absolute.
+        shown: What `path` of its images begins with.
+        id: What `id` of its images begins with.
+        stamp: Size and time of change of an archive or Parquet file: its rows are found by their order.
+    """
+
+    kind: Literal["files", "zip", "parquet"]
+    path: str
+    shown: str
+    id: str
+    stamp: tuple[int, int] | None = None
+
+    def open(self) -> Source:
+        """Open it for reading.
+
+        Raises:
+            DataError: It is damaged or gone.
+        """
+        if self.kind == "zip":
+            return Archives([Path(self.path)])
+        if self.kind == "parquet":
+            return ParquetRows(Path(self.path).parent, [Path(self.path)])
+        return Folder(Path(self.path))
+
+
+class Item(NamedTuple):
+    """One image of a scan."""
+
+    place: int
+    name: str
+
+
+class Places:
+    """Places opened when they are first read; the last few stay open."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self._places = list(places)
+        self._open = lru_cache(maxsize=OPEN_PLACES)(lambda place: self._places[place].open())
+
+    def read(self, item: Item) -> bytes:
+        """Return an image's bytes.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        try:
+            return self._open(item.place).read(item.name)
+        except (DataError, KeyError) as error:
+            raise OSError(str(error)) from error
+
+    def ids(self, item: Item) -> tuple[str, str]:
+        """Return an image's id and path as text; bytes that are no UTF-8 are shown escaped."""
+        place = self._places[item.place]
+        name = os.fsencode(item.name).decode("utf-8", "backslashreplace")
+        name = name.split("/", 1)[1] if place.kind == "parquet" else name  # a Parquet source begins with its file
+        return place.id + name, name if name.startswith("/") else place.shown + name
+
+
+@dataclass(slots=True)
+class Inputs:
+    """The images below the paths a user gave.
+
+    Args:
+        given: Folders (searched recursively, archives and Parquet files in them included), zip archives, Parquet files
+            with images inside, lists of paths (`.txt`), image files.
+
+    Attributes:
+        places: Found so far by `items`.
+        skipped: Files in folders and archives that are no images by their name, by ending.
+        unsafe: Entries of archives that would leave their folder, never read.
+
+    Raises:
+        DataError: A path does not exist, is given twice, or lies in another.
+    """
+
+    given: Sequence[Path]
+    places: list[Place] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    unsafe: int = 0
+
+    def __post_init__(self) -> None:
+        resolved: set[Path] = set()
+        for path in self.given:
+            if not path.exists():
+                raise DataError(f"{path} does not exist; give folders, zip archives, lists or images")
+            if path.resolve() in resolved:
+                raise DataError(f"{path} is given twice; each image is scored once")
+            resolved.add(path.resolve())
+        for path in self.given:
+            outer = resolved.intersection(path.resolve().parents)
+            if outer:
+                raise DataError(f"{path} lies in {outer.pop()}, which is scanned too; give one of them")
+
+    def items(self) -> Iterator[Item]:
+        """Yield every image in an order that depends on the names alone.
+
+        Raises:
+            DataError: A given archive, list or Parquet file is damaged.
+        """
+        for path in self.given:
+            shown = path.as_posix()
+            alone = len(self.given) == 1
+            if path.is_dir():
+                yield from self._folder(path, "" if shown == "." else f"{shown.rstrip('/')}/", alone)
+            elif path.suffix.lower() in (".zip", ".parquet"):
+                yield from self._container(path, f"{shown}/", "" if alone else f"{shown}/")
+            elif path.suffix.lower() == ".txt":
+                yield from self._list(path, _prefix(path.parent), alone)
+            else:
+                before = _prefix(path.parent)
+                place = Place("files", str(path.parent.resolve()), before, "" if alone else before)
+                if not self.places or self.places[-1] != place:  # many files of one folder are one place
+                    self.places.append(place)
+                yield Item(len(self.places) - 1, path.name)
+
+    def _folder(self, root: Path, shown: str, alone: bool) -> Iterator[Item]:
+        number = self._enter(Place("files", str(root.resolve()), shown, "" if alone else shown))
+        for name in Folder(root).walk():
+            suffix = _ending(name)
+            if suffix in EXTENSIONS:
+                yield Item(number, name)
+            elif suffix == ".zip" or (suffix == ".parquet" and _may_hold_images(root / name)):
+                try:
+                    yield from self._container(root / name, f"{shown}{name}/", f"{'' if alone else shown}{name}/")
+                except (DataError, OSError) as error:
+                    logger.warning("%s", error)
+                    yield Item(number, name)  # decoding gives its row the reason
+            else:
+                self.skipped[suffix or "no ending"] += 1
+
+    def _container(self, path: Path, shown: str, before: str) -> Iterator[Item]:
+        stat = path.stat()
+        kind: Any = path.suffix.lower().removeprefix(".")
+        place = Place(kind, str(path.resolve()), shown, before, (stat.st_size, stat.st_mtime_ns))
+        source = place.open()
+        number = self._enter(place)
+        if isinstance(source, ParquetRows):
+            yield from (Item(number, name) for name in source.walk())
+            return
+        self.unsafe += len(getattr(source, "unsafe", ()))
+        for name in source.names():
+            suffix = _ending(name)
+            if suffix in EXTENSIONS:
+                yield Item(number, name)
+            else:
+                self.skipped[suffix or "no ending"] += 1
+
+    def _list(self, path: Path, shown: str, alone: bool) -> Iterator[Item]:
+        number = self._enter(Place("files", str(path.parent.resolve()), shown, "" if alone else shown))
+        try:
+            with path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
+                for line in lines:
+                    if line.strip():
+                        yield Item(number, line.rstrip("\r\n").removeprefix("./"))
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}") from error
+
+    def _enter(self, place: Place) -> int:
+        self.places.append(place)
+        return len(self.places) - 1
+
+
+def _ending(name: str) -> str:
+    base = name.rpartition("/")[2]
+    return f".{base.rpartition('.')[2].lower()}" if "." in base[1:] else ""
+
+
+def _prefix(folder: Path) -> str:
+    return "" if folder == Path() else f"{folder.as_posix().rstrip('/')}/"
+
+
+def _may_hold_images(path: Path) -> bool:
+    """Return whether a Parquet file has a column of images, or is too damaged to tell."""
+    try:
+        return image_column(pq.read_schema(path)) is not None
+    except (OSError, pa.ArrowException):
+        return True

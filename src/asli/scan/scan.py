@@ -1,0 +1,171 @@
+"""Score everything below some paths: the verb behind `asli scan`."""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from asli.detector.bundle import Detector
+from asli.detector.names import DEFAULT
+from asli.detector.runtime import Kind, Runtime, usable_threads
+from asli.errors import DataError, Interrupted, RunError
+from asli.progress import progress
+from asli.scan import table
+from asli.scan.gallery import write_gallery
+from asli.scan.inputs import Inputs, Places
+from asli.scan.listing import Listing, write_listing
+from asli.scan.parts import VERSION, Parts
+from asli.scan.reading import read_batches
+from asli.scan.summary import summarise
+from asli.training.interrupt import stop_on_signal
+
+logger = logging.getLogger("asli")
+
+
+def scan(
+    paths: Sequence[str | Path],
+    out: str | Path,
+    detector: str | Path = DEFAULT,
+    *,
+    html: str | Path | None = None,
+    force_domain: bool = False,
+    device: str | None = None,
+    runtime: Kind | None = None,
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """Score every image below some paths into a table; a call that was cut goes on when it is repeated.
+
+    Args:
+        paths: Folders, zip archives, Parquet files with images inside, lists of paths (`.txt`), image files.
+        out: The table to make: Parquet, or CSV where it ends in `.csv`. A finished one is never overwritten.
+        detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
+        html: Also write a page with the most telling pictures here.
+        force_domain: Give a verdict on images outside the detector's domain too; echoed in the result.
+        device: cuda, mps or cpu; None leaves it to the runtime.
+        runtime: torch or onnx; None takes ONNX where there is nothing against it (see `Detector.runtime`).
+        threads: CPU threads of the network, and as many that read and decode; None takes the usual number.
+
+    Returns:
+        Counts by verdict, of images outside the domain and of unreadable ones by reason, files that were not taken for
+        images, and the speed of this call.
+
+    Raises:
+        DataError: A path does not exist or holds no image.
+        DetectorError, MissingExtraError: The detector cannot be used.
+        RunError: `out` is something else, or is being written by another process.
+        Interrupted: Ctrl-C; what was scored is kept.
+    """
+    out = Path(out)
+    table.check_ending(out)
+    opened = Detector.open(detector)
+    inputs, parts = Inputs([Path(path) for path in paths]), Parts(out)
+    computing = opened.runtime(device, runtime, threads)
+    begun = time.perf_counter()
+    with parts.locked():
+        now = write_listing(inputs, parts.path / "listing-now.parquet")
+        if not now.count:
+            raise DataError(f"no image in {', '.join(map(str, paths))}; images end in .jpg, .png, .webp and the like")
+        header = {
+            "version": VERSION,
+            "detector": opened.hash,
+            "runtime": type(computing).__name__,
+            "force_domain": force_domain,
+            "inputs": now.digest,
+        }
+        finished = out.exists()
+        start = 0
+        if finished:
+            _require_same(table.header_of(out), header, out)
+            listing = now
+        else:
+            listing, start = parts.begin(header, now)
+            if listing.digest != now.digest:
+                logger.warning(
+                    "the folders hold %s images now, %s when this scan began; it goes on with those of then",
+                    f"{now.count:,}",
+                    f"{listing.count:,}",
+                )
+            places = Places(listing.places)
+            _score(
+                parts,
+                listing,
+                start,
+                places,
+                opened,
+                computing,
+                force_domain=force_domain,
+                threads=threads or usable_threads(),
+            )
+            table.write(out, parts.joined(), {**header, "inputs": listing.digest})
+        seconds = time.perf_counter() - begun
+        summary = summarise(out, opened.card.thresholds)
+        result = {
+            "out": str(out),
+            "detector": opened.describe() | ({"force_domain": True} if force_domain else {}),
+            **summary.as_json(),
+            "not_images": dict(inputs.skipped.most_common()),
+            "unsafe_entries": inputs.unsafe,
+            "done_before": summary.images if finished else start,
+            "seconds": seconds,
+            "images_per_second": None if finished else (listing.count - start) / seconds,
+            "html": str(html) if html else None,
+        }
+        if html is not None:
+            write_gallery(Path(html), summary, result, listing, opened)
+        parts.remove()
+    return result
+
+
+def _score(
+    parts: Parts,
+    listing: Listing,
+    start: int,
+    places: Places,
+    detector: Detector,
+    runtime: Runtime,
+    *,
+    force_domain: bool,
+    threads: int,
+) -> None:
+    """Score the images from `start` on into parts.
+
+    Raises:
+        Interrupted: Ctrl-C.
+    """
+    if start:
+        logger.info("going on: %s of %s images were scored before", f"{start:,}", f"{listing.count:,}")
+    preprocessing, domain = detector.preprocessing, detector.card.domain
+    batch = batch_size(preprocessing.size)
+    read = read_batches(listing.items(start), places, preprocessing, domain, batch=batch, threads=threads)
+    done = start
+    with stop_on_signal() as stop, progress("scanning", listing.count, unit="images", done=start) as bar:
+        try:
+            for images in read:
+                parts.add(table.score_batch(images, places, detector, runtime, force_domain=force_domain))
+                done += len(images)
+                bar.advance(len(images))
+                if stop.requested and done < listing.count:
+                    parts.flush()
+                    raise Interrupted(
+                        f"stopped after {done:,} of {listing.count:,} images; the same command goes on from there"
+                    )
+        finally:
+            read.close()
+        parts.flush()
+
+
+def batch_size(size: int) -> int:
+    """Return how many images of a size in pixels go through the network at a time: fewer large ones."""
+    return max(16, min(256, 256 * 64 * 64 // size**2))
+
+
+def _require_same(found: dict[str, Any] | None, header: dict[str, Any], out: Path) -> None:
+    if found is None:
+        raise RunError(f"{out} is there already and no scan wrote it; give another -o")
+    different = [key for key in header if header[key] != found.get(key)]
+    if different:
+        raise RunError(f"{out} is a finished scan with other {', '.join(different)}; give another -o")
+
+
+__all__ = ["scan"]

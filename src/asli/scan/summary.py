@@ -1,0 +1,120 @@
+"""What a finished scan says in all: counts by verdict, errors by reason, and which images to look at first."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asli.detector.bundle import Thresholds
+from asli.scan import table
+
+SHOWN = 24
+"""Images of each kind in the gallery."""
+
+REASONS = 50
+"""Different reasons that are told apart; the rest is counted together."""
+
+BINS = 20
+
+_COLUMNS = ["path", "score", "verdict", "reasons", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A row to be shown.
+
+    Attributes:
+        row: Its number in the table, from 0.
+        path: Where the image was.
+        score: P(fake).
+        verdict: On it.
+        reasons: With the verdict.
+    """
+
+    row: int
+    path: str
+    score: float
+    verdict: str
+    reasons: str
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts over a table, and its most telling rows."""
+
+    images: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    outside: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    examples: list[tuple[str, str]] = field(default_factory=list)
+    """Path and error of the first unreadable images."""
+    histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
+    """Scored images by score, in equal bins from 0 to 1."""
+    highest: list[Shown] = field(default_factory=list)
+    lowest: list[Shown] = field(default_factory=list)
+    unsure: list[Shown] = field(default_factory=list)
+    """Inside the domain, nearest to the threshold first."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts as plain JSON."""
+        return {
+            "images": self.images,
+            "verdicts": {verdict: self.verdicts[verdict] for verdict in ("real", "unsure", "fake")},
+            "outside_domain": {"count": self.outside.total(), "reasons": dict(self.outside.most_common())},
+            "unreadable": {"count": self.errors.total(), "reasons": dict(self.errors.most_common())},
+        }
+
+
+def summarise(out: Path, thresholds: Thresholds) -> Summary:
+    """Go through a finished table once.
+
+    Args:
+        out: The table.
+        thresholds: Of the detector; unsure images are sorted by their distance to the band's middle.
+    """
+    found = Summary()
+    middle = (thresholds.low + thresholds.high) / 2
+    for batch in table.read(out, _COLUMNS):
+        _count(found, batch.to_pydict(), middle)
+    return found
+
+
+def _count(found: Summary, rows: dict[str, list[Any]], middle: float) -> None:
+    shown: list[Shown] = []
+    for path, error in zip(rows["path"], rows["error"], strict=True):
+        if error:
+            _add(found.errors, error)
+            if len(found.examples) < REASONS:
+                found.examples.append((path, error))
+    columns = (rows[name] for name in ("path", "score", "verdict", "reasons"))
+    for number, (path, score, verdict, why) in enumerate(zip(*columns, strict=True), start=found.images):
+        if verdict is None:
+            continue
+        text = why if isinstance(why, str) else "; ".join(why or ())
+        found.verdicts[verdict] += 1
+        if text:
+            _add(found.outside, text.removeprefix("outside domain: "))
+        shown.append(Shown(number, path, score, verdict, text))
+    scores = np.array([image.score for image in shown])
+    found.histogram += np.histogram(scores, bins=BINS, range=(0, 1))[0]
+    found.images += len(rows["path"])
+    found.highest = _first([*found.highest, *shown], lambda image: -image.score)
+    found.lowest = _first([*found.lowest, *shown], lambda image: image.score)
+    inside = [image for image in shown if image.verdict == "unsure" and not image.reasons]
+    found.unsure = _first([*found.unsure, *inside], lambda image: abs(image.score - middle))
+
+
+def _first(images: list[Shown], key: Callable[[Shown], float]) -> list[Shown]:
+    return sorted(images, key=key)[:SHOWN]
+
+
+def _add(counter: Counter[str], reason: str) -> None:
+    """Count a reason; figures of the image are left out of it, those of the detector, behind a semicolon, are not."""
+    of_image, semicolon, of_detector = reason.partition(";")
+    reason = re.sub(r"(?!0\b)\d[\d,.]*", "N", of_image) + semicolon + of_detector
+    counter[reason if reason in counter or len(counter) < REASONS else "other reasons"] += 1

@@ -1,0 +1,350 @@
+import json
+import logging
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from asli.detector.bundle import Detector
+from asli.detector.predict import predict
+from asli.errors import AsliError, DataError, Interrupted, RunError
+from asli.sample import sample_archive
+from asli.scan import scan as module
+from asli.scan import table
+from asli.scan.inputs import Inputs, Places
+from asli.scan.parts import Parts
+from asli.scan.scan import scan
+from tests.conftest import run_asli
+from tests.scan.test_inputs import zipped
+
+
+def hf_parquet(files, path):
+    rows = [{"bytes": file.read_bytes(), "path": file.name} for file in files]
+    pq.write_table(pa.table({"image": rows}), path, row_group_size=5)
+    return path
+
+
+def test_every_door_gives_predicts_scores_and_verdicts(finished, pictures, tmp_path):
+    files = sorted(pictures.rglob("*.jpg"))
+    (tmp_path / "list.txt").write_text("".join(f"{file}\n" for file in files))
+    expected = predict(files, finished.path)["images"]
+    doors = {
+        "folder": [pictures],
+        "zip": [zipped(pictures, tmp_path / "a.zip")],
+        "list": [tmp_path / "list.txt"],
+        "parquet": [hf_parquet(files, tmp_path / "data.parquet")],
+        "files": files,
+        "one": files[:1],
+    }
+    for name, paths in doors.items():
+        result = scan(paths, tmp_path / f"{name}.scores.parquet", finished.path)
+        rows = pq.read_table(tmp_path / f"{name}.scores.parquet").to_pylist()
+        assert len(rows) == result["images"] == (1 if name == "one" else 12)
+        for row, image in zip(rows, expected, strict=name != "one"):
+            assert abs(row["score"] - image["score"]) < 1e-5
+            assert (row["verdict"], row["reasons"], row["error"]) == (image["verdict"], image["reasons"], None)
+            assert row["score"] == pytest.approx(1 / (1 + np.exp(row["logit_real"] - row["logit_fake"])), abs=1e-12)
+            assert (row["format"], row["width"], row["quality"]) == ("JPEG", 32, 75)
+            assert row["bytes"] > 0
+            assert re.fullmatch("[0-9a-f]{64}", row["sha256"])
+    assert [row["path"] for row in pq.read_table(tmp_path / "folder.scores.parquet").to_pylist()] == [
+        str(file) for file in files
+    ]
+
+
+@pytest.fixture
+def troubled(pictures, tmp_path):
+    """Two good images among everything that can be wrong with a file."""
+    folder = tmp_path / "troubled"
+    folder.mkdir()
+    good = sorted(pictures.rglob("*.jpg"))[:2]
+    (folder / "a.jpg").write_bytes(good[0].read_bytes())
+    (folder / "b-empty.png").touch()
+    (folder / "c-cut.jpg").write_bytes(good[0].read_bytes()[:400])
+    (folder / "d-text.webp").write_text("no picture")
+    Image.new("1", (1, 3_200_000)).save(folder / "e-narrow.png")
+    (folder / "f-link.jpg").symlink_to(folder / "nowhere.jpg")
+    (folder / "g.zip").write_bytes(b"PK no archive")
+    with zipfile.ZipFile(folder / "h.zip", "w") as archive:
+        archive.writestr("x.jpg", good[1].read_bytes())
+        archive.writestr("y.jpg", b"hello hello hello")
+    data = bytearray((folder / "h.zip").read_bytes())
+    data[data.index(b"hello")] ^= 1
+    (folder / "h.zip").write_bytes(data)
+    table = pa.table({"image": pa.array([{"bytes": None, "path": "x"}, {"bytes": good[1].read_bytes(), "path": "y"}])})
+    pq.write_table(table, folder / "i.parquet")
+    return folder
+
+
+def test_an_unreadable_file_is_a_row_with_its_reason(finished, troubled, tmp_path, caplog):
+    out = tmp_path / "scores.parquet"
+    result = scan([troubled], out, finished.path, html=tmp_path / "page.html")
+    rows = {row["id"]: row for row in pq.read_table(out).to_pylist()}
+    errors = {id: row["error"] for id, row in rows.items() if row["error"]}
+    assert list(rows) == sorted(rows)
+    assert {id: error[:26] for id, error in errors.items()} == {
+        "b-empty.png": "empty file (0 bytes)",
+        "c-cut.jpg": errors["c-cut.jpg"][:26],
+        "d-text.webp": "not an image Pillow can re",
+        "e-narrow.png": "1 x 3200000 pixels: too na",
+        "f-link.jpg": "cannot be read: No such fi",
+        "g.zip": "not an image Pillow can re",
+        "h.zip/y.jpg": "cannot be read: Bad CRC-32",
+        "i.parquet/00000000": "cannot be read: the row ho",
+    }
+    assert "cannot be decoded" in errors["c-cut.jpg"]
+    for id in errors:
+        assert rows[id]["score"] is rows[id]["logit_real"] is rows[id]["verdict"] is rows[id]["width"] is None
+    assert rows["h.zip/x.jpg"]["score"] == rows["i.parquet/00000001"]["score"]
+    assert result["unreadable"]["count"] == sum(result["unreadable"]["reasons"].values()) == 8
+    assert sum(result["verdicts"].values()) == 3
+    page = (tmp_path / "page.html").read_text()
+    assert all(id in page for id in errors)
+    assert page.count("src=") == page.count('src="data:image/') == 6  # three images, the highest and the lowest
+    assert "http" not in page
+    (told,) = predict([troubled / "e-narrow.png"], finished.path)["images"]
+    assert told["error"] == errors["e-narrow.png"]
+
+
+def test_a_file_that_vanishes_meanwhile_is_a_row_with_its_reason(finished, pictures, tmp_path, monkeypatch):
+    folder = tmp_path / "in"
+    shutil.copytree(pictures, folder)
+    gone = sorted(folder.rglob("*.jpg"))[5]
+    write = module.write_listing
+
+    def and_remove(*arguments):
+        found = write(*arguments)
+        gone.unlink()
+        return found
+
+    monkeypatch.setattr(module, "write_listing", and_remove)
+    scan([folder], tmp_path / "scores.parquet", finished.path)
+    rows = pq.read_table(tmp_path / "scores.parquet").to_pylist()
+    assert len(rows) == 12
+    (row,) = [row for row in rows if row["error"]]
+    assert row["path"] == str(gone)
+    assert row["error"] == "cannot be read: No such file or directory"
+
+
+def test_the_domain_is_predicts(finished, pictures, tmp_path):
+    big = tmp_path / "big.png"
+    Image.open(next(pictures.rglob("*.jpg"))).resize((640, 480)).save(big)
+    for force in (False, True):
+        (told,) = predict([big], finished.path, force_domain=force)["images"]
+        result = scan([big], tmp_path / f"{force}.parquet", finished.path, force_domain=force)
+        (row,) = pq.read_table(tmp_path / f"{force}.parquet").to_pylist()
+        assert (row["verdict"], row["reasons"]) == (told["verdict"], told["reasons"])
+        assert row["reasons"][0].startswith("outside domain")
+        assert result["outside_domain"]["count"] == 1
+        assert ("force_domain" in result["detector"]) == force
+    assert pq.read_table(tmp_path / "False.parquet")["verdict"].to_pylist() == ["unsure"]
+    assert pq.read_table(tmp_path / "True.parquet")["verdict"].to_pylist() != ["unsure"]
+
+
+def start(paths, detector, out):
+    """Begin the real command in a process of its own, with a part every fifth of a second."""
+    code = "import asli.scan.parts as p, sys\np.SECONDS = 0.2\nfrom asli.cli import main\nmain(sys.argv[1:])"
+    arguments = ["scan", *map(str, paths), "--detector", str(detector), "-o", str(out)]
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True)
+
+
+def stop(process, parts, seconds, number):
+    """Wait until the process has written a part of its own, then some seconds; send it a signal."""
+    before, deadline = len(list(parts.glob("[0-9]*.parquet"))), time.monotonic() + 120
+    while len(list(parts.glob("[0-9]*.parquet"))) == before and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(seconds)
+    process.send_signal(number)
+    _, words = process.communicate(timeout=60)
+    return process.returncode, words
+
+
+def test_killed_three_times_and_interrupted_it_has_the_rows_of_an_undisturbed_one(finished, tmp_path):
+    chance = random.Random(7)
+    with sample_archive() as archive:
+        whole = run_asli("scan", archive, "--detector", finished.path, "-o", tmp_path / "whole.parquet")
+        assert whole.returncode == 0, whole.stderr
+        out, parts = tmp_path / "cut.parquet", tmp_path / "cut.parquet.parts"
+        rows = [0]
+        for _ in range(3):
+            status, words = stop(start([archive], finished.path, out), parts, chance.random() / 3, signal.SIGKILL)
+            assert status == -signal.SIGKILL, words
+            assert not out.exists()
+            rows.append(sum(pq.read_metadata(part).num_rows for part in parts.glob("[0-9]*.parquet")))
+        assert rows == sorted(set(rows)), "each call goes on from the one before"
+        status, words = stop(start([archive], finished.path, out), parts, 0, signal.SIGINT)
+        assert status == 130
+        assert "the same command goes on from there" in words
+        assert "going on: " in words
+        assert run_asli("scan", archive, "--detector", finished.path, "-o", out).returncode == 0
+    assert not parts.exists()
+    assert pq.read_table(out).equals(pq.read_table(tmp_path / "whole.parquet"))
+    assert pq.read_metadata(out).num_rows == 3300
+
+
+def test_only_one_process_writes_a_table(finished, pictures, tmp_path):
+    out = tmp_path / "scores.parquet"
+    with Parts(out).locked(), pytest.raises(RunError, match="another process"):
+        scan([pictures], out, finished.path)
+    assert scan([pictures], out, finished.path)["images"] == 12
+
+
+def test_a_finished_table_is_kept(finished, pictures, tmp_path):
+    folder = tmp_path / "in"
+    shutil.copytree(pictures, folder)
+    for ending in ("parquet", "csv"):
+        out = tmp_path / f"scores.{ending}"
+        first = scan([folder], out, finished.path)
+        bytes_ = out.read_bytes()
+        again = scan([folder], out, finished.path)
+        assert again["images_per_second"] is None
+        assert again["done_before"] == again["images"] == first["images"] == 12
+        assert again["verdicts"] == first["verdicts"]
+        with pytest.raises(RunError, match="force_domain"):
+            scan([folder], out, finished.path, force_domain=True)
+        with pytest.raises(RunError, match="finished scan with other inputs"):
+            scan([folder / "one"], out, finished.path)
+        assert out.read_bytes() == bytes_
+    foreign = tmp_path / "foreign.parquet"
+    pq.write_table(pa.table({"x": [1]}), foreign)
+    with pytest.raises(RunError, match="no scan wrote it"):
+        scan([folder], foreign, finished.path)
+    assert not list(tmp_path.glob("*.parts"))
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Makes a scan stop after two batches of four images, as Ctrl-C does."""
+
+    def begin(*arguments, **options):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, "batch_size", lambda size: 4)
+            original = table.score_batch
+            calls = []
+
+            def press(*a, **k):
+                calls.append(None)
+                if len(calls) == 2:
+                    os.kill(os.getpid(), signal.SIGINT)
+                return original(*a, **k)
+
+            patched.setattr(table, "score_batch", press)
+            with pytest.raises(Interrupted, match="stopped after 8 of 12 images"):
+                scan(*arguments, **options)
+
+    return begin
+
+
+def test_an_interrupted_scan_goes_on_with_the_images_of_its_beginning(
+    finished, pictures, tmp_path, interrupted, caplog
+):
+    folder, out = tmp_path / "in", tmp_path / "scores.parquet"
+    shutil.copytree(pictures, folder)
+    names = [file.relative_to(folder).as_posix() for file in sorted(folder.rglob("*.jpg"))]
+    interrupted([folder], out, finished.path)
+    with pytest.raises(RunError, match="interrupted scan with other force_domain"):
+        scan([folder], out, finished.path, force_domain=True)
+    shutil.copy(folder / names[0], folder / "0-new.jpg")
+    (folder / names[-1]).unlink()
+    (folder / names[0]).unlink()  # scored before
+    with caplog.at_level(logging.INFO, "asli"):
+        result = scan([folder], out, finished.path)
+    assert "going on: 8 of 12" in caplog.text
+    assert "the folders hold 11 images now, 12 when this scan began" in caplog.text
+    rows = pq.read_table(out).to_pylist()
+    assert [row["id"] for row in rows] == names
+    assert [row["id"] for row in rows if row["error"]] == [names[-1]]
+    assert result["done_before"] == 8
+
+
+def test_an_interrupted_scan_of_an_archive_that_changed_is_refused(finished, pictures, tmp_path, interrupted):
+    archive, out = zipped(pictures, tmp_path / "a.zip"), tmp_path / "scores.parquet"
+    interrupted([archive], out, finished.path)
+    os.utime(archive, (1, 1))
+    with pytest.raises(RunError, match="other archives"):
+        scan([archive], out, finished.path)
+    next((tmp_path / "scores.parquet.parts").glob("[0-9]*.parquet")).rename(
+        tmp_path / "scores.parquet.parts" / "000000000004-000000000008.parquet"
+    )
+    with pytest.raises(RunError, match="other archives"):
+        scan([archive], out, finished.path)
+
+
+def test_csv_says_the_same(finished, troubled, tmp_path):
+    scan([troubled], tmp_path / "a.parquet", finished.path)
+    scan([troubled], tmp_path / "a.csv", finished.path)
+    expected = pq.read_table(tmp_path / "a.parquet")
+    options = pyarrow.csv.ConvertOptions(
+        column_types={f.name: pa.string() if f.name == "reasons" else f.type for f in expected.schema},
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    found = pyarrow.csv.read_csv(tmp_path / "a.csv", convert_options=options)
+    reasons = ["; ".join(value) for value in expected["reasons"].to_pylist()]
+    position = expected.schema.get_field_index("reasons")
+    assert found.equals(expected.set_column(position, "reasons", pa.array(reasons)).replace_schema_metadata())
+    assert not list(tmp_path.glob("*.parts"))
+
+
+def test_unsure_images_are_shown_nearest_to_the_band_first(finished, pictures, tmp_path):
+    detector = Detector.open(finished.path)
+    wide = replace(detector.card.thresholds, low=0.0, high=1.0)
+    detector.card = replace(detector.card, thresholds=wide)
+    detector.save(tmp_path / "unsure")
+    result = scan([pictures], tmp_path / "s.parquet", tmp_path / "unsure", html=tmp_path / "page.html")
+    assert result["verdicts"] == {"real": 0, "unsure": 12, "fake": 0}
+    page = (tmp_path / "page.html").read_text()
+    shown = [float(score) for score in re.findall(r"<b>(0\.\d{4})</b> <span", page.split("<h2>Unsure</h2>")[1])]
+    assert len(shown) == 12 - result["outside_domain"]["count"] >= 6
+    assert shown == sorted(shown, key=lambda score: abs(score - 0.5))
+
+
+def test_the_command_prints_a_summary_or_json_and_one_line_for_what_is_wrong(finished, pictures, troubled, tmp_path):
+    done = run_asli("scan", pictures, troubled, "--detector", finished.path, "-o", "s.csv", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["images"], result["unreadable"]["count"]) == (23, 8)
+    done = run_asli("scan", pictures, troubled, "--detector", finished.path, "-o", "s.csv", cwd=tmp_path)
+    assert "s.csv is this very scan, done before: 23 images" in done.stdout
+    assert "unreadable 8" in done.stdout
+    (tmp_path / "none").mkdir()
+    for paths, out, words in (
+        (["none"], "s.parquet", "no image in none"),
+        (["nowhere"], "s.parquet", "nowhere does not exist"),
+        ([str(pictures)], "s.txt", "must end in .parquet or .csv"),
+    ):
+        done = run_asli("scan", *paths, "--detector", finished.path, "-o", out, cwd=tmp_path)
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert not (tmp_path / out).exists()
+        assert not list(tmp_path.glob("*.parts"))
+
+
+def test_errors_are_asli_errors(finished, tmp_path):
+    with pytest.raises(AsliError):
+        scan([tmp_path], tmp_path / "x.json", finished.path)
+    with pytest.raises(DataError):
+        scan([tmp_path], tmp_path / "x.parquet", finished.path)
+
+
+def test_places_that_are_gone_give_errors_not_crashes(pictures, tmp_path):
+    archive = zipped(pictures, tmp_path / "a.zip")
+    inputs = Inputs([archive])
+    items = list(inputs.items())
+    archive.unlink()
+    with pytest.raises(OSError, match="not a readable zip"):
+        Places(inputs.places).read(items[0])
