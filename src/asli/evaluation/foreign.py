@@ -69,7 +69,10 @@ def read_scores(path: Path) -> dict[str, float]:
         for number, record in enumerate(records, start=1):
             name = _name(record, name_column, number, path)
             if name in result:
-                raise DataError(f"{path} scores {name} twice; keep one row of it")
+                raise DataError(
+                    f"{path} scores {name} twice: keep one row of it, or, where these are two images, write their paths"
+                    " as the data folder does"
+                )
             result[name] = _score(record[by_key[SCORE_COLUMN]], name, path)
     return result
 

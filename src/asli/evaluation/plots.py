@@ -144,7 +144,7 @@ def reliability(bins: list[dict[str, Any]]) -> Figure:
 
 def group_rates(lines: list[dict[str, Any]]) -> Figure:
     """Draw both error rates of each group with 95% intervals, groups from top to bottom as they are given."""
-    with canvas(4.2, 0.9 + 0.32 * len(lines)) as (figure, axes):
+    with canvas(4.2, 1.1 + 0.3 * len(lines)) as (figure, axes):
         for rate, label, colour, marker, shift in (
             ("false_positive_rate", "photographs called fake", REAL, "o", -0.14),
             ("miss_rate", "fakes not called fake", FAKE, "D", 0.14),
@@ -161,7 +161,7 @@ def group_rates(lines: list[dict[str, Any]]) -> Figure:
         axes.set_yticks(range(len(lines)), [line["name"] for line in lines])
         axes.set(xlabel="error rate at the saved threshold", xlim=(0, None), ylim=(len(lines) - 0.5, -0.5))
         axes.grid(visible=False, axis="y")
-        _legend_above(axes)
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
     return figure
 
 

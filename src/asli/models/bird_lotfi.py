@@ -9,7 +9,9 @@ class BirdLotfi(nn.Module):
     """Two convolutions, one hidden layer, for 32 px images.
 
     From the paper, as its readers summarise it (its text could not be fetched to check this against): two layers of 32
-    filters, each with ReLU and followed by max-pooling, one dense layer of 64, and an answer by a sigmoid.
+    filters, each with ReLU and followed by max-pooling, one dense layer of 64, and an answer by a sigmoid. A public
+    reimplementation (github YS7538/CIFAKE_implementation, models/cnn_paper.py) has the same layers and widths, but pads
+    its convolutions by 1 and answers with two logits: what the authors padded is not known to us.
     Assumed, as Keras has it by default: 3x3 filters of stride 1 without padding, 2x2 pools, ReLU after the dense layer,
     Glorot's uniform initial weights (Glorot & Bengio 2010) and zero biases. So the maps measure 30, 15, 13, 6 pixels.
     Ours: two logits in place of one sigmoid. Their difference is that sigmoid's logit: the functions are the same, with
