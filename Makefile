@@ -1,6 +1,7 @@
 # The commands of this project. Each one makes .venv first, if it is not there.
 PYTHON ?= python3
 BIN := .venv/bin
+TWO := --numprocesses 2 --dist loadfile  # files stay whole: they share fixtures, and one listens on a fixed port
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format lint types bench clean
 
@@ -26,7 +27,7 @@ demo: .venv/.user   ## install, then train, evaluate and score on the bundled re
 	$(BIN)/asli demo
 
 test: .venv/.test   ## install the test extra and run the suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO)
 
 lint: .venv/.dev    ## ruff: format and rules, without changing anything
 	$(BIN)/ruff format --check .
@@ -40,7 +41,7 @@ format: .venv/.dev  ## put every file into the project's form
 	$(BIN)/ruff check --fix .
 
 check: .venv/.dev lint types   ## all that must hold before a commit: format, lint, types, test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO)
 
 clean:          ## remove what the commands above made
 	rm -rf .venv asli-demo

@@ -16,7 +16,8 @@ from asli.data.batches import TrainingBatches
 from asli.data.folder import DataFolder
 from asli.data.preprocessing import Preprocessing
 from asli.data.splits import stratified_sample
-from asli.detector.bundle import Card, Detector, fold_temperature
+from asli.detector.bundle import Detector, fold_temperature
+from asli.detector.card import Card
 from asli.detector.runtime import TorchRuntime, logits_of_rows
 from asli.errors import DataError
 from asli.evaluation.calibrate import domain_of, figures_of, fit

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from asli.detector.bundle import Detector, Thresholds
+from asli.detector.bundle import Detector
+from asli.detector.card import Thresholds
 from asli.detector.domain import Domain
 from asli.detector.predict import predict
 from asli.errors import DetectorError

@@ -14,11 +14,12 @@ from threading import Thread
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from asli.detector.bundle import Detector
 from asli.detector.predict import predict
-from asli.detector.runtime import OnnxRuntime, TorchRuntime
+from asli.detector.runtime import OnnxRuntime, TorchRuntime, usable_threads
 from asli.errors import DetectorError, MissingExtraError
 from asli.export import onnx as exporting
 from asli.export.int8 import export_int8
@@ -153,6 +154,16 @@ def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
         small.runtime("cpu", "torch")
     with pytest.raises(DetectorError, match="int8 one"):
         export_onnx(tmp_path / "int8", tmp_path / "again")
+
+
+def test_threads_that_torch_was_given_are_onnx_runtimes_too():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        assert usable_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert usable_threads() == before
 
 
 def test_stability_is_the_range_over_views(exported, files):

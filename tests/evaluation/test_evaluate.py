@@ -87,6 +87,23 @@ def test_what_cannot_be_judged_is_refused(finished, sample, tmp_path):
         evaluate(tmp_path / "alone", sample, split="validation")
 
 
+def test_a_run_without_its_measurements_is_judged_without_their_figures(finished, sample, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished.path, run)
+    (run / "metrics.jsonl").unlink()
+    result = evaluate(run, sample, split="validation")
+    assert result["folder"] == str(run / f"evaluation/{sample.name}-validation")
+    page = (run / f"evaluation/{sample.name}-validation/report.html").read_text()
+    assert 'id="training"' not in page
+
+
+def test_a_run_that_one_happens_to_stand_in_is_not_the_detectors(finished, sample, tmp_path, monkeypatch):
+    shutil.copytree(finished.detector, tmp_path / "elsewhere" / "copy")
+    monkeypatch.chdir(finished.path)
+    with pytest.raises(DataError, match="lies in no run folder"):
+        evaluate(tmp_path / "elsewhere" / "copy", sample, split="validation")
+
+
 def test_groups_priors_and_rates_follow_from_the_scores(judged):
     result, _ = judged
     table = pq.read_table(f"{result['folder']}/scores.parquet").to_pandas()

@@ -84,7 +84,11 @@ def test_too_few_seeds_or_cells_settle_nothing():
     found = Results.of(known, [*without, *gone])
     answers = {a.contrast.says: a for a in answer(contrasts(CPU), found)}
     assert "not run: weights unavailable" in answers["cifar_resnet56 minus cifar_resnet20, residual, pretrained"].why
-    assert answers["cifar_resnet56 minus cifar_resnet20, residual, scratch"].test is not None
+    scratch = answers["cifar_resnet56 minus cifar_resnet20, residual, scratch"]
+    (deep,) = [c for c in known if c.name.endswith("residual-scratch-cifar_resnet56")]
+    (shallow,) = [c for c in known if c.name.endswith("residual-scratch-cifar_resnet20")]
+    f1 = [truth(c, seed)["figures"]["threshold"]["f1"]["value"] for c in (deep, shallow) for seed in (1, 2)]
+    assert scratch.test.claim.difference == pytest.approx((f1[0] + f1[1] - f1[2] - f1[3]) / 2)
     (table,) = [t for t in all_tables(CPU, found) if t.name == "table3"]
     assert table.rows[0][1] == "not run: weights unavailable: none"
     assert set(table.rows[0][4:]) == {"-"}  # never filled in

@@ -75,12 +75,8 @@ def _exact(twins: dict[str, Any]) -> dict[str, str]:
     found = twins["exact"]
     if not found["pairs"]:
         return _verdict("exact twins", "fine", "no picture is there twice")
-    share = found["test_images"] / max(twins["test_total"], 1)
-    says = (
-        f"{found['pairs']:,} pairs of identical pictures ({found['identical_bytes']:,} byte for byte),"
-        f" {found['across_splits']:,} across splits, {found['across_labels']:,} with both labels;"
-        f" {found['test_images']:,} test images ({share:.1%}) have a twin elsewhere"
-    )
+    share, where = _where(found, twins["test_total"])
+    says = f"{found['pairs']:,} pairs of identical pictures ({found['identical_bytes']:,} byte for byte), {where}"
     sprung = found["across_labels"] or share >= LEAK
     return _verdict("exact twins", "sprung" if sprung else "look", says, "keep twins in one split, or report without")
 
@@ -90,17 +86,22 @@ def _near(twins: dict[str, Any]) -> dict[str, str]:
     missed = found["not_searched"] + found["candidates_not_looked_at"]
     if not found["pairs"] and not missed:
         return _verdict("near twins", "fine", "no two pictures are nearly the same")
-    share = found["test_images"] / max(twins["test_total"], 1)
-    says = (
-        f"{found['pairs']:,} pairs differ by at most {found['rms_limit']:.0f} of 255 grey levels at 32 px,"
-        f" {found['across_splits']:,} across splits, {found['across_labels']:,} with both labels;"
-        f" {found['test_images']:,} test images ({share:.1%}) have one elsewhere"
-    )
+    share, where = _where(found, twins["test_total"])
+    says = f"{found['pairs']:,} pairs differ by at most {found['rms_limit']:.0f} of 255 grey levels at 32 px, {where}"
     if missed:
         says += f"; {found['not_searched']:,} flat pictures were not searched"
         says += f" and {found['candidates_not_looked_at']:,} candidate pairs not looked at"
     return _verdict(
         "near twins", "sprung" if share >= LEAK else "look", says, "look at those --json lists; keep them in one split"
+    )
+
+
+def _where(found: dict[str, Any], test_total: int) -> tuple[float, str]:
+    """Return the share of test images that have a twin elsewhere, and in words where pairs lie."""
+    share = found["test_images"] / max(test_total, 1)
+    return share, (
+        f"{found['across_splits']:,} across splits, {found['across_labels']:,} with both labels;"
+        f" {found['test_images']:,} test images ({share:.1%}) have a twin elsewhere"
     )
 
 

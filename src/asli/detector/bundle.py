@@ -12,14 +12,14 @@ import copy
 import dataclasses
 import json
 import shutil
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from asli import __version__
 from asli.data.layouts import LABELS
 from asli.data.preprocessing import Preprocessing
+from asli.detector.card import Card, Thresholds
 from asli.detector.domain import Domain
 from asli.detector.names import find_detector
 from asli.detector.runtime import Kind, OnnxRuntime, Runtime, TorchRuntime, onnx_installed
@@ -34,83 +34,6 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 WEIGHTS, ONNX = "model.safetensors", "model.onnx"
 FILES = ("config.json", "detector.json", "README.md", ONNX, WEIGHTS)
-
-Verdict = Literal["real", "unsure", "fake"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Thresholds:
-    """Where scores become verdicts, fitted on the calibration part.
-
-    Attributes:
-        low: Scores below are `real`.
-        high: Scores from here on are `fake`; between the two it is `unsure`.
-        policy: How they were chosen.
-        n: Calibration images.
-        calibration_hash: Content hash of the data they came from.
-        real: Real calibration images, a group of twins counted once; None where an older asli did not say.
-        fake: Fake ones, likewise.
-        target: The error rate that was promised, or None where none was.
-        confidence: Of the promise.
-        band: Whether the rate of missed fakes was promised too.
-        errors: On the calibration part itself: real images called fake, fake ones called real, and `unsure` ones.
-    """
-
-    low: float
-    high: float
-    policy: str
-    n: int
-    calibration_hash: str
-    real: int | None = None
-    fake: int | None = None
-    target: float | None = None
-    confidence: float | None = None
-    band: bool = False
-    errors: dict[str, int] | None = None
-
-    def verdict(self, score: float) -> Verdict:
-        """Return what a score means."""
-        if score >= self.high:
-            return "fake"
-        return "real" if score < self.low else "unsure"
-
-    @property
-    def promise(self) -> str | None:
-        """Return in a sentence what error rate was promised, or None."""
-        if self.target is None:
-            return None
-        both = " and at most as many fakes called real, each" if self.band else ","
-        return (
-            f"at most {self.target:.3g} of photographs called fake{both} with {self.confidence:.0%} confidence over"
-            f" calibration sets, for images like the {self.n:,} of the calibration part"
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Card:
-    """What a detector says of itself.
-
-    Attributes:
-        temperature: By which its logits were divided; folded into the head already.
-        thresholds: Of the verdict.
-        domain: What it knows.
-        trained_on: Name, content hash and counts of the training data.
-        figures: Measured ones with their intervals, by the name of what they were measured on.
-        recipe_hash: Of the recipe.
-        seed: Of the run.
-        start_weights: Where training started.
-        licence: Under which the weights may be used; those of data and start weights bear on it.
-    """
-
-    temperature: float
-    thresholds: Thresholds
-    domain: Domain
-    trained_on: dict[str, Any]
-    figures: dict[str, Any]
-    recipe_hash: str
-    seed: int
-    start_weights: str
-    licence: str = "not stated"
 
 
 class Detector:
@@ -194,6 +117,12 @@ class Detector:
     def quantised(self) -> bool:
         """Return whether it is an int8 one."""
         return bool(self._info.get("weights") == ONNX)
+
+    @property
+    def run_folder(self) -> Path | None:
+        """Return the folder of the run it lies in, or None."""
+        folder = None if self.folder is None else self.folder.resolve().parent
+        return folder if folder is not None and (folder / "recipe.toml").is_file() else None
 
     def save(self, folder: Path) -> None:
         """Write the bundle; `hash` and `folder` are set to what it will be opened with. An ONNX form is made anew."""

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from asli.data.images import decode
-from asli.detector.bundle import Detector, Verdict
+from asli.detector.bundle import Detector
+from asli.detector.card import Verdict
 from asli.detector.names import DEFAULT
 from asli.detector.runtime import Kind
 from asli.errors import ImageError

@@ -4,6 +4,7 @@ Neither library is imported before its runtime is made: a bundle with `model.onn
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -108,7 +109,10 @@ def onnx_installed() -> bool:
 
 
 def usable_threads() -> int:
-    """Return `OMP_NUM_THREADS`, else how many CPUs this process may use."""
+    """Return what torch uses where it is loaded, else `OMP_NUM_THREADS`, else how many CPUs this process may use."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from asli.data.folder import DataFolder
 from asli.data.preprocessing import Preprocessing
-from asli.detector.bundle import Detector, Thresholds, fold_temperature
+from asli.detector.bundle import Detector, fold_temperature
+from asli.detector.card import Thresholds
 from asli.detector.domain import Domain
 from asli.detector.runtime import BATCH
 from asli.detector.statistics import statistics

@@ -18,7 +18,7 @@ from asli.files import read_json, sha256_of_file
 from asli.metrics.classification import Confusion, Floats, Labels, auroc
 from asli.metrics.delong import paired_test
 from asli.metrics.paired import Claim, f1_difference, holm, mcnemar, over_seeds
-from asli.recipe import load_recipe
+from asli.run import Run
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +54,7 @@ class Judged:
         """Describe what lies at a path; None for the detector says that it is a table of scores."""
         own = path.resolve()
         name = "/".join((own.parent if own.name == "detector" else own).parts[-2:])
-        family, seed = (None, None) if detector is None else _family(path, detector)
+        family, seed = (None, None) if detector is None else _family(detector)
         return cls(
             name=name,
             hash=sha256_of_file(path) if detector is None else detector.hash,
@@ -94,7 +94,7 @@ def open_others(
             raise DataError(f"{rival.path} is the same as {seen[digest]}; give each one once")
         seen[digest] = str(rival.path)
     runs = [(path, first), *((rival.path, rival.detector) for rival in rivals)]
-    _refuse_same_seed([(str(at), *_family(at, detector)) for at, detector in runs if detector is not None])
+    _refuse_same_seed([(str(at), *_family(detector)) for at, detector in runs if detector is not None])
     return rivals
 
 
@@ -199,12 +199,11 @@ def _opened(path: Path, data: DataFolder, split: str) -> Rival:
     return Rival(path, scores=joined.scores, threshold=float(read_json(beside)["threshold"]) if own else 0.5)
 
 
-def _family(path: Path, detector: Detector) -> tuple[str | None, int | None]:
+def _family(detector: Detector) -> tuple[str | None, int | None]:
     """Return what a detector shares with runs that differ by their seed alone, where it lies in a run, and its seed."""
-    recipes = [folder / "recipe.toml" for folder in (path, path.resolve().parent)]
-    recipe = next((load_recipe(file) for file in recipes if file.is_file()), None)
-    if recipe is None:
+    if detector.run_folder is None:
         return None, detector.card.seed
+    recipe = Run.open(detector.run_folder).recipe
     return f"{recipe.family()} on {detector.card.trained_on['hash']}", recipe.loop.seed
 
 

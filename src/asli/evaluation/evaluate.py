@@ -9,7 +9,8 @@ from typing import Any
 
 from asli import __version__
 from asli.data.folder import DataFolder
-from asli.detector.bundle import Detector, Thresholds
+from asli.detector.bundle import Detector
+from asli.detector.card import Thresholds
 from asli.errors import DataError
 from asli.evaluation import foreign
 from asli.evaluation.comparison import open_others
@@ -66,7 +67,8 @@ def evaluate(
     if any(not 0 < prior < 1 for prior in priors):
         raise DataError(f"priors are shares of fakes between 0 and 1, not {', '.join(map(str, priors))}")
     set_threads(threads)
-    opened, run = None if foreign.is_score_file(path) else Detector.open(path), _run_of(path)
+    opened = None if foreign.is_score_file(path) else Detector.open(path)
+    run = None if opened is None or opened.run_folder is None else Run.open(opened.run_folder)
     if robustness and opened is None:
         raise DataError(f"{path} is a table of scores; --robustness needs the detector itself")
     asked = Asked(rivals=open_others(against, path, opened, data, split), robustness=robustness)
@@ -104,7 +106,8 @@ def evaluate(
     if subject.left_out:
         write_text(folder / "unscored.txt", "".join(f"{line}\n" for line in subject.left_out))
     # What only some evaluations measure: its part of `result` first, then its section from that part.
-    further = [] if run is None else [training_section(run.read_metrics())]
+    metrics = [] if run is None else run.read_metrics()
+    further = [training_section(metrics)] if metrics else []
     further += measure_further(
         result,
         asked,
@@ -164,13 +167,3 @@ def _given(path: Path, data: DataFolder, split: str, threshold: float) -> _Subje
         logger.warning("and %s more, see unscored.txt beside the report", f"{len(left_out) - 3:,}")
     thresholds = Thresholds(low=threshold, high=threshold, policy="given", n=0, calibration_hash="")
     return _Subject(joined.scores, thresholds, described, None, unscored, left_out)
-
-
-def _run_of(detector: Path) -> Run | None:
-    """Return the run a detector belongs to, or None."""
-    if foreign.is_score_file(detector):
-        return None
-    for folder in (detector, detector.resolve().parent):
-        if (folder / "recipe.toml").is_file():
-            return Run.open(folder)
-    return None

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from asli.data.folder import DataFolder
-from asli.detector.bundle import Thresholds
+from asli.detector.card import Thresholds
 from asli.evaluation.breakdown import breakdown, group_names
 from asli.evaluation.figures import (
     METHODS,

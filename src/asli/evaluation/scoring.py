@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import torch
 
 from asli.data.folder import DataFolder
-from asli.detector.bundle import Detector, Thresholds
+from asli.detector.bundle import Detector
+from asli.detector.card import Thresholds
 from asli.detector.runtime import logits_of_rows
 from asli.files import replacing
 from asli.metrics.classification import Floats, Labels, log_losses, losses_of_scores, score_of_logits

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from asli.data.folder import DataFolder
 from asli.data.preprocessing import Preprocessing
-from asli.detector.bundle import ONNX, Detector, Thresholds
+from asli.detector.bundle import ONNX, Detector
+from asli.detector.card import Thresholds
 from asli.detector.runtime import OnnxRuntime, Runtime, logits_of_rows
 from asli.errors import DetectorError
 from asli.evaluation.calibrate import figures_of, fit, policy_of

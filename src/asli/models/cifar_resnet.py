@@ -14,23 +14,43 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a parameter-free shortcut."""
+class PaddedIdentity(nn.Module):
+    """The identity, subsampled and padded with zero channels: a shortcut without parameters ("option A").
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    Args:
+        stride: One row and one column of so many stay.
+        extra: Channels to add.
+    """
+
+    def __init__(self, stride: int, extra: int) -> None:
+        super().__init__()
+        self.stride, self.extra = stride, extra
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map n x inputs x h x w to n x (inputs + extra) x h/stride x w/stride."""
+        if self.stride == 1 and self.extra == 0:
+            return x
+        before = self.extra // 2
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, before, self.extra - before))
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions around a shortcut.
+
+    Args:
+        inputs: Channels that come in.
+        outputs: Channels that go out.
+        stride: Of the first convolution.
+        shortcut: What is added before the last activation; None takes the one without parameters.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, shortcut: nn.Module | None = None) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
-        self.stride, self.extra = stride, outputs - inputs
-
-    def shortcut(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the identity, subsampled and padded with zero channels where the shape changes."""
-        if self.stride == 1 and self.extra == 0:
-            return x
-        before = self.extra // 2
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, before, self.extra - before))
+        self.shortcut = PaddedIdentity(stride, outputs - inputs) if shortcut is None else shortcut
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map n x inputs x h x w to n x outputs x h/stride x w/stride."""

@@ -10,27 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-
-class Block(nn.Module):
-    """Two 3 x 3 convolutions around a shortcut."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.shortcut: nn.Module = nn.Identity()
-        if inputs != outputs:
-            self.shortcut = nn.Sequential(
-                nn.AvgPool2d(stride), nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
-            )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map n x inputs x h x w to n x outputs x h/stride x w/stride."""
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        out = self.bn2(self.conv2(out))
-        return F.relu(out + self.shortcut(x), inplace=True)
+from asli.models.cifar_resnet import BasicBlock
 
 
 class CompactResNet(nn.Module):
@@ -56,7 +36,7 @@ class CompactResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            elif isinstance(module, Block):
+            elif isinstance(module, BasicBlock):
                 nn.init.zeros_(module.bn2.weight)  # each block starts as its shortcut (Goyal et al. 2017)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -68,4 +48,6 @@ class CompactResNet(nn.Module):
 
 
 def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
-    return nn.Sequential(Block(inputs, outputs, 2), *(Block(outputs, outputs, 1) for _ in range(blocks - 1)))
+    projection = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+    rest = (BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1))
+    return nn.Sequential(BasicBlock(inputs, outputs, 2, projection), *rest)

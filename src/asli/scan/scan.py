@@ -166,6 +166,3 @@ def _require_same(found: dict[str, Any] | None, header: dict[str, Any], out: Pat
     different = [key for key in header if header[key] != found.get(key)]
     if different:
         raise RunError(f"{out} is a finished scan with other {', '.join(different)}; give another -o")
-
-
-__all__ = ["scan"]

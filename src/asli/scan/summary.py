@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asli.detector.bundle import Thresholds
+from asli.detector.card import Thresholds
 from asli.scan import table
 
 SHOWN = 24

@@ -1,0 +1,83 @@
+"""What a detector says of itself: thresholds with their promise, origin, figures."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from asli.detector.domain import Domain
+
+Verdict = Literal["real", "unsure", "fake"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Thresholds:
+    """Where scores become verdicts, fitted on the calibration part.
+
+    Attributes:
+        low: Scores below are `real`.
+        high: Scores from here on are `fake`; between the two it is `unsure`.
+        policy: How they were chosen.
+        n: Calibration images.
+        calibration_hash: Content hash of the data they came from.
+        real: Real calibration images, a group of twins counted once; None where an older asli did not say.
+        fake: Fake ones, likewise.
+        target: The error rate that was promised, or None where none was.
+        confidence: Of the promise.
+        band: Whether the rate of missed fakes was promised too.
+        errors: On the calibration part itself: real images called fake, fake ones called real, and `unsure` ones.
+    """
+
+    low: float
+    high: float
+    policy: str
+    n: int
+    calibration_hash: str
+    real: int | None = None
+    fake: int | None = None
+    target: float | None = None
+    confidence: float | None = None
+    band: bool = False
+    errors: dict[str, int] | None = None
+
+    def verdict(self, score: float) -> Verdict:
+        """Return what a score means."""
+        if score >= self.high:
+            return "fake"
+        return "real" if score < self.low else "unsure"
+
+    @property
+    def promise(self) -> str | None:
+        """Return in a sentence what error rate was promised, or None."""
+        if self.target is None:
+            return None
+        both = " and at most as many fakes called real, each" if self.band else ","
+        return (
+            f"at most {self.target:.3g} of photographs called fake{both} with {self.confidence:.0%} confidence over"
+            f" calibration sets, for images like the {self.n:,} of the calibration part"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """What a detector says of itself.
+
+    Attributes:
+        temperature: By which its logits were divided; folded into the head already.
+        thresholds: Of the verdict.
+        domain: What it knows.
+        trained_on: Name, content hash and counts of the training data.
+        figures: Measured ones with their intervals, by the name of what they were measured on.
+        recipe_hash: Of the recipe.
+        seed: Of the run.
+        start_weights: Where training started.
+        licence: Under which the weights may be used; those of data and start weights bear on it.
+    """
+
+    temperature: float
+    thresholds: Thresholds
+    domain: Domain
+    trained_on: dict[str, Any]
+    figures: dict[str, Any]
+    recipe_hash: str
+    seed: int
+    start_weights: str
+    licence: str = "not stated"
