@@ -62,8 +62,7 @@ class Preprocessing:
             corners = [(top, left) for top in self._starts(height) for left in self._starts(width)]
         else:
             corners = [(round((height - self.size) / 2), round((width - self.size) / 2))]
-        windows = [pixels[top : top + self.size, left : left + self.size] for top, left in corners]
-        return np.stack(windows) if len(windows) > 1 else np.ascontiguousarray(windows[0])[None]
+        return np.stack([pixels[top : top + self.size, left : left + self.size] for top, left in corners])
 
     def batch(self, windows: npt.NDArray[np.uint8], device: "torch.device") -> "torch.Tensor":
         """Turn windows, uint8, n x size x size x 3, into the network's input, float32, n x 3 x size x size."""
