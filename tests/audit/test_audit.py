@@ -1,5 +1,9 @@
 import io
 import json
+import re
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -111,7 +115,8 @@ def test_damage_and_twins_are_named_and_strict_leaves_with_3(photographs, tmp_pa
     stream = io.BytesIO()
     photographs[3].convert("CMYK").save(stream, "JPEG")
     (root / "fake/cmyk.jpg").write_bytes(stream.getvalue())
-    done = run_asli("audit", root, "--json", "--strict")
+    page = tmp_path / "audit.html"
+    done = run_asli("audit", root, "--json", "--strict", "--html", page)
     assert done.returncode == 3, done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith("asli: ")
     result = json.loads(done.stdout)
@@ -119,3 +124,34 @@ def test_damage_and_twins_are_named_and_strict_leaves_with_3(photographs, tmp_pa
     assert result["twins"]["exact"]["across_labels"] == 1
     assert ["fake/001.jpg", "real/copy.jpg"] in result["twins"]["exact"]["listed"]
     assert any({"real/000.jpg", "real/near.jpg"} == set(pair[:2]) for pair in result["twins"]["near"]["listed"])
+    text = page.read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', text.split("<svg")[0])  # nothing is fetched
+    for line in result["verdicts"]:
+        assert f"<td>{line['trap']}</td><td>{line['verdict']}</td>" in text
+    assert "<p>fake/001.jpg</p><p>real/copy.jpg</p>" in text
+    assert "Exact twins" in text
+    assert "Near twins" in text
+    assert "CMYK" in text
+
+
+def test_killed_copy_goes_on_and_ends_as_an_undisturbed_one(photographs, tmp_path):
+    root = write(tmp_path / "in", photographs, CASES["nothing"][0])
+    data = tmp_path / "data"
+    assert run_asli("data", "open", root, data).returncode == 0
+    command = [sys.executable, "-m", "asli", "audit", str(data), "--size", "32", "--equalise"]
+    cut, whole = tmp_path / "cut", tmp_path / "whole"
+    process = subprocess.Popen([*command, str(cut)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(list(cut.rglob("*.jpg"))) < 5:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert 0 < len(list(cut.rglob("*.jpg"))) <= 240
+    assert subprocess.run([*command, str(whole)], check=True).returncode == 0
+    done = run_asli("audit", data, "--size", "32", "--equalise", cut)
+    assert done.returncode == 0, done.stderr
+    files = {p.relative_to(whole): p.read_bytes() for p in whole.rglob("*") if p.is_file()}
+    assert {p.relative_to(cut): p.read_bytes() for p in cut.rglob("*") if p.is_file()} == files
+    assert run_asli("audit", data, "--size", "32", "--equalise", cut).returncode == 0  # finished: nothing to do
+    other = run_asli("audit", data, "--size", "24", "--equalise", cut)
+    assert other.returncode == 1
+    assert "is not empty; give a new folder" in other.stderr

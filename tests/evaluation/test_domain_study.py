@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -71,3 +72,19 @@ def test_command_writes_what_it_prints(finished, pictures, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == json.loads((tmp_path / "study.json").read_text())
+
+
+def test_its_figures_go_into_the_card_once_for_each_data_and_leave_the_hash(finished, pictures, tmp_path):
+    copy = tmp_path / "detector"
+    shutil.copytree(finished.detector, copy)
+    before = Detector.open(copy)
+    for _ in range(2):
+        done = run_asli("domain-study", copy, pictures.path, "--card", "--json")
+        assert done.returncode == 0, done.stderr
+    after, share = Detector.open(copy), json.loads(done.stdout)["kernels"]["box"]["sources"][PHOTOGRAPHS]["called_fake"]
+    assert after.hash == before.hash
+    card = (copy / "README.md").read_text()
+    assert card.count("### Ordinary pictures of") == 1
+    (line,) = [line for line in card.splitlines() if line.startswith("| photographs | 12 |")]
+    box = line.split("|")[3 + list(KERNELS).index("box")]
+    assert box.split() == [f"{share['value']:.2f}", f"[{share['low']:.2f},", f"{share['high']:.2f}]"]

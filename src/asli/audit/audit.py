@@ -27,12 +27,13 @@ def opened(path: Path) -> Iterator[DataFolder]:
         yield open_folders(path, Path(folder) / (path.stem or "data"))
 
 
-def audit(data: DataFolder, *, seed: int = 0) -> dict[str, Any]:
+def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> dict[str, Any]:
     """Look for everything that would let a classifier cheat.
 
     Args:
         data: The data folder; nothing is written into it.
         seed: Of folds and permutations.
+        html: Also write a page here.
 
     Returns:
         Findings, and under `verdicts` what they mean.
@@ -51,4 +52,9 @@ def audit(data: DataFolder, *, seed: int = 0) -> dict[str, Any]:
         "twins": twins.summary,
         "shortcuts": measure(data, pixels, twins.groups, seed=seed),
     }
-    return {**result, "verdicts": verdicts(result)}
+    result["verdicts"] = verdicts(result)
+    if html is not None:
+        from asli.audit.page import write_page
+
+        write_page(html, result, data, pixels, twins)
+    return result

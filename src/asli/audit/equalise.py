@@ -12,7 +12,7 @@ from asli.audit.pixels import Image8, Pixels
 from asli.data.folder import DataFolder
 from asli.data.layouts import LABEL_ALIASES, SPLIT_ALIASES
 from asli.errors import DataError
-from asli.files import write_json
+from asli.files import read_json, write_json
 from asli.progress import progress
 
 LARGEST = 256
@@ -23,6 +23,12 @@ LEAST_SHARE = 0.8
 
 QUALITIES = (70, 95)
 """JPEG quality is drawn from these, evenly, both included."""
+
+PLAN = ".equalise.json"
+"""What a copy is made of, while it is not finished."""
+
+PART = ".equalise.part"
+"""The image being written."""
 
 _KERNELS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 
@@ -36,18 +42,16 @@ def equalise(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
 
     Args:
         data: The data folder.
-        out: A new or empty folder.
+        out: A new or empty folder, or one that a call with the same arguments began.
         size: Side in pixels; None takes 256, or what 95 of 100 images reach.
         seed: Of the chain.
 
     Returns:
-        What `equalise.json` holds.
+        What `equalise.json` holds. It is written last; a call that was cut goes on when it is repeated.
 
     Raises:
-        DataError: `out` is not empty, or no image is large enough.
+        DataError: `out` holds something else, or no image is large enough.
     """
-    if out.exists() and any(out.iterdir()):
-        raise DataError(f"{out} is not empty; give a new folder")
     if size is not None and size < 8:
         raise DataError(f"a size of {size} px is too small; give 8 or more")
     rows = np.flatnonzero(data.readable)
@@ -59,11 +63,18 @@ def equalise(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
     large = short >= side
     if not large.any():
         raise DataError(f"no image has {side} px on its short side; give a smaller size")
+    if not _begun(out, {"version": 1, "of": data.hash, "size": side, "seed": seed}):
+        return read_json(out / "equalise.json")  # type: ignore[no-any-return]
     names = _names(table.to_pylist())
     kept, digests = rows[large], table["pixel_sha256"].take(np.flatnonzero(large)).to_pylist()
     targets = [name for name, fits in zip(names, large, strict=True) if fits]
+    left = np.array([not (out / target).exists() for target in targets])
+    kept_all, kept = kept, kept[left]
+    digests, targets = (
+        [value for value, is_left in zip(column, left, strict=True) if is_left] for column in (digests, targets)
+    )
     pixels = Pixels(data)
-    with progress("equalising", len(kept), unit="images") as bar:
+    with progress("equalising", len(kept_all), unit="images", done=int((~left).sum())) as bar:
         for start in range(0, len(kept), 256):
             block = slice(start, start + 256)
             keys = dict(zip(kept[block].tolist(), digests[block], strict=True))
@@ -71,7 +82,8 @@ def equalise(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
             for row, target, image in zip(kept[block].tolist(), targets[block], images, strict=True):
                 path = out / target
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(chain(image, side, _random(seed, keys[row])))
+                (out / PART).write_bytes(chain(image, side, _random(seed, keys[row])))
+                (out / PART).replace(path)  # whole or not there; a power cut may cost what the disk had not taken
             bar.advance(len(kept[block]))
     left_out = [identity.as_py() for identity in table["id"].filter(~large)]
     labels = Counter(table["label"].filter(~large).to_pylist())
@@ -80,12 +92,35 @@ def equalise(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
         "of": {"name": data.name, "hash": data.hash},
         "size": side,
         "seed": seed,
-        "images": len(kept),
+        "images": len(kept_all),
         "unreadable": int((~data.readable).sum()),
         "too_small": {"real": labels["real"], "fake": labels["fake"], "names": left_out},
     }
     write_json(out / "equalise.json", summary)
+    (out / PLAN).unlink()
+    (out / PART).unlink(missing_ok=True)
     return summary
+
+
+def _begun(out: Path, plan: dict[str, Any]) -> bool:
+    """Return whether a copy is still to be made; its plan is then in `out`.
+
+    Raises:
+        DataError: `out` holds something else.
+    """
+    path, done = out / PLAN, out / "equalise.json"
+    if path.exists():
+        if read_json(path) == plan:
+            return True
+    elif done.exists():
+        found = read_json(done)
+        if {"version": 1, "of": found["of"]["hash"], "size": found["size"], "seed": found["seed"]} == plan:
+            return False
+    elif not out.exists() or not any(out.iterdir()):
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(path, plan)
+        return True
+    raise DataError(f"{out} is not empty; give a new folder")
 
 
 def chain(pixels: Image8, size: int, random: np.random.Generator) -> bytes:

@@ -15,6 +15,8 @@ LEAK = 0.01
 
 DAMAGED = 0.01
 RATIO = 1.5
+MAKERS_RATIO = 10
+"""Most images of one generator to those of the rarest; figures by generator are weak for the rare one."""
 
 
 class TrapSprungError(AsliError):
@@ -66,6 +68,15 @@ def _balance(result: dict[str, Any]) -> dict[str, str]:
     if alone:
         verdict = "sprung" if verdict == "sprung" else "look"
         troubles.append(f"{len(alone)} categories have one label only: {', '.join(alone[:5])}")
+    uneven = [name for name, n in result["counts"]["category"].items() if max(n.values()) > RATIO * min(n.values()) > 0]
+    if uneven:
+        verdict = "sprung" if verdict == "sprung" else "look"
+        troubles.append(f"{len(uneven)} categories are uneven between real and fake: {', '.join(uneven[:5])}")
+    makers = {name: n["fake"] for name, n in result["counts"]["generator"].items() if n["fake"]}
+    if makers and max(makers.values()) > MAKERS_RATIO * min(makers.values()):
+        verdict = "sprung" if verdict == "sprung" else "look"
+        least, most = min(makers, key=makers.__getitem__), max(makers, key=makers.__getitem__)
+        troubles.append(f"generators are uneven: {makers[most]:,} of {most}, {makers[least]:,} of {least}")
     if not troubles:
         return _verdict("balance", "fine", "real and fake are balanced in every split")
     return _verdict("balance", verdict, "; ".join(troubles), "draw as many images of each label, of the same subjects")

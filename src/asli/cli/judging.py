@@ -15,6 +15,7 @@ def audit(
     data: Path,
     *,
     as_json: AsJson = False,
+    html: Path | None = None,
     strict: Annotated[bool, Parameter(negative="")] = False,
     equalise: Path | None = None,
     size: int | None = None,
@@ -24,6 +25,7 @@ def audit(
 
     Args:
         data: A data folder, or a folder or zip archive of images sorted into real and fake.
+        html: Also write a page with pictures here.
         strict: Leave with exit status 3 where a trap is sprung.
         equalise: Instead write a copy here in which both labels went through the same random chain.
         size: Side of the copy's images in pixels; by default 256, or what 95 of 100 images reach.
@@ -41,7 +43,7 @@ def audit(
             print(f"{done['images']:,} images of {done['size']} px in {equalise}; left out: {done['unreadable']:,}")
             print(f"  unreadable, {small['real']:,} real and {small['fake']:,} fake too small (see equalise.json)")
             return
-        result = run(folder, seed=seed)
+        result = run(folder, seed=seed, html=html)
     if as_json:
         print(json.dumps(result, indent=2))
     else:
@@ -49,6 +51,8 @@ def audit(
             print(f"{line['verdict']:<10} {line['trap']}: {line['says']}")
             if line["do"] and line["verdict"] in ("look", "sprung"):
                 print(f"{'':<11}{line['do']}")
+        if html is not None:
+            print(f"page: {html}")
     sprung = [line["trap"] for line in result["verdicts"] if line["verdict"] == "sprung"]
     if strict and sprung:
         raise TrapSprungError(f"{len(sprung)} traps are sprung: {', '.join(sprung)}")
@@ -165,6 +169,7 @@ def domain_study(
     data: Path,
     *,
     out: Path | None = None,
+    card: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
     device: Device = None,
     threads: Threads = None,
@@ -175,12 +180,19 @@ def domain_study(
         detector: A detector folder or a run folder.
         data: A data folder of whole pictures, larger than what the detector sees.
         out: Also write the study here, as JSON.
+        card: Also keep its figures in the detector's model card.
     """
-    from asli.evaluation.domain_study import describe
+    from asli.detector.bundle import Detector
+    from asli.detector.names import require_own_folder
+    from asli.evaluation.domain_study import describe, for_card
     from asli.evaluation.domain_study import domain_study as run
     from asli.files import write_json
 
+    if card:
+        require_own_folder(detector)
     result = run(detector, data, device=device, threads=threads)
     if out is not None:
         write_json(out, result)
+    if card:
+        Detector.open(detector).add_domain_study(for_card(result))
     print(json.dumps(result, indent=2) if as_json else describe(result))

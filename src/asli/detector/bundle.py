@@ -156,6 +156,18 @@ class Detector:
         write_json(self.folder / "detector.json", self._info)
         write_text(self.folder / "README.md", self.model_card())
 
+    def add_domain_study(self, study: dict[str, Any]) -> None:
+        """Keep a domain study in this saved detector's card, in place of an older one on the same data; `hash` stays.
+
+        Args:
+            study: As `asli.evaluation.domain_study.for_card` returns it.
+        """
+        assert self.folder is not None, "only a saved detector has a card"
+        others = [old for old in self._info.get("domain_studies", []) if old["data"]["hash"] != study["data"]["hash"]]
+        self._info = {**self._info, "domain_studies": [*others, study]}
+        write_json(self.folder / "detector.json", self._info)
+        write_text(self.folder / "README.md", self.model_card())
+
     def _describe_in(self, folder: Path, kind: dict[str, str]) -> None:
         write_json(folder / "config.json", self._hub_config())
         info = {
@@ -242,6 +254,7 @@ class Detector:
             card=self.card,
             hash=self.hash,
             onnx=self._info.get("onnx"),
+            domain_studies=self._info.get("domain_studies", []),
             quantised=self.quantised,
             measured=measured,
         )
@@ -282,8 +295,8 @@ def fold_temperature(network: "Network", temperature: float) -> None:
 
 
 def _identity(info: dict[str, Any]) -> str:
-    """Return the hash of what gives the verdicts: an ONNX form adds none and takes none away."""
-    return sha256_of_json({key: value for key, value in info.items() if key != "onnx"})
+    """Return the hash of what gives the verdicts: an ONNX form and what was measured later change none."""
+    return sha256_of_json({key: value for key, value in info.items() if key not in ("onnx", "domain_studies")})
 
 
 def _take(graph: Path, target: Path) -> None:

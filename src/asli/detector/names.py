@@ -36,3 +36,13 @@ def find_detector(name: str | Path) -> Path:
     raise DetectorError(
         f"{path} is no detector: it has no detector.json; give a detector folder, a run folder or hub:owner/name"
     )
+
+
+def require_own_folder(detector: str | Path) -> None:
+    """Refuse to write into the package or the hub's cache.
+
+    Raises:
+        DetectorError: The name means one there.
+    """
+    if str(detector) == DEFAULT or str(detector).startswith("hub:"):
+        raise DetectorError(f"'{detector}' lies in a place that is not yours to change; give a copy of it")

@@ -122,6 +122,28 @@ def describe(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def for_card(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a study a detector's card keeps: its tables, kernels as columns."""
+    kernels = result["kernels"]
+    sources = sorted(next(iter(kernels.values()))["sources"], key=lambda name: (name != PHOTOGRAPHS, name))
+    columns = {
+        source: {
+            key: [found["sources"][source][key] for found in kernels.values()]
+            for key in ("called_fake", "called_fake_with_rule")
+        }
+        for source in sources
+    }
+    return {
+        "data": result["data"],
+        "encoding": result["encoding"],
+        "threshold": result["threshold"],
+        "kernels": list(kernels),
+        "sources": [{"name": source, "n": found["called_fake"][0]["n"], **found} for source, found in columns.items()],
+        "auroc": [found["auroc"].get("all fakes") for found in kernels.values()],
+        **{key: result["false_alarms"][key] for key in ("spread", "spread_antialiased")},
+    }
+
+
 def _large_enough(data: DataFolder, size: int) -> npt.NDArray[np.int64]:
     sides = data.table(["height", "width"])
     shorter = np.minimum(*(sides[side].fill_null(0).to_numpy() for side in ("height", "width")))

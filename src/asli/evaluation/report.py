@@ -129,8 +129,8 @@ class Page:
     sections: Sequence[Section]
 
 
-def write_report(folder: Path, page: Page) -> Path:
-    """Write `report.html` and the drawings in it, under `figures/`; return the page's path."""
+def write_report(folder: Path, page: Page, name: str = "report.html") -> Path:
+    """Write a page and the drawings in it, under `figures/`; return the page's path."""
     source = (resources.files("asli") / "evaluation" / "report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     drawn = {
@@ -138,7 +138,7 @@ def write_report(folder: Path, page: Page) -> Path:
         for section in page.sections
         for picture in section.pictures
     }
-    path = folder / "report.html"
+    path = folder / name
     write_text(path, environment.from_string(source).render(page=page, drawn=drawn))
     return path
 

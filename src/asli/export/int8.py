@@ -18,11 +18,12 @@ from asli.data.folder import DataFolder
 from asli.data.preprocessing import Preprocessing
 from asli.detector.bundle import ONNX, Detector
 from asli.detector.card import Thresholds
+from asli.detector.names import require_own_folder
 from asli.detector.runtime import OnnxRuntime, Runtime, logits_of_rows
 from asli.errors import DetectorError
 from asli.evaluation.calibrate import figures_of, fit, policy_of
 from asli.evaluation.figures import as_json
-from asli.export.onnx import require_new, require_onnx, require_own_folder, write_graph
+from asli.export.onnx import require_new, require_onnx, write_graph
 from asli.metrics.classification import Floats, Labels, score_of_logits
 from asli.metrics.intervals import Figure, bootstrap, proportion, weighted_f1
 

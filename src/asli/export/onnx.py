@@ -20,7 +20,7 @@ from torch import nn
 from asli.data.images import decode
 from asli.data.preprocessing import Preprocessing
 from asli.detector.bundle import FILES, ONNX, Detector
-from asli.detector.names import DEFAULT
+from asli.detector.names import require_own_folder
 from asli.detector.runtime import OnnxRuntime, Runtime
 from asli.errors import DetectorError, MissingExtraError
 from asli.metrics.classification import score_of_logits
@@ -96,16 +96,6 @@ def export_onnx(detector: str | Path, out: str | Path | None = None, *, threads:
         except OSError as error:
             raise DetectorError(f"cannot write to {target} ({error.strerror}); give another folder by --out") from error
     return {"file": str(target / ONNX), "bytes": (target / ONNX).stat().st_size, "checked": checked}
-
-
-def require_own_folder(detector: str | Path) -> None:
-    """Refuse to write into the package or the hub's cache.
-
-    Raises:
-        DetectorError: The name means one there.
-    """
-    if str(detector) == DEFAULT or str(detector).startswith("hub:"):
-        raise DetectorError(f"'{detector}' lies in a place that is not yours to change; say with --out where to write")
 
 
 def require_new(out: Path) -> None:

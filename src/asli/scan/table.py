@@ -39,7 +39,7 @@ SCHEMA = pa.schema(
 )
 """`reasons` is one text in CSV, joined by `; `."""
 
-ROWS = 1 << 14
+ROWS = 1 << 12
 """Rows in a row group of a finished table."""
 
 _KEY = b"asli.scan"

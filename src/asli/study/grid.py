@@ -105,7 +105,7 @@ _SCRATCH: tuple[Start, ...] = ("scratch",)
 _PRETRAINED: tuple[Start, ...] = ("pretrained",)
 _CIFAR = ("cifar_resnet20", "cifar_resnet32", "cifar_resnet44", "cifar_resnet56")
 _OTHERS = ("vgg16", "efficientnet_b4", "efficientnet_b3", "densenet121", "googlenet")
-_SHORT = ("data.sample=4000", "loop.epochs=2", "loop.evaluate_every=32")
+_SHORT = ("data.sample=3000", "loop.epochs=2", "loop.evaluate_every=24")
 
 BUDGETS = {
     budget.name: budget
@@ -142,7 +142,7 @@ BUDGETS = {
             setting_network="cifar_resnet20",
             setting_start="pretrained",
             schedule_network="cifar_resnet20",
-            schedule_settings=("data.sample=2000", "loop.epochs=15", "loop.evaluate_every=16"),
+            schedule_settings=("data.sample=2000", "loop.epochs=12", "loop.evaluate_every=16"),
             parts={"validation": 1000, "calibration": 2000, "test": 5000},
         ),
         Budget(

@@ -1,0 +1,71 @@
+"""The detector in the package: it answers right after installation, and says what it is."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from asli.detector.bundle import Detector
+from asli.detector.names import find_detector
+from asli.detector.predict import predict
+from asli.errors import DetectorError
+from asli.export.onnx import export_onnx
+from asli.recipe import load_recipe
+from asli.sample import golden_images
+from tests.conftest import run_asli
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("golden")
+    for number, (_, data) in enumerate(golden_images()):
+        (folder / f"{number:03}.jpg").write_bytes(data)
+    return sorted(folder.iterdir())
+
+
+def test_it_is_small_and_says_what_it_was_made_of_and_by_which_recipe():
+    folder = find_detector("default")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 12 * 2**20
+    opened = Detector.open("default")
+    assert opened.card.recipe_hash == load_recipe("robust").hash()
+    assert opened.card.trained_on["name"] == "cifake"
+    assert opened.card.thresholds.target == 0.01
+    assert "MIT" in opened.card.licence
+    card = (folder / "README.md").read_text()
+    assert card == opened.model_card()
+    assert "| photographs, with the rule |" in card
+
+
+def test_it_is_what_predict_takes_and_both_runtimes_agree(files):
+    done = run_asli("predict", *files, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["detector"]["hash"] == Detector.open("default").hash
+    found = [image["score"] for image in result["images"]]
+    by_torch = [image["score"] for image in predict(files, runtime="torch", threads=1)["images"]]
+    assert np.abs(np.array(found) - by_torch).max() < 1e-5
+    # It saw these in training, so this says that it works, not how well.
+    right = [
+        image["verdict"] == name.split("/")[1].lower()
+        for (name, _), image in zip(golden_images(), result["images"], strict=True)
+        if image["verdict"] != "unsure"
+    ]
+    assert len(right) > 50
+    assert np.mean(right) > 0.9
+
+
+def test_a_photograph_of_another_kind_is_outside_what_it_knows(tmp_path):
+    Image.fromarray(load_sample_images().images[0]).save(tmp_path / "china.jpg", quality=92)
+    done = run_asli("predict", tmp_path / "china.jpg")
+    assert done.returncode == 0
+    assert "unsure" in done.stdout
+    assert "this detector knows images of 32 px a side" in done.stdout
+
+
+def test_it_is_not_written_into(sample):
+    done = run_asli("domain-study", "default", sample.path, "--card")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    with pytest.raises(DetectorError, match="not yours to change"):
+        export_onnx("default")
