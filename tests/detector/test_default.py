@@ -17,14 +17,6 @@ from asli.sample import golden_images
 from tests.conftest import run_asli
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("golden")
-    for number, (_, data) in enumerate(golden_images()):
-        (folder / f"{number:03}.jpg").write_bytes(data)
-    return sorted(folder.iterdir())
-
-
 def test_it_is_small_and_says_what_it_was_made_of_and_by_which_recipe():
     folder = find_detector("default")
     assert sum(path.stat().st_size for path in folder.iterdir()) < 12 * 2**20

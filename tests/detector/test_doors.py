@@ -24,7 +24,6 @@ from asli.errors import DetectorError, MissingExtraError
 from asli.export import onnx as exporting
 from asli.export.int8 import export_int8
 from asli.export.onnx import export_onnx
-from asli.sample import golden_images
 from tests.conftest import run_asli
 
 
@@ -33,14 +32,6 @@ def exported(finished, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "detector"
     export_onnx(finished.detector, folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("golden")
-    for number, (_, data) in enumerate(golden_images()):
-        (folder / f"{number:03}.jpg").write_bytes(data)
-    return sorted(folder.iterdir())
 
 
 def scores(result):
