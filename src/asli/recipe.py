@@ -19,7 +19,7 @@ from asli.errors import RecipeError
 from asli.files import sha256_of_json
 
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
-Window = Literal["resize", "centre-crop", "tiles"]
+Window = Literal["resize", "mirrored", "centre-crop", "tiles"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +29,9 @@ class DataSettings:
     size: int = 224
     """Height and width of the network's input, in pixels."""
     window: Window = "resize"
-    """What evaluation looks at: `resize` shrinks the shorter side to `size` and takes the central square;
-    `centre-crop` takes that square without resampling; `tiles` takes up to 16 squares and averages their logits."""
+    """What evaluation looks at: `resize` shrinks the shorter side to `size` and takes the central square; `mirrored`
+    averages the logits of that square and its mirror image; `centre-crop` takes the central square without resampling;
+    `tiles` takes up to 16 squares and averages their logits."""
     interpolation: Interpolation = "bilinear"
     """Kernel of every resize, in training and at evaluation; always antialiased."""
     drop_crossing_twins: bool = False

@@ -14,6 +14,7 @@ from asli.audit.audit import audit, opened
 from asli.audit.equalise import equalise
 from asli.audit.hamming import neighbours
 from tests.conftest import run_asli
+from tests.images import png_of_16_bits
 
 LABELS = ("real", "fake")
 
@@ -132,6 +133,45 @@ def test_damage_and_twins_are_named_and_strict_leaves_with_3(photographs, tmp_pa
     assert "Exact twins" in text
     assert "Near twins" in text
     assert "CMYK" in text
+
+
+def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
+    root = write(tmp_path / "in", photographs[:8], CASES["nothing"][0])
+    picture, odd = photographs[20], root / "fake"
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    picture.save(odd / "rotated.jpg", exif=turned)
+    picture.convert("L").save(odd / "grey.png")
+    picture.convert("P").save(odd / "palette.png")
+    picture.convert("CMYK").save(odd / "cmyk.jpg")
+    picture.convert("RGBA").save(odd / "transparent.webp", lossless=True)
+    alpha = picture.convert("RGBA")
+    alpha.putalpha(100)
+    alpha.save(odd / "alpha.png")
+    picture.save(odd / "animated.gif", save_all=True, append_images=photographs[21:23])
+    Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(odd / "deep.png")
+    (odd / "deep-colour.png").write_bytes(png_of_16_bits(np.full((32, 32, 3), 40_000, np.uint16)))
+    Image.new("RGB", (5000, 4001)).save(odd / "giant.png")
+    whole = (root / "fake/001.jpg").read_bytes()
+    (odd / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (odd / "text.jpg").write_text("not an image")
+    (odd / "empty.png").write_bytes(b"")
+    with opened(root) as data:
+        result = audit(data)
+    named = {kind["kind"]: {name.split(":")[0].split("/")[1] for name in kind["names"]} for kind in result["oddities"]}
+    assert named == {
+        "zero bytes": {"empty.png"},
+        "corrupt, truncated or refused": {"truncated.jpg", "text.jpg"},
+        "animated": {"animated.gif"},
+        "CMYK": {"cmyk.jpg"},
+        "16 or 32 bits deep": {"deep.png", "deep-colour.png"},
+        "transparent": {"alpha.png"},
+        "palette": {"palette.png", "animated.gif"},
+        "grey": {"grey.png"},
+        "rotated by EXIF": {"rotated.jpg"},
+        "giant (over 20 megapixels)": {"giant.png"},
+    }
+    assert all(kind["count"] == kind["fake"] == len(kind["names"]) for kind in result["oddities"])
 
 
 def test_killed_copy_goes_on_and_ends_as_an_undisturbed_one(photographs, tmp_path):

@@ -102,6 +102,12 @@ def test_tiles_cover_an_image_from_edge_to_edge_without_resampling(rng):
     assert len(window("tiles").fit(np.zeros((3000, 2000, 3), np.uint8))) == 16
 
 
-@pytest.mark.parametrize("name", ["resize", "centre-crop", "tiles"])
+def test_mirrored_sees_what_resize_sees_and_its_mirror_image(rng):
+    image = rng.integers(0, 256, (50, 71, 3), dtype=np.uint8)
+    (square,), pair = window("resize").fit(image), window("mirrored").fit(image)
+    assert np.array_equal(pair, np.stack([square, square[:, ::-1]]))
+
+
+@pytest.mark.parametrize("name", ["resize", "mirrored", "centre-crop", "tiles"])
 def test_smaller_image_is_enlarged(rng, name):
     assert window(name).fit(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).shape[1:] == (32, 32, 3)

@@ -5,10 +5,8 @@ import hashlib
 import io
 import json
 import shutil
-import struct
 import subprocess
 import sys
-import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -25,6 +23,7 @@ from asli.export import onnx as exporting
 from asli.export.int8 import export_int8
 from asli.export.onnx import export_onnx
 from tests.conftest import run_asli
+from tests.images import png_of_16_bits
 
 
 @pytest.fixture(scope="module")
@@ -178,17 +177,12 @@ def test_folder_given_to_predict_names_scan(exported, files):
     assert "asli scan" in image["error"]
 
 
-def test_sixteen_bit_colour_keeps_the_upper_bits(exported, tmp_path):
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    wide = np.array([[[0x1234, 0xABCD, 0xFFFF]] * 32] * 32, dtype=">u2")
-    lines = b"".join(b"\0" + row.tobytes() for row in wide)
-    header = struct.pack(">IIBBBBB", 32, 32, 16, 2, 0, 0, 0)
+def test_sixteen_bit_colour_keeps_the_upper_bits():
     from asli.data.images import decode
 
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
-    assert decode(png)[0][0, 0].tolist() == [0x12, 0xAB, 0xFF]
+    pixels, facts = decode(png_of_16_bits(np.array([[[0x1234, 0xABCD, 0xFFFF]] * 32] * 32, dtype=np.uint16)))
+    assert pixels[0, 0].tolist() == [0x12, 0xAB, 0xFF]
+    assert facts.mode == "RGB;16"
 
 
 def test_heic_is_read_with_its_extra_and_named_without(monkeypatch, rng):

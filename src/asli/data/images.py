@@ -59,6 +59,7 @@ class Facts:
 
     format: str | None = None
     mode: str | None = None
+    """Pillow's, with `;16` added to colour of 16 bits, which Pillow reads as 8."""
     width: int | None = None
     height: int | None = None
     bytes: int | None = None
@@ -150,10 +151,11 @@ def pixel_sha256(pixels: npt.NDArray[np.uint8]) -> str:
 
 
 def _facts(image: Image.Image, size: int) -> Facts:
+    mode = image.mode + (";16" if _is_deep_colour(image) else "")  # first: EXIF reads a PNG file to its end
     exif: Any = image.getexif()
     values: dict[str, Any] = {
         "format": image.format,
-        "mode": image.mode,
+        "mode": mode,
         "width": image.width,
         "height": image.height,
         "bytes": size,
@@ -169,6 +171,12 @@ def _facts(image: Image.Image, size: int) -> Facts:
             known = _of_tables(tuple((key, tuple(tables[key])) for key in sorted(tables)))
             values["quantisation"], values["quality"] = known
     return Facts(**values)
+
+
+def _is_deep_colour(image: Image.Image) -> bool:
+    """Return whether a PNG or TIFF file holds 16 bits of each colour; only Pillow's raw mode says so."""
+    tiles: Any = getattr(image, "tile", None)
+    return image.mode.startswith("RGB") and bool(tiles) and ";16" in str(tiles[0][3])
 
 
 @lru_cache(maxsize=1024)  # most files share the tables of a few encoders

@@ -55,14 +55,15 @@ class Preprocessing:
             ImageError: It is so narrow that, enlarged, it would exhaust memory.
         """
         short = min(pixels.shape[:2])
-        if short < self.size or (self.window == "resize" and short != self.size):
+        if short < self.size or (self.window in ("resize", "mirrored") and short != self.size):
             pixels = self._resize(pixels)
         height, width = pixels.shape[:2]
         if self.window == "tiles":
             corners = [(top, left) for top in self._starts(height) for left in self._starts(width)]
         else:
             corners = [(round((height - self.size) / 2), round((width - self.size) / 2))]
-        return np.stack([pixels[top : top + self.size, left : left + self.size] for top, left in corners])
+        windows = np.stack([pixels[top : top + self.size, left : left + self.size] for top, left in corners])
+        return np.concatenate([windows, windows[:, :, ::-1]]) if self.window == "mirrored" else windows
 
     def batch(self, windows: npt.NDArray[np.uint8], device: "torch.device") -> "torch.Tensor":
         """Turn windows, uint8, n x size x size x 3, into the network's input, float32, n x 3 x size x size."""

@@ -19,6 +19,7 @@ from asli.data.pixels import Pixels
 from asli.data.preprocessing import Preprocessing
 from asli.data.randomness import order
 from asli.detector.bundle import Detector
+from asli.detector.card import Thresholds
 from asli.detector.runtime import logits_of_rows
 from asli.errors import DataError
 from asli.evaluation.scoring import Scores
@@ -125,7 +126,7 @@ def sweep(
     if done:
         logger.info("robustness: %d of %d levels were scored before", done, len(cells))
     runtime = detector.runtime(device) if done < len(cells) else None
-    labels, threshold = data.labels[rows], detector.card.thresholds.high
+    labels, thresholds = data.labels[rows], detector.card.thresholds
     measured = []
     with progress("robustness", len(cells) * len(rows), unit="images", done=done * len(rows)) as bar:
         for (corruption, level), logits in zip(cells, found, strict=True):
@@ -136,7 +137,7 @@ def sweep(
                 logits = _advancing(logits_of_rows(runtime, changed, rows, detector.preprocessing), bar, note)
                 with replacing(kept / _file_name(corruption, level)) as temporary, temporary.open("wb") as stream:
                     np.save(stream, logits, allow_pickle=False)
-            figures = _figures(labels, score_of_logits(logits), threshold)
+            figures = _figures(labels, score_of_logits(logits), thresholds)
             measured.append({"corruption": corruption.name, "axis": corruption.axis, "level": level, **figures})
     clean = scores.score[np.searchsorted(scores.rows, rows)]
     return {
@@ -145,8 +146,9 @@ def sweep(
         "real": int((labels == 0).sum()),
         "fake": int((labels == 1).sum()),
         "of": len(scores.rows),
-        "threshold": threshold,
-        "clean": _figures(labels, clean, threshold),
+        "threshold": thresholds.high,
+        "low": thresholds.low,
+        "clean": _figures(labels, clean, thresholds),
         "levels": measured,
         "worst": {
             "false_positive_rate": max(range(len(cells)), key=lambda i: measured[i]["false_positive_rate"]["value"]),
@@ -188,10 +190,12 @@ def _kept(path: Path, count: int) -> Floats | None:
     return logits
 
 
-def _figures(labels: npt.NDArray[np.int8], scores: Floats, threshold: float) -> dict[str, Any]:
-    counts = Confusion.at(labels, scores, threshold)
+def _figures(labels: npt.NDArray[np.int8], scores: Floats, thresholds: Thresholds) -> dict[str, Any]:
+    counts = Confusion.at(labels, scores, thresholds.high)
+    unsure = (scores >= thresholds.low) & (scores < thresholds.high)
     return {
         "false_positive_rate": dataclasses.asdict(proportion(counts.fp, counts.fp + counts.tn)),
         "false_negative_rate": dataclasses.asdict(proportion(counts.fn, counts.fn + counts.tp)),
+        "unsure": dataclasses.asdict(proportion(int(unsure.sum()), len(unsure))),
         "auroc": dataclasses.asdict(auroc_interval(labels, scores)),
     }

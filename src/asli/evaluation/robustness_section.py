@@ -1,5 +1,6 @@
 """The sweep as a section of the report: small multiples, the worst in words, every figure in a table."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib as mpl
@@ -14,7 +15,7 @@ from asli.evaluation.robustness import level_text
 
 ERRORS = (
     ("false_positive_rate", "photographs called fake", REAL, "o", "-"),
-    ("false_negative_rate", "fakes called real", FAKE, "s", "--"),
+    ("false_negative_rate", "fakes not called fake", FAKE, "s", "--"),
 )
 """Key, name, colour, marker and line: told apart without colour, too."""
 
@@ -24,11 +25,14 @@ _ACROSS = 4
 def robustness_sections(part: dict[str, Any]) -> list[Section]:
     """Return the sections of what `metrics.json` holds under `robustness`: curves, then every figure."""
     levels, worst, clean = part["levels"], part["worst"], part["clean"]
+    shares = {key: name for key, name, *_ in ERRORS}
+    if part["low"] < part["threshold"]:
+        shares["unsure"] = "unsure, of all"
     rows = [
-        ["none", "", *_cells(clean)],
-        *([_title(line), level_text(line["level"]), *_cells(line)] for line in levels),
+        ["none", "", *_cells(clean, shares)],
+        *([_title(line), level_text(line["level"]), *_cells(line, shares)] for line in levels),
     ]
-    columns = ["corruption", "level", *(name for _, name, *_ in ERRORS), "AUROC", "95% interval"]
+    columns = ["corruption", "level", *shares.values(), "AUROC", "95% interval"]
     codecs = ", ".join(f"{name} {version}" for name, version in part["codecs"].items())
     curves = Section(
         id="robustness",
@@ -118,10 +122,9 @@ def _panel(axes: Axes, levels: list[dict[str, Any]], clean: dict[str, Any]) -> N
     axes.set_xlabel(levels[0]["axis"])
 
 
-def _cells(line: dict[str, Any]) -> list[str]:
-    shares = [line[key] for key, *_ in ERRORS]
+def _cells(line: dict[str, Any], shares: Iterable[str]) -> list[str]:
     return [
-        *(f"{share['value']:.1%} [{share['low']:.1%}, {share['high']:.1%}]" for share in shares),
+        *(f"{share['value']:.1%} [{share['low']:.1%}, {share['high']:.1%}]" for share in (line[key] for key in shares)),
         value_text(line["auroc"]),
         interval_text(line["auroc"]),
     ]
