@@ -24,6 +24,7 @@ def test_it_is_small_and_says_what_it_was_made_of_and_by_which_recipe():
     assert opened.card.recipe_hash == load_recipe("robust").hash()
     assert opened.card.trained_on["name"] == "cifake"
     assert opened.card.thresholds.target == 0.01
+    assert b"site-packages" not in (folder / "model.onnx").read_bytes()
     assert "MIT" in opened.card.licence
     card = (folder / "README.md").read_text()
     assert card == opened.model_card()

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import numpy as np
@@ -77,6 +78,15 @@ def test_wrong_graph_is_refused_and_nothing_written(finished, tmp_path, monkeypa
     with pytest.raises(DetectorError, match="does not give the network's scores"):
         export_onnx(finished.detector, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_graph_says_nothing_of_the_machine_it_was_made_on(exported):
+    import onnx
+
+    graph = onnx.load(exported / "model.onnx").graph
+    parts = [graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer]
+    assert not any(part.metadata_props or part.doc_string for part in parts)
+    assert str(Path(__file__).parents[2]).encode() not in (exported / "model.onnx").read_bytes()
 
 
 def test_graph_that_knows_one_batch_only_is_refused(finished):

@@ -65,26 +65,19 @@ def equalise(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
         raise DataError(f"no image has {side} px on its short side; give a smaller size")
     if not _begun(out, {"version": 1, "of": data.hash, "size": side, "seed": seed}):
         return read_json(out / "equalise.json")  # type: ignore[no-any-return]
-    names = _names(table.to_pylist())
-    kept, digests = rows[large], table["pixel_sha256"].take(np.flatnonzero(large)).to_pylist()
-    targets = [name for name, fits in zip(names, large, strict=True) if fits]
-    left = np.array([not (out / target).exists() for target in targets])
-    kept_all, kept = kept, kept[left]
-    digests, targets = (
-        [value for value, is_left in zip(column, left, strict=True) if is_left] for column in (digests, targets)
-    )
+    digests, names = table["pixel_sha256"].to_pylist(), _names(table.to_pylist())
+    fitting = [job for job, fits in zip(zip(rows.tolist(), digests, names, strict=True), large, strict=True) if fits]
+    todo = [job for job in fitting if not (out / job[2]).exists()]
     pixels = Pixels(data)
-    with progress("equalising", len(kept_all), unit="images", done=int((~left).sum())) as bar:
-        for start in range(0, len(kept), 256):
-            block = slice(start, start + 256)
-            keys = dict(zip(kept[block].tolist(), digests[block], strict=True))
-            images = pixels.map(lambda image: image, kept[block])
-            for row, target, image in zip(kept[block].tolist(), targets[block], images, strict=True):
-                path = out / target
-                path.parent.mkdir(parents=True, exist_ok=True)
-                (out / PART).write_bytes(chain(image, side, _random(seed, keys[row])))
-                (out / PART).replace(path)  # whole or not there; a power cut may cost what the disk had not taken
-            bar.advance(len(kept[block]))
+    with progress("equalising", len(fitting), unit="images", done=len(fitting) - len(todo)) as bar:
+        for start in range(0, len(todo), 256):
+            block = todo[start : start + 256]
+            images = pixels.map(lambda image: image, np.array([row for row, _, _ in block]))
+            for (_, digest, name), image in zip(block, images, strict=True):
+                (out / name).parent.mkdir(parents=True, exist_ok=True)
+                (out / PART).write_bytes(chain(image, side, _random(seed, digest)))
+                (out / PART).replace(out / name)  # whole or not there; a power cut may cost what is still in memory
+            bar.advance(len(block))
     left_out = [identity.as_py() for identity in table["id"].filter(~large)]
     labels = Counter(table["label"].filter(~large).to_pylist())
     summary = {
@@ -92,7 +85,7 @@ def equalise(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
         "of": {"name": data.name, "hash": data.hash},
         "size": side,
         "seed": seed,
-        "images": len(kept_all),
+        "images": len(fitting),
         "unreadable": int((~data.readable).sum()),
         "too_small": {"real": labels["real"], "fake": labels["fake"], "names": left_out},
     }

@@ -1,6 +1,7 @@
 """The audit as a page that a reader understands in a minute: verdicts first, then what they rest on, with pictures."""
 
 import io
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def _twins(summary: dict[str, Any], data: DataFolder, pixels: Pixels, twins: Twi
         }
         rows = [[name, f"{count:,}"] for name, count in terms.items()]
         if summary["test_total"]:
-            share = percent_text(_as_dict(found["test_images"], summary["test_total"]))
+            share = percent_text(asdict(proportion(found["test_images"], summary["test_total"])))
             rows.append(["test images with a twin elsewhere", f"{found['test_images']:,}: {share}"])
             labels = f"{found['test_images_real']:,} real, {found['test_images_fake']:,} fake"
             rows.append(["of these", labels])
@@ -262,11 +263,6 @@ def _oddities(result: dict[str, Any]) -> Section | None:
         facts=others,
         notes=["All names: --json."],
     )
-
-
-def _as_dict(count: int, total: int) -> dict[str, Any]:
-    figure = proportion(count, total)
-    return {"value": figure.value, "low": figure.low, "high": figure.high}
 
 
 def _png(images: list[Image8]) -> bytes:

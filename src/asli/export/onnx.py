@@ -143,9 +143,22 @@ def write_graph(detector: Detector, path: Path) -> None:
             )
             assert program is not None
             program.save(path, external_data=False)
+            _forget_origin(path)
     except Exception as error:  # the exporter raises its own classes and, from inside torch, almost any other
         problem = " ".join(str(error).split())[:200]
         raise DetectorError(f"'{detector.network.name}' cannot be exported to ONNX: {problem}") from error
+
+
+def _forget_origin(path: Path) -> None:
+    """Take out what the exporter notes of each step: stack traces with the paths of this machine."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.save(model, path)
 
 
 def compare(exported: Runtime, original: Runtime, detector: Detector) -> dict[str, Any]:
