@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from asli.errors import RecipeError
+from asli.files import sha256_of_json
 from asli.recipe import Recipe, bundled_recipes, load_recipe, recipe_from_dict
 
 
@@ -81,3 +82,11 @@ def test_hash_covers_every_setting():
                 continue
             changed = recipe_from_dict({section: {key: other}})
             assert changed.hash() != plain.hash(), f"{section}.{key}"
+
+
+def test_settings_younger_than_a_recipe_leave_its_hash_while_they_are_off():
+    # As the first version hashed `paper`, before augment.cutmix.
+    tree = dataclasses.asdict(load_recipe("paper"))
+    del tree["augment"]["cutmix"]
+    assert load_recipe("paper").hash() == sha256_of_json(tree)
+    assert load_recipe("paper", ["augment.cutmix=0.5"]).hash() != load_recipe("paper").hash()

@@ -100,7 +100,7 @@ def train(
         )
         logger.info("%s, %s parameters; start weights: %s", network.name, f"{network.parameters:,}", start)
         training = Training(
-            _placed(network, recipe, place),
+            placed(network, recipe, place),
             recipe,
             batches,
             _evaluation(data, preprocessing, place),
@@ -147,7 +147,8 @@ def prepare_network(recipe: Recipe) -> tuple[Network, Preprocessing, str]:
     return network, preprocessing, loaded.describe() if loaded else "scratch"
 
 
-def _placed(network: Network, recipe: Recipe, device: torch.device) -> nn.Module:
+def placed(network: Network, recipe: Recipe, device: torch.device) -> nn.Module:
+    """Move a network to where it trains, in the recipe's memory layout and compiled where it says so."""
     module = network.module.to(device)
     if recipe.precision.channels_last:
         module = module.to(memory_format=torch.channels_last)

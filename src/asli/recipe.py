@@ -96,12 +96,15 @@ class AugmentSettings:
     """Largest standard deviation of a degraded image's noise, of 255."""
     quality: tuple[int, int] = (40, 95)
     """Lowest and highest JPEG quality a degraded image is encoded at."""
+    cutmix: float = 0.0
+    """Share of the images that get a rectangle of their neighbour in the micro-batch, and that much of its label
+    (CutMix, Yun et al. 2019, arXiv 1905.04899)."""
 
     def __post_init__(self) -> None:
         _require(0 < self.scale[0] <= self.scale[1] <= 1, "augment.scale", "must be two shares, smaller first")
         _require(0 < self.ratio[0] <= self.ratio[1], "augment.ratio", "must be two positive numbers, smaller first")
         _require(self.padding >= 0, "augment.padding", "must not be negative")
-        for name in ("flip", "degrade"):
+        for name in ("flip", "degrade", "cutmix"):
             _require(0 <= getattr(self, name) <= 1, f"augment.{name}", "must lie in [0, 1]")
         _require(0 <= self.brightness < 1, "augment.brightness", "must lie in [0, 1)")
         _require(0 < self.rescale <= 1, "augment.rescale", "must lie in (0, 1]")
@@ -196,6 +199,10 @@ class PrecisionSettings:
     """Run the network through torch.compile."""
 
 
+YOUNGER = (("augment", "cutmix", 0.0),)
+"""Settings added since, each with the value at which it does nothing: so the hashes of older recipes stand."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """Everything that determines a run."""
@@ -209,13 +216,21 @@ class Recipe:
     loop: LoopSettings = field(default_factory=LoopSettings)
     precision: PrecisionSettings = field(default_factory=PrecisionSettings)
 
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Return what is hashed: every setting, but for those younger than the first recipes while they are off."""
+        tree = dataclasses.asdict(self)
+        for section, key, off in YOUNGER:
+            if tree[section][key] == off:
+                del tree[section][key]
+        return tree
+
     def hash(self) -> str:
         """Return the SHA-256 of the settings' canonical JSON, defaults included."""
-        return sha256_of_json(dataclasses.asdict(self))
+        return sha256_of_json(self.settings())
 
     def family(self) -> str:
         """Return the hash without the seed: runs that share it differ by chance alone."""
-        tree = dataclasses.asdict(self)
+        tree = self.settings()
         del tree["loop"]["seed"]
         return sha256_of_json(tree)
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from asli.data.apply import to_input
+from asli.data.cutmix import cutmix
 from asli.data.degrade import degrade
 from asli.data.folder import DataFolder
 from asli.data.preprocessing import Preprocessing
@@ -25,7 +26,7 @@ class MicroBatch:
 
     Attributes:
         inputs: float32, n x 3 x size x size, normalised.
-        targets: int64, n: 0 real, 1 fake.
+        targets: int64, n: 0 real, 1 fake; or float32, n x 2: the share of each label, where images were mixed.
     """
 
     inputs: torch.Tensor
@@ -90,7 +91,12 @@ class TrainingBatches:
         if self._augment.degrade:
             pixels = self._degraded(pixels, rows, epoch)
         inputs = to_input(pixels, self._preprocessing.mean, self._preprocessing.std)
-        return MicroBatch(inputs, torch.from_numpy(self._labels[rows].astype(np.int64)).to(self._device))
+        targets = torch.from_numpy(self._labels[rows].astype(np.int64)).to(self._device)
+        if self._augment.cutmix:
+            inputs, targets = cutmix(
+                inputs, targets, self._augment.cutmix, seed=self._loop.seed, epoch=epoch, samples=rows
+            )
+        return MicroBatch(inputs, targets)
 
     def _degraded(self, pixels: torch.Tensor, rows: npt.NDArray[np.int64], epoch: int) -> torch.Tensor:
         images = pixels.permute(0, 2, 3, 1).round().clamp(0, 255).to("cpu", torch.uint8).numpy()

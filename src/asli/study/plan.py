@@ -1,5 +1,6 @@
 """How long a study takes, from the speed of its networks measured here."""
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -8,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 
+from asli.data.batches import MicroBatch
 from asli.errors import AsliError, WeightsError
 from asli.files import read_json, write_json
 from asli.models.device import fingerprint, pick_device, set_threads
-from asli.models.networks import create_network, set_trainable
-from asli.pipeline import training_rows
+from asli.pipeline import placed, prepare_network, training_rows
 from asli.progress import duration, progress
 from asli.recipe import Recipe
 from asli.study.grid import Cell, recipe_of
 from asli.study.runner import Study
 from asli.study.starts import start_of
+from asli.training.loop import loss_sum
 from asli.training.optimiser import make_optimiser
 
 SECONDS = 1.0
@@ -100,7 +101,7 @@ class Speeds:
     def of(self, recipe: Recipe) -> tuple[float, float]:
         """Return images a second in training and in scoring."""
         parts = (recipe.model.name, recipe.data.size, recipe.loop.micro_batch, recipe.weights.train)
-        key = " ".join(map(str, parts))
+        key = " ".join(map(str, (*parts, *dataclasses.astuple(recipe.precision))))
         if key not in self._known:
             self._known[key] = self._measure(recipe)
             write_json(self._path, {"machine": self._machine, "speeds": self._known})
@@ -108,15 +109,16 @@ class Speeds:
         return trains, scores
 
     def _measure(self, recipe: Recipe) -> list[float]:
-        network = create_network(recipe.model.name, size=recipe.data.size)
-        set_trainable(network, recipe.weights.train)
-        module = network.module.to(self._device).train()
+        recipe = dataclasses.replace(recipe, weights=dataclasses.replace(recipe.weights, start="scratch"))
+        network, preprocessing, _ = prepare_network(recipe)
+        module = placed(network, recipe, self._device).train()
         optimiser = make_optimiser(module, recipe.optim)
-        images = torch.randn(recipe.loop.micro_batch, 3, recipe.data.size, recipe.data.size, device=self._device)
-        targets = torch.arange(len(images), device=self._device) % 2
+        count, size = recipe.loop.micro_batch, preprocessing.size
+        images = torch.randn(count, 3, size, size, device=self._device)
+        batch = MicroBatch(images, torch.arange(count, device=self._device) % 2)
 
         def accumulate() -> None:
-            F.cross_entropy(module(images), targets).backward()  # type: ignore[no-untyped-call]
+            loss_sum(module, batch, recipe).backward()  # type: ignore[no-untyped-call]
 
         def update() -> None:
             optimiser.step()
@@ -128,7 +130,7 @@ class Speeds:
         module.eval()
         with torch.inference_mode():
             forward = self._time(lambda: module(images))
-        return [len(images) / (forward_backward + step / recipe.loop.accumulation), len(images) / forward]
+        return [count / (forward_backward + step / recipe.loop.accumulation), count / forward]
 
     def _time(self, work: Callable[[], Any], *, once: bool = False) -> float:
         """Return the seconds one call takes."""

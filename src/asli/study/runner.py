@@ -143,7 +143,7 @@ def _once(study: Study, cell: Cell, seed: int, path: Path, turn: str) -> Result:
 
 def _identity(recipe: Recipe, study: Study) -> str:
     """Hash what determines a result, start weights by their content and not by where they lie."""
-    tree, start = dataclasses.asdict(recipe), Path(recipe.weights.start)
+    tree, start = recipe.settings(), Path(recipe.weights.start)
     if start.is_file():
         tree["weights"]["start"] = f"{start.name} {sha256_of_file(start)}"
     return sha256_of_json([tree, study.data.hash])

@@ -163,7 +163,7 @@ class Training:
         logger.info("resuming after update %s of %s", f"{self.update:,}", f"{self.total:,}")
 
     def _one_update(self) -> None:
-        loop, optim = self.recipe.loop, self.recipe.optim
+        recipe, loop, optim = self.recipe, self.recipe.loop, self.recipe.optim
         self.module.train()
         rate = self.schedule(self.update)
         for group in self.optimiser.param_groups:
@@ -172,7 +172,7 @@ class Training:
         total = torch.zeros((), device=self._device)
         for number, batch in enumerate(self.batches.micro_batches(self.update)):
             torch.manual_seed(derived_seed(loop.seed, self.update, number, 0))  # dropout; 0 is this process's rank
-            loss = self._loss_sum(batch) / images
+            loss = loss_sum(self.module, batch, recipe) / images
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, optim.clip or math.inf)
@@ -186,18 +186,6 @@ class Training:
             raise RunError(f"loss not finite at update {self.update}; try a lower optim.lr, or set optim.clip")
         self.log.append("train", self.update, metrics)
         self.callbacks.on_update(update=self.update, metrics=metrics, images=images)
-
-    def _loss_sum(self, batch: MicroBatch) -> torch.Tensor:
-        precision = self.recipe.precision
-        inputs = batch.inputs
-        if precision.channels_last:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        low = precision.dtype == "bfloat16"
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=low):
-            logits = self.module(inputs)
-        return F.cross_entropy(
-            logits.float(), batch.targets, reduction="sum", label_smoothing=self.recipe.optim.label_smoothing
-        )
 
     def _evaluate(self) -> None:
         self.judged.eval()
@@ -246,6 +234,18 @@ class Training:
             seconds=time.monotonic() - self._clock,
             machine=self._machine,
         )
+
+
+def loss_sum(module: nn.Module, batch: MicroBatch, recipe: Recipe) -> torch.Tensor:
+    """Return the loss of a micro-batch, summed over its images, in the recipe's arithmetic."""
+    precision, inputs = recipe.precision, batch.inputs
+    if precision.channels_last:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+    low = precision.dtype == "bfloat16"
+    with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=low):
+        logits = module(inputs)
+    smoothing = recipe.optim.label_smoothing
+    return F.cross_entropy(logits.float(), batch.targets, reduction="sum", label_smoothing=smoothing)
 
 
 def _due(update: int, every: int) -> bool:
