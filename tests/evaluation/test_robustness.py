@@ -64,6 +64,20 @@ def test_figures_follow_from_scores_of_corrupted_images_one_by_one(undisturbed, 
     assert clean == pytest.approx((whole[labels == 0] >= detector.card.thresholds.high).mean())
 
 
+def test_mean_f1_weighs_kinds_alike_and_clean_as_much_as_all_of_them(undisturbed):
+    kinds = {}
+    for line in undisturbed["levels"]:
+        kinds.setdefault(line["corruption"], []).append(line["f1"]["value"])
+    corrupted_f1 = np.mean([np.mean(values) for values in kinds.values()])
+    found = undisturbed["f1"]
+    assert len({len(values) for values in kinds.values()}) > 1  # else any weighing would do
+    assert found["corrupted"]["value"] == pytest.approx(corrupted_f1)
+    assert found["clean"]["value"] == pytest.approx(undisturbed["clean"]["f1"]["value"])
+    assert found["mean"]["value"] == pytest.approx((corrupted_f1 + found["clean"]["value"]) / 2)
+    for figure in found.values():
+        assert 0 < figure["low"] < figure["value"] < figure["high"] < 1
+
+
 def test_the_worst_is_the_worst(undisturbed):
     levels, worst = undisturbed["levels"], undisturbed["worst"]
     assert len(levels) == sum(len(corruption.levels) for corruption in SHORT)

@@ -26,7 +26,7 @@ from asli.evaluation.scoring import Scores
 from asli.files import replacing, sha256_of_json, write_json
 from asli.metrics.classification import Confusion, Floats, score_of_logits
 from asli.metrics.delong import auroc_interval
-from asli.metrics.intervals import proportion
+from asli.metrics.intervals import f1_interval, percentile, proportion, resampled, weighted_f1
 from asli.progress import Progress, progress
 
 logger = logging.getLogger("asli")
@@ -127,7 +127,8 @@ def sweep(
         logger.info("robustness: %d of %d levels were scored before", done, len(cells))
     runtime = detector.runtime(device) if done < len(cells) else None
     labels, thresholds = data.labels[rows], detector.card.thresholds
-    measured = []
+    clean = scores.score[np.searchsorted(scores.rows, rows)]
+    measured, called = [], [clean >= thresholds.high]
     with progress("robustness", len(cells) * len(rows), unit="images", done=done * len(rows)) as bar:
         for (corruption, level), logits in zip(cells, found, strict=True):
             if logits is None:
@@ -137,9 +138,10 @@ def sweep(
                 logits = _advancing(logits_of_rows(runtime, changed, rows, detector.preprocessing), bar, note)
                 with replacing(kept / _file_name(corruption, level)) as temporary, temporary.open("wb") as stream:
                     np.save(stream, logits, allow_pickle=False)
-            figures = _figures(labels, score_of_logits(logits), thresholds)
+            found_scores = score_of_logits(logits)
+            called.append(found_scores >= thresholds.high)
+            figures = _figures(labels, found_scores, thresholds)
             measured.append({"corruption": corruption.name, "axis": corruption.axis, "level": level, **figures})
-    clean = scores.score[np.searchsorted(scores.rows, rows)]
     return {
         **origin,
         "images": len(rows),
@@ -150,12 +152,40 @@ def sweep(
         "low": thresholds.low,
         "clean": _figures(labels, clean, thresholds),
         "levels": measured,
+        "f1": mean_f1(labels, np.array(called), [line["corruption"] for line in measured]),
         "worst": {
             "false_positive_rate": max(range(len(cells)), key=lambda i: measured[i]["false_positive_rate"]["value"]),
             "false_negative_rate": max(range(len(cells)), key=lambda i: measured[i]["false_negative_rate"]["value"]),
             "auroc": min(range(len(cells)), key=lambda i: measured[i]["auroc"]["value"]),
         },
     }
+
+
+def mean_f1(
+    labels: npt.NDArray[np.int8], called: npt.NDArray[np.bool_], kinds: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return F1 of clean and of corrupted images, and the mean of the two: one number to choose detectors by.
+
+    Corrupted: the mean over kinds of corruption, each the mean over its levels, so that a kind with many levels does
+    not count for more. Intervals by bootstrap, an image being drawn together with all its corrupted forms.
+
+    Args:
+        labels: Of the images.
+        called: 1 + levels x images: which are called fake, clean ones first.
+        kinds: Of each level.
+    """
+    names = list(dict.fromkeys(kinds))
+    shares = np.array([1 / kinds.count(kind) / len(names) for kind in kinds])
+    mix = {"clean": [1.0, *0 * shares], "corrupted": [0.0, *shares], "mean": [0.5, *shares / 2]}
+    each = [weighted_f1(labels, row) for row in called]
+
+    def f1(weights: Floats) -> Floats:
+        means: Floats = np.stack([statistic(weights) for statistic in each], axis=1) @ np.array(list(mix.values())).T
+        return means
+
+    (values,), drawn = f1(np.ones((1, len(labels)))), resampled(f1, np.arange(len(labels)))
+    figures = (percentile(drawn[:, i], float(value), len(labels)) for i, value in enumerate(values))
+    return {name: dataclasses.asdict(figure) for name, figure in zip(mix, figures, strict=True)}
 
 
 def level_text(level: float | str) -> str:
@@ -197,5 +227,6 @@ def _figures(labels: npt.NDArray[np.int8], scores: Floats, thresholds: Threshold
         "false_positive_rate": dataclasses.asdict(proportion(counts.fp, counts.fp + counts.tn)),
         "false_negative_rate": dataclasses.asdict(proportion(counts.fn, counts.fn + counts.tp)),
         "unsure": dataclasses.asdict(proportion(int(unsure.sum()), len(unsure))),
+        "f1": dataclasses.asdict(f1_interval(labels, scores >= thresholds.high, np.arange(len(labels)))),
         "auroc": dataclasses.asdict(auroc_interval(labels, scores)),
     }

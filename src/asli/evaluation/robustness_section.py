@@ -54,7 +54,8 @@ def robustness_sections(part: dict[str, Any]) -> list[Section]:
             " stored image's pixels and levels. Smaller input and shrinking leave an image smaller, and preprocessing"
             " fits it again. Screenshot: drawn at this zoom (bilinear), sharpened by 0.3, JPEG 85. Crop: a window at a"
             " random place.",
-            "Intervals: Wilson's for shares, DeLong's for AUROC. Seed"
+            "F1 of corrupted images: the mean over kinds of corruption, each the mean over its levels. Intervals:"
+            " Wilson's for shares, DeLong's for AUROC, bootstrap over images for the means of F1. Seed"
             f" {part['seed']}, ladder {part['ladder']}; codecs: {codecs}.",
         ],
     )
@@ -70,10 +71,12 @@ def headline(part: dict[str, Any]) -> list[str]:
         f" (unchanged images: {percent_text(clean[key])})"
         for key, name, *_ in ERRORS
     ]
-    lowest = levels[worst["auroc"]]
+    lowest, f1 = levels[worst["auroc"]], part["f1"]
     return [
         f"Worst of {len(levels)} corruptions at the unchanged threshold: {'; '.join(sentences)}; lowest AUROC"
-        f" {value_text(lowest['auroc'])} after {_name(lowest)}."
+        f" {value_text(lowest['auroc'])} after {_name(lowest)}.",
+        f"F1 on unchanged images {value_text(f1['clean'])}, on corrupted ones {value_text(f1['corrupted'])}; mean of"
+        f" the two {value_text(f1['mean'])} ({interval_text(f1['mean'])}).",
     ]
 
 
