@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
+from statsmodels.api import OLS
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower, TTestPower
@@ -125,23 +126,44 @@ def test_over_seeds_errs_in_five_of_a_hundred(rng, method):
     assert within(wrong, 1500)
 
 
+def test_cells_of_equal_spread_are_compared_as_a_linear_model_does(rng):
+    """With the same variance everywhere Satterthwaite's freedom nears that of a pooled error, statsmodels' contrast."""
+    values = rng.normal(0.9, 0.01, (8, 40)) + rng.normal(0, 0.1, (8, 1))
+    ours = paired.over_cells(values[:4], values[4:])
+    cells = np.repeat(np.eye(8), 40, axis=0)
+    reference = OLS(values.ravel(), cells).fit().t_test([0.25] * 4 + [-0.25] * 4)
+    assert ours.claim.difference == pytest.approx(reference.effect.item())
+    assert ours.claim.high - ours.claim.low == pytest.approx(np.ptp(reference.conf_int()), rel=0.02)
+
+
+@pytest.mark.parametrize("spreads", [(1, 1, 1, 1), (5, 1, 1, 0.2)])
+def test_a_contrast_of_cells_errs_in_at_most_five_of_a_hundred(rng, spreads):
+    """Three runs a cell, means and spreads all different, no difference between the two means."""
+    means = np.array([[3.0, -3.0], [1.0, -1.0]])
+    wrong = 0
+    for _ in range(3000):
+        first, second = means[..., None] + np.reshape(spreads, (2, 2, 1)) * rng.normal(size=(2, 2, 3))
+        wrong += paired.over_cells(first, second).claim.p < 0.05
+    assert wrong / 3000 < 0.06
+
+
 @pytest.mark.parametrize("size", [0.4, 0.9, 1.7, 4.0])
 def test_seeds_needed_equals_statsmodels(size):
     alone = TTestPower().solve_power(effect_size=size, alpha=0.05, power=0.8)
-    assert paired.seeds_needed(size, 1.0, "paired") == np.ceil(alone)
+    assert paired.seeds_needed(size, 1.0, 1) == np.ceil(alone)
     two = TTestIndPower().solve_power(effect_size=size, alpha=0.05, power=0.8)
-    assert paired.seeds_needed(size, np.sqrt(2), "Welch") == np.ceil(two)
+    assert paired.seeds_needed(size, np.sqrt(2), 2) == np.ceil(two)
 
 
 def test_seeds_needed_reach_their_power_in_simulation(rng):
-    needed = paired.seeds_needed(0.01, np.hypot(0.008, 0.008), "Welch")
+    needed = paired.seeds_needed(0.01, np.hypot(0.008, 0.008), 2)
     found = 0
     for _ in range(2000):
         a, b = rng.normal(0.91, 0.008, needed), rng.normal(0.90, 0.008, needed)
         found += paired.over_seeds(dict(enumerate(a)), dict(enumerate(b, 100))).claim.p < 0.05
     assert 0.79 <= found / 2000 <= 0.87  # whole seeds overshoot a little
-    assert paired.seeds_needed(0.0, 1.0, "Welch") is None
-    assert paired.seeds_needed(1e-6, 1.0, "paired") is None
+    assert paired.seeds_needed(0.0, 1.0, 2) is None
+    assert paired.seeds_needed(1e-6, 1.0, 1) is None
 
 
 def test_recipes_without_spread():

@@ -106,7 +106,7 @@ class OverSeeds:
     Attributes:
         claim: Difference of the means over seeds.
         method: `paired` by seed where both have exactly the same seeds, else `Welch`.
-        spread: Standard deviation over seeds of each recipe.
+        spread: Standard deviation over seeds of each recipe; of several, the root of their mean variance.
         needed: Seeds of each recipe with which a difference of this size and spread is found at the 5% level with a
             probability of 80%; None where it is over `MOST_SEEDS`, or where there is no difference or no spread.
     """
@@ -125,42 +125,60 @@ def over_seeds(first: dict[int, float], second: dict[int, float]) -> OverSeeds:
         second: Likewise.
     """
     a, b = (np.array([runs[seed] for seed in sorted(runs)]) for runs in (first, second))
-    difference = float(a.mean() - b.mean())
+    if sorted(first) != sorted(second):
+        return over_cells([a], [b])
+    unit = float((a - b).std(ddof=1))
     spread = (float(a.std(ddof=1)), float(b.std(ddof=1)))
-    method: Literal["paired", "Welch"] = "paired" if sorted(first) == sorted(second) else "Welch"
-    if method == "paired":
-        unit = float((a - b).std(ddof=1))
-        error, freedom = unit / np.sqrt(len(a)), float(len(a) - 1)
-    else:
-        unit = float(np.hypot(*spread))
-        parts = np.array([spread[0] ** 2 / len(a), spread[1] ** 2 / len(b)])
-        error = float(np.sqrt(parts.sum()))
-        freedom = float(parts.sum() ** 2 / (parts**2 / [len(a) - 1, len(b) - 1]).sum()) if error else 1.0
+    claim = _by_t(float(a.mean() - b.mean()), unit / np.sqrt(len(a)), float(len(a) - 1))
+    return OverSeeds(claim, "paired", spread, seeds_needed(claim.difference, unit, 1))
+
+
+def over_cells(first: Sequence[Floats], second: Sequence[Floats]) -> OverSeeds:
+    """Compare the mean of several recipes with that of several others, runs as units, by Welch's t (1947).
+
+    The difference is a contrast of means; its error comes from the spread over seeds within each recipe, its degrees of
+    freedom are Satterthwaite's. So recipes may differ in mean and in spread, and each adds to what is known of chance.
+
+    Args:
+        first: The figure of each recipe's runs; two runs or more.
+        second: Likewise.
+    """
+    cells = [*first, *second]
+    weights = np.array([*[1 / len(first)] * len(first), *[-1 / len(second)] * len(second)])
+    runs = np.array([len(cell) for cell in cells])
+    variances = weights**2 * np.array([np.var(cell, ddof=1) for cell in cells])
+    parts = variances / runs
+    freedom = float(parts.sum() ** 2 / (parts**2 / (runs - 1)).sum()) if parts.any() else 1.0
+    claim = _by_t(float(weights @ [np.mean(cell) for cell in cells]), float(np.sqrt(parts.sum())), freedom)
+    spread = tuple(float(np.sqrt(np.mean([np.var(cell, ddof=1) for cell in side]))) for side in (first, second))
+    needed = seeds_needed(claim.difference, float(np.sqrt(variances.sum())), len(cells))
+    return OverSeeds(claim, "Welch", (spread[0], spread[1]), needed)
+
+
+def _by_t(difference: float, error: float, freedom: float) -> Claim:
     if error < 1e-12:  # deterministic recipes: every seed gave the same figure
-        claim = Claim(difference, difference, difference, 1.0 if abs(difference) < 1e-12 else 0.0)
-        return OverSeeds(claim, method, spread, None)
+        return Claim(difference, difference, difference, 1.0 if abs(difference) < 1e-12 else 0.0)
     half = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
-    p = float(2 * t.sf(abs(difference) / error, freedom))
-    claim = Claim(difference, difference - half, difference + half, p)
-    return OverSeeds(claim, method, spread, seeds_needed(difference, unit, method))
+    return Claim(difference, difference - half, difference + half, float(2 * t.sf(abs(difference) / error, freedom)))
 
 
-def seeds_needed(difference: float, unit: float, method: Literal["paired", "Welch"]) -> int | None:
+def seeds_needed(difference: float, unit: float, freedom: int) -> int | None:
     """Return how many seeds of each recipe find a difference with `POWER` at the 5% level, or None over `MOST_SEEDS`.
 
     Args:
         difference: Between the two means, supposed to be true.
-        unit: Standard deviation of a pair's difference; unpaired, the root of the sum of both variances.
-        method: Of the test; Welch's is approximated by equal spreads.
+        unit: Standard deviation of the difference with one seed of each recipe.
+        freedom: Degrees of freedom that each seed after the first brings: 1 where seeds are paired, else as many as
+            there are recipes, which takes their spreads for equal.
     """
 
     def power(seeds: int) -> float:
-        freedom = seeds - 1 if method == "paired" else 2 * (seeds - 1)
         shift = abs(difference) / unit * np.sqrt(seeds)
         # The other tail only matters where the power is near the level; it is below 0.1% of .8.
-        return float(nct.sf(t.ppf(0.5 + CONFIDENCE / 2, freedom), freedom, shift))
+        by = freedom * (seeds - 1)
+        return float(nct.sf(t.ppf(0.5 + CONFIDENCE / 2, by), by, shift))
 
-    if difference == 0 or power(MOST_SEEDS) < POWER:
+    if difference == 0 or unit < 1e-12 or power(MOST_SEEDS) < POWER:
         return None
     return 2 + bisect_left(range(2, MOST_SEEDS + 1), POWER, key=power)
 

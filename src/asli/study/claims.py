@@ -1,14 +1,16 @@
 """The paper's claims, each answered yes, no, or not settled at this budget.
 
-A claim is one or more contrasts of cells. Seeds are the units: a contrast is formed for each seed, and its mean over
-seeds is tested against 0 by Student's t. Holm's correction covers all contrasts of the report together.
+A claim is one or more contrasts of cells. Runs are the units, a cell's seeds its replicates: a contrast of the cells'
+means is tested by Welch's t, with the spread over seeds within each cell as its error. Holm's correction covers all
+contrasts of the report together.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean
 
-from asli.metrics.paired import OverSeeds, holm, over_seeds
+import numpy as np
+
+from asli.metrics.paired import OverSeeds, holm, over_cells
 from asli.study.grid import STARTS, Budget, corner, schedule_base
 from asli.study.results import F1, Pick, Results, rise
 from asli.study.tabular import Table
@@ -23,7 +25,7 @@ class Contrast:
     Attributes:
         claim: As the paper has it.
         says: What is subtracted from what.
-        first: Cells whose mean is taken, seed by seed.
+        first: Cells whose mean is taken.
         second: Likewise; this mean is subtracted.
         pick: The figure.
         figure: Its name.
@@ -178,7 +180,8 @@ def claims_table(answers: Sequence[Answer]) -> Table:
         ("claim", "contrast", "of", "difference", "95%", "p (Holm)", "seeds needed", "verdict", "why open"),
         rows,
         (
-            "A difference above 0 speaks for the claim. Seeds are the units: Student's t of the per-seed difference;"
+            "A difference above 0 speaks for the claim. Runs are the units: Welch's t with the spread over seeds within"
+            " each cell (two groups of three runs, or 24 runs in eight cells), Satterthwaite's degrees of freedom;"
             f" p after Holm over all {sum(item.test is not None for item in answers)} tests made here; intervals are"
             " not adjusted. *Seeds needed*: to find a difference of this size and spread at 5% with 80% power.",
         ),
@@ -186,27 +189,19 @@ def claims_table(answers: Sequence[Answer]) -> Table:
 
 
 def _test(contrast: Contrast, results: Results) -> tuple[OverSeeds | None, str]:
-    first, second = (_by_seed(names, contrast.pick, results) for names in (contrast.first, contrast.second))
-    for found in (first, second):
-        if isinstance(found, str):
-            return None, found
-    assert isinstance(first, dict)
-    assert isinstance(second, dict)
-    common = sorted(first.keys() & second.keys())
-    if len(common) < 2:
-        return None, f"{len(common)} seed{'s' if len(common) != 1 else ''}: no spread to judge by"
-    return over_seeds({seed: first[seed] for seed in common}, {seed: second[seed] for seed in common}), ""
-
-
-def _by_seed(names: Sequence[str], pick: Pick, results: Results) -> dict[int, float] | str:
-    """Return the mean over cells for each seed that all of them have, or why there is none."""
-    values = []
-    for name in names:
-        cell = results.get(name)
-        if cell is None or not cell.done:
-            return f"{name}: {cell.why if cell else 'not chosen'}"
-        values.append(cell.by_seed(pick))
-    return {seed: mean(v[seed] for v in values) for seed in set.intersection(*(set(v) for v in values))}
+    sides = []
+    for names in (contrast.first, contrast.second):
+        side = []
+        for name in names:
+            cell = results.get(name)
+            if cell is None or not cell.done:
+                return None, f"{name}: {cell.why if cell else 'not chosen'}"
+            side.append(np.array(list(cell.by_seed(contrast.pick).values())))
+        sides.append(side)
+    least = min(len(values) for side in sides for values in side)
+    if least < 2:
+        return None, f"{least} seed{'s' if least != 1 else ''}: no spread to judge by"
+    return over_cells(*sides), ""
 
 
 def _why_open(test: OverSeeds | None, adjusted: float | None) -> str:

@@ -48,7 +48,9 @@ class Report:
         """Write all files; return the Markdown's path."""
         for table in [self.claims, *self.tables]:
             write_text(out / "tables" / f"{table.name}.csv", table.to_csv())
-        write_json(out / "results.json", [result for item in self.results.cells for result in item.results])
+        every = [result for item in self.results.cells for result in item.results]
+        # Small enough to keep in a repository: what is measured at every update stays in results/ and in the figures.
+        write_json(out / "results.json", [{k: v for k, v in r.items() if k != "training"} for r in every])
         write_text(out / "study.html", self._html())
         write_text(out / "study.md", self._markdown())
         return out / "study.md"
