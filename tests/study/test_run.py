@@ -2,7 +2,10 @@
 
 import json
 import logging
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,20 @@ def test_smoke_budget_gives_every_table_and_figure(smoke):
     assert html.count("<svg") == 14
     assert str(Path.home()) not in page
     assert str(out) not in page + (out / "results.json").read_text()
+
+
+def test_a_published_study_shows_its_figures_and_holds_its_results(smoke, tmp_path):
+    out, _, results = smoke
+    tool = Path(__file__).parents[2] / "tools/publish_study.py"
+    subprocess.run([sys.executable, tool, out, tmp_path], check=True)
+    subprocess.run([sys.executable, tool, out, tmp_path], check=True)  # again, in place of what is there
+    shown = re.findall(r"!\[[^]]*\]\((.*?)\)", (tmp_path / "study.md").read_text())
+    assert len(shown) == 14
+    assert all((tmp_path / path).is_file() for path in shown)
+    kept = json.loads((tmp_path / "study/results.json").read_text())
+    assert len(kept) == len(results)
+    assert all("figures" in result for result in kept if result["status"] == "done")
+    assert (tmp_path / "study/tables/table7.csv").is_file()
 
 
 def test_test_part_is_opened_once_a_run(smoke):
