@@ -24,7 +24,7 @@ from asli.evaluation.calibrate import domain_of, figures_of, fit
 from asli.evaluation.figures import as_json
 from asli.metrics.classification import Floats, training_figures
 from asli.metrics.thresholds import Policy
-from asli.models.device import fingerprint, pick_device, set_threads
+from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
 from asli.models.networks import Network, create_network, set_trainable
 from asli.models.weights import load_start_weights, restore
 from asli.progress import duration
@@ -80,6 +80,7 @@ def train(
     data = data if isinstance(data, DataFolder) else DataFolder.open(data)
     place, out = pick_device(device), Path(out)
     set_threads(threads)
+    reuse_memory()
     machine = fingerprint(place)
     rows = training_rows(data, recipe)
     # All that can be wrong with the input is found before the run folder is made.

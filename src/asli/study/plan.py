@@ -13,7 +13,7 @@ import torch
 from asli.data.batches import MicroBatch
 from asli.errors import AsliError, WeightsError
 from asli.files import read_json, write_json
-from asli.models.device import fingerprint, pick_device, set_threads
+from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
 from asli.pipeline import placed, prepare_network, training_rows
 from asli.progress import duration, progress
 from asli.recipe import Recipe
@@ -52,6 +52,7 @@ class Planned:
 def plan(study: Study, cells: Sequence[Cell], seeds: Sequence[int]) -> list[Planned]:
     """Plan the runs that are not done yet; speeds are kept in `speeds.json` of the study's folder."""
     set_threads(study.threads)
+    reuse_memory()
     speeds = Speeds(study)
     scored = {part: len(study.data.rows(part)) for part in ("validation", "calibration", "test")}
     result = []
