@@ -105,21 +105,32 @@ def draw(ours: dict[str, list[dict[str, Any]]], study: list[dict[str, Any]], fol
                 high = max(r["f1"]["high"] for r in runs)
                 axes.errorbar(x, y, [[y - (1 - high)], [1 - low - y]], fmt="D", color=FAKE, markersize=6, capsize=2)
                 axes.annotate(name, (x, y), (7, 3), textcoords="offset points", color=FAKE, weight="bold")
-            for p in published:
-                if cost == "core_minutes":
-                    axes.axhline(1 - p["f1"], color=REAL, linewidth=0.8, linestyle=":")
-                    axes.text(1.0, 1 - p["f1"], p["name"], color=REAL, fontsize=7, ha="right", va="bottom",
-                              transform=axes.get_yaxis_transform())  # fmt: skip
+            for number, p in enumerate(published):
+                name, error = p["name"], 1 - p["f1"]
+                if cost == "core_minutes":  # nobody says how long theirs took
+                    place = axes.get_yaxis_transform()
+                    axes.axhline(error, color=REAL, linewidth=0.8, linestyle=":")
+                    start = 0.01 + 0.25 * (number % 2)
+                    axes.text(start, error, name, color=REAL, fontsize=7, va="bottom", transform=place)
                 elif p["flops"]:
-                    axes.plot(scale * p["flops"], 1 - p["f1"], "s", color=REAL, markersize=5)
-                    axes.annotate(p["name"], (scale * p["flops"], 1 - p["f1"]), (-6, 4), textcoords="offset points",
-                                  color=REAL, fontsize=7, ha="right")  # fmt: skip
+                    axes.plot(scale * p["flops"], error, "s", color=REAL, markersize=5)
+                    left = scale * p["flops"] > 1
+                    axes.annotate(
+                        name,
+                        (scale * p["flops"], error),
+                        (-6 if left else 6, 4),
+                        textcoords="offset points",
+                        color=REAL,
+                        fontsize=7,
+                        ha="right" if left else "left",
+                    )
         ticks = [0.5, 0.7, 0.8, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99]
         panels[0].yaxis.set_major_locator(FixedLocator([1 - t for t in ticks]))
         panels[0].yaxis.set_minor_locator(NullLocator())
         panels[0].yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{1 - error:.2f}"))
         panels[0].set_ylabel("F1 on CIFAKE's test part")
-        panels[0].invert_yaxis()
+        panels[0].set_ylim(0.4, 0.009)
+        panels[0].set_xlim(0.02, 300)
         figure.supxlabel(
             "orange: asli's recipes, 95% over images and seeds   blue: published by others   grey: the study's networks"
             " (small samples)",
