@@ -181,7 +181,7 @@ def claims_table(answers: Sequence[Answer]) -> Table:
         rows,
         (
             "A difference above 0 speaks for the claim. Runs are the units: Welch's t with the spread over seeds within"
-            " each cell (two groups of three runs, or 24 runs in eight cells), Satterthwaite's degrees of freedom;"
+            " each cell and Satterthwaite's degrees of freedom;"
             f" p after Holm over all {sum(item.test is not None for item in answers)} tests made here; intervals are"
             " not adjusted. *Seeds needed*: to find a difference of this size and spread at 5% with 80% power.",
         ),
