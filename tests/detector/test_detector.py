@@ -37,6 +37,7 @@ def test_saved_and_opened_it_is_the_same_detector(finished, sample, tmp_path):
     assert np.array_equal(logits_of(first, images), logits_of(second, images))
     assert (first.card, first.preprocessing) == (second.card, second.preprocessing)
     assert first.hash == second.hash == Detector.open(tmp_path / "copy").hash
+    assert len({path.stat().st_mode for path in second.folder.iterdir()}) == 1, "whoever may read one file may read all"
 
 
 def test_temperature_is_folded_into_the_head_and_fits_the_calibration_part(finished, sample):

@@ -91,9 +91,10 @@ def test_nothing_is_overwritten(promised, finished, sample):
 
 def test_from_the_command_line(finished, sample, tmp_path):
     arguments = ("calibrate", finished.path, sample.path, "--out", "d")
-    done = run_asli(*arguments, "--target-fpr", "5%", cwd=tmp_path)
+    done = run_asli(*arguments, "--target-fpr", "5%", "--licence", "CC0-1.0", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "promised: at most 0.05 of photographs called fake" in done.stdout
+    assert "| licence | CC0-1.0 |" in (tmp_path / "d/README.md").read_text()
     saved = read_json(tmp_path / "d/detector.json")["card"]["thresholds"]
     assert (saved["target"], saved["low"]) == (0.05, saved["high"])
     for further, status, words in (

@@ -58,7 +58,10 @@ def test_the_spread_is_that_of_the_false_alarms(finished, pictures):
     shares = {k: v["sources"][PHOTOGRAPHS]["called_fake"]["value"] for k, v in result["kernels"].items()}
     assert result["false_alarms"]["spread"] == pytest.approx(max(shares.values()) - min(shares.values()))
     assert shares[result["false_alarms"]["highest"]] == max(shares.values())
-    assert "photographs" in describe(result)
+    text = describe(result)
+    assert "photographs" in text
+    areas = [f"{found['auroc']['noise']['value']:.3f}" for found in result["kernels"].values()]
+    assert [line.split()[1:] for line in text.splitlines() if line.startswith("noise")][-1] == areas
 
 
 def test_small_pictures_only_are_refused(finished, sample):

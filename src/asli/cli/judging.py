@@ -68,6 +68,7 @@ def calibrate(
     target_fpr: Share | None = None,
     confidence: Share = 0.95,
     band: Annotated[bool, Parameter(negative="")] = False,
+    licence: str | None = None,
     split: str = "calibration",
     device: Device = None,
     threads: Threads = None,
@@ -83,6 +84,7 @@ def calibrate(
         target_fpr: The share of photographs that may be called fake, such as 1% (the default) or 0.01.
         confidence: That the promise holds.
         band: Promise the same of fakes called real; what lies between the two thresholds is unsure.
+        licence: Under which the weights may be used, for the model card; the given detector's by default.
         split: Must be calibration; other parts are refused.
     """
     from asli.evaluation.calibrate import calibrate as run
@@ -92,7 +94,7 @@ def calibrate(
     if target_fpr is not None and chosen != "target-fpr":
         raise AsliError(f"--target-fpr goes with --policy target-fpr, not with {chosen}")
     settings = Policy(name=chosen, target=target_fpr or 0.01, confidence=confidence, band=band)
-    made = run(detector, data, out, settings, split=split, device=device, threads=threads)
+    made = run(detector, data, out, settings, licence=licence, split=split, device=device, threads=threads)
     thresholds = made.card.thresholds
     print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy})")
     if thresholds.promise:

@@ -126,11 +126,12 @@ class Detector:
 
     def save(self, folder: Path) -> None:
         """Write the bundle; `hash` and `folder` are set to what it will be opened with. An ONNX form is made anew."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         tensors = {key: value.detach().cpu().contiguous() for key, value in self.network.module.state_dict().items()}
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+        with replacing(folder / WEIGHTS) as part:  # safetensors' own `save_file` makes a file that only its owner can read
+            part.write_bytes(save(tensors, metadata={"format": "pt"}))
         self._describe_in(folder, {})
 
     def save_int8(self, folder: Path, graph: Path) -> None:

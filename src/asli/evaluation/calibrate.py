@@ -32,6 +32,7 @@ def calibrate(
     out: str | Path,
     policy: Policy = Policy(),  # noqa: B008 - it is frozen
     *,
+    licence: str | None = None,
     split: str = "calibration",
     device: str | None = None,
     threads: int | None = None,
@@ -46,6 +47,7 @@ def calibrate(
         data: A data folder with a calibration part.
         out: The new detector's folder.
         policy: How thresholds are chosen.
+        licence: Under which the weights may be used, for the card; None keeps what the detector says.
         split: Must be `calibration`: what chose the network or judges it may not set its thresholds.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
@@ -87,6 +89,7 @@ def calibrate(
         thresholds=thresholds,
         domain=domain,
         figures=figures,
+        licence=licence or opened.card.licence,
     )
     made = Detector(opened.network, opened.preprocessing, card)
     made.save(out)

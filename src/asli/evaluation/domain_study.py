@@ -112,14 +112,20 @@ def describe(result: dict[str, Any]) -> str:
         cells = [result["kernels"][name]["sources"][source] for name in names]
         shares = [f"{c['called_fake']['value']:.2f} ({c['called_fake_with_rule']['value']:.2f})" for c in cells]
         lines.append(f"{source:<28}{cells[0]['called_fake']['n']:>5}" + "".join(f"{share:>14}" for share in shares))
-    areas = [result["kernels"][name]["auroc"]["all fakes"] for name in names]
-    if all(area is not None for area in areas):
-        lines.append(f"{'AUROC, all fakes':<33}" + "".join(f"{area['value']:>14.3f}" for area in areas))
+    areas = {group: [result["kernels"][name]["auroc"][group] for name in names] for group in _groups(result)}
+    if areas:
+        lines.append("AUROC within each kernel, against the photographs:")
+    lines += [f"{group:<33}" + "".join(f"{area['value']:>14.3f}" for area in found) for group, found in areas.items()]
     alarms = result["false_alarms"]
     if alarms["spread"] is not None:
         ends = f"{alarms['lowest']} to {alarms['highest']}; without nearest by {alarms['spread_antialiased']:.2f}"
         lines.append(f"false alarms move by {alarms['spread']:.2f} with the kernel alone ({ends})")
     return "\n".join(lines)
+
+
+def _groups(result: dict[str, Any]) -> list[str]:
+    """Return the groups of fakes that can be ranked against the photographs: all, and each generator's."""
+    return [group for group, area in next(iter(result["kernels"].values()))["auroc"].items() if area is not None]
 
 
 def for_card(result: dict[str, Any]) -> dict[str, Any]:
