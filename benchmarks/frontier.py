@@ -105,7 +105,7 @@ def draw(ours: dict[str, list[dict[str, Any]]], study: list[dict[str, Any]], fol
                 high = max(r["f1"]["high"] for r in runs)
                 axes.errorbar(x, y, [[y - (1 - high)], [1 - low - y]], fmt="D", color=FAKE, markersize=6, capsize=2)
                 axes.annotate(name, (x, y), (7, 3), textcoords="offset points", color=FAKE, weight="bold")
-            for number, p in enumerate(published):
+            for number, p in enumerate(sorted(published, key=lambda one: one["f1"])):
                 name, error = p["name"], 1 - p["f1"]
                 if cost == "core_minutes":  # nobody says how long theirs took
                     place = axes.get_yaxis_transform()

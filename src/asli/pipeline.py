@@ -216,7 +216,7 @@ def _make_detector(
         thresholds=thresholds,
         domain=domain_of(data, calibration, preprocessing),
         trained_on={"name": data.name, "hash": data.hash, "images": len(rows)},
-        figures={f"validation part of {data.name} (it chose the weights)": as_json(figures)},
+        figures={f"validation part of {data.name} (choices were made on it)": as_json(figures)},
         recipe_hash=recipe.hash(),
         seed=recipe.loop.seed,
         start_weights=start,

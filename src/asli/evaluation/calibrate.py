@@ -78,8 +78,8 @@ def calibrate(
     figures = {}
     if _has(data, "validation"):
         measured = figures_of(logits_of_split(opened, data, "validation", place), data, "validation", thresholds)
-        chose = " (it chose the weights)" if data.hash == opened.card.trained_on["hash"] else ""
-        figures[f"validation part of {data.name}{chose}"] = as_json(measured)
+        seen = " (choices were made on it)" if data.hash == opened.card.trained_on["hash"] else ""
+        figures[f"validation part of {data.name}{seen}"] = as_json(measured)
     domain = dataclasses.replace(
         domain_of(data, rows, opened.preprocessing), generators=opened.card.domain.generators
     )  # generators are those it was trained on
