@@ -105,8 +105,8 @@ def draw(ours: dict[str, list[dict[str, Any]]], study: list[dict[str, Any]], fol
                 low = min(r["f1"]["low"] for r in runs)
                 high = max(r["f1"]["high"] for r in runs)
                 axes.errorbar(x, y, [[y - (1 - high)], [1 - low - y]], fmt="D", color=FAKE, markersize=6, capsize=2)
-                place = (7, -12) if name == worst else (7, 3)
-                axes.annotate(name, (x, y), place, textcoords="offset points", color=FAKE, weight="bold")
+                offset = (7, -12) if name == worst else (7, 3)  # the lowest would be written over its neighbour
+                axes.annotate(name, (x, y), offset, textcoords="offset points", color=FAKE, weight="bold")
             for number, p in enumerate(sorted(published, key=lambda one: one["f1"])):
                 name, error = p["name"], 1 - p["f1"]
                 if cost == "core_minutes":  # nobody says how long theirs took

@@ -130,9 +130,8 @@ class Detector:
 
         tensors = {key: value.detach().cpu().contiguous() for key, value in self.network.module.state_dict().items()}
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(
-            folder / WEIGHTS
-        ) as part:  # safetensors' own `save_file` makes a file that only its owner can read
+        # safetensors' own `save_file` makes a file that only its owner can read.
+        with replacing(folder / WEIGHTS) as part:
             part.write_bytes(save(tensors, metadata={"format": "pt"}))
         self._describe_in(folder, {})
 
