@@ -85,8 +85,9 @@ def test_hash_covers_every_setting():
 
 
 def test_settings_younger_than_a_recipe_leave_its_hash_while_they_are_off():
-    # As the first version hashed `paper`, before augment.cutmix.
+    # As the first version hashed `paper`, before these settings.
     tree = dataclasses.asdict(load_recipe("paper"))
-    del tree["augment"]["cutmix"]
+    for setting in ("cutmix", "colour"):
+        del tree["augment"][setting]
+        assert load_recipe("paper", [f"augment.{setting}=0.5"]).hash() != load_recipe("paper").hash()
     assert load_recipe("paper").hash() == sha256_of_json(tree)
-    assert load_recipe("paper", ["augment.cutmix=0.5"]).hash() != load_recipe("paper").hash()

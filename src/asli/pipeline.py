@@ -20,7 +20,7 @@ from asli.detector.bundle import Detector, fold_temperature
 from asli.detector.card import Card
 from asli.detector.runtime import TorchRuntime, logits_of_rows
 from asli.errors import DataError
-from asli.evaluation.calibrate import domain_of, figures_of, fit
+from asli.evaluation.calibrate import domain_of, figures_of, fit, validation_of
 from asli.evaluation.figures import as_json
 from asli.metrics.classification import Floats, training_figures
 from asli.metrics.thresholds import Policy
@@ -216,7 +216,7 @@ def _make_detector(
         thresholds=thresholds,
         domain=domain_of(data, calibration, preprocessing),
         trained_on={"name": data.name, "hash": data.hash, "images": len(rows)},
-        figures={f"validation part of {data.name} (choices were made on it)": as_json(figures)},
+        figures={validation_of(data, chose=True): as_json(figures)},
         recipe_hash=recipe.hash(),
         seed=recipe.loop.seed,
         start_weights=start,

@@ -96,6 +96,9 @@ class AugmentSettings:
     """Largest standard deviation of a degraded image's noise, of 255."""
     quality: tuple[int, int] = (40, 95)
     """Lowest and highest JPEG quality a degraded image is encoded at."""
+    colour: float = 0.0
+    """Strength of the random change of every image's contrast, brightness, saturation and white balance
+    (`data/colour.py`)."""
     cutmix: float = 0.0
     """Share of the images that get a rectangle of their neighbour in the micro-batch, and that much of its label
     (CutMix, Yun et al. 2019, arXiv 1905.04899)."""
@@ -108,7 +111,7 @@ class AugmentSettings:
             _require(0 <= getattr(self, name) <= 1, f"augment.{name}", "must lie in [0, 1]")
         _require(0 <= self.brightness < 1, "augment.brightness", "must lie in [0, 1)")
         _require(0 < self.rescale <= 1, "augment.rescale", "must lie in (0, 1]")
-        for name in ("blur", "sharpen", "noise"):
+        for name in ("blur", "sharpen", "noise", "colour"):
             _require(getattr(self, name) >= 0, f"augment.{name}", "must not be negative")
         _require(
             1 <= self.quality[0] <= self.quality[1] <= 100, "augment.quality", "must be two of 1 to 100, lower first"
@@ -199,7 +202,7 @@ class PrecisionSettings:
     """Run the network through torch.compile."""
 
 
-YOUNGER = (("augment", "cutmix", 0.0),)
+YOUNGER = (("augment", "cutmix", 0.0), ("augment", "colour", 0.0))
 """Settings added since, each with the value at which it does nothing: so the hashes of older recipes stand."""
 
 

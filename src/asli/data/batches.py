@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from asli.data.apply import to_input
+from asli.data.colour import colour
 from asli.data.cutmix import cutmix
 from asli.data.degrade import degrade
 from asli.data.folder import DataFolder
@@ -91,6 +92,8 @@ class TrainingBatches:
         if self._augment.degrade:
             pixels = self._degraded(pixels, rows, epoch)
         inputs = to_input(pixels, self._preprocessing.mean, self._preprocessing.std)
+        if self._augment.colour:
+            inputs = colour(inputs, self._augment.colour, seed=self._loop.seed, epoch=epoch, samples=rows)
         targets = torch.from_numpy(self._labels[rows].astype(np.int64)).to(self._device)
         if self._augment.cutmix:
             inputs, targets = cutmix(

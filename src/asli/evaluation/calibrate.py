@@ -78,8 +78,7 @@ def calibrate(
     figures = {}
     if _has(data, "validation"):
         measured = figures_of(logits_of_split(opened, data, "validation", place), data, "validation", thresholds)
-        seen = " (choices were made on it)" if data.hash == opened.card.trained_on["hash"] else ""
-        figures[f"validation part of {data.name}{seen}"] = as_json(measured)
+        figures[validation_of(data, chose=data.hash == opened.card.trained_on["hash"])] = as_json(measured)
     domain = dataclasses.replace(
         domain_of(data, rows, opened.preprocessing), generators=opened.card.domain.generators
     )  # generators are those it was trained on
@@ -157,6 +156,11 @@ def figures_of(logits: Floats, data: DataFolder, split: str, thresholds: Thresho
         **figures_at(labels, scores, thresholds.high, groups),
         **ranking_figures(labels, scores, log_losses(labels, logits), groups),
     }
+
+
+def validation_of(data: DataFolder, *, chose: bool) -> str:
+    """Return under which name a detector keeps its figures on the validation part, and whether that part chose it."""
+    return f"validation part of {data.name}" + (" (choices were made on it)" if chose else "")
 
 
 def domain_of(data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preprocessing) -> Domain:

@@ -54,7 +54,11 @@ OWN: dict[str, Callable[[int], nn.Module]] = {
         for d, n in _CIFAR_BLOCKS.items()
         for end, r in _READINGS.items()
     },
-    **{f"compact_resnet{6 * n + 2}x{w}": partial(CompactResNet, n, w) for n in (1, 2, 3, 4) for w in (32, 48, 64, 96)},
+    **{
+        f"compact_resnet{6 * n + 2}x{w}": partial(CompactResNet, n, w)
+        for n in (1, 2, 3, 4)
+        for w in (32, 48, 64, 80, 96)
+    },
 }
 """Networks that timm does not have; each takes the number of classes. `plain_NAME` is NAME without any shortcut,
 `plain_NAME_stage` without the one that opens each stage."""
