@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from asli.metrics.classification import Confusion, Floats
 
@@ -99,12 +100,12 @@ def roc(curve: dict[str, list[float]], point: tuple[float, float], reals: int) -
         axes.plot(
             [floor, *np.geomspace(floor, 1, 60)], [floor, *np.geomspace(floor, 1, 60)], color="#AAAAAA", lw=1, ls=":"
         )
-        axes.text(0.5, 0.34, "chance", color="#777777", fontsize=8, rotation=62, ha="center")
+        axes.text(0.62, 0.3, "chance", color="#777777", fontsize=8, rotation=62, ha="center")
         axes.plot(max(point[0], floor), point[1], "o", color=FAKE, markersize=6, label="saved threshold")
         axes.set_xscale("log")
         axes.set(xlabel="false positive rate (photographs called fake)", ylabel="true positive rate")
         axes.set(xlim=(floor, 1), ylim=(0, 1.02))
-        axes.legend(frameon=False, loc="lower right")
+        _legend_above(axes)
     return figure
 
 
@@ -122,7 +123,7 @@ def precision_recall(curve: dict[str, list[float]], point: tuple[float, float] |
         if point is not None:
             axes.plot(*point, "o", color=FAKE, markersize=6, label="saved threshold")
         axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(min(0.45, share), 1.02))
-        axes.legend(frameon=False, loc="lower left")
+        _legend_above(axes)
     return figure
 
 
@@ -175,7 +176,8 @@ def losses(metrics: list[dict[str, Any]]) -> Figure:
         axes.plot(updates, _smooth(values), color=REAL, linewidth=1.6, label="training (smoothed)")
         axes.plot(*np.array(validation).T, "o-", color=FAKE, markersize=3.5, linewidth=1.4, label="validation")
         top = max(np.quantile(values, 0.98), *(loss for _, loss in validation))  # single training spikes may leave
-        axes.set(xlabel="update", ylabel="loss (nats)", ylim=(0, top * 1.08))
+        axes.set(ylabel="loss (nats)", ylim=(0, top * 1.08))
+        _over_updates(axes)
         _legend_above(axes)
     return figure
 
@@ -185,7 +187,8 @@ def learning_rate(metrics: list[dict[str, Any]]) -> Figure:
     points = np.array([(m["update"], m["lr"]) for m in metrics if m["kind"] == "train"])
     with canvas() as (figure, axes):
         axes.plot(*points.T, color=REAL, linewidth=1.8)
-        axes.set(xlabel="update", ylabel="learning rate", ylim=(0, None))
+        axes.set(ylabel="learning rate", ylim=(0, None))
+        _over_updates(axes)
         axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     return figure
 
@@ -200,6 +203,12 @@ def save(figure: Figure, folder: Path, name: str) -> str:
     (folder / f"{name}.svg").write_bytes(buffer.getvalue())
     text = buffer.getvalue().decode()
     return text[text.index("<svg") :]
+
+
+def _over_updates(axes: Axes) -> None:
+    axes.set_xlabel("update")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
 def _legend_above(axes: Axes) -> None:
