@@ -134,8 +134,8 @@ def draw(ours: dict[str, list[dict[str, Any]]], study: list[dict[str, Any]], fol
         panels[0].set_ylim(0.4, 0.009)
         panels[0].set_xlim(0.02, 1000)
         figure.supxlabel(
-            "orange: asli's recipes, 95% over images and seeds   blue: published by others   grey: the study's networks"
-            " (small samples)",
+            "orange: asli's recipes, the 95% intervals of their seeds together   blue: published by others"
+            "   grey: the study's networks (small samples)",
             fontsize=7.5,
             color=INK,
         )

@@ -16,10 +16,12 @@ import pytest
 import torch
 from PIL import Image
 
-from asli.detector.bundle import Detector
+from asli.detector.bundle import Detector, fold_temperature
 from asli.detector.predict import predict
 from asli.detector.runtime import OnnxRuntime, TorchRuntime, usable_threads
 from asli.errors import DetectorError, MissingExtraError
+from asli.evaluation.calibrate import calibrate
+from asli.evaluation.evaluate import evaluate
 from asli.export import onnx as exporting
 from asli.export.int8 import export_int8
 from asli.export.onnx import export_onnx
@@ -150,10 +152,26 @@ def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
     assert not np.array_equal(*logits)
     alone = predict(files[:3], tmp_path / "int8")
     assert scores(alone) == pytest.approx(scores(predict(files[:9], tmp_path / "int8"))[:3], abs=1e-5)
+    judged = evaluate(tmp_path / "int8", sample, split="validation", out=tmp_path / "report", against=[exported])
+    assert judged["detector"]["hash"] == small.hash
+    assert len(judged["comparison"]["pairs"]) == 1
+    assert f"{large.network.parameters:,} parameters" in (tmp_path / "report/model_card.md").read_text()
     with pytest.raises(DetectorError, match="int8 one"):
         small.runtime("cpu", "torch")
     with pytest.raises(DetectorError, match="int8 one"):
         export_onnx(tmp_path / "int8", tmp_path / "again")
+
+
+def test_one_with_an_onnx_form_is_calibrated_as_one_without(finished, sample, tmp_path):
+    opened = Detector.open(finished.detector)
+    fold_temperature(opened.network, 3.0)
+    Detector(opened.network, opened.preprocessing, opened.card).save(tmp_path / "torch")
+    export_onnx(tmp_path / "torch", tmp_path / "onnx")
+    torch_card, onnx_card = (calibrate(tmp_path / n, sample, tmp_path / f"{n}-new").card for n in ("torch", "onnx"))
+    assert torch_card.temperature < 0.5 * opened.card.temperature
+    for name, figures in torch_card.figures.items():
+        for key, figure in figures.items():
+            assert onnx_card.figures[name][key]["value"] == pytest.approx(figure["value"], abs=1e-4), key
 
 
 def test_threads_that_torch_was_given_are_onnx_runtimes_too():

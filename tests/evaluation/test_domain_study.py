@@ -53,6 +53,15 @@ def test_every_kernel_and_source_is_judged_as_by_hand(finished, pictures):
     assert found["sources"]["noise"]["called_fake_with_rule"]["value"] == 0
 
 
+def test_the_ledger_says_that_test_pictures_were_scored(finished, pictures):
+    before = len(pictures.ledger())
+    domain_study(finished.path, pictures, device="cpu")
+    (line,) = pictures.ledger()[before:]
+    large = [row for row in pictures.rows("test") if pictures.pixels.image(int(row)).shape[0] > 32]
+    assert (line["split"], line["images"]) == ("test", len(large))
+    assert line["detector_hash"] == Detector.open(finished.path).hash
+
+
 def test_the_spread_is_that_of_the_false_alarms(finished, pictures):
     result = domain_study(finished.path, pictures, device="cpu")
     shares = {k: v["sources"][PHOTOGRAPHS]["called_fake"]["value"] for k, v in result["kernels"].items()}

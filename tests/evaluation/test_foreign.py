@@ -98,7 +98,7 @@ def test_what_is_missing_or_extra_is_counted_and_named(given, sample, tmp_path):
     [
         ([("a", 1.5)], ("filename", "score"), "the score '1.5'"),
         ([("a", "nan")], ("filename", "score"), "the score 'nan'"),
-        ([("a", "")], ("filename", "score"), "the score ''"),
+        ([("a", "high")], ("filename", "score"), "the score 'high'"),
         ([("a", 0.1), ("a", 0.2)], ("filename", "score"), "scores a twice"),
         ([("a", 0.1)], ("filename", "p"), "lacks a column 'score'"),
         ([("a", 0.1)], ("picture", "score"), "lacks a column 'filename'"),
@@ -110,6 +110,17 @@ def test_damaged_score_files_are_refused_with_one_line(rows, header, words, tmp_
     with pytest.raises(DataError, match=words) as caught:
         read_scores(write(tmp_path / "s.csv", rows, header))
     assert "\n" not in str(caught.value)
+
+
+def test_rows_without_a_score_and_ids_that_only_count_are_passed_over(given, sample, tmp_path):
+    names = list(given)
+    rows = [(number, name, given[name] if number else "") for number, name in enumerate(names)]
+    expected = {name: given[name] for name in names[1:]}
+    assert read_scores(write(tmp_path / "s.csv", rows, ("id", "filename", "score"))) == pytest.approx(expected)
+    columns = dict(zip(("id", "filename", "score"), map(list, zip(*rows, strict=True)), strict=True))
+    pq.write_table(pa.table({**columns, "score": [None, *columns["score"][1:]]}), tmp_path / "s.parquet")
+    assert read_scores(tmp_path / "s.parquet") == expected
+    assert join(expected, sample, "validation", "s.csv").missing == [names[0]]
 
 
 def test_scores_of_other_images_are_refused(sample, tmp_path):
@@ -135,6 +146,15 @@ def test_one_label_alone_gives_what_is_defined(given, sample, tmp_path):
     page = (tmp_path / "report/report.html").read_text()
     assert "All images are fake" in page
     assert not math.isnan(result["figures"]["ranking"]["brier"]["value"])
+
+
+def test_what_needs_both_labels_is_refused_before_anything_is_scored(given, sample, tmp_path, monkeypatch):
+    rows = sample.rows("validation")
+    monkeypatch.setattr(type(sample), "rows", lambda self, split: rows[self.labels[rows] == 1])
+    path = write(tmp_path / "s.csv", given.items())
+    with pytest.raises(DataError, match="one label only"):
+        evaluate(path, sample, split="validation", out=tmp_path / "report", against=[path])
+    assert not (tmp_path / "report").exists()
 
 
 def test_from_the_command_line(given, sample, tmp_path):

@@ -11,10 +11,13 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
 from asli.data.folder import DataFolder
+from asli.detector.card import Thresholds
 from asli.evaluation.evaluate import evaluate
 from asli.evaluation.gallery import KINDS, gallery, pictures_of
 from asli.evaluation.gallery_section import gallery_sections
 from asli.evaluation.measures import measure
+
+HALF = Thresholds(low=0.5, high=0.5, policy="argmax", n=0, calibration_hash="")
 
 
 def test_colourfulness_equals_the_papers_formula(rng):
@@ -67,7 +70,7 @@ def scores_wrong_where(data, rows, wrong):
 
 def test_claims_equal_scipy_scikit_and_statsmodels(sample, rows, rng):
     wrong = rng.uniform(size=len(rows)) < 0.2
-    part = gallery(sample, rows, scores_wrong_where(sample, rows, wrong), 0.5)
+    part = gallery(sample, rows, scores_wrong_where(sample, rows, wrong), HALF)
     found = [measure(sample.images[row]) for row in rows]
     p = []
     for claim in part["claims"]:
@@ -84,12 +87,12 @@ def test_mistakes_by_chance_show_nothing_and_mistakes_by_colour_do(sample, rows,
     shown = 0
     for _ in range(40):
         wrong = rng.uniform(size=len(rows)) < 0.15
-        part = gallery(sample, rows[::4], scores_wrong_where(sample, rows[::4], wrong[::4]), 0.5)
+        part = gallery(sample, rows[::4], scores_wrong_where(sample, rows[::4], wrong[::4]), HALF)
         shown += any(claim["says"] != "not shown" for claim in part["claims"])
     assert shown <= 7  # 2 of 40 expected at the 5% level over all six claims; more than 7 has a chance of 1 in 1000
     vivid = np.array([measure(sample.images[row]).colourfulness for row in rows])
     wrong = (vivid > np.quantile(vivid, 0.8)) & (sample.labels[rows] == 0)
-    part = gallery(sample, rows, scores_wrong_where(sample, rows, wrong), 0.5)
+    part = gallery(sample, rows, scores_wrong_where(sample, rows, wrong), HALF)
     (claim,) = (c for c in part["claims"] if (c["kind"], c["measure"]) == ("real called fake", "colourfulness"))
     assert claim["says"] == "higher"
     sections = gallery_sections(part, pictures_of(sample, part))
@@ -101,7 +104,7 @@ def test_mistakes_by_chance_show_nothing_and_mistakes_by_colour_do(sample, rows,
 def test_the_most_confident_mistakes_are_shown_one_of_each_group_of_twins(sample, rows, rng, monkeypatch):
     wrong = rng.uniform(size=len(rows)) < 0.3
     score = scores_wrong_where(sample, rows, wrong)
-    part = gallery(sample, rows, score, 0.5)
+    part = gallery(sample, rows, score, HALF)
     for code, kind in enumerate(KINDS):
         mistakes = score[wrong & (sample.labels[rows] == code)]
         expected = np.sort(mistakes)[::-1][:12] if code == 0 else np.sort(mistakes)[:12]
@@ -112,7 +115,7 @@ def test_the_most_confident_mistakes_are_shown_one_of_each_group_of_twins(sample
     second = part["worst"]["real called fake"][1]["row"]
     groups = DataFolder.groups
     monkeypatch.setattr(DataFolder, "groups", lambda self, of: groups(self, np.where(of == second, twin, of)))
-    again = gallery(sample, rows, score, 0.5)
+    again = gallery(sample, rows, score, HALF)
     shown = [line["row"] for line in again["worst"]["real called fake"]]
     assert (twin in shown) != (second in shown)
     assert again["independent"] == part["independent"] - 1
@@ -132,9 +135,23 @@ def test_report_shows_the_pictures_themselves(finished, sample, tmp_path):
     assert result["gallery"]["mistakes"] == {"real called fake": counts["fp"], "fake called real": counts["fn"]}
 
 
+def test_what_is_unsure_is_no_mistake(sample, rows, rng):
+    wrong = rng.uniform(size=len(rows)) < 0.2
+    score = scores_wrong_where(sample, rows, wrong)
+    score[::3] = 0.5
+    band = Thresholds(low=0.3, high=0.7, policy="target-fpr", n=0, calibration_hash="")
+    part = gallery(sample, rows, score, band)
+    labels, sure = sample.labels[rows], score != 0.5
+    assert part["unsure"] == (~sure).sum()
+    assert part["mistakes"] == {kind: (wrong & sure & (labels == code)).sum() for code, kind in enumerate(KINDS)}
+    for claim in part["claims"]:
+        assert claim["right"] == (~wrong & sure & (labels == KINDS.index(claim["kind"]))).sum()
+    assert f"without the {(~sure).sum()} called unsure" in gallery_sections(part, pictures_of(sample, part))[0].notes[0]
+
+
 def test_a_detector_without_mistakes_has_an_empty_gallery(sample):
     rows = sample.rows("validation")
-    part = gallery(sample, rows, scores_wrong_where(sample, rows, np.zeros(len(rows), bool)), 0.5)
+    part = gallery(sample, rows, scores_wrong_where(sample, rows, np.zeros(len(rows), bool)), HALF)
     assert part["mistakes"] == {"real called fake": 0, "fake called real": 0}
     (section,) = gallery_sections(part, {})
     assert section.headline == []

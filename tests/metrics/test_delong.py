@@ -29,6 +29,18 @@ def test_equals_the_definition_with_and_without_ties(rng, digits):
     assert areas[0] == pytest.approx(auroc(labels, scores[0]))
 
 
+def test_one_image_of_a_label_says_nothing_and_copies_add_nothing(rng):
+    labels, scores = np.array([1] + [0] * 50), rng.normal(size=51)
+    figure = auroc_interval(labels, scores)
+    assert (figure.low, figure.high) == (0, 1)
+    copies = auroc_interval(np.repeat([0, 1], 50), np.repeat([0.1, 0.9], 50), np.repeat([3, 4], 50))
+    assert (copies.value, copies.low, copies.high) == (1, 0, 1)
+    # Twenty groups of five with nothing out of order are worth twenty images, not a hundred.
+    apart = np.repeat([0.1, 0.9], 100)
+    grouped = auroc_interval(np.repeat([0, 1], 100), apart, np.repeat(np.arange(40), 5))
+    assert grouped.low == pytest.approx(auroc_interval(np.repeat([0, 1], 20), np.repeat([0.1, 0.9], 20)).low)
+
+
 def test_doubling_every_image_as_a_group_changes_no_interval(rng):
     labels = rng.integers(0, 2, 200)
     scores = rng.normal(size=200) + labels

@@ -87,6 +87,12 @@ def test_weights_of_another_network_are_refused(tmp_path):
     path = saved(create_network("resnet34", size=32), tmp_path / "w.safetensors")
     with pytest.raises(WeightsError, match="does not fit"):
         load_start_weights(create_network("resnet50", size=32), path)
+    deeper = saved(create_network("cifar_resnet32", size=32), tmp_path / "deeper.safetensors")
+    with pytest.raises(WeightsError, match=r"the network has no block layer1\.3"):
+        load_start_weights(create_network("cifar_resnet20", size=32), deeper)
+    shallower = saved(create_network("cifar_resnet32", size=32), tmp_path / "shallower.safetensors")
+    with pytest.raises(WeightsError, match=r"the file has no block layer1\.5"):
+        load_start_weights(create_network("cifar_resnet44", size=32), shallower)
     (tmp_path / "bad.safetensors").write_bytes(b"\x00" * 100)
     with pytest.raises(WeightsError, match="not a readable safetensors"):
         load_start_weights(create_network("resnet18", size=32), str(tmp_path / "bad.safetensors"))

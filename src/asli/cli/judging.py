@@ -93,7 +93,7 @@ def calibrate(
     chosen = policy or ("target-fpr" if target_fpr is not None or band else "max-f1")
     if target_fpr is not None and chosen != "target-fpr":
         raise AsliError(f"--target-fpr goes with --policy target-fpr, not with {chosen}")
-    settings = Policy(name=chosen, target=target_fpr or 0.01, confidence=confidence, band=band)
+    settings = Policy(name=chosen, target=0.01 if target_fpr is None else target_fpr, confidence=confidence, band=band)
     made = run(detector, data, out, settings, licence=licence, split=split, device=device, threads=threads)
     thresholds = made.card.thresholds
     print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy})")

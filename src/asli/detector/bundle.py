@@ -120,9 +120,11 @@ class Detector:
 
     @property
     def run_folder(self) -> Path | None:
-        """Return the folder of the run it lies in, or None."""
-        folder = None if self.folder is None else self.folder.resolve().parent
-        return folder if folder is not None and (folder / "recipe.toml").is_file() else None
+        """Return the folder of the run it is the detector of, or None; others made of it may lie beside it there."""
+        folder = None if self.folder is None else self.folder.resolve()
+        if folder is None or folder.name != "detector" or not (folder.parent / "recipe.toml").is_file():
+            return None
+        return folder.parent
 
     def save(self, folder: Path) -> None:
         """Write the bundle; `hash` and `folder` are set to what it will be opened with. An ONNX form is made anew."""
@@ -215,6 +217,10 @@ class Detector:
         place = pick_device(None if device is None else str(device))
         return TorchRuntime(copy.deepcopy(self.network.module).to(place), self.preprocessing, place)
 
+    def near(self, device: "torch.device") -> "torch.device | str":
+        """Return where it computes when others compute on `device`: an int8 detector stays on the CPU."""
+        return "cpu" if self.quantised else device
+
     def _onnx_file(self) -> Path:
         if self.folder is None or not (self.quantised or "onnx" in self._info):
             where = self.folder or "that is not saved"
@@ -248,10 +254,12 @@ class Detector:
         """
         from jinja2 import Environment
 
+        from asli.models.networks import create_network
+
         template = (resources.files("asli") / "detector" / "model_card.md.j2").read_text(encoding="utf-8")
         environment = Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown
         return environment.from_string(template).render(
-            network=self.network,
+            network=self._network or create_network(self._architecture, size=self.preprocessing.size),
             preprocessing=self.preprocessing,
             card=self.card,
             hash=self.hash,

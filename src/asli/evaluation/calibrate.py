@@ -74,11 +74,13 @@ def calibrate(
     if opened.quantised:
         raise DetectorError(f"{detector} is an int8 detector; calibrate the float32 one and export that again")
     temperature, thresholds = fit(logits_of_split(opened, data, split, place), data, policy)
-    fold_temperature(opened.network, temperature)
     figures = {}
     if _has(data, "validation"):
-        measured = figures_of(logits_of_split(opened, data, "validation", place), data, "validation", thresholds)
+        # Divided here, since an ONNX form, which may be what computes, does not know the new temperature.
+        logits = logits_of_split(opened, data, "validation", place) / temperature
+        measured = figures_of(logits, data, "validation", thresholds)
         figures[validation_of(data, chose=data.hash == opened.card.trained_on["hash"])] = as_json(measured)
+    fold_temperature(opened.network, temperature)
     domain = dataclasses.replace(
         domain_of(data, rows, opened.preprocessing), generators=opened.card.domain.generators
     )  # generators are those it was trained on

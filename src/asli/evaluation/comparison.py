@@ -196,7 +196,7 @@ def _opened(path: Path, data: DataFolder, split: str) -> Rival:
     joined = foreign.join(foreign.read_scores(path), data, split, str(path))
     beside = path.parent / "metrics.json"  # asli's own scores.parquet: its detector's threshold stands beside it
     own = path.name == "scores.parquet" and beside.is_file()
-    return Rival(path, scores=joined.scores, threshold=float(read_json(beside)["threshold"]) if own else 0.5)
+    return Rival(path, scores=joined.scores, threshold=float(read_json(beside).get("threshold", 0.5)) if own else 0.5)
 
 
 def _family(detector: Detector) -> tuple[str | None, int | None]:

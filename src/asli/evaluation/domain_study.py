@@ -24,7 +24,7 @@ from asli.errors import DataError
 from asli.evaluation.figures import as_json
 from asli.metrics.classification import Floats, score_of_logits
 from asli.metrics.delong import auroc_interval
-from asli.metrics.intervals import Figure, proportion
+from asli.metrics.intervals import Figure, share_of
 from asli.models.device import pick_device, set_threads
 from asli.progress import progress
 
@@ -54,7 +54,8 @@ def domain_study(
 
     Args:
         detector: A detector folder or a run folder.
-        data: A data folder of pictures larger than the detector's size; all its parts are taken.
+        data: A data folder of pictures larger than the detector's size; all its parts are taken, and the ledger says so
+            where test is among them.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
 
@@ -70,15 +71,23 @@ def domain_study(
     set_threads(threads)
     rows = _large_enough(data, opened.preprocessing.size)
     sources = _sources(data, rows)
-    labels = data.labels[rows]
+    labels, groups = data.labels[rows], data.groups(rows)
     judged = _judge(opened, data, rows, device)
+    tested = data.table(["split"], rows)["split"].to_pylist().count("test")
+    if tested:
+        data.record_opening(
+            split="test",
+            recipe_hash=opened.card.recipe_hash,
+            detector_hash=opened.hash or "unsaved",
+            images=tested,
+        )
     threshold = opened.card.thresholds.high
     kernels = {
         kernel: {
             "sources": {
-                source: _source_figures(found, sources == source, threshold) for source in sorted(set(sources))
+                source: _source_figures(found, sources == source, threshold, groups) for source in sorted(set(sources))
             },
-            "auroc": _aurocs(found, labels, sources),
+            "auroc": _aurocs(found, labels, sources, groups),
         }
         for kernel, found in judged.items()
     }
@@ -173,7 +182,7 @@ def _judge(
     detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64], device: str | None
 ) -> dict[Kernel, Judged]:
     """Judge every picture through every kernel; each picture is decoded once."""
-    runtime, domain = detector.runtime(pick_device(device)), detector.card.domain
+    runtime, domain = detector.runtime(detector.near(pick_device(device))), detector.card.domain
     scores: dict[Kernel, list[Floats]] = {kernel: [] for kernel in KERNELS}
     outside: dict[Kernel, list[bool]] = {kernel: [] for kernel in KERNELS}
     with progress("shrinking", len(rows), unit="pictures") as bar:
@@ -221,30 +230,35 @@ def _encoded(detector: Detector, pixels: npt.NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _source_figures(found: Judged, chosen: npt.NDArray[np.bool_], threshold: float) -> dict[str, Any]:
-    called, outside = found.scores[chosen] >= threshold, found.outside[chosen]
-    n = int(chosen.sum())
+def _source_figures(
+    found: Judged, chosen: npt.NDArray[np.bool_], threshold: float, groups: npt.NDArray[np.int64]
+) -> dict[str, Any]:
+    called, outside, of = found.scores[chosen] >= threshold, found.outside[chosen], groups[chosen]
     return as_json(
         {
-            "called_fake": proportion(int(called.sum()), n),
-            "called_fake_with_rule": proportion(int((called & ~outside).sum()), n),
-            "outside": proportion(int(outside.sum()), n),
+            "called_fake": share_of(called, of),
+            "called_fake_with_rule": share_of(called & ~outside, of),
+            "outside": share_of(outside, of),
         }
     )
 
 
-def _aurocs(found: Judged, labels: npt.NDArray[np.int8], sources: npt.NDArray[np.str_]) -> dict[str, Any]:
+def _aurocs(
+    found: Judged, labels: npt.NDArray[np.int8], sources: npt.NDArray[np.str_], groups: npt.NDArray[np.int64]
+) -> dict[str, Any]:
     """Return AUROC against the photographs of all fakes, and of each generator; None where there is nothing to rank."""
     real = labels == 0
-    groups = {"all fakes": ~real, **{source: sources == source for source in sorted(set(sources[~real]))}}
+    fakes = {"all fakes": ~real, **{source: sources == source for source in sorted(set(sources[~real]))}}
     return {
-        name: dataclasses.asdict(_auroc(found, labels, real | chosen)) if real.any() and chosen.any() else None
-        for name, chosen in groups.items()
+        name: dataclasses.asdict(_auroc(found, labels, groups, real | chosen)) if real.any() and chosen.any() else None
+        for name, chosen in fakes.items()
     }
 
 
-def _auroc(found: Judged, labels: npt.NDArray[np.int8], chosen: npt.NDArray[np.bool_]) -> Figure:
-    return auroc_interval(labels[chosen], found.scores[chosen])
+def _auroc(
+    found: Judged, labels: npt.NDArray[np.int8], groups: npt.NDArray[np.int64], of: npt.NDArray[np.bool_]
+) -> Figure:
+    return auroc_interval(labels[of], found.scores[of], groups[of])
 
 
 def _spread(kernels: dict[Kernel, dict[str, Any]]) -> dict[str, Any]:

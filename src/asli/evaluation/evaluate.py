@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from asli import __version__
 from asli.data.folder import DataFolder
 from asli.detector.bundle import Detector
@@ -71,6 +73,8 @@ def evaluate(
     run = None if opened is None or opened.run_folder is None else Run.open(opened.run_folder)
     if robustness and opened is None:
         raise DataError(f"{path} is a table of scores; --robustness needs the detector itself")
+    if (robustness or against) and len(np.unique(data.labels[data.rows(split)])) < 2:
+        raise DataError(f"the {split} part of {data.path} has one label only; --robustness and --against need both")
     asked = Asked(rivals=open_others(against, path, opened, data, split), robustness=robustness)
     if out is not None:
         folder = Path(out)
@@ -89,7 +93,6 @@ def evaluate(
             {**opened.describe(), "temperature": opened.card.temperature, "start_weights": opened.card.start_weights},
             opened.card.seed,
         )
-    openings = [line for line in data.ledger() if line["split"] == split]
     result: dict[str, Any] = {
         "version": 2,
         "asli": __version__,
@@ -98,7 +101,6 @@ def evaluate(
         "seed": subject.seed,
         "thresholds": asdict(subject.thresholds),
         "unscored": subject.unscored,
-        "test_opened": {"times": len(openings), "recipes": len({line["recipe_hash"] for line in openings})},
         **judge(subject.scores, data, split, subject.thresholds, tuple(priors)),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,12 +115,14 @@ def evaluate(
         asked,
         path=path,
         detector=opened,
-        threshold=subject.thresholds.high,
+        thresholds=subject.thresholds,
         data=data,
         scores=subject.scores,
         folder=folder,
         device=pick_device(device),
     )
+    openings = [line for line in data.ledger() if line["split"] == split]  # those it was compared with included
+    result["test_opened"] = {"times": len(openings), "recipes": len({line["recipe_hash"] for line in openings})}
     write_json(folder / "metrics.json", result)
     if opened is not None:
         write_text(folder / "model_card.md", opened.model_card(result))

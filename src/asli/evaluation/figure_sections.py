@@ -194,7 +194,8 @@ def groups_section(result: dict[str, Any]) -> Section | None:
 
 def _figure_pictures(result: dict[str, Any]) -> list[Picture]:
     at, curves, thresholds = result["figures"]["threshold"], result["curves"], result["thresholds"]
-    confusion = plots.confusion_matrix(Confusion(**result["confusion"]), result["threshold"])
+    band = thresholds["low"] < thresholds["high"]
+    confusion = plots.confusion_matrix(Confusion(**result["confusion"]), result["threshold"], band=band)
     histograms = plots.score_histograms(curves["histogram"], thresholds["low"], thresholds["high"])
     pictures = [
         Picture(name="confusion_matrix", title="Confusion matrix", figure=confusion),

@@ -50,23 +50,30 @@ def is_score_file(path: Path) -> bool:
 
 
 def read_scores(path: Path) -> dict[str, float]:
-    """Read P(fake) by name, in the file's order.
+    """Read P(fake) by name, in the file's order; a row whose score is empty, as of an unreadable image, is left out.
 
     Args:
-        path: CSV, TSV, JSON or Parquet with a column `score` and one of `filename`, `path`, `image`, `id`, ...
+        path: CSV, TSV, JSON or Parquet with a column `score` and one of `id`, `filename`, `path`, `image`, ...; an `id`
+            that only counts rows yields to the others.
 
     Raises:
         DataError: It cannot be read, lacks a column, names an image twice, or holds what is no probability.
     """
     columns, records = records_of(path)
     by_key = {column.strip().lower(): column for column in columns}
-    name_column = next((by_key[key] for key in NAME_COLUMNS if key in by_key), None)
+    names = [by_key[key] for key in NAME_COLUMNS if key in by_key]
+    name_column = names[0] if names else None
     if name_column is None or SCORE_COLUMN not in by_key:
         lacking = "a column 'score'" if name_column else "a column 'filename' (or path, image, id)"
         raise DataError(f"{path} lacks {lacking}; its columns are {', '.join(columns) or 'none'}")
     result: dict[str, float] = {}
     with damage_of(str(path)):
-        for number, record in enumerate(records, start=1):
+        rows = list(records)
+        if len(names) > 1 and all(str(record[names[0]]).isdigit() for record in rows):
+            name_column = names[1]
+        for number, record in enumerate(rows, start=1):
+            if record[by_key[SCORE_COLUMN]] in (None, ""):
+                continue
             name = _name(record, name_column, number, path)
             if name in result:
                 raise DataError(

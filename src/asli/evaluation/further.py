@@ -9,6 +9,7 @@ import torch
 
 from asli.data.folder import DataFolder
 from asli.detector.bundle import Detector
+from asli.detector.card import Thresholds
 from asli.evaluation import comparison_section, gallery_section, robustness_section
 from asli.evaluation.comparison import Judged, Rival, compare_with
 from asli.evaluation.gallery import gallery, pictures_of
@@ -36,7 +37,7 @@ def measure_further(
     *,
     path: Path,
     detector: Detector | None,
-    threshold: float,
+    thresholds: Thresholds,
     data: DataFolder,
     scores: Scores,
     folder: Path,
@@ -49,7 +50,7 @@ def measure_further(
         asked: What to measure.
         path: Of the detector or table of scores judged.
         detector: That, or None for a table.
-        threshold: Where fake begins.
+        thresholds: Where scores become verdicts.
         data: The data folder.
         scores: Of one of its parts.
         folder: Of the evaluation.
@@ -60,14 +61,14 @@ def measure_further(
     """
     sections: list[Section] = []
     if asked.rivals:
-        first = Judged.of(path, detector, threshold, scores)
+        first = Judged.of(path, detector, thresholds.high, scores)
         result["comparison"] = compare_with(first, asked.rivals, data, result["data"]["split"], device)
         sections.append(comparison_section.comparison_section(result["comparison"]))
     if asked.robustness and detector is not None:
         kept = folder / "robustness"
         result["robustness"] = sweep(detector, data, scores, kept, device, images=asked.robustness)
         sections += robustness_section.robustness_sections(result["robustness"])
-    result["gallery"] = gallery(data, scores.rows, scores.score, threshold)
+    result["gallery"] = gallery(data, scores.rows, scores.score, thresholds)
     sections += gallery_section.gallery_sections(result["gallery"], pictures_of(data, result["gallery"]))
     return sections
 

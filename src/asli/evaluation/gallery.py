@@ -10,6 +10,7 @@ from PIL import Image
 from scipy.stats import mannwhitneyu
 
 from asli.data.folder import DataFolder
+from asli.detector.card import Thresholds
 from asli.evaluation.measures import NAMES, measure
 from asli.metrics.classification import Floats, Labels
 from asli.metrics.delong import auroc_interval
@@ -37,22 +38,24 @@ REMARKS: dict[tuple[str, str], str] = {
 """The paper on its figure 10: vivid colours, photographs with little texture and plain backgrounds mislead."""
 
 
-def gallery(data: DataFolder, rows: npt.NDArray[np.int64], score: Floats, threshold: float) -> dict[str, Any]:
+def gallery(data: DataFolder, rows: npt.NDArray[np.int64], score: Floats, thresholds: Thresholds) -> dict[str, Any]:
     """Measure every image, compare mistakes with rightly judged images of the same label, and pick the worst mistakes.
 
     Args:
         data: The data folder.
         rows: The judged ones.
         score: P(fake) of each.
-        threshold: Fake from here on.
+        thresholds: Where scores become verdicts; what is called unsure is neither a mistake nor rightly judged.
 
     Returns:
         What `metrics.json` holds under `gallery`.
     """
     labels, values = data.labels[rows], _measured(data, rows)
-    mistaken = (score >= threshold) != (labels == 1)
+    mistaken = np.where(labels == 1, score < thresholds.low, score >= thresholds.high)
+    decided = (score < thresholds.low) | (score >= thresholds.high)
     # One of each group of twins, so that images are independent; the same pixels got the same verdict.
     _, single = np.unique(np.stack([data.groups(rows), labels]), axis=1, return_index=True)
+    single = single[decided[single]]
     claims = _claims(labels[single], mistaken[single], {name: of[single] for name, of in values.items()})
     worst = {}
     for code, kind in enumerate(KINDS):
@@ -71,7 +74,8 @@ def gallery(data: DataFolder, rows: npt.NDArray[np.int64], score: Floats, thresh
     return {
         "images": len(rows),
         "independent": len(single),
-        "threshold": threshold,
+        "threshold": thresholds.high,
+        "unsure": int((~decided).sum()),
         "level": LEVEL,
         "mistakes": {kind: int((mistaken & (labels == code)).sum()) for code, kind in enumerate(KINDS)},
         "claims": claims,

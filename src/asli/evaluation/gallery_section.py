@@ -35,6 +35,7 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
         for kind in KINDS
     ]
     counts = ", ".join(f"{number:,} {_TITLES[kind].lower()}" for kind, number in part["mistakes"].items())
+    unsure = f", without the {part['unsure']:,} called unsure" if part["unsure"] else ""
     tested = sum("p" in claim for claim in part["claims"])
     checked = Section(
         id="mistakes",
@@ -43,7 +44,7 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
         tables=tables,
         notes=[
             f"All {part['images']:,} images were measured, {part['independent']:,} of them count (one of each group of"
-            f" identical images): {counts}. Mistakes are held against rightly judged images of the same label."
+            f" identical images{unsure}): {counts}. Mistakes are held against rightly judged images of the same label."
             f" Mann-Whitney's test; interval of the chance: DeLong's; Holm over these {tested} claims. It says how"
             " mistakes differ, not what makes them.",
             "Colourfulness: Hasler and Suesstrunk 2003. Texture: root mean square difference of neighbouring pixels'"

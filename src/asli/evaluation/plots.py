@@ -42,8 +42,14 @@ def canvas(width: float = 4.2, height: float = 3.2) -> Iterator[tuple[Figure, Ax
         yield figure, figure.add_subplot()
 
 
-def confusion_matrix(counts: Confusion, threshold: float) -> Figure:
-    """Draw counts, and shares of each true label, at a threshold (figure 9 of the paper)."""
+def confusion_matrix(counts: Confusion, threshold: float, *, band: bool = False) -> Figure:
+    """Draw counts, and shares of each true label, at a threshold (figure 9 of the paper).
+
+    Args:
+        counts: Of both labels.
+        threshold: Fake from here on.
+        band: What lies below is not all called real, some is called unsure.
+    """
     table = np.array([[counts.tn, counts.fp], [counts.fn, counts.tp]])
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     with canvas(3.6, 3.2) as (figure, axes):
@@ -52,7 +58,7 @@ def confusion_matrix(counts: Confusion, threshold: float) -> Figure:
         for (i, j), count in np.ndenumerate(table):
             ink = "white" if shares[i, j] > 0.5 else INK
             axes.text(j, i, f"{count:,}\n{shares[i, j]:.2%}", ha="center", va="center", color=ink, fontsize=11)
-        axes.set_xticks([0, 1], ["real", "fake"])
+        axes.set_xticks([0, 1], ["real or unsure" if band else "real", "fake"])
         axes.set_yticks([0, 1], ["real", "fake"])
         axes.set(xlabel=f"called (fake from {threshold:.4f} on)", ylabel="is")
         axes.spines[:].set_visible(False)

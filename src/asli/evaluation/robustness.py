@@ -125,7 +125,7 @@ def sweep(
     done = sum(logits is not None for logits in found)
     if done:
         logger.info("robustness: %d of %d levels were scored before", done, len(cells))
-    runtime = detector.runtime(device) if done < len(cells) else None
+    runtime = detector.runtime(detector.near(device)) if done < len(cells) else None
     labels, thresholds = data.labels[rows], detector.card.thresholds
     clean = scores.score[np.searchsorted(scores.rows, rows)]
     measured, called = [], [clean >= thresholds.high]

@@ -39,7 +39,7 @@ class Scores:
 
 def logits_of_split(detector: Detector, data: DataFolder, split: str, device: torch.device) -> Floats:
     """Return the logits of every readable image of a split, float64, n x 2, in the order of `data.rows(split)`."""
-    rows, runtime, parts = data.rows(split), detector.runtime(device), []
+    rows, runtime, parts = data.rows(split), detector.runtime(detector.near(device)), []
     with progress(f"scoring {split}", len(rows), unit="images") as bar:
         for logits in logits_of_rows(runtime, data.pixels, rows, detector.preprocessing):
             parts.append(logits)

@@ -118,7 +118,7 @@ def origin_section(result: dict[str, Any]) -> Section:
             ("recipe, seed", f"{detector['recipe_hash']}, {result['seed']}"),
             ("detector", detector["hash"]),
         ]
-        again = f"asli evaluate DETECTOR DATA --split {data['split']}"
+        again = f"asli evaluate DETECTOR DATA --split {data['split']} --out REPORT"
     facts += [
         ("judged on", f"{data['name']}, {data['split']} part, data hash {data['hash']}"),
         ("measured again by", again),

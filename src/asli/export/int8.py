@@ -25,7 +25,7 @@ from asli.evaluation.calibrate import figures_of, fit, policy_of
 from asli.evaluation.figures import as_json
 from asli.export.onnx import require_new, require_onnx, write_graph
 from asli.metrics.classification import Floats, Labels, score_of_logits
-from asli.metrics.intervals import Figure, bootstrap, proportion, weighted_f1
+from asli.metrics.intervals import Figure, bootstrap, share_of, weighted_f1
 
 RANGE_IMAGES = 512
 """Training images whose activations give the ranges."""
@@ -185,7 +185,7 @@ def _cost(
 ) -> dict[str, Figure]:
     """Return the share of verdicts that differ, each detector at its own thresholds, and the F1 lost (paired)."""
     first, second = score_of_logits(before), score_of_logits(after)
-    changed = sum(before_at.verdict(a) != after_at.verdict(b) for a, b in zip(first, second, strict=True))
+    changed = np.array([before_at.verdict(a) != after_at.verdict(b) for a, b in zip(first, second, strict=True)])
     one = weighted_f1(labels, first >= before_at.high)
     two = weighted_f1(labels, second >= after_at.high)
 
@@ -193,4 +193,4 @@ def _cost(
         return one(weights) - two(weights)
 
     value = float(lost(np.ones((1, len(labels))))[0])
-    return {"verdicts_changed": proportion(changed, len(labels)), "f1_lost": bootstrap(lost, value, groups)}
+    return {"verdicts_changed": share_of(changed, groups), "f1_lost": bootstrap(lost, value, groups)}

@@ -88,12 +88,16 @@ def auroc_interval(labels: Labels, scores: Floats, groups: npt.NDArray[np.int64]
     """Return the AUROC with its 95% interval, symmetric on the logit scale so that it stays within [0, 1].
 
     Where the labels do not overlap at all the variance is 0; the bound is then Wilson's for as many successes as the
-    rarer label has images.
+    rarer label has images, a group counting once. A single image, or group, of a label says nothing about others like
+    it: the interval is then all of [0, 1].
     """
     areas, covariance = auroc_covariance(labels, scores[None], groups)
     area, n = float(areas[0]), len(labels)
+    members = np.arange(n) if groups is None else groups
+    rarer = min(len(np.unique(members[labels == code])) for code in (0, 1))
+    if rarer < 2:
+        return Figure(area, 0.0, 1.0, n)
     if area in (0.0, 1.0):
-        rarer = int(min((labels == 0).sum(), (labels == 1).sum()))
         bound = proportion(round(area) * rarer, rarer)
         return Figure(area, bound.low, bound.high, n)
     half = norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(max(covariance[0, 0], 0)) / (area * (1 - area))

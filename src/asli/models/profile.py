@@ -69,7 +69,7 @@ def known_networks() -> list[str]:
 
 def usual_size(name: str) -> int:
     """Return the input at which a network is profiled unless another is asked for, in pixels."""
-    if name == "bird_lotfi" or "cifar" in name:
+    if name == "bird_lotfi" or "cifar" in name or name.startswith("compact_"):
         return 32
     return 299 if name == "inception_v3" else 224
 

@@ -1,6 +1,7 @@
 """Start weights from a file, a folder in the hub's format, or the hub: the head is replaced, the rest accounted for."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,16 @@ def load_start_weights(network: Network, start: str) -> tuple[Network, LoadedWei
         raise WeightsError(
             f"{start} does not fit the network '{network.name}': {example} differs; choose other weights"
         )
+    # A shallower ResNet's tensors all have the names and shapes of a deeper one's: only whole blocks tell them apart.
+    theirs, ours = _blocks(tensors), _blocks(own)
+    stages = {block.split(".")[0] for block in theirs} & {block.split(".")[0] for block in ours}
+    other = sorted(block for block in theirs ^ ours if block.split(".")[0] in stages - {network.head})
+    if other:
+        lacking = "the network" if other[0] in theirs else "the file"
+        raise WeightsError(
+            f"{start} does not fit the network '{network.name}': {lacking} has no block {other[0]}; choose weights of"
+            " the same depth (weights.start)"
+        )
     network.module.load_state_dict(fitting, strict=False)
     report = LoadedWeights(
         source=start,
@@ -159,3 +170,8 @@ def _from_transformers(key: str) -> str:
 def restore(module: torch.nn.Module, path: Path) -> None:
     """Load a checkpoint's tensors into a module; all must be there and nothing else."""
     module.load_state_dict(load_file(path))
+
+
+def _blocks(keys: Iterable[str]) -> set[str]:
+    """Return the blocks that names of tensors lie in: what comes before the first part that is no number."""
+    return {found.group() for key in keys if (found := re.match(r"[^.]+(\.\d+)+(?=\.)", key))}

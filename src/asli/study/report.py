@@ -21,6 +21,9 @@ from asli.study.starts import CIFAR_10
 from asli.study.tables import OVER_SEEDS
 from asli.study.tabular import Table
 
+LEARNED = 0.65
+"""Mean AUROC from which a network has learned something; .5 is chance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -132,11 +135,21 @@ class Report:
                 f" the paper {paper.optim.lr:g}. Rows with others say so.",
                 f"{CIFAR_10}. `pretrained` means these weights for cifar_resnet networks, ImageNet's for others.",
                 "Fewer images and updates than the paper's: networks that learn slowly, such as deep plain ones, may"
-                " only lack time. A `no` here is a `no` at this budget.",
+                " only lack time. A `yes` or a `no` here is one at this budget.",
             ]
+        unlearned = self._unlearned()
+        if unlearned:
+            lines.append(
+                f"Networks that learned next to nothing here (mean AUROC below {LEARNED:g}): {', '.join(unlearned)}. A"
+                " claim about one of them says that it did not learn at this budget, not that it is the worse network."
+            )
         if budget.name == "smoke":
             lines.insert(0, "**The smoke budget shows that all works. None of its figures means anything.**")
         return lines
+
+    def _unlearned(self) -> list[str]:
+        areas = [(item.cell.name, item.mean(AUROC)) for item in self.results.cells]
+        return [f"{name} ({area:.2f})" for name, area in areas if area is not None and area < LEARNED]
 
     def _markdown(self) -> str:
         parts = [
