@@ -53,6 +53,15 @@ def test_wrong_input_gives_one_line_and_the_right_status(arguments, status, word
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_where_a_folder_must_be_gives_one_line(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    done = run_asli("data", "sample", "notes.txt", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "notes.txt" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "notes.txt").read_text() == "x"
+
+
 def test_recipes_can_be_listed_and_printed():
     assert "paper" in run_asli("recipes").stdout
     assert 'name = "resnet152"' in run_asli("recipes", "paper").stdout

@@ -19,7 +19,7 @@ from asli.data.splits import stratified_sample
 from asli.detector.bundle import Detector, fold_temperature
 from asli.detector.card import Card
 from asli.detector.runtime import TorchRuntime, logits_of_rows
-from asli.errors import DataError
+from asli.errors import DataError, RecipeError
 from asli.evaluation.calibrate import domain_of, figures_of, fit, validation_of
 from asli.evaluation.figures import as_json
 from asli.metrics.classification import Floats, training_figures
@@ -61,7 +61,7 @@ def train(
         recipe: A bundled recipe's name, the path of a TOML file, or a recipe.
         data: A data folder.
         out: The run folder; it must be new unless `resume`.
-        settings: `section.key=value`, in place of the recipe's.
+        settings: `section.key=value`, in place of those of a recipe given by name or path.
         resume: Go on with an interrupted run; with the same recipe and data the result is bit-identical to that of an
             undisturbed run. A finished run is left as it is; a missing one is begun.
         device: cuda, mps or cpu; None takes the best there is.
@@ -76,6 +76,8 @@ def train(
         RecipeError, DataError, WeightsError, RunError: See their messages.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
+    if isinstance(recipe, Recipe) and settings:
+        raise RecipeError("settings go with the name or the file of a recipe; put them into this one yourself")
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     data = data if isinstance(data, DataFolder) else DataFolder.open(data)
     place, out = pick_device(device), Path(out)

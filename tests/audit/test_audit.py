@@ -12,11 +12,21 @@ from PIL import Image
 from asli.audit import shortcuts
 from asli.audit.audit import audit, opened
 from asli.audit.equalise import equalise
+from asli.audit.features import from_pixels
 from asli.audit.hamming import neighbours
+from asli.data.pixels import PackedPixels
 from tests.conftest import run_asli
 from tests.images import png_of_16_bits
 
 LABELS = ("real", "fake")
+
+
+@pytest.mark.parametrize("side", [16, 24, 32])
+def test_any_crop_has_statistics_of_its_spectrum(side, rng):
+    pixels = PackedPixels(rng.integers(0, 256, (6, side + 3, side + 5, 3), dtype=np.uint8))
+    for features in from_pixels(pixels, np.arange(6), side):
+        assert len(features.values) == 6
+        assert np.isfinite(features.values).all()
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import contextlib
 import zipfile
 
 import pytest
@@ -51,3 +52,20 @@ def test_damaged_entry_is_an_os_error(tmp_path):
     path.write_bytes(data)
     with pytest.raises(OSError, match="CRC"):
         open_source(path).read("real/a.jpg")
+
+
+def test_a_damaged_entry_is_an_unreadable_file_whatever_zipfile_raises(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as stream:
+        stream.writestr("a.jpg", bytes(range(256)) * 20)
+    whole, start = path.read_bytes(), 30 + len("a.jpg")  # after the entry's header: its deflated bytes
+    refused = 0
+    for bit in range(8 * 40):
+        bad = bytearray(whole)
+        bad[start + bit // 8] ^= 1 << bit % 8
+        path.write_bytes(bad)
+        with contextlib.suppress(OSError):
+            Archives([path]).read("a.jpg")
+            continue
+        refused += 1
+    assert refused > 300

@@ -257,6 +257,9 @@ def test_an_interrupted_scan_goes_on_with_the_images_of_its_beginning(
     interrupted([folder], out, finished.path)
     with pytest.raises(RunError, match="interrupted scan with other force_domain"):
         scan([folder], out, finished.path, force_domain=True)
+    shutil.copytree(pictures, tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="interrupted scan with other paths"):
+        scan([tmp_path / "elsewhere"], out, finished.path)
     shutil.copy(folder / names[0], folder / "0-new.jpg")
     (folder / names[-1]).unlink()
     (folder / names[0]).unlink()  # scored before

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from asli.data.batches import MicroBatch
-from asli.errors import Interrupted, RunError
+from asli.errors import Interrupted, RecipeError, RunError
 from asli.files import sha256_of_file
 from asli.pipeline import train
 from asli.recipe import Recipe, load_recipe, recipe_from_dict
@@ -330,3 +330,9 @@ def test_dropout_is_a_function_of_the_update(tmp_path):
 
 def test_interrupted_is_an_error_with_its_own_status():
     assert Interrupted("x").exit_status == 130
+
+
+def test_settings_beside_a_ready_recipe_are_refused(sample, tmp_path):
+    with pytest.raises(RecipeError, match="put them into this one yourself"):
+        train(load_recipe("smoke"), sample, tmp_path / "run", settings=["loop.max_updates=2"])
+    assert not (tmp_path / "run").exists()

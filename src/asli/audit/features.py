@@ -143,7 +143,7 @@ def spectrum(crops: Image8) -> Floats:
     for axis in (1, 2):
         second = np.abs(np.diff(grey, 2, axis=axis)).mean(axis=3 - axis)
         power = np.abs(np.fft.rfft(second / (second.mean(axis=1, keepdims=True) + 1e-2), axis=1))[:, 1:]
-        periods = periods + np.stack([part.max(axis=1) for part in np.array_split(power, 8, axis=1)], axis=1)
+        periods = periods + np.stack([part.max(axis=1, initial=0) for part in np.array_split(power, 8, axis=1)], axis=1)
     columns.append(periods / side)
     for axis in (2, 1):
         step = np.abs(np.diff(grey, axis=axis)).mean(axis=3 - axis)

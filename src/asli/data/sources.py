@@ -1,8 +1,10 @@
 """Where files' bytes come from: a folder or zip archives. Nothing is unpacked to disk."""
 
 import logging
+import lzma
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
@@ -10,6 +12,9 @@ from typing import IO, Any, Protocol
 from asli.errors import DataError
 
 logger = logging.getLogger("asli")
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError)
+"""What `zipfile` raises on entries that are damaged, encrypted or packed by an unknown method."""
 
 
 class Source(Protocol):
@@ -127,7 +132,7 @@ class Archives:
         """Return an entry's bytes; a wrong checksum is an OSError like any other failed read."""
         try:
             return self._home[name].read(name)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # damaged, encrypted, unknown method
+        except _DAMAGE as error:
             raise OSError(str(error)) from error
 
     def fingerprint(self) -> list[list[str | int]]:

@@ -89,6 +89,8 @@ class Parts:
         different = [key for key in header if key != "inputs" and header[key] != saved.get(key)]
         if [p for p in found if p.stamp] != [p for p in now.places if p.stamp]:
             different.append("archives or Parquet files among the inputs")
+        elif [(p.kind, p.path, p.id) for p in found] != [(p.kind, p.path, p.id) for p in now.places]:
+            different.append("paths")
         if different:
             raise RunError(
                 f"{self.path} is an interrupted scan with other {', '.join(different)};"
