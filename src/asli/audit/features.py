@@ -131,7 +131,7 @@ def spectrum(crops: Image8) -> Floats:
     for plane in (rgb[..., 2] - grey, grey):
         centred = plane - plane.mean(axis=(1, 2), keepdims=True)
         log_power = np.log(np.abs(np.fft.rfft2(centred * window)) ** 2 + 1e-2)
-        columns.insert(0, np.stack([log_power[:, band == k].mean(axis=1) for k in range(_BANDS)], axis=1))
+        columns.insert(0, np.stack([_mean(log_power[:, band == k]) for k in range(_BANDS)], axis=1))
     high = np.abs(frequency) > 0.3
     across = log_power[:, 1:3][:, :, high[: side // 2 + 1]].mean(axis=(1, 2))
     down = log_power[:, high][:, :, 1:3].mean(axis=(1, 2))
@@ -150,6 +150,11 @@ def spectrum(crops: Image8) -> Floats:
         edge = np.arange(side - 1) % 8 == 7
         columns.append((np.log(step[:, edge].mean(axis=1) + 0.1) - np.log(step[:, ~edge].mean(axis=1) + 0.1))[:, None])
     return np.concatenate(columns, axis=1).astype(np.float64)
+
+
+def _mean(power: Floats) -> Floats:
+    """Return each image's mean over a band; NaN where the crop is too small to have that band."""
+    return power.mean(axis=1) if power.shape[1] else np.full(len(power), np.nan)
 
 
 def _look(pixels: Image8, side: int) -> tuple[Image8, Image8 | None]:
