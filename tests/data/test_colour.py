@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from asli.data.batches import TrainingBatches
 from asli.data.colour import colour
-from asli.data.preprocessing import Preprocessing
-from asli.recipe import AugmentSettings, LoopSettings
+from asli.recipe import LoopSettings
 
 
 def changed(images, strength=0.35, **key):
@@ -51,15 +49,8 @@ def test_it_depends_on_seed_epoch_and_row_alone(noise):
     assert torch.equal(changed(noise[some], samples=some), changed(noise)[some])
 
 
-def test_batches_change_colours_where_it_is_on_and_no_labels(sample):
-    rows = sample.rows("train")[:64]
-    plain = Preprocessing(32, "bilinear", (0.5,) * 3, (0.5,) * 3)
-
-    def batch(strength):
-        augment = AugmentSettings(crop="padded", colour=strength)
-        return TrainingBatches(sample, rows, augment, plain, LoopSettings(), torch.device("cpu")).make(rows, 1)
-
-    off, on = batch(0.0), batch(0.35)
+def test_batches_change_colours_where_it_is_on_and_no_labels(padded_batch):
+    (rows, off), (_, on) = padded_batch(), padded_batch(colour=0.35)
     assert torch.equal(off.targets, on.targets)
     assert not (on.inputs == off.inputs).flatten(1).all(dim=1).any()
     expected = colour(off.inputs, 0.35, seed=LoopSettings().seed, epoch=1, samples=rows)

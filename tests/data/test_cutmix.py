@@ -2,10 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from asli.data.batches import TrainingBatches
 from asli.data.cutmix import cutmix
-from asli.data.preprocessing import Preprocessing
-from asli.recipe import AugmentSettings, LoopSettings
 
 
 def mixed(count, share=1.0, **key):
@@ -50,15 +47,8 @@ def test_it_depends_on_seed_epoch_and_row_alone():
     assert not torch.equal(mixed(50)[0], mixed(50, seed=4)[0])
 
 
-def test_batches_hand_on_shares_of_labels_where_it_is_on(sample):
-    rows = sample.rows("train")[:64]
-    plain = Preprocessing(32, "bilinear", (0.5,) * 3, (0.5,) * 3)
-
-    def batch(share):
-        augment = AugmentSettings(crop="padded", cutmix=share)
-        return TrainingBatches(sample, rows, augment, plain, LoopSettings(), torch.device("cpu")).make(rows, 1)
-
-    off, on = batch(0.0), batch(0.5)
+def test_batches_hand_on_shares_of_labels_where_it_is_on(sample, padded_batch):
+    (rows, off), (_, on) = padded_batch(), padded_batch(cutmix=0.5)
     assert off.targets.tolist() == sample.labels[rows].tolist()
     assert on.targets.shape == (64, 2)
     alone = (on.inputs == off.inputs).flatten(1).all(dim=1)

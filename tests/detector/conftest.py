@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 
+from asli.export.onnx import export_onnx
 from asli.sample import golden_images
 
 
@@ -10,3 +12,14 @@ def files(tmp_path_factory):
     for number, (_, data) in enumerate(golden_images()):
         (folder / f"{number:03}.jpg").write_bytes(data)
     return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def exported(finished, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "detector"
+    export_onnx(finished.detector, folder)
+    return folder
+
+
+def scores(result):
+    return np.array([image["score"] for image in result["images"]])
