@@ -14,6 +14,7 @@ from asli.audit.audit import audit, opened
 from asli.audit.equalise import equalise
 from asli.audit.features import SPECTRUM_NAMES, spectrum
 from asli.audit.hamming import neighbours
+from asli.data.ingest import open_folders
 from tests.conftest import run_asli
 from tests.images import png_of_16_bits
 
@@ -208,3 +209,16 @@ def test_killed_copy_goes_on_and_ends_as_an_undisturbed_one(photographs, tmp_pat
     other = run_asli("audit", data, "--size", "24", "--equalise", cut)
     assert other.returncode == 1
     assert "is not empty; give a new folder" in other.stderr
+
+
+def test_copies_of_images_beside_their_table_stay_in_the_copy(photographs, tmp_path):
+    for number, name in enumerate(("pics/real", "pics/fake", "set")):
+        (tmp_path / name).mkdir(parents=True)
+        if name != "set":
+            photographs[number].save(tmp_path / name / "x.png")
+    table = tmp_path / "set/images.csv"
+    table.write_text("path,label\n../pics/real/x.png,real\n../pics/fake/x.png,fake\n")
+    data = open_folders(table, tmp_path / "data")
+    equalise(data, tmp_path / "out/copy", size=24)
+    copies = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.jpg")}
+    assert copies == {"copy/train/real/pics/x.jpg", "copy/train/fake/pics/x.jpg"}

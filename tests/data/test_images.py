@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn
 
-from asli.data.images import decode, perceptual_hashes, pixel_sha256, thumbnail
+from asli.data.images import SIDEWAYS, decode, perceptual_hashes, pixel_sha256, thumbnail
 from asli.errors import ImageError
 
 
@@ -28,6 +28,18 @@ def test_exif_orientation_is_applied(rng):
     assert pixels.shape == (60, 40, 3)
     assert np.array_equal(pixels, np.rot90(np.asarray(image), -1))
     assert (facts.width, facts.height, facts.orientation, facts.has_exif) == (60, 40, 6, True)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 5, 6, 8, 9, 65535])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_size_and_orientation_tell_the_shape_of_the_pixels(rng, form, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels, facts = decode(encoded(photo(rng), form, exif=exif))
+    assert facts.orientation == (orientation if orientation < 9 else None)
+    stored = (facts.height, facts.width)
+    assert stored == (40, 60)
+    assert pixels.shape[:2] == (stored[::-1] if facts.orientation in SIDEWAYS else stored)
 
 
 def test_transparency_is_laid_over_white():

@@ -148,6 +148,71 @@ def test_killed_ingest_goes_on(sample, tmp_path):
     assert open_sample(tmp_path / "out").hash == sample.hash
 
 
+@pytest.mark.parametrize("step", ["_pack", "_write_manifest", "_problems"])
+def test_killed_after_reading_it_goes_on(sample, tmp_path, step):
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+from asli.data import ingest
+from asli.sample import open_sample
+
+def killed(ingesting):
+    (ingesting.out / ".images.npy.x.part").touch()
+    original(ingesting)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+original, ingest._Ingest.{step} = ingest._Ingest.{step}, killed
+open_sample(Path(sys.argv[1]))
+"""
+    out = tmp_path / "out"
+    assert subprocess.run([sys.executable, "-c", code, str(out)], check=False).returncode == -signal.SIGKILL
+    assert (out / "images.npy").exists()
+    again = open_sample(out)
+    assert again.hash == sample.hash
+    assert np.array_equal(again.images, sample.images)
+    assert {item.name for item in out.iterdir()} == {".lock", "data.json", "images.npy", "manifest.parquet"}
+
+
+def test_nothing_of_a_cut_call_gets_into_a_folder_of_other_images(tree, tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(ingest_module._Ingest, "_problems", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        open_folders(tree, tmp_path / "out")
+    monkeypatch.undo()
+    (tree / "train/real/00.jpg").write_bytes(jpeg(rng, (40, 32)))  # no common size: not packed
+    assert open_folders(tree, tmp_path / "out").info["packed"] is None
+    assert not (tmp_path / "out/images.npy").exists()
+
+
+def test_changed_files_are_not_taken_for_the_ones_that_were_read(tree, tmp_path, rng):
+    data = open_folders(tree, tmp_path / "out")
+    assert open_folders(tree, tmp_path / "out").hash == data.hash
+    (tree / "train/real/00.jpg").write_bytes(jpeg(rng, (32, 32)))
+    with pytest.raises(DataError, match="have changed since"):
+        open_folders(tree, tmp_path / "out")
+
+
+def test_images_that_were_moved_are_read_from_their_new_place(tree, tmp_path, rng):
+    (tree / "train/real/00.jpg").write_bytes(jpeg(rng, (40, 32)))
+    before = open_folders(tree, tmp_path / "out")
+    first = before.pixels.image(0)
+    tree.rename(tmp_path / "moved")
+    again = open_folders(tmp_path / "moved", tmp_path / "out")
+    assert again.hash == before.hash
+    assert np.array_equal(DataFolder.open(tmp_path / "out").pixels.image(0), first)
+
+
+def test_names_that_are_not_utf8_are_left_out_and_named(tree, tmp_path):
+    name = os.fsencode(tree / "train/real") + b"/caf\xe9.jpg"
+    try:
+        Path(os.fsdecode(name)).write_bytes((tree / "train/real/00.jpg").read_bytes())
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    data = open_folders(tree, tmp_path / "out")
+    assert data.info["problems"]["unsafe"] == 1
+    assert r"unsafe	train/real/caf\xe9.jpg" in (tmp_path / "out/problems.txt").read_text()
+    assert "caf" not in " ".join(data.table(["id"])["id"].to_pylist())
+
+
 def test_a_finished_folder_is_kept_and_another_one_is_not_overwritten(sample, tree):
     assert open_sample(sample.path).hash == sample.hash
     with pytest.raises(DataError, match="something else"):

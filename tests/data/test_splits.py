@@ -21,6 +21,17 @@ def test_shares_are_exact_in_each_stratum():
     assert counts["b", "validation"] == counts["b", "calibration"] == 100
 
 
+def test_many_small_strata_together_have_their_share():
+    strata = [f"{label}/{category}" for label in ("real", "fake") for category in range(100) for _ in range(7)]
+    splits = draw([f"{i}.jpg" for i in range(1400)], named=None, strata=strata)
+    counts = Counter((s.partition("/")[0], split) for s, split in zip(strata, splits, strict=True))
+    for label in ("real", "fake"):
+        assert counts[label, "validation"] == counts[label, "calibration"] == 35
+        assert counts[label, "test"] == 70
+    tested = Counter(s for s, split in zip(strata, splits, strict=True) if split == "test")
+    assert max(tested.values()) == 1
+
+
 def test_named_splits_stay_and_test_is_made_only_where_nothing_is_named():
     ids = [f"{i}" for i in range(100)]
     groups = np.full(100, -1)

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from asli.audit.audit import opened
 from asli.data.folder import DataFolder
 from asli.data.ingest import open_folders
 from asli.data.layouts import LabelNames
@@ -157,6 +158,21 @@ def test_a_pair_of_folders_says_the_labels(images, tmp_path):
     ]
     with pytest.raises(DataError, match="both --real and --fake"):
         understand(None, real=[tmp_path / "mine"])
+    for real, fake in ((tmp_path, tmp_path / "mine"), (tmp_path / "mine", tmp_path / "mine")):
+        with pytest.raises(DataError, match="is given too"):
+            understand(None, real=[real], fake=[fake])
+
+
+def test_json_that_is_no_table_does_not_stand_in_the_way(images, tmp_path):
+    for label in ("REAL", "FAKE"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "x.jpg").write_bytes(images[label][0])
+    (tmp_path / "classes.json").write_text('["REAL", "FAKE"]')
+    (tmp_path / "data.json").write_text('{"made": "by someone"}')
+    found = understand(tmp_path)
+    assert (found.layout, len(found.listing.entries)) == ("imagefolder", 2)
+    with opened(tmp_path) as data:
+        assert len(data) == 2
 
 
 @pytest.mark.shared

@@ -150,7 +150,8 @@ def test_unsafe_entries_are_counted(pictures, tmp_path):
         archive.writestr("../evil.jpg", stream.getvalue())
         archive.writestr("good.jpg", stream.getvalue())
         archive.writestr("readme.md", "x")
+        archive.writestr("__MACOSX/._good.jpg", "of macOS, no image")
     ids, inputs, *_ = ids_of(tmp_path / "a.zip")
     assert [id for id, _ in ids] == ["good.jpg"]
     assert inputs.unsafe == 1
-    assert inputs.skipped == {".md": 1}
+    assert inputs.skipped == {".md": 1, "hidden": 1}

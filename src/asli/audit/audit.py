@@ -13,14 +13,14 @@ from asli.audit.pixels import Pixels
 from asli.audit.shortcuts import measure
 from asli.audit.twins import find_twins
 from asli.audit.verdicts import verdicts
-from asli.data.folder import DataFolder
+from asli.data.folder import DataFolder, is_data_folder
 from asli.data.ingest import open_folders
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[DataFolder]:
     """Yield a data folder, or one made for the moment of a folder or zip archive of images."""
-    if (path / "data.json").exists() or (path / ".parts").exists():
+    if is_data_folder(path):
         yield DataFolder.open(path)
         return
     with tempfile.TemporaryDirectory(prefix="asli-audit-") as folder:

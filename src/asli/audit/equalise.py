@@ -30,6 +30,9 @@ PLAN = ".equalise.json"
 PART = ".equalise.part"
 """The image being written."""
 
+_NOT_KEPT = {"..", "/", *LABEL_ALIASES, *SPLIT_ALIASES}
+"""Parts of an id that would lead out of the copy, or say label and split a second time."""
+
 _KERNELS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 
 
@@ -140,9 +143,9 @@ def _names(lines: list[dict[str, Any]]) -> list[str]:
     names = []
     for line in lines:
         path = PurePosixPath(line["id"])
-        rest = [part for part in path.parent.parts if part.lower() not in {**LABEL_ALIASES, **SPLIT_ALIASES}]
+        rest = [part for part in path.parent.parts if part.lower() not in _NOT_KEPT]
         maker = line["generator"]
-        if maker and maker not in rest and maker.lower() not in {**LABEL_ALIASES, **SPLIT_ALIASES}:
+        if maker and maker not in rest and maker.lower() not in _NOT_KEPT:
             rest.insert(0, maker.replace("/", "_"))
         name = "/".join([line["split"], line["label"], *rest, path.stem])
         taken[name.lower()] += 1

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from asli.data.images import SIDEWAYS
 from asli.data.layouts import LABELS, SPLITS
 from asli.data.reopen import reopen
 from asli.errors import DataError
@@ -130,7 +131,7 @@ class DataFolder:
             return PackedPixels(self.images)
         table = self.table(["id", "height", "width", "orientation"])
         sizes = np.stack([table[side].fill_null(0).to_numpy() for side in ("height", "width")], axis=1)
-        turned = table["orientation"].fill_null(1).to_numpy() >= 5  # EXIF orientations that swap the sides
+        turned = np.isin(table["orientation"].fill_null(1).to_numpy(), SIDEWAYS)
         sizes[turned] = sizes[turned, ::-1]
         return FilePixels(reopen(self.info["reopen"]), _Texts(table["id"]), sizes.astype(np.int64))
 
@@ -175,6 +176,12 @@ class DataFolder:
     def _polarity(self) -> str:
         real, fake = (int((self.labels[self.readable] == code).sum()) for code in (0, 1))
         return f"{real:,} real (0), {fake:,} fake (1, positive)"
+
+
+def is_data_folder(path: Path) -> bool:
+    """Tell whether `asli data` made a folder, or began to; images may lie beside a `data.json` of another kind."""
+    begun, made = [".parts/plan.json"], ["data.json", "manifest.parquet"]
+    return any(all((path / name).exists() for name in names) for names in (begun, made))
 
 
 class _Texts(Sequence[str]):

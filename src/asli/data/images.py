@@ -46,6 +46,9 @@ _LUMINANCE = np.array(
         [72, 92, 95, 98, 112, 100, 103, 99],
     ]
 )
+SIDEWAYS = range(5, 9)
+"""EXIF orientations that swap width and height."""
+
 _ORIENTATION = 0x0112
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _QUALITIES = np.arange(1, 101)
@@ -61,6 +64,7 @@ class Facts:
     mode: str | None = None
     """Pillow's, with `;16` added to colour of 16 bits, which Pillow reads as 8."""
     width: int | None = None
+    """Of the pixels as stored, before EXIF turns them; likewise `height`."""
     height: int | None = None
     bytes: int | None = None
     subsampling: str | None = None
@@ -153,13 +157,18 @@ def pixel_sha256(pixels: npt.NDArray[np.uint8]) -> str:
 def _facts(image: Image.Image, size: int) -> Facts:
     mode = image.mode + (";16" if _is_deep_colour(image) else "")  # first: EXIF reads a PNG file to its end
     exif: Any = image.getexif()
+    said = exif.get(_ORIENTATION)
+    orientation = said if isinstance(said, int) and 1 <= said <= 8 else None
+    width, height = image.size
+    if image.format == "TIFF" and orientation in SIDEWAYS:  # Pillow gives these upright before they are turned
+        width, height = height, width
     values: dict[str, Any] = {
         "format": image.format,
         "mode": mode,
-        "width": image.width,
-        "height": image.height,
+        "width": width,
+        "height": height,
         "bytes": size,
-        "orientation": _int_or_none(exif.get(_ORIENTATION)),
+        "orientation": orientation,
         "has_exif": bool(len(exif)),
         "icc": "icc_profile" in image.info,
         "frames": getattr(image, "n_frames", 1),
@@ -193,10 +202,6 @@ def _register_heif() -> None:
     except ImportError:
         raise ImageError(f"HEIC image: {MissingExtraError('pillow-heif', 'heif')}") from None
     register_heif_opener()  # again and again is harmless
-
-
-def _int_or_none(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
 
 
 def _reason(error: Exception) -> str:

@@ -22,7 +22,7 @@ from asli.data.folder import FORMAT_VERSION, PACK_LIMIT, DataFolder
 from asli.data.images import decode, perceptual_hashes, pixel_sha256, thumbnail
 from asli.data.layouts import LABELS, SPLITS, Entry, LabelNames, Layout, Listing, tables
 from asli.data.parquet_rows import ParquetRows
-from asli.data.sources import Archives, Joined, Source, open_source
+from asli.data.sources import Source, open_source
 from asli.data.splits import SEED, assign_splits
 from asli.data.survey import Survey, understand
 from asli.errors import DataError, ImageError
@@ -39,6 +39,9 @@ from asli.progress import progress
 
 CHUNK = 1024
 """Images read between two points an interrupted call can go on from."""
+
+_RESULTS = ("images.npy", "manifest.parquet", "problems.txt")
+"""What is made of the chunks, before `data.json` completes the folder."""
 
 logger = logging.getLogger("asli")
 
@@ -108,23 +111,42 @@ def make(found: Survey, out: Path) -> DataFolder:
     plan = {
         "version": FORMAT_VERSION,
         "layout": found.layout,
-        "source": source.fingerprint(),
+        "source": source.fingerprint([entry.name for entry in listing.entries]),
         "listing": sha256_of_json_array([e.id, e.label, e.split, e.category, e.generator] for e in listing.entries),
         "chunk": CHUNK,
     }
     if (out / "data.json").exists():
-        if read_json(out / "data.json").get("plan") == sha256_of_json(plan):
-            logger.info("%s is complete already", out)
-            return DataFolder.open(out)
-        raise DataError(f"{out} already holds a data folder made of something else; give another folder")
+        return _complete(found, plan, out)
     out.mkdir(parents=True, exist_ok=True)
-    if any(item.name not in (".parts", ".lock") for item in out.iterdir()):
+    if _others(out):
         raise DataError(f"{out} is not empty; give a new folder")
     try:
         with FileLock(out / ".lock", timeout=0):
             return _Ingest(source, listing, plan, out).run(found.origin)
     except Timeout:
         raise DataError(f"another process is writing {out}; wait for it or give another folder") from None
+
+
+def _complete(found: Survey, plan: dict[str, Any], out: Path) -> DataFolder:
+    """Return the finished data folder at `out`, told where its images lie now."""
+    data = DataFolder.open(out)
+    if data.info.get("plan") != sha256_of_json(plan):
+        raise DataError(
+            f"{out} holds a data folder of something else, or its images have changed since; give another folder"
+        )
+    logger.info("%s is complete already", out)
+    if data.info["reopen"] == found.source.spec():
+        return data
+    write_json(out / "data.json", {**data.info, "source": found.origin, "reopen": found.source.spec()})
+    logger.info("its images are now read from %s", found.origin)
+    return DataFolder.open(out)
+
+
+def _others(out: Path) -> set[str]:
+    """Return what lies in a folder beside the work of an interrupted call."""
+    names = {item.name for item in out.iterdir()} - {".lock", ".parts"}
+    begun = (out / ".parts" / "plan.json").exists()
+    return {name for name in names if not (begun and (name in _RESULTS or name.endswith(".part")))}
 
 
 class _Ingest:
@@ -135,6 +157,8 @@ class _Ingest:
         self.chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
 
     def run(self, origin: str) -> DataFolder:
+        for stale in (*self.out.glob(".*.part"), *(self.out / name for name in _RESULTS)):
+            stale.unlink(missing_ok=True)  # of a call that was cut after the last image was read
         self._read_all()
         packed = self._pack()
         self._write_manifest()
@@ -271,12 +295,11 @@ class _Ingest:
         for table in self._tables():
             bad = table.filter(pa.compute.is_valid(table["error"])).select(["id", "error"]).to_pylist()
             unreadable += [f"{line['id']}: {line['error']}" for line in bad]
-        unsafe = self.source.unsafe if isinstance(self.source, Archives | Joined) else []
         problems = {
             "unreadable": unreadable,
             "missing": self.listing.missing,
             "extra": self.listing.extra,
-            "unsafe": unsafe,
+            "unsafe": getattr(self.source, "unsafe", []),
         }
         lines = [f"{kind}\t{name}\n" for kind, names in problems.items() for name in names]
         if lines:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from asli.data.layouts.names import SPLIT_ALIASES
 from asli.data.layouts.tables import Row, find_columns
+from asli.data.sources import Folder
 from asli.data.tables import class_labels, class_name, damage_of
 from asli.errors import DataError
 
@@ -162,10 +163,9 @@ class ParquetRows:
             raise OSError("the row holds no image bytes")
         return bytes(data)
 
-    def fingerprint(self) -> list[list[str | int]]:
-        """Return each file's path, size and time of change."""
-        stats = [(file.path.resolve(), file.path.stat()) for file in self.files.values()]
-        return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """Hash each file's name, size and time of change."""
+        return Folder(self.root).fingerprint(list(self.files))
 
     def spec(self) -> dict[str, Any]:
         """Return what opens them again."""

@@ -1,11 +1,12 @@
 """Where files' bytes come from: a folder or zip archives. Nothing is unpacked to disk."""
 
+import hashlib
 import logging
 import lzma
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
@@ -30,22 +31,28 @@ class Source(Protocol):
             OSError: It cannot be read.
         """
 
-    def fingerprint(self) -> list[list[str | int]]:
-        """Return what tells whether the source has changed since an interrupted call."""
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """Return what tells whether these files have changed since they were read, wherever they lie now."""
 
     def spec(self) -> dict[str, Any]:
         """Return, as plain JSON, what `asli.data.reopen.reopen` needs to open it again."""
 
 
 class Folder:
-    """The files below a folder; links to folders are not followed."""
+    """The files below a folder; links to folders are not followed.
+
+    A file whose name is not UTF-8 is left out of `names`, since no manifest can hold it; `unsafe` names it, escaped.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.unsafe: list[str] = []
 
     def names(self) -> list[str]:
         """Return every file's name, sorted."""
-        return list(self.walk())
+        found = {name: os.fsencode(name).decode("utf-8", "backslashreplace") for name in self.walk()}
+        self.unsafe = [text for name, text in found.items() if text != name]
+        return [name for name, text in found.items() if text == name]
 
     def walk(self, below: str = "") -> Iterator[str]:
         """Yield every file's name in the order of `names`, holding one folder's listing at a time.
@@ -79,9 +86,9 @@ class Folder:
         """Return a file's bytes."""
         return (self.root / name).read_bytes()
 
-    def fingerprint(self) -> list[list[str | int]]:
-        """Return the folder's path; its listing is compared beside it."""
-        return [[str(self.root.resolve())]]
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """Hash each file's name, size and time of change."""
+        return _digest((name, *_stamp(self.root / name)) for name in names)
 
     def spec(self) -> dict[str, Any]:
         """Return what opens it again."""
@@ -135,9 +142,10 @@ class Archives:
         except _DAMAGE as error:
             raise OSError(str(error)) from error
 
-    def fingerprint(self) -> list[list[str | int]]:
-        """Return each archive's path, size and time of change."""
-        return [[str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns] for p in self.paths]
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """Hash each entry's name, size and checksum, as the archives' directories give them."""
+        entries = (self._home[name].getinfo(name) for name in names)
+        return _digest((entry.filename, entry.file_size, entry.CRC) for entry in entries)
 
     def spec(self) -> dict[str, Any]:
         """Return what opens them again."""
@@ -159,9 +167,13 @@ class Joined:
         key, _, rest = name.partition("/")
         return self.sources[key].read(rest)
 
-    def fingerprint(self) -> list[list[str | int]]:
-        """Return every source's fingerprint under its key."""
-        return [[key, *line] for key, source in self.sources.items() for line in source.fingerprint()]
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """Hash every source's fingerprint under its key."""
+        of: dict[str, list[str]] = {key: [] for key in self.sources}
+        for name in names:
+            key, _, rest = name.partition("/")
+            of[key].append(rest)
+        return _digest((key, self.sources[key].fingerprint(rest)) for key, rest in of.items())
 
     def spec(self) -> dict[str, Any]:
         """Return what opens them again."""
@@ -169,7 +181,7 @@ class Joined:
 
     @property
     def unsafe(self) -> list[str]:
-        """Return the entries of archives that are never read."""
+        """Return the files that are never read."""
         return [f"{key}/{name}" for key, s in self.sources.items() for name in getattr(s, "unsafe", [])]
 
 
@@ -186,6 +198,21 @@ def open_source(path: Path) -> Folder | Archives:
     zips = sorted(p for p in path.iterdir() if p.suffix.lower() == ".zip" and p.is_file())
     has_folders = any(p.is_dir() for p in path.iterdir())
     return Archives(zips) if zips and not has_folders else Folder(path)
+
+
+def _digest(lines: Iterable[tuple[str | int, ...]]) -> str:
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:  # reading it will say why
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
 
 
 def _leaves_folder(name: str) -> bool:

@@ -5,7 +5,7 @@ Validation chooses, calibration fits, test is opened once.
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ def assign_splits(
 
     Args:
         ids: Unique names.
-        strata: Label and category of each image; each is represented alike.
+        strata: Label and category of each image, `LABEL/CATEGORY`; each is represented alike.
         named: The split the source names, or None.
         groups: Group of twins of each image, -1 without one.
         seed: Of the draw.
@@ -52,7 +52,7 @@ def assign_splits(
     final = [split or "train" for split in named]
     open_to_draw = [i for i, split in enumerate(final) if split == "train"]
     sizes = Counter(strata[i] for i in open_to_draw)
-    room = {(split, s): round(share * n) for split, share in wanted for s, n in sizes.items()}
+    room = {(split, s): n for split, share in wanted for s, n in _room(sizes, share).items()}
 
     key = seed.to_bytes(8, "little", signed=True)
     units: dict[int | str, list[int]] = {}
@@ -72,6 +72,20 @@ def assign_splits(
                     final[i] = split
                 break
     return final
+
+
+def _room(sizes: Mapping[str, int], share: float) -> dict[str, int]:
+    """Share out places to strata, within one of each one's due; all of a label together have theirs to the nearest.
+
+    Rounded along the running sum: rounding each stratum by itself would give many small ones none at all.
+    """
+    room: dict[str, int] = {}
+    before: Counter[str] = Counter()
+    for stratum in sorted(sizes):
+        label = stratum.partition("/")[0]
+        room[stratum] = round(share * (before[label] + sizes[stratum])) - round(share * before[label])
+        before[label] += sizes[stratum]
+    return room
 
 
 def stratified_sample(strata: Sequence[str], count: int, seed: int = SEED) -> npt.NDArray[np.int64]:

@@ -127,6 +127,11 @@ def survey_pair(real: Sequence[Path], fake: Sequence[Path]) -> Survey:
     """
     if not real or not fake:
         raise DataError("give both --real and --fake, each at least once")
+    resolved = [path.resolve() for path in (*real, *fake)]
+    for number, path in enumerate(resolved):
+        others = resolved[:number] + resolved[number + 1 :]
+        if outer := {path, *path.parents}.intersection(others):
+            raise DataError(f"{path} lies in {outer.pop()}, which is given too: its images would count twice")
     places = {
         f"{label}-{number}" if len(paths) > 1 else label: (label, path)
         for label, paths in (("real", real), ("fake", fake))

@@ -145,10 +145,12 @@ def _json(opened: Callable[[], IO[bytes]], name: str) -> Opened:
 
     try:
         first = next(records(), {})
+    except DataError:
+        first = {}  # an array of names or numbers: some other file, not a table of records
     except ValueError:
         if whole or not name.lower().endswith(".json"):
             raise
-        first = {}  # one object over several lines: some other file, not a table of records
+        first = {}  # one object over several lines: likewise
     return list(first), records
 
 

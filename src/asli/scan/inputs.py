@@ -193,7 +193,9 @@ class Inputs:
 
 def _ending(name: str) -> str:
     base = name.rpartition("/")[2]
-    return f".{base.rpartition('.')[2].lower()}" if "." in base[1:] else ""
+    if base.startswith("."):  # such as macOS writes beside each file of an archive
+        return "hidden"
+    return f".{base.rpartition('.')[2].lower()}" if "." in base else ""
 
 
 def _prefix(folder: Path) -> str:
