@@ -62,6 +62,12 @@ def test_unknown_recipe_names_the_known_ones():
         load_recipe("papr")
 
 
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "mine.toml").write_bytes(b"\xff\xfe[data]")
+    with pytest.raises(RecipeError, match="not UTF-8"):
+        load_recipe(tmp_path / "mine.toml")
+
+
 def test_whole_numbers_pass_for_numbers_and_words_for_text():
     recipe = load_recipe("smoke", ["optim.lr=1", "model.name=resnet18"])
     assert recipe.optim.lr == 1.0

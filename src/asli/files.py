@@ -19,21 +19,26 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _sync(temporary)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private; a result file is not
+        sync(temporary)
+        temporary.chmod(_MODE)
         temporary.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
+def _mode() -> int:
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask
 
 
-def _sync(path: Path) -> None:
+_MODE = _mode()
+"""Of a result file: mkstemp makes private ones. Asked once, since asking sets the mask of all threads for a moment."""
+
+
+def sync(path: Path) -> None:
+    """Have the system write a file or folder to disk, where it can."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

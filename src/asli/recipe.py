@@ -37,7 +37,7 @@ class DataSettings:
     drop_crossing_twins: bool = False
     """Leave out of training the images whose exact twin lies in another official split."""
     sample: int = 0
-    """Train on this many images, drawn evenly over label and category; 0 takes all."""
+    """Train on this many images, drawn in proportion over label and category; 0 takes all."""
 
     def __post_init__(self) -> None:
         _require(self.size > 0, "data.size", "must be positive")
@@ -264,6 +264,8 @@ def load_recipe(recipe: str | Path, overrides: typing.Sequence[str] = ()) -> Rec
             text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise RecipeError(f"cannot read recipe {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"recipe {path} is not UTF-8 text: {error}") from error
     elif str(recipe) in bundled_recipes():
         text = (resources.files("asli") / "recipes" / f"{recipe}.toml").read_text(encoding="utf-8")
     else:

@@ -38,7 +38,7 @@ class Run:
         """Make a new run folder.
 
         Args:
-            path: Must not exist, or be empty.
+            path: Must not exist, or be empty but for what a call left that was cut while it made the folder.
             recipe: Kept as `recipe.toml`.
             data: Name, hash and counts of the data, kept as `data.json`.
             environment: Versions and machine, kept as `environment.json`.
@@ -46,7 +46,7 @@ class Run:
         Raises:
             RunError: Something is there already.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or any(not _made_before(item.name) for item in path.iterdir())):
             raise RunError(f"{path} exists; go on with --resume or give another --out")
         path.mkdir(parents=True, exist_ok=True)
         run = cls(path, recipe)
@@ -127,3 +127,8 @@ class Run:
         finally:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _made_before(name: str) -> bool:
+    """Tell whether `create` writes a file of this name before the recipe that makes the folder a run."""
+    return name in ("data.json", "environment.json") or (name.startswith(".") and name.endswith(".part"))

@@ -22,9 +22,10 @@ from asli.errors import Interrupted, RecipeError, RunError
 from asli.files import sha256_of_file
 from asli.pipeline import train
 from asli.recipe import Recipe, load_recipe, recipe_from_dict
+from asli.run import Run
 from asli.tracking.jsonl import JsonLines
 from asli.training.average import AveragedWeights
-from asli.training.callbacks import Callback
+from asli.training.callbacks import Callback, ProgressBar
 from asli.training.loop import Training
 from asli.training.schedule import Schedule
 
@@ -291,6 +292,24 @@ def test_existing_run_is_not_overwritten(sample, finished):
     with pytest.raises(RunError, match="--resume or give another --out"):
         train("demo", sample, finished.path)
     assert (finished.path / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_call_cut_while_it_made_the_folder_can_be_repeated(tmp_path):
+    recipe, folder = load_recipe("smoke"), tmp_path / "run"
+    folder.mkdir()
+    (folder / "data.json").write_text("{}")
+    (folder / ".environment.json.x.part").touch()
+    assert Run.open(Run.create(folder, recipe, {"hash": "h"}, {}).path).recipe == recipe
+
+
+def test_the_bar_counts_what_will_be_trained_on(monkeypatch, caplog):
+    monkeypatch.setattr("asli.progress.LINE_SECONDS", 0.0)
+    with caplog.at_level("INFO", logger="asli"):
+        bar = ProgressBar(images=1000, images_per_update=10)
+        bar.on_start(update=1, total=3)
+        bar.on_update(update=2, metrics={"loss": 0.5}, images=10)
+        bar.on_end()
+    assert "training: 20/30 images (67%)" in caplog.text
 
 
 def test_second_process_on_a_run_is_refused(sample, tmp_path):

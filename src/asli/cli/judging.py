@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.table import AsJson, Device, Share, Threads, app, figure_text
+from asli.cli.table import AsJson, Device, Seed, Share, Threads, app, figure_text, leave
 from asli.errors import AsliError
 
 
@@ -19,7 +19,7 @@ def audit(
     strict: Annotated[bool, Parameter(negative="")] = False,
     equalise: Path | None = None,
     size: int | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> None:
     """Look for what would let a classifier cheat: damage, twins, labels readable from files, colours or sharpness.
 
@@ -36,12 +36,15 @@ def audit(
     from asli.audit.equalise import equalise as copy
     from asli.audit.verdicts import TrapSprungError
 
+    if equalise is not None and (html is not None or strict):
+        leave("--equalise writes a copy and judges nothing: audit that copy with --html and --strict", 2)
     with opened(data) as folder:
         if equalise is not None:
             done = copy(folder, equalise, size=size, seed=seed)
             small = done["too_small"]
-            print(f"{done['images']:,} images of {done['size']} px in {equalise}; left out: {done['unreadable']:,}")
-            print(f"  unreadable, {small['real']:,} real and {small['fake']:,} fake too small (see equalise.json)")
+            left = f"{done['unreadable']:,} unreadable, {small['real']:,} real and {small['fake']:,} fake too small"
+            said = f"{done['images']:,} images of {done['size']} px in {equalise}; left out (see equalise.json): {left}"
+            print(json.dumps(done, indent=2) if as_json else said)
             return
         result = run(folder, seed=seed, html=html)
     if as_json:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.table import AsJson, Device, app
+from asli.cli.table import AsJson, Count, Device, app
 
 
 @app.command
@@ -21,7 +21,7 @@ def scan(
     device: Device = None,
     runtime: Literal["torch", "onnx"] | None = None,
     threads: Annotated[
-        int | None, Parameter(help="CPU threads of the network, and as many that decode; all cores by default.")
+        Count | None, Parameter(help="CPU threads of the network, and as many that decode; all cores by default.")
     ] = None,
 ) -> None:
     """Score everything in folders, archives and lists into a table; a call that was cut goes on when repeated.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.table import Device, Threads, app
+from asli.cli.table import Count, Device, Threads, app
 from asli.errors import AsliError
 
 study = cyclopts.App(name="study", help="Measure again what a paper claims.")
@@ -20,7 +20,7 @@ def paper(
     data: Path | None = None,
     out: Path = Path("asli-study"),
     only: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
-    seeds: int | None = None,
+    seeds: Count | None = None,
     weights: Path | None = None,
     plan: Annotated[bool, Parameter(negative="")] = False,
     device: Device = None,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import cyclopts
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from asli import __version__
 
@@ -21,7 +22,11 @@ app = cyclopts.App(
 Device = Annotated[
     Literal["cuda", "mps", "cpu"] | None, Parameter(help="Where to compute; the best there is by default.")
 ]
-Threads = Annotated[int | None, Parameter(help="CPU threads of one operation; torch's choice by default.")]
+Threads = Annotated[
+    int | None, Parameter(help="CPU threads of one operation; torch's choice by default.", validator=Number(gte=1))
+]
+Seed = Annotated[int, Parameter(validator=Number(gte=0))]
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 

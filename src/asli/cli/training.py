@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.table import AsJson, Device, Threads, app, figure_text, image_text
+from asli.cli.table import AsJson, Count, Device, Threads, app, figure_text, image_text
 
 
 @app.command
@@ -91,7 +91,7 @@ def models(
     *,
     size: int | None = None,
     measure: Annotated[bool, Parameter(negative="")] = False,
-    runs: int = 9,
+    runs: Count = 9,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:

@@ -40,8 +40,9 @@ class ProgressBar(Callback):
 
     def on_start(self, *, update: int, total: int) -> None:
         """Open the bar."""
-        done = min(update * self._images_per_update, self._images)
-        self._bar = self._stack.enter_context(progress("training", self._images, unit="images", done=done))
+        images = min(total * self._images_per_update, self._images)
+        done = min(update * self._images_per_update, images)
+        self._bar = self._stack.enter_context(progress("training", images, unit="images", done=done))
 
     def on_update(self, *, update: int, metrics: Metrics, images: int) -> None:
         """Advance it."""

@@ -1,7 +1,6 @@
 """Checkpoints: safetensors and JSON in a folder that appears whole or not at all."""
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from asli.errors import RunError
-from asli.files import read_json, write_text
+from asli.files import read_json, sync, write_text
 
 Tensors = dict[str, torch.Tensor]
 
@@ -63,9 +62,7 @@ def save(folder: Path, state: State, **tensors: Tensors) -> None:
         save_file(contiguous, aside / f"{name}.safetensors")
     (aside / "state.json").write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
     for file in [*aside.iterdir(), aside]:
-        handle = os.open(file, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
+        sync(file)
     if folder.exists():
         shutil.rmtree(folder)
     aside.rename(folder)
