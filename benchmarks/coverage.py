@@ -7,14 +7,17 @@ Images are drawn from two normal distributions of scores, so every rate is known
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import norm
 
+from asli.evaluation.figures import RATES, ranking
 from asli.metrics import intervals
 from asli.metrics.calibration import calibration_error, equal_mass
 from asli.metrics.delong import auroc_interval
@@ -38,6 +41,34 @@ def coverage(rounds: int, holds: Callable[[np.random.Generator], bool]) -> dict[
     """Return how often something held, with Wilson's interval."""
     figure = intervals.proportion(sum(holds(random) for random in np.random.default_rng(0).spawn(rounds)), rounds)
     return {**asdict(figure), "rounds": rounds}
+
+
+def ranking_coverage(rounds: int, n: int, twins: float) -> dict[str, dict[str, float]]:
+    """Return the coverage of the 95% intervals of what no threshold bears on, and of the TPR at an FPR."""
+
+    def over_all(value: Callable[[float, float], float]) -> float:
+        """Return the mean of value(z, sign) over fakes (sign 1) and real images (-1)."""
+        halves = [lambda z, s=sign: value(z, s) * norm.pdf(z - s * SHIFT) for sign in (1, -1)]
+        return sum(quad(half, -12, 12)[0] for half in halves) / 2
+
+    def precision(z: float) -> float:
+        return norm.sf(z - SHIFT) / (norm.sf(z - SHIFT) + norm.sf(z + SHIFT))
+
+    truth = {
+        "average precision": quad(lambda z: precision(z) * norm.pdf(z - SHIFT), -12, 12)[0],
+        "loss": over_all(lambda z, sign: np.logaddexp(0, -sign * z)),
+        "Brier score": over_all(lambda z, sign: expit(-sign * z) ** 2),
+        **{f"TPR at an FPR of {rate:g}": norm.sf(norm.isf(rate) - 2 * SHIFT) for rate in RATES},
+    }
+    held = Counter(dict.fromkeys(truth, 0))
+    for random in np.random.default_rng(0).spawn(rounds):
+        labels, scores, groups = draw(random, n, twins)
+        losses = -np.log(np.where(labels == 1, scores, 1 - scores))
+        found, curve = ranking(labels, scores, losses, groups)
+        figures = [found["average_precision"], found["loss"], found["brier"]]
+        figures += [intervals.Figure(**line["tpr"]) for line in curve]
+        held.update(name for name, figure in zip(truth, figures, strict=True) if inside(figure, truth[name]))
+    return {name: {**asdict(intervals.proportion(held[name], rounds)), "rounds": rounds} for name in held}
 
 
 def inside(figure: intervals.Figure, truth: float) -> bool:
@@ -136,8 +167,15 @@ def promise_coverage(rounds: int, n: int, policy: Policy, decimals: int | None =
 def measure(rounds: int = 2000) -> dict[str, dict]:
     """Return every coverage."""
     return {
-        "intervals, 500 images": interval_coverage(rounds, 500, 0.0),
-        "intervals, 500 images, 20% of them twins": interval_coverage(rounds, 500, 0.2),
+        "intervals, 500 images": {
+            **interval_coverage(rounds, 500, 0.0),
+            **ranking_coverage(rounds // 4, 500, 0.0),
+        },
+        "intervals, 500 images, 20% of them twins": {
+            **interval_coverage(rounds, 500, 0.2),
+            **ranking_coverage(rounds // 4, 500, 0.2),
+        },
+        "intervals, 5,000 images": ranking_coverage(rounds // 8, 5000, 0.0),
         "promise of 1% at 95%, 2,500 real": promise_coverage(rounds, 2500, Policy(name="target-fpr")),
         "promise of 1% at 95%, 299 real": promise_coverage(rounds, 299, Policy(name="target-fpr")),
         "promise of 1% at 90%, band, 2,500 real": promise_coverage(

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 from sklearn import metrics as reference
 from statsmodels.stats.proportion import proportion_confint
 
@@ -67,16 +67,38 @@ def test_predictive_value_is_bayes(rng):
 
 
 @pytest.mark.parametrize("decimals", [1, 9])
-def test_weighted_curve_equals_scikit_learn_on_repeated_images(rng, decimals):
+def test_weighted_precision_equals_scikit_learn_on_repeated_images(rng, decimals):
     labels, _ = images(rng, 120)
     scores = np.round(labels + rng.normal(0, 0.9, 120), decimals)
     weights = rng.integers(0, 4, 120)
     again = np.repeat(np.arange(120), weights)
-    found = intervals.weighted_curve(labels, scores, (0.05, 0.3))(weights[None].astype(float))[0]
-    false, true, _ = reference.roc_curve(labels[again], scores[again], drop_intermediate=False)
-    expected = [reference.average_precision_score(labels[again], scores[again])]
-    expected += [true[false <= rate + 1e-12].max() for rate in (0.05, 0.3)]
-    assert found == pytest.approx(expected)
+    found = intervals.weighted_precision(labels, scores)(weights[None].astype(float))[0]
+    assert found == pytest.approx(reference.average_precision_score(labels[again], scores[again]))
+
+
+@pytest.mark.parametrize("decimals", [1, 9])
+@pytest.mark.parametrize("rate", [0.001, 0.05, 0.3, 1.0])
+def test_share_above_is_the_roc_curve_inside_its_interval(rng, decimals, rate):
+    labels, _ = images(rng, 120)
+    scores = np.round(labels + rng.normal(0, 0.9, 120), decimals)
+    false, true, _ = reference.roc_curve(labels, scores, drop_intermediate=False)
+    real, fake, groups = scores[labels == 0], scores[labels == 1], np.arange(120)
+    found = intervals.share_above(real, fake, min(rate, 1 - 1e-6), groups[labels == 0], groups[labels == 1])
+    assert found.value == pytest.approx(true[false <= min(rate, 1 - 1e-6) + 1e-12].max())
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert rate > 0.001 or found.low == 0  # of sixty real images none need lie above that score
+
+
+def test_share_above_holds_where_the_truth_is_known():
+    held = 0
+    for seed in range(300):
+        random = np.random.default_rng(seed)
+        real, fake = random.normal(0, 1, 300), random.normal(2, 1, 300)
+        source = np.arange(300)
+        source[:60] = random.integers(60, 300, 60)  # a fifth are twins
+        found = intervals.share_above(real[source], fake[source], 0.05, source, source)
+        held += found.low <= norm.sf(norm.isf(0.05) - 2) <= found.high
+    assert held >= 0.93 * 300
 
 
 def test_losses_of_scores_equal_scikit_learn_and_are_infinite_where_a_score_rules_the_truth_out(rng):

@@ -19,9 +19,10 @@ from asli.metrics.intervals import (
     percentile,
     predictive_value,
     resampled,
+    share_above,
     share_of,
-    weighted_curve,
     weighted_mean,
+    weighted_precision,
 )
 
 Groups = npt.NDArray[np.int64]
@@ -37,6 +38,7 @@ METHODS = {
     "balanced_accuracy": "square-and-add of two Wilson intervals (Newcombe 1998)",
     "predictive_values": "both error rates at opposite ends of their intervals: covers at least as often as it says",
     "auroc": "DeLong 1988 on the logit scale, variance by groups of twins (Obuchowski 1997)",
+    "tpr_at_fpr": "binomial ranks of the real images around the threshold, squared and added to Wilson's of the fakes",
     "rms_error": "normal on the squared scale, variance by groups of twins",
     "others": "percentile bootstrap of groups of twins",
 }
@@ -81,7 +83,7 @@ def ranking_figures(labels: Labels, scores: Floats, losses: Floats, groups: Grou
 def ranking(
     labels: Labels, scores: Floats, losses: Floats, groups: Groups
 ) -> tuple[dict[str, Figure], list[dict[str, Any]]]:
-    """Return `ranking_figures`, and the true positive rate at false positive rates, all from the same resamples.
+    """Return `ranking_figures`, and the true positive rate at false positive rates.
 
     The thresholds of these rates are read off these images' own curve. Nobody knows them beforehand, so they are upper
     bounds on what can be had: `above` is the score that must be exceeded, `allowed` how many real images may be.
@@ -90,13 +92,13 @@ def ranking(
     undefined = Figure(None, None, None, len(labels))
     means = [brier_terms(labels, scores), *([losses] if finite else [])]
     statistics = [weighted_mean(values) for values in means]
-    curve = weighted_curve(labels, scores, RATES) if both else None
+    if both:
+        statistics.append(weighted_precision(labels, scores))
 
     def every(weights: Floats) -> Floats:
-        columns = [statistic(weights)[:, None] for statistic in statistics]
-        return np.concatenate([*columns, *([curve(weights)] if curve else [])], axis=1)
+        return np.stack([statistic(weights) for statistic in statistics], axis=1)
 
-    drawn = list(resampled(every, groups).T)
+    drawn = list(resampled(every, groups).T)  # all from the same resamples
     figures = {"auroc": undefined, "average_precision": undefined, "loss": undefined}
     figures["brier"] = percentile(drawn.pop(0), float(means[0].mean()), len(labels))
     if finite:
@@ -106,11 +108,12 @@ def ranking(
     figures["auroc"] = auroc_interval(labels, scores, groups)
     precision = float(average_precision_score(labels, scores))
     figures["average_precision"] = percentile(drawn.pop(0), precision, len(labels))
-    real, fake, rates = np.sort(scores[labels == 0])[::-1], scores[labels == 1], []
-    for rate, column in zip(RATES, drawn, strict=True):
-        allowed = int(rate * len(real) + 1e-9)
-        found = percentile(column, float((fake > real[allowed]).mean()), len(labels))
-        rates.append({"fpr": rate, "tpr": dataclasses.asdict(found), "above": float(real[allowed]), "allowed": allowed})
+    real, fake, rates = labels == 0, labels == 1, []
+    for rate in RATES:
+        found = share_above(scores[real], scores[fake], rate, groups[real], groups[fake])
+        allowed = int(rate * real.sum() + 1e-9)
+        above = float(np.sort(scores[real])[::-1][allowed])
+        rates.append({"fpr": rate, "tpr": dataclasses.asdict(found), "above": above, "allowed": allowed})
     return figures, rates
 
 

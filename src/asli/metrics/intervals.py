@@ -1,11 +1,11 @@
 """95% intervals: Wilson's for shares and what is made of them, else the percentile bootstrap over groups of twins."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
 from asli.metrics.classification import Floats, Labels
 
@@ -93,6 +93,37 @@ def mean_of(first: Figure, second: Figure) -> Figure:
     below = np.hypot(first.value - first.low, second.value - second.low) / 2
     above = np.hypot(first.high - first.value, second.high - second.value) / 2
     return Figure(value, float(value - below), float(value + above), first.n + second.n)
+
+
+def share_above(
+    real: Floats, fake: Floats, rate: float, real_groups: npt.NDArray[np.int64], fake_groups: npt.NDArray[np.int64]
+) -> Figure:
+    """Return the share of fakes above the score that a share `rate` of real images exceeds, read off these images.
+
+    How many of these real images lie above the true score is binomial, so two of their scores enclose it (an interval
+    of a quantile by order statistics); where it may be none, no score of theirs does, and the interval reaches down
+    to 0. What the score leaves open and what the number of fakes does are independent: squared and added, as in
+    `mean_of`. A bootstrap, which knows nothing beyond the most extreme image, is far too short at small rates.
+
+    Args:
+        real: Scores of the real images, one or more.
+        fake: Scores of the fakes, one or more.
+        rate: False positive rate.
+        real_groups: Of identical twins.
+        fake_groups: Likewise.
+    """
+    descending, number = np.sort(real)[::-1], effective_number(real_groups)
+    found = share_of(fake > descending[int(rate * len(real) + 1e-9)], fake_groups)
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    fewest, most = binom.ppf([0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2], round(number), rate) * len(real) / number
+    above, below = int(fewest + 1e-9), int(np.ceil(most - 1e-9))  # whole images, outwards
+    least = min(float((fake > descending[above - 1]).mean()), found.value) if above else 0.0
+    greatest = max(float((fake > descending[below]).mean()), found.value) if below < len(real) else 1.0
+    low = found.value - np.hypot(found.value - least, found.value - found.low)
+    high = found.value + np.hypot(greatest - found.value, found.high - found.value)
+    return Figure(found.value, max(float(low), 0.0), min(float(high), 1.0), len(real) + len(fake))
 
 
 def predictive_value(prior: float, hit: Figure, miss: Figure) -> Figure:
@@ -198,12 +229,8 @@ def weighted_auroc(labels: Labels, scores: Floats) -> Callable[[Floats], Floats]
     return statistic
 
 
-def weighted_curve(labels: Labels, scores: Floats, rates: Sequence[float]) -> Callable[[Floats], Floats]:
-    """Return average precision, and the true positive rate at the largest false positive rate up to each of `rates`.
-
-    Returns:
-        Maps image weights, resamples x n, to resamples x (1 + rates); NaN where a resample lacks a label.
-    """
+def weighted_precision(labels: Labels, scores: Floats) -> Callable[[Floats], Floats]:
+    """Return average precision as a function of image weights; NaN where a resample has no fake."""
     descending = np.argsort(-scores, kind="stable")
     fake = (labels == 1)[descending]
     ends = np.flatnonzero(np.append(np.diff(scores[descending]) != 0, True))  # of each run of equal scores
@@ -214,15 +241,9 @@ def weighted_curve(labels: Labels, scores: Floats, rates: Sequence[float]) -> Ca
         tp = np.cumsum(np.where(fake, ordered, 0), axis=1)
         if len(ends) < len(fake):
             called, tp = called[:, ends], tp[:, ends]
-        fakes, reals = tp[:, -1:], called[:, -1:] - tp[:, -1:]
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore"):
             precision = np.divide(tp, called, out=np.zeros_like(tp), where=called > 0)
-            columns = [(np.diff(tp, axis=1, prepend=0) * precision).sum(axis=1) / fakes[:, 0]]
-            false = (called - tp) / reals
-            for rate in rates:
-                within = (false <= rate + 1e-12).sum(axis=1)  # false positives only grow along the curve
-                at = np.take_along_axis(tp, np.maximum(within - 1, 0)[:, None], axis=1)[:, 0]
-                columns.append(np.where(within > 0, at, 0) / fakes[:, 0] + 0 * reals[:, 0] / reals[:, 0])
-        return np.stack(columns, axis=1)
+            area: Floats = (np.diff(tp, axis=1, prepend=0) * precision).sum(axis=1) / tp[:, -1]
+        return area
 
     return statistic
