@@ -83,7 +83,7 @@ def scan_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
     """Return images a second and the first scores."""
     import pyarrow.parquet as pq
 
-    from asli.scan.scan import scan
+    from asli.scanning.scan import scan
 
     runtime = {"scan torch": "torch", "scan onnx": "onnx", "scan int8": None}[side]
     detector = work / (f"{name}-int8" if side == "scan int8" else name)

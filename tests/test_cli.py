@@ -8,7 +8,19 @@ import pytest
 from asli.sample import sample_archive
 from tests.conftest import run_asli
 
-COMMANDS = ["demo", "data", "audit", "models", "train", "evaluate", "domain-study", "predict", "scan", "recipes"]
+COMMANDS = [
+    "demo",
+    "data",
+    "audit",
+    "models",
+    "train",
+    "evaluate",
+    "domain-study",
+    "predict",
+    "explain",
+    "scan",
+    "recipes",
+]
 
 
 def test_help_names_every_command_with_a_line():
@@ -122,3 +134,15 @@ def test_whole_way_on_ones_own_folder(tmp_path):
     result = json.loads(done.stdout)
     assert result["data"]["images"] == 200
     assert result["unreadable"] == 1
+
+
+def test_public_names_stay_what_they_are_once_used():
+    code = (
+        "import asli, importlib, pkgutil\n"
+        "for part in pkgutil.walk_packages(asli.__path__, 'asli.'):\n"
+        "    if part.name != 'asli.__main__': importlib.import_module(part.name)\n"
+        "from types import ModuleType\n"
+        "print([name for name in asli.__all__ if isinstance(getattr(asli, name), ModuleType)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr

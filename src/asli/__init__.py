@@ -1,6 +1,7 @@
 """Tell photographs from AI-generated images, and say how sure one can be.
 
-Every verb of the command line is a function here. Names are imported on first use, so `import asli` is cheap.
+The verbs of the command line are functions here. Names are imported on first use, so `import asli` is cheap. No package
+or module inside bears the name of one of them: importing it would put it in the function's place.
 """
 
 import importlib
@@ -11,27 +12,39 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from asli.data.folder import DataFolder
     from asli.data.ingest import open_cifake, open_folders
-    from asli.demo import demo
+    from asli.demonstration import demo
     from asli.detector.bundle import Detector
+    from asli.detector.hub import push
     from asli.detector.predict import predict
     from asli.errors import AsliError
+    from asli.evaluation.calibrate import calibrate
+    from asli.evaluation.domain_study import domain_study
     from asli.evaluation.evaluate import evaluate
+    from asli.explanation.explain import explain
+    from asli.export.int8 import export_int8
+    from asli.export.onnx import export_onnx
     from asli.pipeline import train
     from asli.recipe import Recipe, load_recipe
-    from asli.scan.scan import scan
+    from asli.scanning.scan import scan
 
 _HOME = {
     "AsliError": "asli.errors",
     "DataFolder": "asli.data.folder",
     "Detector": "asli.detector.bundle",
     "Recipe": "asli.recipe",
-    "demo": "asli.demo",
+    "calibrate": "asli.evaluation.calibrate",
+    "demo": "asli.demonstration",
+    "domain_study": "asli.evaluation.domain_study",
     "evaluate": "asli.evaluation.evaluate",
+    "explain": "asli.explanation.explain",
+    "export_int8": "asli.export.int8",
+    "export_onnx": "asli.export.onnx",
     "load_recipe": "asli.recipe",
     "open_cifake": "asli.data.ingest",
     "open_folders": "asli.data.ingest",
     "predict": "asli.detector.predict",
-    "scan": "asli.scan.scan",
+    "push": "asli.detector.hub",
+    "scan": "asli.scanning.scan",
     "train": "asli.pipeline",
 }
 
@@ -41,12 +54,18 @@ __all__ = [
     "Detector",
     "Recipe",
     "__version__",
+    "calibrate",
     "demo",
+    "domain_study",
     "evaluate",
+    "explain",
+    "export_int8",
+    "export_onnx",
     "load_recipe",
     "open_cifake",
     "open_folders",
     "predict",
+    "push",
     "scan",
     "train",
 ]

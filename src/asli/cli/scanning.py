@@ -11,7 +11,7 @@ from asli.cli.table import AsJson, Count, Device, app
 
 @app.command
 def scan(
-    paths: list[Path],
+    paths: Annotated[list[Path], Parameter(negative="")],
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     detector: str = "default",
@@ -34,7 +34,7 @@ def scan(
         force_domain: Give a verdict on pictures unlike those the detector knows, too.
         runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
     """
-    from asli.scan.scan import scan as run
+    from asli.scanning.scan import scan as run
 
     result = run(
         paths, out, detector, html=html, force_domain=force_domain, device=device, runtime=runtime, threads=threads

@@ -60,3 +60,18 @@ def image_text(image: dict[str, Any]) -> str:
     stability = image["stability"]
     span = f", {stability['low']:.4f} to {stability['high']:.4f} when re-encoded or resized" if stability else ""
     return f"{image['path']}: {image['verdict']}  P(fake) {image['score']:.4f}{span}{reasons}"
+
+
+def explanation_text(explanation: dict[str, Any]) -> str:
+    """Return what `explain` says of one image's map."""
+    size, check = explanation["map_size"], explanation["check"]
+    where = f" at {explanation['layer']} ({size} x {size})" if explanation["layer"] else ""
+    lines = [f"  {explanation['method']}{where}: {explanation['picture']}"]
+    if explanation["feature_maps"]:
+        lines.append(f"  feature maps: {explanation['feature_maps']}")
+    if check:
+        likeness = check["likeness_to_random"]
+        random = "" if likeness is None else f"; likeness to maps of random weights {likeness:.2f}"
+        said = "holds" if check["holds"] else "does not hold: do not read it"
+        lines.append(f"  the map {said} (better than {check['beats']:.0%} of {check['orders']} random orders{random})")
+    return "\n".join(lines)

@@ -16,7 +16,7 @@ def demo(*, out: Path = Path("asli-demo"), threads: Threads = None) -> None:
     Args:
         out: Where everything goes; what an earlier call finished is kept.
     """
-    from asli.demo import demo as run
+    from asli.demonstration import demo as run
 
     result = run(out, threads=threads)
     at = result["figures"]["threshold"]

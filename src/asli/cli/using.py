@@ -2,17 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.table import AsJson, Device, Threads, app, image_text, leave
+from asli.cli.table import AsJson, Device, Threads, app, explanation_text, image_text, leave
 from asli.errors import AsliError
 
 
 @app.command
 def predict(
-    images: list[Path],
+    images: Annotated[list[Path], Parameter(negative="")],
     *,
     detector: str = "default",
     stability: Annotated[bool, Parameter(negative="")] = False,
@@ -47,9 +47,58 @@ def predict(
     else:
         for image in result["images"]:
             print(image_text(image))
-    failed = [image for image in result["images"] if image["error"]]
-    if failed:
-        raise AsliError(f"{len(failed)} of {len(images)} images could not be scored; each is named above")
+    _name_failures(result)
+
+
+@app.command
+def explain(
+    images: Annotated[list[Path], Parameter(negative="")],
+    *,
+    detector: str = "default",
+    out: Path = Path("explained"),
+    method: Literal["grad-cam", "occlusion"] = "grad-cam",
+    layer: str | None = None,
+    check: Annotated[bool, Parameter(negative="")] = False,
+    feature_maps: Annotated[bool, Parameter(negative="")] = False,
+    force_domain: Annotated[bool, Parameter(negative="")] = False,
+    as_json: AsJson = False,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Score pictures and draw where in them each score comes from.
+
+    Args:
+        images: Image files.
+        detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
+        out: Folder for the drawn maps and explain.json.
+        method: Grad-CAM asks the network's gradients; occlusion covers part after part and works for any detector.
+        layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
+        check: Also measure whether the map marks what moves the score, against random orders and random weights.
+        feature_maps: Also draw what successive layers make of the picture.
+        force_domain: Give a verdict on pictures unlike those the detector knows, too.
+    """
+    from asli.explanation.explain import explain as run
+
+    result = run(
+        images,
+        detector,
+        out=out,
+        method=method,
+        layer=layer,
+        check=check,
+        feature_maps=feature_maps,
+        force_domain=force_domain,
+        device=device,
+        threads=threads,
+    )
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        for image in result["images"]:
+            print(image_text(image))
+            if image["explanation"]:
+                print(explanation_text(image["explanation"]))
+    _name_failures(result)
 
 
 @app.command
@@ -110,3 +159,9 @@ def push(
     from asli.detector.hub import push as run
 
     print(f"uploaded; this name pins it: {run(detector, repository, private=private)}")
+
+
+def _name_failures(result: dict[str, Any]) -> None:
+    failed = [image for image in result["images"] if image["error"]]
+    if failed:
+        raise AsliError(f"{len(failed)} of {len(result['images'])} images could not be scored; each is named above")

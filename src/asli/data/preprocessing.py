@@ -54,14 +54,24 @@ class Preprocessing:
         Raises:
             ImageError: It is so narrow that, enlarged, it would exhaust memory.
         """
+        return self.cut(*self.place(pixels))
+
+    def place(self, pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], list[tuple[int, int]]]:
+        """Return what the windows are cut out of, uint8, height x width x 3, and where: top and left of each.
+
+        Raises:
+            ImageError: See `fit`.
+        """
         short = min(pixels.shape[:2])
         if short < self.size or (self.window in ("resize", "mirrored") and short != self.size):
             pixels = self._resize(pixels)
         height, width = pixels.shape[:2]
         if self.window == "tiles":
-            corners = [(top, left) for top in self._starts(height) for left in self._starts(width)]
-        else:
-            corners = [(round((height - self.size) / 2), round((width - self.size) / 2))]
+            return pixels, [(top, left) for top in self._starts(height) for left in self._starts(width)]
+        return pixels, [(round((height - self.size) / 2), round((width - self.size) / 2))]
+
+    def cut(self, pixels: npt.NDArray[np.uint8], corners: list[tuple[int, int]]) -> npt.NDArray[np.uint8]:
+        """Cut windows out of what `place` returned: uint8, windows x size x size x 3, mirror images last."""
         windows = np.stack([pixels[top : top + self.size, left : left + self.size] for top, left in corners])
         return np.concatenate([windows, windows[:, :, ::-1]]) if self.window == "mirrored" else windows
 

@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow.parquet as pq
 import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import nn
 
 from asli.detector.bundle import Detector
 from asli.evaluation import plots
 from asli.evaluation.plots import FAKE, REAL, STYLE
+from asli.explanation.feature_maps import draw_feature_maps
+from asli.explanation.feature_maps import feature_maps as maps_of
 from asli.metrics.classification import Confusion
 from asli.run import Run
 from asli.study.runner import Result
@@ -25,9 +24,6 @@ SHEET = 5
 
 MISTAKES = 12
 """Images a panel."""
-
-CHANNELS = 8
-"""Feature maps a layer."""
 
 
 def sample_sheet(data: SampledFolder) -> Figure:
@@ -56,47 +52,13 @@ def sample_sheet(data: SampledFolder) -> Figure:
 
 
 def feature_maps(run: Run, data: SampledFolder) -> Figure:
-    """Draw the maps of successive layers for one test image, those that vary most over the image (figure 5)."""
+    """Draw the maps of successive layers for one test image (figure 5)."""
     detector = Detector.open(run.path)
-    row = int(data.rows("test")[0])
-    windows = detector.preprocessing.fit(data.pixels.image(row))[:1]
-    module = detector.network.module.eval()
+    picture = data.pixels.image(int(data.rows("test")[0]))
+    module = detector.network.module
     names = [name for name, _ in module.named_children() if name == "conv1" or name.startswith("layer")]
-    maps = _maps(module, names, detector.preprocessing.batch(windows, torch.device("cpu")))
-    with rc_context(STYLE):
-        figure = Figure(figsize=(7.0, 0.8 * len(names) + 0.3), layout="constrained")
-        grid = figure.subplots(len(names), CHANNELS + 1, squeeze=False)
-        for line, name in zip(grid, names, strict=True):
-            for axes in line:
-                axes.set_axis_off()
-            found = maps[name]
-            chosen = np.argsort(-found.reshape(len(found), -1).var(axis=1), kind="stable")[:CHANNELS]
-            for axes, channel in zip(line[1:], chosen, strict=False):
-                axes.imshow(found[channel], cmap="gray")
-            side = found.shape[1]
-            line[0].text(1, 0.5, f"{name}\n{side} x {side}", transform=line[0].transAxes, ha="right", va="center")
-        grid[0][0].clear()
-        grid[0][0].set_axis_off()
-        grid[0][0].imshow(data.pixels.image(row))
-        grid[0][0].set_title("image", fontsize=8)
-        grid[0][1].set_title(f"{names[0]}, {maps[names[0]].shape[1]} px", fontsize=8, loc="left")
-    return figure
-
-
-def _maps(module: nn.Module, names: Sequence[str], image: torch.Tensor) -> dict[str, npt.NDArray[np.float32]]:
-    found: dict[str, npt.NDArray[np.float32]] = {}
-    handles = []
-    for name in names:
-
-        def keep(_: nn.Module, __: Any, out: torch.Tensor, name: str = name) -> None:
-            found[name] = out[0].numpy().copy()
-
-        handles.append(module.get_submodule(name).register_forward_hook(keep))
-    with torch.inference_mode():
-        module(image)
-    for handle in handles:
-        handle.remove()
-    return found
+    inputs = detector.preprocessing.batch(detector.preprocessing.fit(picture)[:1], torch.device("cpu"))
+    return draw_feature_maps(picture, maps_of(module, names, inputs))
 
 
 def curves(result: Result) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from asli.data.preprocessing import Preprocessing
 from asli.detector.domain import Domain
 from asli.detector.runtime import Windows
 from asli.errors import ImageError
-from asli.scan.inputs import Item, Places
+from asli.scanning.inputs import Item, Places
 
 AHEAD = 2
 """Batches read beside the one the network is at."""

@@ -22,13 +22,13 @@ from asli.detector.bundle import Detector
 from asli.detector.predict import predict
 from asli.errors import AsliError, DataError, Interrupted, RunError
 from asli.sample import sample_archive
-from asli.scan import scan as module
-from asli.scan import table
-from asli.scan.inputs import Inputs, Places
-from asli.scan.parts import Parts
-from asli.scan.scan import scan
+from asli.scanning import scan as module
+from asli.scanning import table
+from asli.scanning.inputs import Inputs, Places
+from asli.scanning.parts import Parts
+from asli.scanning.scan import scan
 from tests.conftest import run_asli
-from tests.scan.test_inputs import zipped
+from tests.scanning.test_inputs import zipped
 
 
 def hf_parquet(files, path):
@@ -156,7 +156,7 @@ def test_the_domain_is_predicts(finished, pictures, tmp_path):
 
 def start(paths, detector, out):
     """Begin the real command in a process of its own, with a part every fifth of a second."""
-    code = "import asli.scan.parts as p, sys\np.SECONDS = 0.2\nfrom asli.cli import main\nmain(sys.argv[1:])"
+    code = "import asli.scanning.parts as p, sys\np.SECONDS = 0.2\nfrom asli.cli import main\nmain(sys.argv[1:])"
     arguments = ["scan", *map(str, paths), "--detector", str(detector), "-o", str(out)]
     return subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True)
 

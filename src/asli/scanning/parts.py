@@ -14,9 +14,9 @@ from filelock import FileLock, Timeout
 
 from asli.errors import RunError
 from asli.files import read_json, replacing, write_json
-from asli.scan.inputs import Place
-from asli.scan.listing import Listing
-from asli.scan.table import ROWS, SCHEMA
+from asli.scanning.inputs import Place
+from asli.scanning.listing import Listing
+from asli.scanning.table import ROWS, SCHEMA
 
 SECONDS = 10.0
 """A part is written at least this often: what a kill can cost."""

@@ -15,9 +15,9 @@ from asli.data.images import decode
 from asli.detector.bundle import Detector
 from asli.errors import ImageError
 from asli.files import write_text
-from asli.scan.inputs import Item, Places
-from asli.scan.listing import Listing
-from asli.scan.summary import BINS, Summary
+from asli.scanning.inputs import Item, Places
+from asli.scanning.listing import Listing
+from asli.scanning.summary import BINS, Summary
 
 SIDE = 176
 """Pixels of a thumbnail's longer side; smaller images are shown as they are, enlarged by the browser."""
@@ -40,7 +40,7 @@ def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing:
     }
     thumbnails = _thumbnails(listing, {image.row for images in groups.values() for image in images})
     highest = max(int(summary.histogram.max()), 1)
-    source = (resources.files("asli") / "scan" / "gallery.html.j2").read_text(encoding="utf-8")
+    source = (resources.files("asli") / "scanning" / "gallery.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(source).render(
         result=result,

@@ -9,9 +9,9 @@ import pytest
 
 from asli.data.sources import Folder
 from asli.errors import DataError
-from asli.scan import listing as listing_module
-from asli.scan.inputs import Inputs, Places
-from asli.scan.listing import write_listing
+from asli.scanning import listing as listing_module
+from asli.scanning.inputs import Inputs, Places
+from asli.scanning.listing import write_listing
 
 
 def ids_of(*paths):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.detector.card import Thresholds
-from asli.scan import table
+from asli.scanning import table
 
 SHOWN = 24
 """Images of each kind in the gallery."""

@@ -11,13 +11,13 @@ from asli.detector.names import DEFAULT
 from asli.detector.runtime import Kind, Runtime, usable_threads
 from asli.errors import DataError, Interrupted, RunError
 from asli.progress import progress
-from asli.scan import table
-from asli.scan.gallery import write_gallery
-from asli.scan.inputs import Inputs, Places
-from asli.scan.listing import Listing, write_listing
-from asli.scan.parts import VERSION, Parts
-from asli.scan.reading import read_batches
-from asli.scan.summary import summarise
+from asli.scanning import table
+from asli.scanning.gallery import write_gallery
+from asli.scanning.inputs import Inputs, Places
+from asli.scanning.listing import Listing, write_listing
+from asli.scanning.parts import VERSION, Parts
+from asli.scanning.reading import read_batches
+from asli.scanning.summary import summarise
 from asli.training.interrupt import stop_on_signal
 
 logger = logging.getLogger("asli")

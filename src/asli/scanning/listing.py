@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from asli.files import replacing
-from asli.scan.inputs import Inputs, Item, Place
+from asli.scanning.inputs import Inputs, Item, Place
 
 GROUP = 1 << 14
 """Names in a row group: what is in memory at a time."""

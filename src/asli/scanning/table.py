@@ -20,8 +20,8 @@ from asli.detector.runtime import Runtime
 from asli.errors import AsliError
 from asli.files import read_json, replacing, write_json
 from asli.metrics.classification import score_of_logits
-from asli.scan.inputs import Places
-from asli.scan.reading import Read
+from asli.scanning.inputs import Places
+from asli.scanning.reading import Read
 
 SCHEMA = pa.schema(
     {

@@ -1,0 +1,85 @@
+"""Does a map hold? What it marks is removed, and put back, before what it does not; and random weights are asked, too.
+
+Deletion and insertion: Petsiuk, Das & Saenko 2018 (arXiv 1806.07421). Random weights: Adebayo et al. 2018 (arXiv
+1810.03292): a map that a network without knowledge draws as well says nothing about knowledge.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
+from scipy.stats import spearmanr
+
+from asli.explanation.view import Array, LogOdds, View
+from asli.metrics.classification import Floats
+
+STEPS = 8
+"""Portions in which the cells are removed or put back."""
+
+ORDERS = 40
+"""Random orders a map is compared with."""
+
+NEEDED = 0.95
+"""Share of the random orders it must beat."""
+
+
+def check(view: View, heat: Floats, log_odds: LogOdds, *, seed: int = 0) -> dict[str, Any]:
+    """Remove the cells of a view in the order of a map, and put them back, against random orders.
+
+    Removed cells are blurred, since a cover's sharp edge would itself be evidence.
+
+    Args:
+        view: What the detector looks at.
+        heat: The map, height x width; positive is evidence for fake.
+        log_odds: The detector's.
+        seed: Of the random orders.
+
+    Returns:
+        `deletion` and `insertion`: the mean log-odds along the way, towards the label the picture leans to, for the
+        map's order and as a mean over `orders` random ones (`random`). A map that marks what counts makes the first low
+        and the second high; `beats` is the share of random orders whose difference it exceeds, and `holds` whether that
+        is at least `NEEDED`.
+    """
+    side = 1.0 if log_odds([view.fitted()])[0] >= 0 else -1.0
+    cells = view.by_cell(view.seen.astype(np.float64)) > 0
+    marked = (side * view.by_cell(heat))[cells]
+    random = np.random.default_rng(seed)
+    orders = [np.argsort(-marked, kind="stable"), *(random.permutation(len(marked)) for _ in range(ORDERS))]
+    places = np.flatnonzero(cells)
+    blurred = _blurred(view.pixels)
+    deletion, insertion = (
+        side * np.array([_area(view, start, end, places[order], log_odds) for order in orders])
+        for start, end in ((view.pixels, blurred), (blurred, view.pixels))
+    )
+    gained = insertion - deletion
+    beats = float((gained[0] > gained[1:]).mean())
+    return {
+        "deletion": {"map": float(deletion[0]), "random": float(deletion[1:].mean())},
+        "insertion": {"map": float(insertion[0]), "random": float(insertion[1:].mean())},
+        "orders": ORDERS,
+        "beats": beats,
+        "holds": beats >= NEEDED,
+    }
+
+
+def likeness(view: View, heat: Floats, others: Sequence[Floats]) -> float:
+    """Return the mean rank correlation of a map, cell by cell, with maps of the same network with random weights."""
+    own = view.by_cell(heat).ravel()
+    return float(np.mean([spearmanr(own, view.by_cell(other).ravel()).statistic for other in others]))
+
+
+def _area(view: View, start: Array, end: Array, order: npt.NDArray[np.int64], log_odds: LogOdds) -> float:
+    """Return the mean log-odds while cells turn from `start` to `end`, portion after portion, in an order."""
+    rows, columns = view.grid()
+    turn = np.full((rows[-1] + 1) * (columns[-1] + 1), STEPS)  # cells no window looks at stay
+    turn[order] = np.arange(len(order)) * STEPS // len(order)
+    turned = turn.reshape(rows[-1] + 1, -1)[rows[:, None], columns[None, :]][..., None]
+    states = [view.fitted(np.where(turned < step, end, start)) for step in range(1, STEPS)]
+    return float(log_odds(states).mean())
+
+
+def _blurred(pixels: Array) -> Array:
+    radius = min(pixels.shape[:2]) / 8
+    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).filter(ImageFilter.GaussianBlur(radius)))

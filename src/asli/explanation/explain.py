@@ -1,0 +1,173 @@
+"""Show where in a picture a score comes from: the verb behind `asli explain`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from asli.data.images import decode
+from asli.detector.bundle import Detector
+from asli.detector.names import DEFAULT
+from asli.detector.predict import predict
+from asli.explanation.check import check as check_map
+from asli.explanation.check import likeness
+from asli.explanation.feature_maps import draw_feature_maps
+from asli.explanation.feature_maps import feature_maps as maps_of
+from asli.explanation.gradcam import choose, enlarged, gradcam, layers
+from asli.explanation.occlusion import occlusion
+from asli.explanation.picture import draw
+from asli.explanation.view import Array, LogOdds, View
+from asli.files import replacing, write_json
+from asli.metrics.classification import Floats
+from asli.models.device import pick_device
+from asli.models.networks import create_network
+
+Method = Literal["grad-cam", "occlusion"]
+
+RANDOM_NETWORKS = 3
+"""Networks with fresh weights that the check asks."""
+
+TOO_ALIKE = 0.5
+"""Mean rank correlation with their maps from which on a map says nothing about what was learnt."""
+
+CAPTION = "Where, not why: a map shows which places move the score, not what is wrong with them."
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A picture's map.
+
+    Attributes:
+        heat: height x width of the view, in nats of log-odds a pixel; positive is evidence for fake.
+        layer: Whose map it is; None where no layer was asked.
+        side: Of that layer's map.
+        others: The same of networks with random weights, where the map is checked.
+    """
+
+    heat: Floats
+    layer: str | None = None
+    side: int | None = None
+    others: tuple[Floats, ...] = ()
+
+
+def explain(
+    images: Sequence[str | Path],
+    detector: str | Path = DEFAULT,
+    *,
+    out: str | Path = "explained",
+    method: Method = "grad-cam",
+    layer: str | None = None,
+    check: bool = False,
+    feature_maps: bool = False,
+    force_domain: bool = False,
+    device: str | None = None,
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """Score pictures and draw where each score comes from.
+
+    Args:
+        images: Paths. One that cannot be read is reported in its place, not dropped.
+        detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
+        out: Folder of the pictures and of `explain.json`.
+        method: `grad-cam` asks the network's gradients, `occlusion` covers part after part and asks any detector.
+        layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
+        check: Also measure whether the map holds (see `asli.explanation.check`).
+        feature_maps: Also draw the feature maps of successive layers.
+        force_domain: Give a verdict on images outside the detector's domain too.
+        device: cuda, mps or cpu; None takes the best there is.
+        threads: CPU threads of one operation; None leaves the library's choice.
+
+    Returns:
+        What `predict` returns, each image with an `explanation`: method, layer, the map by cells, the check, and the
+        pictures' paths; None where the image could not be scored.
+
+    Raises:
+        DetectorError, MissingExtraError: The detector cannot be used, or not be explained this way.
+    """
+    opened, folder = Detector.open(detector), Path(out)
+    runtime = opened.runtime(device, None, threads)
+
+    def log_odds(fitted: list[Array]) -> Floats:
+        logits = runtime.logits(fitted)
+        odds: Floats = logits[:, 1] - logits[:, 0]
+        return odds
+
+    explainer = _Occlusion(log_odds) if method == "occlusion" else _GradCam(opened, layer, device, check=check)
+    result = predict(images, detector, force_domain=force_domain, device=device, threads=threads)
+    names: Counter[str] = Counter()
+    for path, image in zip(images, result["images"], strict=True):
+        image["explanation"] = None
+        if image["error"]:
+            continue
+        view = View.of(decode(Path(path).read_bytes())[0], opened.preprocessing)
+        found = explainer.explain(view)
+        stem = Path(path).stem
+        names[stem.lower()] += 1
+        stem += f"~{names[stem.lower()]}" if names[stem.lower()] > 1 else ""
+        cells = view.by_cell(found.heat)
+        image["explanation"] = {
+            "method": method,
+            "of": "log-odds of fake",
+            "layer": found.layer,
+            "map_size": found.side,
+            "log_odds": float(log_odds([view.fitted()])[0]),
+            "cells": cells.tolist(),
+            "check": _checked(view, found, log_odds) if check else None,
+            "picture": str(folder / f"{stem}.explained.png"),
+            "feature_maps": str(folder / f"{stem}.maps.png") if feature_maps else None,
+        }
+        _write(draw(view, found.heat, _title(image), CAPTION), folder / f"{stem}.explained.png")
+        if feature_maps:
+            _write(_draw_maps(opened, view), folder / f"{stem}.maps.png")
+    write_json(folder / "explain.json", result)
+    return result
+
+
+class _Occlusion:
+    def __init__(self, log_odds: LogOdds) -> None:
+        self._log_odds = log_odds
+
+    def explain(self, view: View) -> Explained:
+        return Explained(occlusion(view, self._log_odds))
+
+
+class _GradCam:
+    def __init__(self, detector: Detector, layer: str | None, device: str | None, *, check: bool) -> None:
+        network, size = detector.network, detector.preprocessing.size
+        found = layers(network.module, size)
+        self._layer = choose(found, layer)
+        self._side = found[self._layer]
+        self._place = pick_device(device)
+        fresh = range(1, RANDOM_NETWORKS + 1) if check else ()
+        modules = [network.module, *(create_network(network.name, size=size, seed=seed).module for seed in fresh)]
+        self._modules = [module.eval().to(self._place) for module in modules]
+
+    def explain(self, view: View) -> Explained:
+        size = view.preprocessing.size
+        inputs = view.preprocessing.batch(view.fitted(), self._place)
+        own, *others = (view.joined(enlarged(gradcam(module, inputs, self._layer), size)) for module in self._modules)
+        return Explained(own, self._layer, self._side, tuple(others))
+
+
+def _checked(view: View, found: Explained, log_odds: LogOdds) -> dict[str, Any]:
+    measured = check_map(view, found.heat, log_odds)
+    alike = likeness(view, found.heat, found.others) if found.others else None
+    holds = measured["holds"] and (alike is None or alike < TOO_ALIKE)
+    return {**measured, "likeness_to_random": alike, "holds": holds}
+
+
+def _title(image: dict[str, Any]) -> str:
+    return f"{Path(image['path']).name}: {image['verdict']}, P(fake) {image['score']:.4f}"
+
+
+def _draw_maps(detector: Detector, view: View) -> Any:
+    module, size = detector.network.module, view.preprocessing.size
+    place = next(module.parameters()).device
+    inputs = view.preprocessing.batch(view.fitted()[:1], place)
+    return draw_feature_maps(view.fitted()[0], maps_of(module, list(layers(module, size)), inputs))
+
+
+def _write(figure: Any, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=200)

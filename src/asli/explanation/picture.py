@@ -1,0 +1,45 @@
+"""An explanation as a picture: what the detector looks at, and the map over it."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from asli.evaluation.plots import FAKE, INK, REAL, STYLE
+from asli.explanation.view import View
+from asli.metrics.classification import Floats
+
+COLOURS = LinearSegmentedColormap.from_list("asli", [REAL, "white", FAKE])
+
+
+def draw(view: View, heat: Floats, title: str, caption: str) -> Figure:
+    """Draw a view and its map side by side.
+
+    Args:
+        view: What the detector looks at.
+        heat: height x width; positive is evidence for fake. What no window looks at (NaN) stays grey.
+        title: Above both.
+        caption: Below both.
+    """
+    grey = view.pixels.astype(np.float64).mean(axis=2)
+    cells = view.by_cell(heat)
+    shown = heat * view.pixels.shape[0] * view.pixels.shape[1] / cells.size  # log-odds a cell
+    most = float(np.nanmax(np.abs(shown))) or 1.0
+    height, width = grey.shape
+    with rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(7.2, min(9.0, 2.9 * height / width + 1.2)), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        for axes, name in ((left, "what the detector looks at"), (right, "what moves its score")):
+            axes.set_axis_off()
+            axes.set_title(name, fontsize=9)
+        left.imshow(view.pixels)
+        right.imshow(grey, cmap="gray", vmin=0, vmax=255)
+        strength = np.nan_to_num(np.abs(shown) / most)
+        drawn: Any = right.imshow(shown, cmap=COLOURS, vmin=-most, vmax=most, alpha=0.15 + 0.65 * strength)
+        bar = figure.colorbar(drawn, ax=right, shrink=0.9)
+        bar.set_label("log-odds a cell: real  ↔  fake", color=INK)
+        figure.suptitle(title, fontsize=10, weight="bold")
+        figure.supxlabel(caption, fontsize=8)
+    return figure

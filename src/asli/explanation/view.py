@@ -1,0 +1,93 @@
+"""The part of a picture a detector looks at, and maps over it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from asli.data.preprocessing import Preprocessing
+from asli.metrics.classification import Floats
+
+Array = npt.NDArray[np.uint8]
+
+LogOdds = Callable[[list[Array]], Floats]
+"""Maps fitted images, as `View.fitted` gives them, to the log-odds of fake of each."""
+
+CELLS = 8
+"""Cells along the shorter side: what is covered, removed or put back at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a detector's windows of one picture lie in.
+
+    Attributes:
+        pixels: uint8, height x width x 3: the picture as the windows cut it, resized where they resize it.
+        corners: Top and left of each window.
+        preprocessing: The detector's.
+    """
+
+    pixels: Array
+    corners: list[tuple[int, int]]
+    preprocessing: Preprocessing
+
+    @classmethod
+    def of(cls, pixels: Array, preprocessing: Preprocessing) -> Self:
+        """Place a detector's windows on a picture, uint8, height x width x 3, and leave out what lies around them.
+
+        Raises:
+            ImageError: See `Preprocessing.fit`.
+        """
+        placed, corners = preprocessing.place(pixels)
+        top, left = np.min(corners, axis=0)
+        bottom, right = np.max(corners, axis=0) + preprocessing.size
+        moved = [(int(y - top), int(x - left)) for y, x in corners]
+        return cls(placed[top:bottom, left:right], moved, preprocessing)
+
+    def fitted(self, changed: Array | None = None) -> Array:
+        """Cut the windows out of the view or a changed copy, as `fit` does: uint8, windows x size x size x 3."""
+        return self.preprocessing.cut(self.pixels if changed is None else changed, self.corners)
+
+    def joined(self, maps: Floats) -> Floats:
+        """Lay maps of each window over the view and add up, as the mean of the windows' log-odds adds them up.
+
+        Args:
+            maps: windows x size x size, in the order of `fitted`.
+
+        Returns:
+            height x width; NaN where no window looks.
+        """
+        if self.preprocessing.window == "mirrored":
+            first, mirrored = np.split(maps, 2)
+            maps = (first + mirrored[:, :, ::-1]) / 2
+        total, size = np.zeros(self.pixels.shape[:2]), self.preprocessing.size
+        for (top, left), window in zip(self.corners, maps, strict=True):
+            total[top : top + size, left : left + size] += window / len(self.corners)
+        return np.where(self.seen, total, np.nan)
+
+    @property
+    def seen(self) -> npt.NDArray[np.bool_]:
+        """Return whether a window looks at each pixel: height x width. Tiles leave gaps in large pictures."""
+        seen, size = np.zeros(self.pixels.shape[:2], dtype=np.bool_), self.preprocessing.size
+        for top, left in self.corners:
+            seen[top : top + size, left : left + size] = True
+        return seen
+
+    def grid(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Part the view into square cells; return the row of each line of pixels and the column of each column."""
+        height, width = self.pixels.shape[:2]
+        side = min(height, width) / CELLS
+        rows, columns = (
+            np.minimum(np.arange(extent) / side, round(extent / side) - 1).astype(np.int64)
+            for extent in (height, width)
+        )
+        return rows, columns
+
+    def by_cell(self, heat: Floats) -> Floats:
+        """Add up a map, height x width, over the cells: rows x columns. What no window looks at adds nothing."""
+        rows, columns = self.grid()
+        total = np.zeros((rows[-1] + 1, columns[-1] + 1))
+        np.add.at(total, (rows[:, None], columns[None, :]), np.nan_to_num(heat))
+        return total

@@ -1,0 +1,193 @@
+"""Maps of where a score comes from: exact where they can be, checked where they cannot."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from asli.data.preprocessing import Preprocessing
+from asli.detector.bundle import Detector
+from asli.detector.predict import predict
+from asli.errors import DetectorError
+from asli.explanation.check import check, likeness
+from asli.explanation.explain import explain
+from asli.explanation.gradcam import choose, enlarged, gradcam, layers
+from asli.explanation.occlusion import occlusion
+from asli.explanation.view import View
+from asli.models.networks import create_network
+from asli.sample import golden_images
+from tests.conftest import run_asli
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    for number, (_, data) in list(enumerate(golden_images()))[::12]:
+        (folder / f"{number:02}.jpg").write_bytes(data)
+    return sorted(folder.iterdir())
+
+
+def plain(size, window="resize"):
+    return Preprocessing(size, "bilinear", (0.5,) * 3, (0.5,) * 3, window)
+
+
+def brightness_of(part):
+    """Return a detector's log-odds that rest on the brightness of one place of the view alone."""
+    return lambda fitted: np.array([float(windows[0][part].mean()) / 10 - 5 for windows in fitted])
+
+
+TOP_LEFT = np.s_[0:8, 0:8]
+
+
+def test_the_last_map_of_a_pooled_network_adds_up_to_the_log_odds(finished, pictures, tmp_path):
+    bias = Detector.open(finished.path).network.module.linear.bias.detach().numpy()
+    result = explain(pictures, finished.path, out=tmp_path)
+    for image in result["images"]:
+        found = image["explanation"]
+        assert (found["layer"], found["map_size"]) == ("layer3", 8)
+        total = np.sum(found["cells"]) + bias[1] - bias[0]
+        assert total == pytest.approx(found["log_odds"], abs=1e-4)
+        assert 1 / (1 + np.exp(-found["log_odds"])) == pytest.approx(image["score"], abs=1e-5)
+
+
+def test_gradcam_is_the_papers_formula_on_a_network_worked_by_hand(rng):
+    head = nn.Linear(4 * 16, 2)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Flatten(), head).eval()
+    inputs = torch.from_numpy(rng.normal(size=(2, 3, 8, 8)).astype(np.float32))
+    maps = network[1](network[0](inputs)).detach().numpy()
+    slope = (head.weight[1] - head.weight[0]).detach().numpy().reshape(4, 4, 4)
+    expected = np.einsum("c,nchw->nhw", slope.mean(axis=(1, 2)), maps)
+    assert gradcam(network, inputs, "1") == pytest.approx(expected, abs=1e-5)
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "last", "side"),
+    [
+        ("resnet18", 32, "layer2", 4),  # its last stage has a map of 1 x 1 there
+        ("resnet18", 224, "layer4", 7),
+        ("resnet50", 32, "layer2", 4),  # layer3 begins on maps of that size, inside its first block
+        ("vgg11", 32, "features.14", 4),
+        ("densenet121", 64, "features.transition3.conv", 4),
+        ("compact_resnet8x32", 32, "layer3", 4),
+        ("cifar_resnet20", 32, "layer3", 8),
+        ("mobilenetv3_small_050", 64, "blocks.3", 4),
+    ],
+)
+def test_layer_is_the_last_with_a_map_worth_looking_at(name, size, last, side):
+    found = layers(create_network(name, size=size).module, size)
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+    assert (choose(found, None), found[choose(found, None)]) == (last, side)
+    with pytest.raises(DetectorError, match="no layer 'nonsense'"):
+        choose(found, "nonsense")
+
+
+def test_a_network_without_maps_is_refused_with_the_way_out():
+    with pytest.raises(DetectorError, match="occlusion"):
+        choose(layers(nn.Sequential(nn.Flatten(), nn.Linear(48, 2)), 4), None)
+
+
+def test_enlarging_keeps_the_sum_inside(rng):
+    maps = np.zeros((1, 8, 8))
+    maps[0, 3:5, 3:5] = rng.normal(size=(2, 2))
+    assert enlarged(maps, 64).sum() == pytest.approx(maps.sum())
+
+
+def test_mirror_images_are_explained_as_one_picture(rng):
+    view = View.of(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8), plain(32, "mirrored"))
+    maps = rng.normal(size=(1, 32, 32))
+    both = np.concatenate([maps, maps[:, :, ::-1]])  # a network blind to left and right
+    assert view.fitted().shape == (2, 32, 32, 3)
+    assert view.joined(both) == pytest.approx(maps[0])
+
+
+def test_tiles_add_up_and_gaps_between_them_are_left_open(rng):
+    view = View.of(rng.integers(0, 256, (40, 200, 3), dtype=np.uint8), plain(32, "tiles"))
+    windows = view.fitted()
+    assert len(windows) == len(view.corners) == 8  # two rows of four, the most along a side
+    heat = view.joined(rng.normal(size=(8, 32, 32)))
+    assert np.isnan(heat).any()
+    assert np.isnan(heat).sum() == (~view.seen).sum()
+    ones = view.joined(np.ones((8, 32, 32)))
+    assert np.nansum(ones) == pytest.approx(32 * 32)  # of the mean of eight windows
+    assert view.by_cell(ones).sum() == pytest.approx(32 * 32)
+
+
+def test_a_square_in_the_middle_is_all_that_is_shown(rng):
+    pixels = rng.integers(0, 256, (60, 100, 3), dtype=np.uint8)
+    view = View.of(pixels, plain(32, "centre-crop"))
+    assert np.array_equal(view.pixels, pixels[14:46, 34:66])
+    assert np.array_equal(view.fitted(), plain(32, "centre-crop").fit(pixels))
+
+
+def test_occlusion_finds_the_only_place_that_counts():
+    pixels = np.full((32, 32, 3), 60, dtype=np.uint8)
+    pixels[TOP_LEFT] = 200
+    view = View.of(pixels, plain(32))
+    heat = occlusion(view, brightness_of(TOP_LEFT))
+    cells = view.by_cell(heat)
+    assert np.unravel_index(cells.argmax(), cells.shape) in [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert cells[:2, :2].sum() > 0.4 * cells.sum()
+    assert not cells[3:].any()
+    assert not cells[:, 3:].any()
+
+
+@pytest.mark.parametrize("label", [1, -1])
+def test_a_true_map_holds_and_a_false_one_does_not(rng, label):
+    pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    pixels[TOP_LEFT] = 120 + 60 * label
+    pixels[16:, 16:] = 50 - 40 * label
+    view = View.of(pixels, plain(32))
+
+    def log_odds(fitted):
+        return np.array([(windows[0][TOP_LEFT].mean() - windows[0][16:, 16:].mean()) / 20 for windows in fitted])
+
+    true = np.zeros((32, 32))
+    true[TOP_LEFT] = true[16:, 16:] = label
+    found = check(view, true, log_odds)
+    assert found["holds"]
+    assert found["beats"] >= 0.95
+    assert found["deletion"]["map"] < found["deletion"]["random"]
+    assert found["insertion"]["map"] > found["insertion"]["random"]
+    assert not check(view, -true, log_odds)["holds"]
+    assert likeness(view, true, [true, true]) == pytest.approx(1)
+    assert likeness(view, true, [-true]) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "occlusion"])
+def test_command_draws_maps_and_says_the_same_score(finished, pictures, tmp_path, method):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no image")
+    same_name = tmp_path / "other" / pictures[0].name
+    same_name.parent.mkdir()
+    same_name.write_bytes(pictures[1].read_bytes())
+    given = [pictures[0], broken, same_name]
+    done = run_asli(
+        *["explain", *given, "--detector", finished.path, "--out", "maps", "--method", method, "--check"],
+        *["--feature-maps", "--json"],
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == "asli: 1 of 3 images could not be scored; each is named above"
+    result = json.loads(done.stdout)
+    assert result == json.loads((tmp_path / "maps/explain.json").read_text())
+    scores = [image["score"] for image in predict(given, finished.path)["images"]]
+    assert [image["score"] for image in result["images"]] == scores
+    assert result["images"][1]["explanation"] is None
+    drawn = [image["explanation"]["picture"] for image in result["images"][::2]]
+    assert drawn == [f"maps/{pictures[0].stem}.explained.png", f"maps/{pictures[0].stem}~2.explained.png"]
+    for name in drawn:
+        assert np.asarray(Image.open(tmp_path / name).convert("RGB")).std() > 10
+    checked = result["images"][0]["explanation"]["check"]
+    assert checked["orders"] == 40
+    assert (checked["likeness_to_random"] is None) == (method == "occlusion")
+
+
+def test_wrong_layer_is_refused_before_anything_is_scored(finished, pictures, tmp_path):
+    done = run_asli("explain", pictures[0], "--detector", finished.path, "--layer", "layer9", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "layer2 (16 x 16), layer3 (8 x 8)" in done.stderr
+    assert not list(tmp_path.iterdir())
