@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from asli.pipeline import train
     from asli.recipe import Recipe, load_recipe
     from asli.scanning.scan import scan
+    from asli.serving.serve import serve
 
 _HOME = {
     "AsliError": "asli.errors",
@@ -45,6 +46,7 @@ _HOME = {
     "predict": "asli.detector.predict",
     "push": "asli.detector.hub",
     "scan": "asli.scanning.scan",
+    "serve": "asli.serving.serve",
     "train": "asli.pipeline",
 }
 
@@ -67,6 +69,7 @@ __all__ = [
     "predict",
     "push",
     "scan",
+    "serve",
     "train",
 ]
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from asli.cli.table import AsJson, Count, Device, app
+from asli.cli.table import AsJson, Count, Device, Threads, app
 
 
 @app.command
@@ -62,3 +63,39 @@ def scan(
         print(f"  not read, archive entries that would leave their folder: {result['unsafe_entries']:,}")
     if html is not None:
         print(f"page: {html}")
+
+
+@app.command
+def serve(
+    *,
+    detector: str = "default",
+    host: str = "127.0.0.1",
+    port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 8000,
+    max_mb: Count = 32,
+    max_images: Count = 64,
+    device: Device = None,
+    runtime: Literal["torch", "onnx"] | None = None,
+    threads: Threads = None,
+) -> None:
+    """Answer over HTTP: a page to drop pictures on, and an API that gives what predict --json gives.
+
+    Args:
+        detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
+        host: Address to listen at; the default is reached from this machine only.
+        port: Likewise; 0 takes a free one.
+        max_mb: Largest request, in megabytes.
+        max_images: Most pictures in a request.
+        runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
+    """
+    from asli.serving.serve import serve as run
+
+    run(
+        detector,
+        host=host,
+        port=port,
+        max_bytes=max_mb * 1_000_000,
+        max_images=max_images,
+        device=device,
+        runtime=runtime,
+        threads=threads,
+    )

@@ -1,6 +1,7 @@
 """Score pictures: the verb behind `asli predict`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from asli.data.images import decode
 from asli.detector.bundle import Detector
 from asli.detector.card import Verdict
 from asli.detector.names import DEFAULT
-from asli.detector.runtime import Kind
+from asli.detector.runtime import Kind, Runtime
 from asli.errors import ImageError
 from asli.metrics.classification import score_of_logits
 
@@ -42,27 +43,58 @@ def predict(
         DetectorError, MissingExtraError: The detector cannot be used.
     """
     opened = Detector.open(detector)
-    computing = opened.runtime(device, runtime, threads)
-    results = []
-    for path in images:
+    scorer = Scorer(opened, opened.runtime(device, runtime, threads))
+    return scorer.result(
+        (
+            scorer.score(str(path), partial(read_file, Path(path)), stability=stability, force_domain=force_domain)
+            for path in images
+        ),
+        force_domain=force_domain,
+    )
+
+
+class Scorer:
+    """A detector that scores pictures one by one, for every door that takes single ones.
+
+    Args:
+        detector: Gives the verdicts.
+        runtime: Its own, see `Detector.runtime`.
+    """
+
+    def __init__(self, detector: Detector, runtime: Runtime) -> None:
+        self.detector, self._runtime = detector, runtime
+
+    def score(
+        self, path: str, read: Callable[[], bytes], *, stability: bool = False, force_domain: bool = False
+    ) -> dict[str, Any]:
+        """Score one picture; the object that `predict` returns of it.
+
+        Args:
+            path: Names it in the result.
+            read: Returns the file's bytes, or raises an ImageError.
+            stability: See `predict`.
+            force_domain: Likewise.
+        """
         try:
-            pixels, facts = decode(_read(Path(path)))
-            fitted = opened.preprocessing.fit(pixels)
-            score = float(score_of_logits(computing.logits([fitted]))[0])
+            pixels, facts = decode(read())
+            fitted = self.detector.preprocessing.fit(pixels)
+            score = float(score_of_logits(self._runtime.logits([fitted]))[0])
         except ImageError as error:
-            results.append(_failed(path, str(error)))
-            continue
-        outside = opened.card.domain.why_outside(facts, fitted)
-        judged = _judge(opened, str(path), score, outside, force_domain)
+            return _failed(path, str(error))
+        outside = self.detector.card.domain.why_outside(facts, fitted)
+        judged = _judge(self.detector, path, score, outside, force_domain)
         if stability:
             from asli.detector.stability import score_range
 
-            judged["stability"] = score_range(pixels, score, opened.preprocessing, computing)
-        results.append(judged)
-    described = opened.describe()
-    if force_domain:
-        described["force_domain"] = True
-    return {"detector": described, "images": results}
+            judged["stability"] = score_range(pixels, score, self.detector.preprocessing, self._runtime)
+        return judged
+
+    def result(self, images: Iterable[dict[str, Any]], *, force_domain: bool = False) -> dict[str, Any]:
+        """Return scored pictures with the detector beside them, as `predict` returns them."""
+        described = self.detector.describe()
+        if force_domain:
+            described["force_domain"] = True
+        return {"detector": described, "images": list(images)}
 
 
 def judge(detector: Detector, score: float, outside: str | None, *, force_domain: bool) -> tuple[Verdict, list[str]]:
@@ -78,7 +110,12 @@ def judge(detector: Detector, score: float, outside: str | None, *, force_domain
     return "unsure" if outside and not force_domain else detector.card.thresholds.verdict(score), reasons
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Return a picture's bytes.
+
+    Raises:
+        ImageError: There are none.
+    """
     if path.is_dir():
         raise ImageError(f"is a folder; score all that is in it with: asli scan {path} -o scores.parquet")
     try:

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from asli.data.images import decode
 from asli.detector.bundle import Detector
 from asli.detector.names import DEFAULT
-from asli.detector.predict import predict
+from asli.detector.predict import Scorer, read_file
 from asli.explanation.check import check as check_map
 from asli.explanation.check import likeness
 from asli.explanation.feature_maps import draw_feature_maps
@@ -94,15 +95,17 @@ def explain(
         return odds
 
     explainer = _Occlusion(log_odds) if method == "occlusion" else _GradCam(opened, layer, device, check=check)
-    result = predict(images, detector, force_domain=force_domain, device=device, threads=threads)
+    scorer, paths = Scorer(opened, runtime), [Path(path) for path in images]
+    scored = (scorer.score(str(path), partial(read_file, path), force_domain=force_domain) for path in paths)
+    result = scorer.result(scored, force_domain=force_domain)
     names: Counter[str] = Counter()
-    for path, image in zip(images, result["images"], strict=True):
+    for path, image in zip(paths, result["images"], strict=True):
         image["explanation"] = None
         if image["error"]:
             continue
-        view = View.of(decode(Path(path).read_bytes())[0], opened.preprocessing)
+        view = View.of(decode(read_file(path))[0], opened.preprocessing)
         found = explainer.explain(view)
-        stem = Path(path).stem
+        stem = path.stem
         names[stem.lower()] += 1
         stem += f"~{names[stem.lower()]}" if names[stem.lower()] > 1 else ""
         cells = view.by_cell(found.heat)

@@ -1,0 +1,130 @@
+"""The application: what each address answers. It keeps no picture and no score."""
+
+import time
+from importlib import resources
+from threading import Lock
+from typing import Annotated, Any
+
+from fastapi import FastAPI, File, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from starlette.exceptions import HTTPException
+
+from asli import __version__
+from asli.detector.predict import Scorer
+from asli.serving.limits import BodyLimit
+
+PAGE = {
+    "/": ("index.html", "text/html"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/page.css": ("page.css", "text/css"),
+}
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:;"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+"""Of the page: nothing comes from elsewhere, nothing goes elsewhere."""
+
+
+def create_app(scorer: Scorer, *, max_bytes: int, max_images: int) -> FastAPI:
+    """Make the application.
+
+    Args:
+        scorer: Scores every picture.
+        max_bytes: Largest body of a request.
+        max_images: Most pictures in a request.
+    """
+    # Its documentation pages would load scripts from elsewhere; /openapi.json describes the API without them.
+    app = FastAPI(title="asli", version=__version__, docs_url=None, redoc_url=None)
+    app.add_middleware(BodyLimit, most=max_bytes)
+    metrics, turn = _Metrics(), Lock()
+    about = _about(scorer, max_bytes, max_images)
+
+    @app.post("/v1/predict")
+    def predict(
+        images: Annotated[list[UploadFile], File(description="Image files")],
+        stability: bool = False,
+        force_domain: bool = False,
+    ) -> dict[str, Any]:
+        """Score pictures: what `asli predict --json` prints."""
+        if len(images) > max_images:
+            raise HTTPException(413, f"{len(images)} pictures; a request may bring {max_images}")
+
+        def score(image: UploadFile) -> dict[str, Any]:
+            with turn:  # each picture has all the threads; more at a time would only get into each other's way
+                start = time.perf_counter()
+                scored = scorer.score(
+                    image.filename or "picture", image.file.read, stability=stability, force_domain=force_domain
+                )
+                metrics.count(scored, time.perf_counter() - start)
+            return scored
+
+        return scorer.result((score(image) for image in images), force_domain=force_domain)
+
+    @app.get("/v1/detector")
+    def detector() -> dict[str, Any]:
+        """Say which detector answers, what it knows, and what a request may bring."""
+        return about
+
+    @app.get("/health")
+    def health() -> dict[str, Any]:
+        """Say that it answers."""
+        return {"status": "ok", "detector": scorer.detector.hash}
+
+    @app.get("/metrics", include_in_schema=False)
+    def prometheus() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    for address, (name, kind) in PAGE.items():
+        app.add_api_route(address, _file(name, kind), include_in_schema=False)
+
+    @app.exception_handler(HTTPException)
+    def refused(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    def misunderstood(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = " ".join(str(part) for part in first["loc"])
+        return JSONResponse({"error": f"{where}: {first['msg']}; send files in the form field 'images'"}, 422)
+
+    return app
+
+
+class _Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()  # its own: several applications may live in one process
+        self._images = Counter("asli_images", "Pictures by verdict", ["verdict"], registry=self.registry)
+        self._seconds = Histogram("asli_image_seconds", "Time to score a picture", registry=self.registry)
+
+    def count(self, scored: dict[str, Any], seconds: float) -> None:
+        self._images.labels(scored["verdict"] or "error").inc()
+        self._seconds.observe(seconds)
+
+
+def _about(scorer: Scorer, max_bytes: int, max_images: int) -> dict[str, Any]:
+    domain = scorer.detector.card.domain
+    return {
+        **scorer.detector.describe(),
+        "asli": __version__,
+        "domain": {
+            "formats": domain.formats,
+            "sizes": domain.sizes,
+            "qualities": domain.qualities,
+            "generators": domain.generators,
+        },
+        "limits": {"bytes": max_bytes, "images": max_images},
+    }
+
+
+def _file(name: str, kind: str) -> Any:
+    content = (resources.files("asli") / "serving" / "page" / name).read_bytes()
+
+    def answer() -> Response:
+        return Response(content, media_type=kind, headers=HEADERS)
+
+    return answer

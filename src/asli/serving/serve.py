@@ -1,0 +1,77 @@
+"""Answer over HTTP until told to stop: the verb behind `asli serve`."""
+
+import logging
+import socket
+from pathlib import Path
+
+from asli.detector.bundle import Detector
+from asli.detector.names import DEFAULT
+from asli.detector.predict import Scorer
+from asli.detector.runtime import Kind
+from asli.errors import AsliError, MissingExtraError
+
+MAX_BYTES, MAX_IMAGES = 32_000_000, 64
+
+WAITING = 64
+"""Connections at a time; more are told to come back (503)."""
+
+logger = logging.getLogger("asli")
+
+
+def serve(
+    detector: str | Path = DEFAULT,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    max_bytes: int = MAX_BYTES,
+    max_images: int = MAX_IMAGES,
+    device: str | None = None,
+    runtime: Kind | None = None,
+    threads: int | None = None,
+) -> None:
+    """Serve the page and the API until interrupted.
+
+    Args:
+        detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
+        host: Address to listen at; 127.0.0.1 is reached from this machine only.
+        port: Likewise; 0 takes a free one.
+        max_bytes: Largest body of a request.
+        max_images: Most pictures in a request.
+        device: cuda, mps or cpu; None leaves it to the runtime.
+        runtime: torch or onnx; None takes ONNX where there is nothing against it.
+        threads: CPU threads of one operation; None leaves the library's choice.
+
+    Raises:
+        MissingExtraError: The extra `serve` is not installed.
+        DetectorError: The detector cannot be used.
+        AsliError: The address cannot be listened at.
+    """
+    try:
+        import uvicorn
+
+        from asli.serving.app import create_app
+    except ImportError as error:
+        raise MissingExtraError(error.name or "fastapi", "serve") from error
+    opened = Detector.open(detector)
+    scorer = Scorer(opened, opened.runtime(device, runtime, threads))
+    app = create_app(scorer, max_bytes=max_bytes, max_images=max_images)
+    listening = _listen(host, port)
+    address, taken = listening.getsockname()[:2]
+    shown = f"[{address}]" if ":" in address else address
+    logger.info("detector %s (%s)", opened.describe()["network"], (opened.hash or "")[:16])
+    logger.info("http://%s:%d/ is the page, POST /v1/predict the API; stop with Ctrl-C", shown, taken)
+    if address not in ("127.0.0.1", "::1"):
+        logger.warning("whoever reaches %s:%d may use it: put what checks who asks in front of it", shown, taken)
+    config = uvicorn.Config(app, log_level="warning", limit_concurrency=WAITING, server_header=False)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise AsliError(f"cannot listen at {host}:{port}: {error.strerror}; give another --host or --port") from error
+    return listening

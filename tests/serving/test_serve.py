@@ -1,0 +1,193 @@
+"""The server as its users meet it: a process of its own, a real HTTP client, a real browser."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+import asli
+from asli.detector.predict import predict
+from asli.errors import MissingExtraError
+from asli.sample import golden_images
+from tests.conftest import run_asli
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    for number, (_, data) in list(enumerate(golden_images()))[::12]:
+        (folder / f"{number:02}.jpg").write_bytes(data)
+    return sorted(folder.iterdir())
+
+
+def start(detector):
+    command = [sys.executable, "-m", "asli", "serve", "--detector", str(detector), "--port", "0", "--max-mb", "1"]
+    process = subprocess.Popen([*command, "--max-images", "12"], stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if found := re.match(r"(http://127\.0\.0\.1:\d+)/ is the page", line):
+            threading.Thread(target=process.stderr.read, daemon=True).start()  # so that it never waits for a reader
+            return process, found[1]
+    raise AssertionError(f"ended with {process.wait()} before it listened")
+
+
+@pytest.fixture(scope="module")
+def served(finished):
+    process, address = start(finished.path)
+    with httpx.Client(base_url=address, timeout=60) as client:
+        yield client
+    process.terminate()
+    process.wait(30)
+
+
+def files(paths):
+    return [("images", (path.name, path.read_bytes())) for path in paths]
+
+
+def test_score_is_that_of_predict_and_a_broken_file_keeps_its_place(served, finished, pictures):
+    given = files(pictures)
+    given.insert(1, ("images", ("broken.jpg", b"no image")))
+    answer = served.post("/v1/predict", files=given, params={"stability": True})
+    assert answer.status_code == 200
+    expected = predict([pictures[0], "nowhere.jpg", *pictures[1:]], finished.path, stability=True)
+    assert answer.json()["detector"] == json.loads(json.dumps(expected["detector"]))
+    for got, said in zip(answer.json()["images"], expected["images"], strict=True):
+        if said["error"]:
+            assert (got["path"], got["error"]) == ("broken.jpg", "not an image Pillow can read")
+            continue
+        assert got["path"] == said["path"].rpartition("/")[2]
+        assert got["score"] == pytest.approx(said["score"], abs=1e-5)
+        assert {key: got[key] for key in ("verdict", "reasons", "domain")} == {
+            key: said[key] for key in ("verdict", "reasons", "domain")
+        }
+        assert got["stability"]["low"] == pytest.approx(said["stability"]["low"], abs=1e-5)
+
+
+def test_a_picture_of_another_kind_is_unsure_unless_forced(served, tmp_path):
+    from PIL import Image
+
+    Image.effect_noise((300, 200), 50).convert("RGB").save(tmp_path / "noise.png")
+    plain, forced = (
+        served.post("/v1/predict", files=files([tmp_path / "noise.png"]), params={"force_domain": force}).json()
+        for force in (False, True)
+    )
+    assert plain["images"][0]["verdict"] == "unsure"
+    assert "outside domain" in plain["images"][0]["reasons"][0]
+    assert forced["detector"]["force_domain"] is True
+    assert "force_domain" not in plain["detector"]
+
+
+def test_what_cannot_be_taken_is_refused_with_one_line(served, pictures):
+    large = {"images": ("large.jpg", b"x" * 1_100_000)}
+    stated = served.post("/v1/predict", files=large)
+    body = b'--b\r\ncontent-disposition: form-data; name="images"; filename="x.jpg"\r\n\r\n' + b"x" * 1_100_000
+    streamed = served.post(
+        "/v1/predict",
+        content=(body[start : start + 65536] for start in range(0, len(body), 65536)),
+        headers={"content-type": "multipart/form-data; boundary=b"},
+    )
+    for answer in (stated, streamed):
+        assert answer.status_code == 413
+        assert answer.json() == {"error": "a request may bring 1,000,000 bytes; send fewer or smaller pictures"}
+    many = served.post("/v1/predict", files=[("images", ("x.jpg", b"x"))] * 13)
+    assert (many.status_code, many.json()["error"]) == (413, "13 pictures; a request may bring 12")
+    for none in (served.post("/v1/predict"), served.post("/v1/predict", data={"images": "text"})):
+        assert none.status_code == 422
+        assert "send files in the form field 'images'" in none.json()["error"]
+    assert served.get("/etc/passwd").json() == {"error": "Not Found"}
+    assert served.post("/v1/predict", files=files(pictures[:1])).status_code == 200  # and goes on
+
+
+def test_many_at_a_time_get_the_same_answer(served, pictures):
+    def ask(_):
+        return served.post("/v1/predict", files=files(pictures[:3])).json()["images"]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(24)))
+    assert all(answer == answers[0] for answer in answers)
+
+
+def test_it_says_who_answers_and_counts(served, finished):
+    about, health = served.get("/v1/detector").json(), served.get("/health").json()
+    assert health == {"status": "ok", "detector": about["hash"]}
+    assert about["limits"] == {"bytes": 1_000_000, "images": 12}
+    assert about["domain"]["sizes"] == [32, 32]
+    before = served.get("/metrics").text
+    served.post("/v1/predict", files={"images": ("x.jpg", b"x")})
+    errors = [
+        float((re.findall(r'asli_images_total\{verdict="error"\} ([\d.]+)', text) or ["0"])[0])
+        for text in (before, served.get("/metrics").text)
+    ]
+    assert errors[1] == errors[0] + 1
+    assert "/v1/predict" in served.get("/openapi.json").json()["paths"]
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_it_ends_when_it_is_told_to(finished, sent, status):
+    process, address = start(finished.path)
+    assert httpx.get(f"{address}/health").status_code == 200
+    process.send_signal(sent)
+    assert process.wait(30) == status
+
+
+def test_a_taken_port_gives_one_line(finished):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run_asli("serve", "--detector", finished.path, "--port", port)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"cannot listen at 127.0.0.1:{port}" in done.stderr
+
+
+def test_without_its_extra_it_says_which_one(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(MissingExtraError, match="serve"):
+        asli.serve()
+
+
+def test_page_in_a_browser(served, finished, pictures, tmp_path):
+    """A person chooses two pictures and a broken file, reads the verdicts and saves them."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        assert not os.environ.get("ASLI_REQUIRE_BROWSER"), "CI installs Chromium"
+        pytest.skip("needs Chromium: apt install chromium")
+    from playwright.sync_api import sync_playwright
+
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    expected = predict(pictures[:2], finished.path)["images"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = chromium.new_page()
+        troubles, asked = [], []
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(str(served.base_url))
+        page.get_by_text("trained on").wait_for()
+        page.set_input_files("#files", [*pictures[:2], tmp_path / "broken.jpg"])
+        page.get_by_text("3 done").wait_for()
+        for path, image in zip(pictures, expected, strict=False):
+            card = page.locator("article", has_text=path.name)
+            assert card.locator(".verdict strong").inner_text().lower() == image["verdict"]
+            assert card.locator(".verdict span").inner_text() == f"P(fake) {image['score']:.4f}"
+            assert "resized a little it scores" in card.locator(".why").inner_text()
+        assert "not an image" in page.locator("article", has_text="broken.jpg").locator(".why").inner_text()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save results as JSON").click()
+        saved = json.loads(download.value.path().read_text())["images"]
+        assert {image["path"] for image in saved} == {pictures[0].name, pictures[1].name, "broken.jpg"}
+        page.get_by_role("button", name="Clear").click()
+        assert page.locator("article").count() == 0
+        chromium.close()
+    assert troubles == []
+    assert all(url.startswith((str(served.base_url), "blob:", "data:")) for url in asked)
