@@ -59,7 +59,22 @@ def image_text(image: dict[str, Any]) -> str:
     reasons = f"  ({'; '.join(image['reasons'])})" if image["reasons"] else ""
     stability = image["stability"]
     span = f", {stability['low']:.4f} to {stability['high']:.4f} when re-encoded or resized" if stability else ""
-    return f"{image['path']}: {image['verdict']}  P(fake) {image['score']:.4f}{span}{reasons}"
+    line = f"{image['path']}: {image['verdict']}  P(fake) {image['score']:.4f}{span}{reasons}"
+    return "\n".join([line, *_said_of_itself(image["provenance"])])
+
+
+def _said_of_itself(provenance: dict[str, Any] | None) -> list[str]:
+    """Return what a file says of its origin, as far as it is understood; one line a statement."""
+    if provenance is None:
+        return []
+    signed = provenance["credentials"]
+    known = [claim for claim in provenance["claims"] if claim["says"]]
+    lines = [f"  its {claim['source']} says: {claim['says']} ({claim['field']}; not signed)" for claim in known]
+    if signed:
+        says = ", ".join(dict.fromkeys(claim["says"] or claim["value"] for claim in signed["claims"])) or "no source"
+        by = f"signed by {signed['signer'] or 'nobody named'}, {signed['state']}"
+        lines.append(f"  its content credentials say: {says} ({by}{': ' + signed['why'] if signed['why'] else ''})")
+    return lines
 
 
 def explanation_text(explanation: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from asli.detector.names import DEFAULT
 from asli.detector.runtime import Kind, Runtime
 from asli.errors import ImageError
 from asli.metrics.classification import score_of_logits
+from asli.provenance.read import provenance
 
 
 def predict(
@@ -37,7 +38,7 @@ def predict(
 
     Returns:
         `{"detector": {...}, "images": [...]}`, one object an image with its path, score, verdict, reasons, stability,
-        domain and error.
+        domain, provenance and error.
 
     Raises:
         DetectorError, MissingExtraError: The detector cannot be used.
@@ -76,13 +77,15 @@ class Scorer:
             force_domain: Likewise.
         """
         try:
-            pixels, facts = decode(read())
+            data = read()
+            pixels, facts = decode(data)
             fitted = self.detector.preprocessing.fit(pixels)
             score = float(score_of_logits(self._runtime.logits([fitted]))[0])
         except ImageError as error:
             return _failed(path, str(error))
         outside = self.detector.card.domain.why_outside(facts, fitted)
         judged = _judge(self.detector, path, score, outside, force_domain)
+        judged["provenance"] = provenance(data)
         if stability:
             from asli.detector.stability import score_range
 

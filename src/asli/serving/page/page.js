@@ -95,7 +95,19 @@ function fill(card, image) {
     range.style.right = percent(1 - high);
     reasons.push(`saved again or resized a little it scores ${low.toFixed(4)} to ${high.toFixed(4)}`);
   }
+  reasons.push(...saidOfItself(image.provenance));
   card.querySelector(".why").textContent = reasons.join("; ");
+}
+
+function saidOfItself(provenance) {
+  if (!provenance) return [];
+  const lines = provenance.claims.filter((claim) => claim.says).map((claim) => `its ${claim.source} says: ${claim.says} (not signed)`);
+  const signed = provenance.credentials;
+  if (signed) {
+    const says = signed.claims.map((claim) => claim.says || claim.value).join(", ") || "no source";
+    lines.push(`its content credentials say: ${says} (signed by ${signed.signer || "nobody named"}, ${signed.state})`);
+  }
+  return lines;
 }
 
 function tell() {
