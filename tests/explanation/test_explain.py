@@ -155,6 +155,7 @@ def test_a_true_map_holds_and_a_false_one_does_not(rng, label):
     assert not check(view, -true, log_odds)["holds"]
     assert likeness(view, true, [true, true]) == pytest.approx(1)
     assert likeness(view, true, [-true]) == pytest.approx(-1)
+    assert likeness(view, np.zeros((32, 32)), [true]) == 0
 
 
 @pytest.mark.parametrize("method", ["grad-cam", "occlusion"])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from asli.explanation.view import Array, LogOdds, View
 from asli.metrics.classification import Floats
@@ -65,9 +65,12 @@ def check(view: View, heat: Floats, log_odds: LogOdds, *, seed: int = 0) -> dict
 
 
 def likeness(view: View, heat: Floats, others: Sequence[Floats]) -> float:
-    """Return the mean rank correlation of a map, cell by cell, with maps of the same network with random weights."""
-    own = view.by_cell(heat).ravel()
-    return float(np.mean([spearmanr(own, view.by_cell(other).ravel()).statistic for other in others]))
+    """Return the mean rank correlation of a map, cell by cell, with maps of the same network with random weights.
+
+    A map without any differences is like none.
+    """
+    own, *theirs = (rankdata(view.by_cell(one).ravel()) for one in (heat, *others))
+    return float(np.mean([np.corrcoef(own, other)[0, 1] if np.ptp(own) and np.ptp(other) else 0.0 for other in theirs]))
 
 
 def _area(view: View, start: Array, end: Array, order: npt.NDArray[np.int64], log_odds: LogOdds) -> float:

@@ -23,6 +23,7 @@ from asli.files import replacing, write_json
 from asli.metrics.classification import Floats
 from asli.models.device import pick_device
 from asli.models.networks import create_network
+from asli.progress import progress
 
 Method = Literal["grad-cam", "occlusion"]
 
@@ -99,30 +100,31 @@ def explain(
     scored = (scorer.score(str(path), partial(read_file, path), force_domain=force_domain) for path in paths)
     result = scorer.result(scored, force_domain=force_domain)
     names: Counter[str] = Counter()
-    for path, image in zip(paths, result["images"], strict=True):
-        image["explanation"] = None
-        if image["error"]:
-            continue
-        view = View.of(decode(read_file(path))[0], opened.preprocessing)
-        found = explainer.explain(view)
-        stem = path.stem
-        names[stem.lower()] += 1
-        stem += f"~{names[stem.lower()]}" if names[stem.lower()] > 1 else ""
-        cells = view.by_cell(found.heat)
-        image["explanation"] = {
-            "method": method,
-            "of": "log-odds of fake",
-            "layer": found.layer,
-            "map_size": found.side,
-            "log_odds": float(log_odds([view.fitted()])[0]),
-            "cells": cells.tolist(),
-            "check": _checked(view, found, log_odds) if check else None,
-            "picture": str(folder / f"{stem}.explained.png"),
-            "feature_maps": str(folder / f"{stem}.maps.png") if feature_maps else None,
-        }
-        _write(draw(view, found.heat, _title(image), CAPTION), folder / f"{stem}.explained.png")
-        if feature_maps:
-            _write(_draw_maps(opened, view), folder / f"{stem}.maps.png")
+    with progress("explaining", len(paths), unit="pictures") as bar:
+        for path, image in zip(paths, result["images"], strict=True):
+            bar.advance(1)
+            image["explanation"] = None
+            if image["error"]:
+                continue
+            view = View.of(decode(read_file(path))[0], opened.preprocessing)
+            found = explainer.explain(view)
+            names[path.stem.lower()] += 1
+            again = names[path.stem.lower()]
+            stem = path.stem if again == 1 else f"{path.stem}~{again}"
+            image["explanation"] = {
+                "method": method,
+                "of": "log-odds of fake",
+                "layer": found.layer,
+                "map_size": found.side,
+                "log_odds": float(log_odds([view.fitted()])[0]),
+                "cells": view.by_cell(found.heat).tolist(),
+                "check": _checked(view, found, log_odds) if check else None,
+                "picture": str(folder / f"{stem}.explained.png"),
+                "feature_maps": str(folder / f"{stem}.maps.png") if feature_maps else None,
+            }
+            _write(draw(view, found.heat, _title(image), CAPTION), folder / f"{stem}.explained.png")
+            if feature_maps:
+                _write(_draw_maps(opened, view), folder / f"{stem}.maps.png")
     write_json(folder / "explain.json", result)
     return result
 
