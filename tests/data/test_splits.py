@@ -32,6 +32,11 @@ def test_many_small_strata_together_have_their_share():
     assert max(tested.values()) == 1
 
 
+def test_strata_of_one_image_each_fill_every_split():
+    splits = draw([f"{i}.jpg" for i in range(200)], named=None, strata=[f"real/{i}" for i in range(200)])
+    assert Counter(splits) == {"train": 160, "test": 20, "validation": 10, "calibration": 10}
+
+
 def test_named_splits_stay_and_test_is_made_only_where_nothing_is_named():
     ids = [f"{i}" for i in range(100)]
     groups = np.full(100, -1)

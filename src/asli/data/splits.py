@@ -51,8 +51,13 @@ def assign_splits(
         wanted.append(("test", TEST_SHARE))
     final = [split or "train" for split in named]
     open_to_draw = [i for i, split in enumerate(final) if split == "train"]
-    sizes = Counter(strata[i] for i in open_to_draw)
-    room = {(split, s): n for split, share in wanted for s, n in _room(sizes, share).items()}
+    left = Counter(strata[i] for i in open_to_draw)
+    room: Counter[tuple[str, str]] = Counter()
+    for split, share in wanted if open_to_draw else ():
+        # Of what the splits before have left, so that they do not all draw on the same small strata.
+        places = _room(left, share * len(open_to_draw) / left.total())
+        room.update({(split, s): n for s, n in places.items()})
+        left -= Counter(places)
 
     key = seed.to_bytes(8, "little", signed=True)
     units: dict[int | str, list[int]] = {}
