@@ -7,8 +7,10 @@ import sys
 import pytest
 from PIL import Image, PngImagePlugin
 
+from asli.data.images import load
 from asli.detector.predict import predict
-from asli.provenance.read import provenance
+from asli.errors import ImageError
+from asli.provenance import read
 from asli.sample import golden_images
 from tests.conftest import run_asli
 
@@ -31,6 +33,10 @@ def text(**entries):
     for key, value in entries.items():
         info.add_itxt(key, value)
     return info
+
+
+def provenance(data):
+    return read.provenance(data, load(data)[0])
 
 
 def says(data):
@@ -100,13 +106,45 @@ def test_other_source_types_are_not_taken_for_generated():
     assert "firefly" in says(file("JPEG", xmp=packet.encode()))[0][2]
 
 
+def test_generators_are_looked_for_where_software_is_named_and_by_whole_names():
+    made = {"Software": "Midjourney 6", "Source": "Stable Diffusion XL"}
+    assert all("AI-generated" in said for _, _, said in says(file("PNG", pnginfo=text(**made))))
+    shown = {"Title": "Midjourney's head office", "Comment": "not by DALL-E", "Software": "Imagenomic Portraiture"}
+    shown["Source"] = "Firefly, a television series"
+    assert {said for _, _, said in says(file("PNG", pnginfo=text(**shown)))} == {None}
+
+
+def test_text_after_the_pixels_is_read_and_that_of_animations_without_their_frames(monkeypatch):
+    late = PngImagePlugin.PngInfo()
+    late.add(b"tEXt", b"parameters\0" + SETTINGS.encode("latin-1"), after_idat=True)
+    assert len(says(file("PNG", pnginfo=late))) == 1
+    frames = [Image.effect_noise((48, 32), 40) for _ in range(4)]
+    stream = io.BytesIO()
+    frames[0].save(stream, "PNG", save_all=True, append_images=frames[1:], pnginfo=text(parameters=SETTINGS))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "seek", lambda *_: pytest.fail("frames were walked"))
+    assert len(says(stream.getvalue())) == 1
+
+
 def test_xml_bombs_and_damage_are_passed_over():
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><x>&b;</x>'
     for packet in (bomb, b"<x", b"\xff\xfe\x00", b""):
         assert provenance(file("JPEG", xmp=packet)) is None
-    whole = file("PNG", pnginfo=text(parameters=SETTINGS))
-    assert provenance(whole[: len(whole) // 2]) in (None, {"claims": [], "credentials": None})
-    assert provenance(b"no image") is None
+    wide = bomb.decode().encode("utf-16")
+    nested = XMP.format(attributes=f'Iptc4xmpExt:DigitalSourceType="{TYPE}digitalCapture"', elements="<a>" * 20_000)
+    for packet in (wide, nested.encode(), b"<x>" + b" " * 300_000 + b"</x>"):
+        assert provenance(file("TIFF", tiffinfo={700: packet})) is None
+
+
+def test_damaged_exif_does_not_hide_the_rest():
+    packet = XMP.format(attributes=f'Iptc4xmpExt:DigitalSourceType="{TYPE}digitalCapture"', elements="")
+    assert ("XMP", "DigitalSourceType", "camera") in says(
+        file("JPEG", xmp=packet.encode(), exif=b"Exif\0\0II*\0\xff\xff\xff")
+    )
+
+
+def test_what_is_opened_is_a_list_of_image_formats():
+    with pytest.raises(ImageError, match="not an image of a kind that is read"):
+        load(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n")
 
 
 @pytest.mark.parametrize(("form", "kind"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")])
@@ -132,6 +170,15 @@ def test_without_the_extra_it_says_that_there_is_something_unchecked(signed, mon
     found = provenance(data)["credentials"]
     assert found["state"] == "unchecked"
     assert "asli[provenance]" in found["why"]
+
+
+@pytest.mark.parametrize("wrong", [{"assertions": 3}, {"signature_info": "me"}, ["no manifest"]])
+def test_credentials_of_another_shape_are_unchecked_and_not_a_crash(signed, monkeypatch, wrong):
+    import c2pa
+
+    data = signed(file("JPEG"), "image/jpeg")
+    monkeypatch.setattr(c2pa.Reader, "get_active_manifest", lambda _: wrong)
+    assert provenance(data)["credentials"]["state"] == "unchecked"
 
 
 def test_it_stands_beside_the_score_and_never_in_it(finished, signed, tmp_path):

@@ -61,7 +61,8 @@ def test_score_is_that_of_predict_and_a_broken_file_keeps_its_place(served, fini
     assert answer.json()["detector"] == json.loads(json.dumps(expected["detector"]))
     for got, said in zip(answer.json()["images"], expected["images"], strict=True):
         if said["error"]:
-            assert (got["path"], got["error"]) == ("broken.jpg", "not an image Pillow can read")
+            assert got["path"] == "broken.jpg"
+            assert got["error"].startswith("not an image of a kind that is read")
             continue
         assert got["path"] == said["path"].rpartition("/")[2]
         assert got["score"] == pytest.approx(said["score"], abs=1e-5)

@@ -70,7 +70,9 @@ def _said_of_itself(provenance: dict[str, Any] | None) -> list[str]:
     signed = provenance["credentials"]
     known = [claim for claim in provenance["claims"] if claim["says"]]
     lines = [f"  its {claim['source']} says: {claim['says']} ({claim['field']}; not signed)" for claim in known]
-    if signed:
+    if signed and signed["state"] == "unchecked":
+        lines.append(f"  it has content credentials, not checked: {signed['why']}")
+    elif signed:
         says = ", ".join(dict.fromkeys(claim["says"] or claim["value"] for claim in signed["claims"])) or "no source"
         by = f"signed by {signed['signer'] or 'nobody named'}, {signed['state']}"
         lines.append(f"  its content credentials say: {says} ({by}{': ' + signed['why'] if signed['why'] else ''})")

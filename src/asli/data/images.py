@@ -15,6 +15,8 @@ How each kind is treated (the same in training, evaluation and every later use):
 import hashlib
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -32,6 +34,9 @@ EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif", ".ppm", ".pgm"}
 )
 """File names that are taken for images; anything else is counted as an extra file."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "PPM")
+"""What is opened, by Pillow's names. Its other plugins are for rare files; one would start a PostScript interpreter."""
 
 # Luminance table of the JPEG standard (ITU T.81, annex K) in row order; libjpeg scales it by "quality".
 _LUMINANCE = np.array(
@@ -88,22 +93,49 @@ def decode(data: bytes) -> tuple[npt.NDArray[np.uint8], Facts]:
         Pixels, uint8, height x width x 3, and the file's facts.
 
     Raises:
-        ImageError: Empty, corrupt, truncated, too large, or of a format Pillow does not read.
+        ImageError: Empty, corrupt, truncated, too large, or none of `FORMATS`.
+    """
+    image, facts = load(data)
+    return pixels_of(image), facts
+
+
+def load(data: bytes) -> tuple[Image.Image, Facts]:
+    """Decode an image as Pillow does, with all its metadata; what `decode` does first.
+
+    Raises:
+        ImageError: See `decode`.
     """
     if not data:
         raise ImageError("empty file (0 bytes)")
+    with _plainly():
+        if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+            _register_heif()
+        image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name != "HEIF" or name in Image.OPEN])
+        if image.width * image.height > MAX_PIXELS:
+            raise ImageError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+        facts = _facts(image, len(data))
+        image.load()
+        return image, facts
+
+
+def pixels_of(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """Return the pixels of a loaded image, uint8, height x width x 3, treated as the head of this module says.
+
+    Raises:
+        ImageError: They cannot be had so.
+    """
+    with _plainly():
+        return np.asarray(to_rgb(image))
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Turn what Pillow says of damaged files into one plain error."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns of corrupt EXIF and of large images; the limit below decides on the latter.
+            # Pillow warns of corrupt EXIF and of large images; MAX_PIXELS decides on the latter.
             warnings.simplefilter("ignore")
-            if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-                _register_heif()
-            image = Image.open(io.BytesIO(data))
-            if image.width * image.height > MAX_PIXELS:
-                raise ImageError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-            facts = _facts(image, len(data))
-            image.load()
-            return np.asarray(to_rgb(image)), facts
+            yield
     except ImageError:
         raise
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
@@ -206,5 +238,5 @@ def _register_heif() -> None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "not an image Pillow can read"
+        return f"not an image of a kind that is read ({', '.join(FORMATS)})"
     return f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"

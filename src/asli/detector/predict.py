@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asli.data.images import decode
+from asli.data.images import load, pixels_of
 from asli.detector.bundle import Detector
 from asli.detector.card import Verdict
 from asli.detector.names import DEFAULT
@@ -78,14 +78,15 @@ class Scorer:
         """
         try:
             data = read()
-            pixels, facts = decode(data)
+            image, facts = load(data)
+            pixels = pixels_of(image)
             fitted = self.detector.preprocessing.fit(pixels)
             score = float(score_of_logits(self._runtime.logits([fitted]))[0])
         except ImageError as error:
             return _failed(path, str(error))
         outside = self.detector.card.domain.why_outside(facts, fitted)
         judged = _judge(self.detector, path, score, outside, force_domain)
-        judged["provenance"] = provenance(data)
+        judged["provenance"] = provenance(data, image)
         if stability:
             from asli.detector.stability import score_range
 

@@ -1,6 +1,7 @@
 """What a file's metadata claim, and what that means where it is known to mean something."""
 
 import json
+import re
 from dataclasses import dataclass
 
 SOURCE_TYPES = {
@@ -24,11 +25,15 @@ SOURCE_TYPES = {
 }
 """IPTC's Digital Source Types (cv.iptc.org/newscodes/digitalsourcetype) in plain words."""
 
-_MAKERS = (
-    *("midjourney", "dall-e", "dall·e", "stable diffusion", "novelai", "comfyui", "invokeai", "fooocus", "firefly"),
-    *("imagen", "ideogram", "leonardo.ai", "made with google ai", "openai", "stability ai", "black forest labs"),
+_NAMES_SOFTWARE = ("Software", "CreatorTool", "Credit", "Source")
+"""Fields that say what made a file. Titles and comments say what is to be seen, which may be a generator's name."""
+
+_MAKER = re.compile(
+    r"\b(midjourney|dall[-·]e|stable diffusion|novelai|comfyui|invokeai|fooocus|adobe firefly|google imagen|ideogram"
+    r"|leonardo\.ai|made with google ai|openai|stability ai|black forest labs)\b",
+    re.IGNORECASE,
 )
-"""Parts of names that generators write of themselves, in lower case."""
+"""What generators write of themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,8 @@ def _meaning(field: str, value: str) -> str | None:
         return "AI-generated (settings of an image generator)"
     if field in ("AISystemUsed", "AIPromptInformation", "AIPromptWriterName"):
         return "AI-generated or edited with AI (IPTC)"
-    maker = next((name for name in _MAKERS if name in value.lower()), None)
-    return f"AI-generated or edited with AI (names {maker})" if maker else None
+    maker = _MAKER.search(value) if field in _NAMES_SOFTWARE else None
+    return f"AI-generated or edited with AI (names {maker[0].lower()})" if maker else None
 
 
 def _is_workflow(value: str) -> bool:

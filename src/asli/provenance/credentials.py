@@ -25,7 +25,9 @@ def credentials(data: bytes) -> dict[str, Any] | None:
     try:
         import c2pa
     except ImportError:
-        return _unchecked("not checked: install the extra provenance (pip install 'asli[provenance]')")
+        return _unchecked("install the extra provenance (pip install 'asli[provenance]')")
+    except Exception as error:  # its native part raises other errors where it does not fit the machine
+        return _unchecked(_line(error))
     try:
         context = c2pa.Context(c2pa.Settings.from_dict(_OFFLINE))
         reader = c2pa.Reader.try_create(io.BytesIO(data), context=context)
@@ -33,19 +35,26 @@ def credentials(data: bytes) -> dict[str, Any] | None:
             return None
         with reader:
             manifest = reader.get_active_manifest() or {}
-            failures = (reader.get_validation_results() or {}).get("activeManifest", {}).get("failure", [])
-            state = str(reader.get_validation_state()).lower()
-    except c2pa.C2paError as error:
-        return _unchecked(f"cannot be checked: {' '.join(str(error).split())[:200]}")
-    wrong = sorted({failure["code"] for failure in failures} - {"signingCredential.untrusted"})
+            results = reader.get_validation_results() or {}
+            return _checked(manifest, results, str(reader.get_validation_state()).lower())
+    except Exception as error:  # a manifest is foreign JSON: any part of it may be of another shape
+        return _unchecked(_line(error))
+
+
+def _checked(manifest: dict[str, Any], results: dict[str, Any], state: str) -> dict[str, Any]:
+    failures = {failure["code"] for failure in results.get("activeManifest", {}).get("failure", [])}
     made_with = [" ".join(filter(None, (maker.get("name"), maker.get("version")))) for maker in _makers(manifest)]
     return {
         "state": state,
-        "why": ", ".join(wrong) or None,
+        "why": ", ".join(sorted(failures - {"signingCredential.untrusted"})) or None,
         "signer": (manifest.get("signature_info") or {}).get("issuer"),
         "made_with": list(dict.fromkeys(filter(None, made_with))),
         "claims": _claims(manifest),
     }
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _unchecked(why: str) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """PNG text, EXIF and XMP: unsigned, so anyone can have written them."""
 
-import io
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from contextlib import suppress
 from xml.etree import ElementTree
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from asli.provenance.claims import Claim, claim
 
@@ -31,29 +30,29 @@ _XMP = {
     "http://ns.adobe.com/photoshop/1.0/": ("Credit", "Source"),
 }
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
-LARGEST_XMP = 4_000_000
+LARGEST_XMP = 256_000
 """Bytes; larger packets are not parsed."""
 
 
-def metadata_claims(data: bytes) -> list[Claim]:
-    """Return what the metadata of an image file say of its origin; nothing where they are damaged.
+def metadata_claims(image: Image.Image) -> list[Claim]:
+    """Return what the metadata of an image say of its origin; of damaged ones, what comes before the damage.
 
     Args:
-        data: The file's bytes. Only its head and metadata are read, no pixels.
+        image: Loaded, so that text after the pixels is known without decoding them again.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of corrupt EXIF
-            image = Image.open(io.BytesIO(data))
-            return [*_text(image), *_exif(image), *_xmp(image)]
-    except Exception:  # Pillow's plugins raise almost anything on damaged files, which `decode` has to name
-        return []
+    found: list[Claim] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of corrupt EXIF
+        for read in (_text, _exif, _xmp):
+            # Pillow's readers raise almost anything on damaged metadata; the picture is whole all the same.
+            with suppress(Exception):
+                found.extend(read(image))
+    return found
 
 
 def _text(image: Image.Image) -> Iterator[Claim]:
-    if image.format == "PNG":
-        found: dict[str, Any] = image.text  # type: ignore[attr-defined]  # reads the file to its end
-        yield from (claim("PNG text", key, str(found[key])) for key in _PNG_TEXT if found.get(key))
+    if isinstance(image, PngImagePlugin.PngImageFile):
+        yield from (claim("PNG text", key, str(image.text[key])) for key in _PNG_TEXT if image.text.get(key))
 
 
 def _exif(image: Image.Image) -> Iterator[Claim]:
@@ -76,23 +75,26 @@ def _decoded(comment: bytes) -> str:
 
 
 def _xmp(image: Image.Image) -> Iterator[Claim]:
-    packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
-    packet = packet.encode() if isinstance(packet, str) else packet
-    # XMP has no document type; one would be there to define entities that expand without end.
-    if not packet or len(packet) > LARGEST_XMP or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
+    said = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    packet = (said.encode() if isinstance(said, str) else said).strip(b"\0 \n\r\t")
+    # XMP has no document type; one would be there to define entities that expand without end. Zero bytes would be an
+    # encoding in which one is written otherwise; XMP inside image files is UTF-8 (part 3 of its specification).
+    if len(packet) > LARGEST_XMP or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet or b"\0" in packet:
         return
     try:
-        tree = ElementTree.fromstring(packet.strip(b"\0 \n\r\t"))  # noqa: S314 - see above
+        tree = ElementTree.fromstring(packet)  # noqa: S314 - see above
     except ElementTree.ParseError:
         return
     for element in tree.iter():
-        for name, value in [*element.attrib.items(), (element.tag, _value(element))]:
+        for name in (*element.attrib, element.tag):
             space, _, field = name.removeprefix("{").partition("}")
-            if value and field in _XMP.get(space, ()):
+            if field not in _XMP.get(space, ()):
+                continue
+            if value := element.get(name) or _value(element):
                 yield claim("XMP", field, value)
 
 
 def _value(element: ElementTree.Element) -> str:
     """Return a property's text: its own, its resource, or the items of its list."""
-    items = [item.text or "" for item in element.iter(f"{_RDF}li")]
+    items = [item.text or "" for item in element.findall(f"*/{_RDF}li")]
     return (element.text or "").strip() or element.get(f"{_RDF}resource", "") or "; ".join(filter(None, items))

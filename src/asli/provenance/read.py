@@ -3,21 +3,24 @@
 import dataclasses
 from typing import Any
 
+from PIL import Image
+
 from asli.provenance.credentials import credentials
 from asli.provenance.metadata import metadata_claims
 
 
-def provenance(data: bytes) -> dict[str, Any] | None:
+def provenance(data: bytes, image: Image.Image) -> dict[str, Any] | None:
     """Read what a file says of its origin. It bears on no score and no verdict; saying nothing proves nothing.
 
     Args:
         data: The file's bytes.
+        image: The same, loaded (see `asli.data.images.load`).
 
     Returns:
         `claims` of its metadata and `credentials` (see `asli.provenance.credentials`), as plain JSON; None where it has
         neither.
     """
-    claims, signed = [dataclasses.asdict(found) for found in metadata_claims(data)], credentials(data)
+    claims, signed = [dataclasses.asdict(found) for found in metadata_claims(image)], credentials(data)
     if signed is not None:
         signed = {**signed, "claims": [dataclasses.asdict(found) for found in signed["claims"]]}
     return {"claims": claims, "credentials": signed} if claims or signed else None

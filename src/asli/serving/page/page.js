@@ -103,9 +103,12 @@ function saidOfItself(provenance) {
   if (!provenance) return [];
   const lines = provenance.claims.filter((claim) => claim.says).map((claim) => `its ${claim.source} says: ${claim.says} (not signed)`);
   const signed = provenance.credentials;
-  if (signed) {
-    const says = signed.claims.map((claim) => claim.says || claim.value).join(", ") || "no source";
-    lines.push(`its content credentials say: ${says} (signed by ${signed.signer || "nobody named"}, ${signed.state})`);
+  if (signed && signed.state === "unchecked") {
+    lines.push(`it has content credentials, not checked: ${signed.why}`);
+  } else if (signed) {
+    const says = [...new Set(signed.claims.map((claim) => claim.says || claim.value))].join(", ") || "no source";
+    const why = signed.why ? `: ${signed.why}` : "";
+    lines.push(`its content credentials say: ${says} (signed by ${signed.signer || "nobody named"}, ${signed.state}${why})`);
   }
   return lines;
 }
