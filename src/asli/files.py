@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,17 @@ _MODE = _mode()
 
 def sync(path: Path) -> None:
     """Have the system write a file or folder to disk, where it can."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError:  # some file systems refuse to sync folders
-        pass
-    finally:
-        os.close(handle)
+    with suppress(OSError):  # some systems cannot open folders, some file systems refuse to sync them
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def printable(path: str | Path) -> str:
+    """Return a path as text that can be printed and written; bytes of its name that are no UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def write_text(path: Path, text: str) -> None:

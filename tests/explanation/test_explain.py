@@ -1,6 +1,9 @@
 """Maps of where a score comes from: exact where they can be, checked where they cannot."""
 
 import json
+import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,3 +195,36 @@ def test_wrong_layer_is_refused_before_anything_is_scored(finished, pictures, tm
     assert done.returncode == 1
     assert "layer2 (16 x 16), layer3 (8 x 8)" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse names that are not UTF-8")
+def test_any_name_is_drawn_and_no_map_overwrites_another(finished, pictures, tmp_path):
+    data = pictures[0].read_bytes()
+    given = [b"it costs $5 or $6.jpg", b"caf\xe9.jpg", b"a.jpg", b"a.png", b"a~2.jpg", b"A.webp"]
+    paths = [tmp_path / os.fsdecode(name) for name in given]
+    for path in paths:
+        path.write_bytes(data)
+    result = explain(paths, finished.path, out=tmp_path / "maps", method="occlusion")
+    assert result == json.loads((tmp_path / "maps/explain.json").read_text())
+    assert result["images"][1]["path"].endswith("caf\\xe9.jpg")
+    drawn = [Path(image["explanation"]["picture"]) for image in result["images"]]
+    assert [path.name.removesuffix(".explained.png") for path in drawn] == [
+        *("it costs $5 or $6", "caf\\xe9", "a", "a~2", "a~2~2", "A~3")
+    ]
+    assert all(path.exists() for path in drawn)
+
+
+def test_feature_maps_of_a_network_without_any_are_refused_before_anything_is_drawn(
+    finished, pictures, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("asli.explanation.explain.layers_of", lambda *_: {})
+    with pytest.raises(DetectorError, match="--feature-maps"):
+        explain(pictures[:1], finished.path, out=tmp_path / "maps", method="occlusion", feature_maps=True)
+    assert not (tmp_path / "maps").exists()
+
+
+def test_likeness_leaves_out_what_no_window_looks_at(rng):
+    view = View.of(rng.integers(0, 256, (64, 400, 3), dtype=np.uint8), plain(16, "tiles"))
+    assert (view.by_cell(view.seen.astype(float)) == 0).mean() > 0.3
+    own, other = (np.where(view.seen, rng.normal(1, 0.1, size=view.seen.shape), np.nan) for _ in range(2))
+    assert abs(likeness(view, own, [other])) < 0.6

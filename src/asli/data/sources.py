@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
 from asli.errors import DataError
+from asli.files import printable
 
 logger = logging.getLogger("asli")
 
@@ -50,7 +51,7 @@ class Folder:
 
     def names(self) -> list[str]:
         """Return every file's name, sorted."""
-        found = {name: os.fsencode(name).decode("utf-8", "backslashreplace") for name in self.walk()}
+        found = {name: printable(name) for name in self.walk()}
         self.unsafe = [text for name, text in found.items() if text != name]
         return [name for name, text in found.items() if text == name]
 

@@ -11,6 +11,7 @@ from asli.detector.card import Verdict
 from asli.detector.names import DEFAULT
 from asli.detector.runtime import Kind, Runtime
 from asli.errors import ImageError
+from asli.files import printable
 from asli.metrics.classification import score_of_logits
 from asli.provenance.read import provenance
 
@@ -47,7 +48,9 @@ def predict(
     scorer = Scorer(opened, opened.runtime(device, runtime, threads))
     return scorer.result(
         (
-            scorer.score(str(path), partial(read_file, Path(path)), stability=stability, force_domain=force_domain)
+            scorer.score(
+                printable(path), partial(read_file, Path(path)), stability=stability, force_domain=force_domain
+            )
             for path in images
         ),
         force_domain=force_domain,

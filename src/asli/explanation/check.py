@@ -43,7 +43,7 @@ def check(view: View, heat: Floats, log_odds: LogOdds, *, seed: int = 0) -> dict
         is at least `NEEDED`.
     """
     side = 1.0 if log_odds([view.fitted()])[0] >= 0 else -1.0
-    cells = view.by_cell(view.seen.astype(np.float64)) > 0
+    cells = _seen_cells(view)
     marked = (side * view.by_cell(heat))[cells]
     random = np.random.default_rng(seed)
     orders = [np.argsort(-marked, kind="stable"), *(random.permutation(len(marked)) for _ in range(ORDERS))]
@@ -67,10 +67,16 @@ def check(view: View, heat: Floats, log_odds: LogOdds, *, seed: int = 0) -> dict
 def likeness(view: View, heat: Floats, others: Sequence[Floats]) -> float:
     """Return the mean rank correlation of a map, cell by cell, with maps of the same network with random weights.
 
-    A map without any differences is like none.
+    A map without any differences is like none. Cells no window looks at do not count: all maps are alike there.
     """
-    own, *theirs = (rankdata(view.by_cell(one).ravel()) for one in (heat, *others))
+    cells = _seen_cells(view)
+    own, *theirs = (rankdata(view.by_cell(one)[cells]) for one in (heat, *others))
     return float(np.mean([np.corrcoef(own, other)[0, 1] if np.ptp(own) and np.ptp(other) else 0.0 for other in theirs]))
+
+
+def _seen_cells(view: View) -> npt.NDArray[np.bool_]:
+    """Return whether a window looks at each cell, or at a part of it: rows x columns."""
+    return view.by_cell(view.seen.astype(np.float64)) > 0
 
 
 def _area(view: View, start: Array, end: Array, order: npt.NDArray[np.int64], log_odds: LogOdds) -> float:

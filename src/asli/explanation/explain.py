@@ -1,9 +1,9 @@
 """Show where in a picture a score comes from: the verb behind `asli explain`."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,17 +11,19 @@ from asli.data.images import decode
 from asli.detector.bundle import Detector
 from asli.detector.names import DEFAULT
 from asli.detector.predict import Scorer, read_file
+from asli.errors import DetectorError
 from asli.explanation.check import check as check_map
 from asli.explanation.check import likeness
 from asli.explanation.feature_maps import draw_feature_maps
 from asli.explanation.feature_maps import feature_maps as maps_of
-from asli.explanation.gradcam import choose, enlarged, gradcam, layers
+from asli.explanation.gradcam import choose, enlarged, gradcam
+from asli.explanation.gradcam import layers as layers_of
 from asli.explanation.occlusion import occlusion
 from asli.explanation.picture import draw
 from asli.explanation.view import Array, LogOdds, View
-from asli.files import replacing, write_json
+from asli.files import printable, replacing, write_json
 from asli.metrics.classification import Floats
-from asli.models.device import pick_device
+from asli.models.device import pick_device, set_threads
 from asli.models.networks import create_network
 from asli.progress import progress
 
@@ -88,6 +90,7 @@ def explain(
         DetectorError, MissingExtraError: The detector cannot be used, or not be explained this way.
     """
     opened, folder = Detector.open(detector), Path(out)
+    set_threads(threads)  # of the gradients, whatever the runtime
     runtime = opened.runtime(device, None, threads)
 
     def log_odds(fitted: list[Array]) -> Floats:
@@ -96,10 +99,11 @@ def explain(
         return odds
 
     explainer = _Occlusion(log_odds) if method == "occlusion" else _GradCam(opened, layer, device, check=check)
+    stages = _stages(opened) if feature_maps else []
     scorer, paths = Scorer(opened, runtime), [Path(path) for path in images]
-    scored = (scorer.score(str(path), partial(read_file, path), force_domain=force_domain) for path in paths)
+    scored = (scorer.score(printable(path), partial(read_file, path), force_domain=force_domain) for path in paths)
     result = scorer.result(scored, force_domain=force_domain)
-    names: Counter[str] = Counter()
+    names: set[str] = set()
     with progress("explaining", len(paths), unit="pictures") as bar:
         for path, image in zip(paths, result["images"], strict=True):
             bar.advance(1)
@@ -108,9 +112,7 @@ def explain(
                 continue
             view = View.of(decode(read_file(path))[0], opened.preprocessing)
             found = explainer.explain(view)
-            names[path.stem.lower()] += 1
-            again = names[path.stem.lower()]
-            stem = path.stem if again == 1 else f"{path.stem}~{again}"
+            stem = _new_name(printable(path.stem), names)
             image["explanation"] = {
                 "method": method,
                 "of": "log-odds of fake",
@@ -119,12 +121,12 @@ def explain(
                 "log_odds": float(log_odds([view.fitted()])[0]),
                 "cells": view.by_cell(found.heat).tolist(),
                 "check": _checked(view, found, log_odds) if check else None,
-                "picture": str(folder / f"{stem}.explained.png"),
-                "feature_maps": str(folder / f"{stem}.maps.png") if feature_maps else None,
+                "picture": printable(folder / f"{stem}.explained.png"),
+                "feature_maps": printable(folder / f"{stem}.maps.png") if feature_maps else None,
             }
             _write(draw(view, found.heat, _title(image), CAPTION), folder / f"{stem}.explained.png")
             if feature_maps:
-                _write(_draw_maps(opened, view), folder / f"{stem}.maps.png")
+                _write(_draw_maps(opened, view, stages), folder / f"{stem}.maps.png")
     write_json(folder / "explain.json", result)
     return result
 
@@ -140,7 +142,7 @@ class _Occlusion:
 class _GradCam:
     def __init__(self, detector: Detector, layer: str | None, device: str | None, *, check: bool) -> None:
         network, size = detector.network, detector.preprocessing.size
-        found = layers(network.module, size)
+        found = layers_of(network.module, size)
         self._layer = choose(found, layer)
         self._side = found[self._layer]
         self._place = pick_device(device)
@@ -166,11 +168,24 @@ def _title(image: dict[str, Any]) -> str:
     return f"{Path(image['path']).name}: {image['verdict']}, P(fake) {image['score']:.4f}"
 
 
-def _draw_maps(detector: Detector, view: View) -> Any:
-    module, size = detector.network.module, view.preprocessing.size
-    place = next(module.parameters()).device
-    inputs = view.preprocessing.batch(view.fitted()[:1], place)
-    return draw_feature_maps(view.fitted()[0], maps_of(module, list(layers(module, size)), inputs))
+def _new_name(stem: str, taken: set[str]) -> str:
+    """Return a name not taken yet, also where files' names do not differ by case, and take it."""
+    found = next(name for n in count(1) if (name := stem if n == 1 else f"{stem}~{n}").lower() not in taken)
+    taken.add(found.lower())
+    return found
+
+
+def _stages(detector: Detector) -> list[str]:
+    found = layers_of(detector.network.module, detector.preprocessing.size)
+    if not found:
+        raise DetectorError("this network has no feature maps to draw; leave out --feature-maps")
+    return list(found)
+
+
+def _draw_maps(detector: Detector, view: View, stages: list[str]) -> Any:
+    module = detector.network.module
+    inputs = view.preprocessing.batch(view.fitted()[:1], next(module.parameters()).device)
+    return draw_feature_maps(view.fitted()[0], maps_of(module, stages, inputs))
 
 
 def _write(figure: Any, path: Path) -> None:

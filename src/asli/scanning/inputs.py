@@ -1,7 +1,6 @@
 """What a scan goes through: folders, archives, Parquet files, lists and files, as one sequence of named images."""
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from asli.data.images import EXTENSIONS
 from asli.data.parquet_rows import ParquetRows, image_column
 from asli.data.sources import Archives, Folder, Source
 from asli.errors import DataError
+from asli.files import printable
 
 OPEN_PLACES = 8
 """Archives and Parquet files kept open at a time; the order of the scan needs one or two."""
@@ -82,7 +82,7 @@ class Places:
     def ids(self, item: Item) -> tuple[str, str]:
         """Return an image's id and path as text; bytes that are no UTF-8 are shown escaped."""
         place = self._places[item.place]
-        name = os.fsencode(item.name).decode("utf-8", "backslashreplace")
+        name = printable(item.name)
         name = name.split("/", 1)[1] if place.kind == "parquet" else name  # a Parquet source begins with its file
         return place.id + name, name if name.startswith("/") else place.shown + name
 
