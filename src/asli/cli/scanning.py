@@ -72,7 +72,8 @@ def serve(
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 8000,
     max_mb: Count = 32,
-    max_images: Count = 64,
+    max_images: Annotated[int, Parameter(validator=Number(gte=1, lte=1000))] = 64,
+    embed_in: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     device: Device = None,
     runtime: Literal["torch", "onnx"] | None = None,
     threads: Threads = None,
@@ -85,6 +86,7 @@ def serve(
         port: Likewise; 0 takes a free one.
         max_mb: Largest request, in megabytes.
         max_images: Most pictures in a request.
+        embed_in: Sites whose pages may show this page within, such as https://huggingface.co; none by default.
         runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
     """
     from asli.serving.serve import serve as run
@@ -95,6 +97,7 @@ def serve(
         port=port,
         max_bytes=max_mb * 1_000_000,
         max_images=max_images,
+        embed_in=embed_in or (),
         device=device,
         runtime=runtime,
         threads=threads,

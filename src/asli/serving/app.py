@@ -1,19 +1,29 @@
 """The application: what each address answers. It keeps no picture and no score."""
 
+import asyncio
+import re
 import time
+from collections.abc import Sequence
 from importlib import resources
-from threading import Lock
 from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from asli import __version__
 from asli.detector.predict import Scorer
-from asli.serving.limits import BodyLimit
+from asli.errors import AsliError
+from asli.serving.limits import BodyLimit, PlaceLimit
+
+PLACES = 64
+"""Requests that bring pictures, answered or waiting at a time; more are told to come back (503)."""
+
+SECONDS = 120
+"""In which a request has to arrive."""
 
 PAGE = {
     "/": ("index.html", "text/html"),
@@ -23,29 +33,36 @@ PAGE = {
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:;"
-    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors ",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
-"""Of the page: nothing comes from elsewhere, nothing goes elsewhere."""
+"""Of the page: nothing comes from elsewhere, nothing goes elsewhere; who may show it within another page is added."""
+
+_ORIGIN = re.compile(r"https?://[\w*.-]+(:\d+)?")
 
 
-def create_app(scorer: Scorer, *, max_bytes: int, max_images: int) -> FastAPI:
+def create_app(scorer: Scorer, *, max_bytes: int, max_images: int, embed_in: Sequence[str] = ()) -> FastAPI:
     """Make the application.
 
     Args:
         scorer: Scores every picture.
         max_bytes: Largest body of a request.
         max_images: Most pictures in a request.
+        embed_in: Sites whose pages may show this page within, such as `https://huggingface.co`; none by default.
+
+    Raises:
+        AsliError: One of these is no site.
     """
     # Its documentation pages would load scripts from elsewhere; /openapi.json describes the API without them.
     app = FastAPI(title="asli", version=__version__, docs_url=None, redoc_url=None)
-    app.add_middleware(BodyLimit, most=max_bytes)
-    metrics, turn = _Metrics(), Lock()
+    app.add_middleware(BodyLimit, most=max_bytes, seconds=SECONDS)
+    app.add_middleware(PlaceLimit, most=PLACES)  # added last, asked first
+    metrics, turn = _Metrics(), asyncio.Lock()
     about = _about(scorer, max_bytes, max_images)
 
     @app.post("/v1/predict")
-    def predict(
+    async def predict(
         images: Annotated[list[UploadFile], File(description="Image files")],
         stability: bool = False,
         force_domain: bool = False,
@@ -55,32 +72,36 @@ def create_app(scorer: Scorer, *, max_bytes: int, max_images: int) -> FastAPI:
             raise HTTPException(413, f"{len(images)} pictures; a request may bring {max_images}")
 
         def score(image: UploadFile) -> dict[str, Any]:
-            with turn:  # each picture has all the threads; more at a time would only get into each other's way
-                start = time.perf_counter()
-                scored = scorer.score(
-                    image.filename or "picture", image.file.read, stability=stability, force_domain=force_domain
-                )
-                metrics.count(scored, time.perf_counter() - start)
+            start = time.perf_counter()
+            scored = scorer.score(
+                image.filename or "picture", image.file.read, stability=stability, force_domain=force_domain
+            )
+            metrics.count(scored, time.perf_counter() - start)
             return scored
 
-        return scorer.result((score(image) for image in images), force_domain=force_domain)
+        scored = []
+        for image in images:
+            async with turn:  # each picture has all the threads; more at a time would only get into each other's way
+                scored.append(await run_in_threadpool(score, image))
+        return scorer.result(scored, force_domain=force_domain)
 
     @app.get("/v1/detector")
-    def detector() -> dict[str, Any]:
+    async def detector() -> dict[str, Any]:
         """Say which detector answers, what it knows, and what a request may bring."""
         return about
 
     @app.get("/health")
-    def health() -> dict[str, Any]:
+    async def health() -> dict[str, Any]:
         """Say that it answers."""
         return {"status": "ok", "detector": scorer.detector.hash}
 
     @app.get("/metrics", include_in_schema=False)
-    def prometheus() -> Response:
+    async def prometheus() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
+    headers = _headers(embed_in)
     for address, (name, kind) in PAGE.items():
-        app.add_api_route(address, _file(name, kind), include_in_schema=False)
+        app.add_api_route(address, _file(name, kind, headers), include_in_schema=False)
 
     @app.exception_handler(HTTPException)
     def refused(_: Request, error: HTTPException) -> JSONResponse:
@@ -121,10 +142,18 @@ def _about(scorer: Scorer, max_bytes: int, max_images: int) -> dict[str, Any]:
     }
 
 
-def _file(name: str, kind: str) -> Any:
+def _headers(embed_in: Sequence[str]) -> dict[str, str]:
+    wrong = next((site for site in embed_in if not _ORIGIN.fullmatch(site)), None)
+    if wrong is not None:
+        raise AsliError(f"'{wrong}' is no site to embed in; give its address without a path: https://example.org")
+    policy = HEADERS["content-security-policy"] + (" ".join(embed_in) or "'none'")
+    return {**HEADERS, "content-security-policy": policy}
+
+
+def _file(name: str, kind: str, headers: dict[str, str]) -> Any:
     content = (resources.files("asli") / "serving" / "page" / name).read_bytes()
 
-    def answer() -> Response:
-        return Response(content, media_type=kind, headers=HEADERS)
+    async def answer() -> Response:
+        return Response(content, media_type=kind, headers=headers)
 
     return answer

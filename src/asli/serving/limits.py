@@ -1,49 +1,95 @@
-"""How much a request may bring: counted while it arrives, since a framework would first take in all of it."""
+"""What requests may take: a place, so many bytes, so much time; counted while they arrive.
 
+A framework would first take in all of a body, and a server would refuse in its own words.
+"""
+
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
+Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class PlaceLimit:
+    """Answers 503 to requests that bring something while too many others are being answered.
+
+    Args:
+        app: What answers the others.
+        most: Requests at a time.
+    """
+
+    def __init__(self, app: App, most: int) -> None:
+        self._app, self._most, self._taken = app, most, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+        elif self._taken >= self._most:
+            text = f"{self._taken} requests are being answered already; send it again in a moment"
+            await _refusal(503, text, {"retry-after": "5"})(scope, receive, send)
+        else:
+            self._taken += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._taken -= 1
 
 
 class BodyLimit:
-    """Answers 413 to a request whose body is too large, whatever its headers say of it.
+    """Answers 413 to a request whose body is too large, whatever its headers say of it, and 408 to one too slow.
 
     Args:
         app: What answers the others.
         most: Largest body, in bytes.
+        seconds: In which it has to arrive.
     """
 
-    def __init__(self, app: App, most: int) -> None:
-        self._app, self._most = app, most
+    def __init__(self, app: App, most: int, seconds: float) -> None:
+        self._app, self._most, self._seconds = app, most, seconds
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        too_large = _refusal(413, f"a request may bring {self._most:,} bytes; send fewer or smaller pictures")
+        too_slow = _refusal(408, f"the request did not arrive within {self._seconds:g} seconds")
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        seen, too_large = 0, declared.isdigit() and int(declared) > self._most
+        refusal = too_large if declared.isdigit() and int(declared) > self._most else None
+        seen, whole, until = 0, False, asyncio.get_running_loop().time() + self._seconds
 
         async def counted() -> Message:
-            nonlocal seen, too_large
-            message = await receive()
+            nonlocal seen, whole, refusal
+            try:
+                async with asyncio.timeout_at(None if whole else until):  # after it, only the client's leaving comes
+                    message = await receive()
+            except TimeoutError:
+                refusal = too_slow
+                return {"type": "http.disconnect"}
             seen += len(message.get("body", b""))
-            too_large = too_large or seen > self._most
-            return {"type": "http.disconnect"} if too_large else message
+            whole = not message.get("more_body", False)
+            refusal = too_large if seen > self._most else refusal
+            return {"type": "http.disconnect"} if refusal else message
 
-        async def unless_too_large(message: Message) -> None:
-            if not too_large:
+        async def unless_refused(message: Message) -> None:
+            if refusal is None:
                 await send(message)
 
-        if not too_large:
-            await self._app(scope, counted, unless_too_large)
-        if too_large:
-            text = f"a request may bring {self._most:,} bytes; send fewer or smaller pictures"
-            answer = JSONResponse({"error": text}, status_code=413, headers={"connection": "close"})
-            await answer(scope, receive, send)
+        if refusal is None:
+            with suppress(ClientDisconnect):  # what an application reads of a refused body
+                await self._app(scope, counted, unless_refused)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+
+
+def _refusal(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": text}, status, {"connection": "close", **(headers or {})})

@@ -1,7 +1,9 @@
 """Answer over HTTP until told to stop: the verb behind `asli serve`."""
 
 import logging
+import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from asli.detector.bundle import Detector
@@ -11,9 +13,6 @@ from asli.detector.runtime import Kind
 from asli.errors import AsliError, MissingExtraError
 
 MAX_BYTES, MAX_IMAGES = 32_000_000, 64
-
-WAITING = 64
-"""Connections at a time; more are told to come back (503)."""
 
 logger = logging.getLogger("asli")
 
@@ -25,6 +24,7 @@ def serve(
     port: int = 8000,
     max_bytes: int = MAX_BYTES,
     max_images: int = MAX_IMAGES,
+    embed_in: Sequence[str] = (),
     device: str | None = None,
     runtime: Kind | None = None,
     threads: int | None = None,
@@ -37,6 +37,7 @@ def serve(
         port: Likewise; 0 takes a free one.
         max_bytes: Largest body of a request.
         max_images: Most pictures in a request.
+        embed_in: Sites whose pages may show this page within, such as `https://huggingface.co`; none by default.
         device: cuda, mps or cpu; None leaves it to the runtime.
         runtime: torch or onnx; None takes ONNX where there is nothing against it.
         threads: CPU threads of one operation; None leaves the library's choice.
@@ -44,7 +45,7 @@ def serve(
     Raises:
         MissingExtraError: The extra `serve` is not installed.
         DetectorError: The detector cannot be used.
-        AsliError: The address cannot be listened at.
+        AsliError: The address cannot be listened at, or a site is none.
     """
     try:
         import uvicorn
@@ -54,7 +55,7 @@ def serve(
         raise MissingExtraError(error.name or "fastapi", "serve") from error
     opened = Detector.open(detector)
     scorer = Scorer(opened, opened.runtime(device, runtime, threads))
-    app = create_app(scorer, max_bytes=max_bytes, max_images=max_images)
+    app = create_app(scorer, max_bytes=max_bytes, max_images=max_images, embed_in=embed_in)
     listening = _listen(host, port)
     address, taken = listening.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
@@ -62,7 +63,7 @@ def serve(
     logger.info("http://%s:%d/ is the page, POST /v1/predict the API; stop with Ctrl-C", shown, taken)
     if address not in ("127.0.0.1", "::1"):
         logger.warning("whoever reaches %s:%d may use it: put what checks who asks in front of it", shown, taken)
-    config = uvicorn.Config(app, log_level="warning", limit_concurrency=WAITING, server_header=False)
+    config = uvicorn.Config(app, log_level="warning", server_header=False)
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -70,8 +71,10 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # a port just given up is free again; elsewhere this would share one in use
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen()
     except OSError as error:
         raise AsliError(f"cannot listen at {host}:{port}: {error.strerror}; give another --host or --port") from error
     return listening

@@ -2,6 +2,7 @@
 
 // Pictures are sent one by one, two at a time: each appears as soon as it is scored, and one too large fails alone.
 const AT_ONCE = 2;
+const TRIES = 6; // at a busy server, ever further apart
 const find = (id) => document.getElementById(id);
 const results = [];
 let limits = { bytes: Infinity };
@@ -12,7 +13,9 @@ let done = 0;
 let total = 0;
 
 async function describe() {
-  const about = await (await fetch("v1/detector")).json();
+  const answer = await fetch("v1/detector");
+  if (!answer.ok) throw new Error(answer.status);
+  const about = await answer.json();
   limits = about.limits;
   thresholds = about.thresholds;
   const [low, high] = about.domain.sizes;
@@ -42,6 +45,10 @@ async function next() {
   next();
 }
 
+function ask(query, form) {
+  return fetch(`v1/predict?${query}`, { method: "POST", body: form });
+}
+
 async function score(file) {
   const failed = (error) => ({ path: file.name, score: null, verdict: null, reasons: [], error });
   if (file.size > limits.bytes) return failed(`larger than ${(limits.bytes / 1e6).toFixed(0)} MB`);
@@ -49,9 +56,14 @@ async function score(file) {
   form.append("images", file, file.name || "pasted");
   const query = new URLSearchParams({ stability: find("stability").checked, force_domain: find("force").checked });
   try {
-    const answer = await fetch(`v1/predict?${query}`, { method: "POST", body: form });
-    const body = await answer.json();
-    return answer.ok ? body.images[0] : failed(body.error || `the server answered ${answer.status}`);
+    let answer = await ask(query, form);
+    for (let tries = 1; answer.status === 503 && tries < TRIES; tries += 1) {
+      await new Promise((go) => setTimeout(go, 1000 * tries));
+      answer = await ask(query, form);
+    }
+    if (answer.ok) return (await answer.json()).images[0];
+    const said = await answer.json().catch(() => ({})); // what stands in front of the server may answer with a page
+    return failed(said.error || `the server answered ${answer.status}`);
   } catch {
     return failed("the server did not answer; is it still running?");
   }

@@ -1,0 +1,88 @@
+"""What requests may take, over real connections to a server with small limits."""
+
+import asyncio
+import socket
+import threading
+import time
+
+import httpx
+import pytest
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+
+from asli.detector.bundle import Detector
+from asli.detector.predict import Scorer
+from asli.errors import AsliError
+from asli.serving.app import create_app
+from asli.serving.limits import BodyLimit, PlaceLimit
+from asli.serving.serve import _listen
+
+
+async def slow(scope, receive, send):
+    """Answer with the body's length after a second, at once without one."""
+    body = await Request(scope, receive).body()
+    await asyncio.sleep(1 if body else 0)
+    await PlainTextResponse(str(len(body)))(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def address():
+    listening = _listen("127.0.0.1", 0)
+    app = PlaceLimit(BodyLimit(slow, 1000, 0.5), 2)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    yield listening.getsockname()
+    server.should_exit = True
+    thread.join()
+
+
+def test_more_requests_than_places_are_told_to_come_back(address):
+    url, answers = f"http://127.0.0.1:{address[1]}/", []
+    waiting = [
+        threading.Thread(target=lambda: answers.append(httpx.post(url, content=b"x", timeout=30))) for _ in range(2)
+    ]
+    for thread in waiting:
+        thread.start()
+    time.sleep(0.4)
+    refused = httpx.post(url, content=b"x", timeout=30)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert "in a moment" in refused.json()["error"]
+    assert httpx.get(url, timeout=30).status_code == 200  # who brings nothing needs no place
+    for thread in waiting:
+        thread.join()
+    assert [answer.text for answer in answers] == ["1", "1"]
+    assert httpx.post(url, content=b"xx", timeout=30).text == "2"
+
+
+def test_a_body_that_does_not_arrive_is_given_up(address):
+    with socket.create_connection(address) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc")
+        client.settimeout(20)
+        answer = client.recv(4096)
+        while more := client.recv(4096):
+            answer += more
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"did not arrive within 0.5 seconds" in answer
+
+
+def test_the_page_is_shown_within_named_sites_only(finished):
+    opened = Detector.open(finished.path)
+    scorer = Scorer(opened, opened.runtime("cpu"))
+
+    def policy(*sites):
+        async def ask():
+            app = create_app(scorer, max_bytes=1, max_images=1, embed_in=sites)
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+                return (await client.get("/")).headers["content-security-policy"]
+
+        return asyncio.run(ask())
+
+    assert policy().endswith("frame-ancestors 'none'")
+    assert policy("https://huggingface.co", "https://*.example.org:8443").endswith(
+        "frame-ancestors https://huggingface.co https://*.example.org:8443"
+    )
+    for wrong in ("huggingface.co", "https://a.org/x", "https://a.org; script-src *", "'self'"):
+        with pytest.raises(AsliError, match="is no site"):
+            policy(wrong)
