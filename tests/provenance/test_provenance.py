@@ -12,6 +12,8 @@ from asli.detector.predict import predict
 from asli.errors import ImageError
 from asli.provenance import read
 from asli.sample import golden_images
+from asli.scanning.scan import scan
+from asli.scanning.table import read as read_table
 from tests.conftest import run_asli
 
 SETTINGS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512"
@@ -191,3 +193,32 @@ def test_it_stands_beside_the_score_and_never_in_it(finished, signed, tmp_path):
     assert {**plain, "path": 0, "provenance": 0} == {**marked, "path": 0, "provenance": 0}
     done = run_asli("predict", "signed.jpg", "--detector", finished.path, cwd=tmp_path)
     assert "its content credentials say: AI-generated (signed by Makers of tests, valid)" in done.stdout
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_scan_keeps_and_counts_it(finished, signed, tmp_path, ending):
+    (tmp_path / "in").mkdir()
+    original = golden_images()[0][1]
+    files = {
+        "a-plain.jpg": original,
+        "b-signed.jpg": signed(original, "image/jpeg"),
+        "c-text.png": file("PNG", pnginfo=text(parameters=SETTINGS)),
+        "d-shown.png": file("PNG", pnginfo=text(Title="a cat")),
+    }
+    for name, data in files.items():
+        (tmp_path / "in" / name).write_bytes(data)
+    page = tmp_path / "page.html"
+    result = scan([tmp_path / "in"], tmp_path / f"t.{ending}", finished.path, html=page)
+    assert result["provenance"] == {
+        "count": 2,
+        "says": {
+            "AI-generated; content credentials, valid": 1,
+            "AI-generated (settings of a Stable Diffusion interface); PNG text, not signed": 1,
+        },
+    }
+    rows = [line for batch in read_table(tmp_path / f"t.{ending}", ["provenance"]) for line in batch.to_pylist()]
+    expected = predict(sorted((tmp_path / "in").iterdir()), finished.path)["images"]
+    assert [row["provenance"] and json.loads(row["provenance"]) for row in rows] == [
+        image["provenance"] for image in expected
+    ]
+    assert "What files say of themselves" in page.read_text()

@@ -44,13 +44,18 @@ def scan(
         print(json.dumps(result, indent=2))
         return
     verdicts, outside, unreadable = result["verdicts"], result["outside_domain"], result["unreadable"]
+    said = {"count": result["provenance"]["count"], "reasons": result["provenance"]["says"]}
     if result["images_per_second"] is None:
         print(f"{out} is this very scan, done before: {result['images']:,} images")
     else:
         new = result["images"] - result["done_before"]
         print(f"{new:,} images in {result['seconds']:.1f} s, {result['images_per_second']:,.1f} images/s: {out}")
     print("  " + "  ".join(f"{verdict} {count:,}" for verdict, count in verdicts.items()))
-    for title, found in (("outside the domain", outside), ("unreadable", unreadable)):
+    for title, found in (
+        ("outside the domain", outside),
+        ("whose files say where they come from", said),
+        ("unreadable", unreadable),
+    ):
         if found["count"]:
             print(f"  {title} {found['count']:,}")
             for reason, count in list(found["reasons"].items())[:10]:

@@ -24,3 +24,19 @@ def provenance(data: bytes, image: Image.Image) -> dict[str, Any] | None:
     if signed is not None:
         signed = {**signed, "claims": [dataclasses.asdict(found) for found in signed["claims"]]}
     return {"claims": claims, "credentials": signed} if claims or signed else None
+
+
+def statements(found: dict[str, Any]) -> list[str]:
+    """Return what the parts of a `provenance` say that are understood, each with how far it is proven.
+
+    Args:
+        found: From `provenance`.
+    """
+    unsigned = [f"{claim['says']}; {claim['source']}, not signed" for claim in found["claims"] if claim["says"]]
+    signed = found["credentials"]
+    if signed is None:
+        return list(dict.fromkeys(unsigned))
+    if signed["state"] == "unchecked":
+        return list(dict.fromkeys([*unsigned, "content credentials, not checked"]))
+    says = [claim["says"] for claim in signed["claims"] if claim["says"]] or ["no source"]
+    return list(dict.fromkeys([*unsigned, *(f"{said}; content credentials, {signed['state']}" for said in says)]))

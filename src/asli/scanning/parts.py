@@ -21,7 +21,7 @@ from asli.scanning.table import ROWS, SCHEMA
 SECONDS = 10.0
 """A part is written at least this often: what a kill can cost."""
 
-VERSION = 1
+VERSION = 2
 
 
 class Parts:

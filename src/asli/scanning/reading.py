@@ -1,17 +1,19 @@
 """From names to what the network sees, by threads and ahead of the network, never more than a few batches."""
 
 import hashlib
+import json
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
-from asli.data.images import Facts, decode
+from asli.data.images import Facts, load, pixels_of
 from asli.data.preprocessing import Preprocessing
 from asli.detector.domain import Domain
 from asli.detector.runtime import Windows
 from asli.errors import ImageError
+from asli.provenance.read import provenance
 from asli.scanning.inputs import Item, Places
 
 AHEAD = 2
@@ -31,6 +33,7 @@ class Read:
         facts: Of the file; None with an error.
         fitted: What the network sees, uint8, windows x size x size x 3; None with an error.
         outside: Why it lies outside the detector's domain, or None.
+        provenance: What the file says of its own origin, as JSON; None where it says nothing.
         error: Why it cannot be scored.
     """
 
@@ -39,6 +42,7 @@ class Read:
     facts: Facts | None = None
     fitted: Windows | None = None
     outside: str | None = None
+    provenance: str | None = None
     error: str | None = None
 
 
@@ -51,8 +55,9 @@ def read_image(item: Item, places: Places, preprocessing: Preprocessing) -> Read
         return Read(item, error=f"cannot be read: {reason}")
     digest = hashlib.sha256(data).hexdigest()
     try:
-        pixels, facts = decode(data)
-        return Read(item, digest, facts, preprocessing.fit(pixels))
+        image, facts = load(data)
+        fitted, said = preprocessing.fit(pixels_of(image)), provenance(data, image)
+        return Read(item, digest, facts, fitted, provenance=json.dumps(said, ensure_ascii=False) if said else None)
     except ImageError as error:
         return Read(item, digest, error=str(error))
 

@@ -1,5 +1,6 @@
 """What a finished scan says in all: counts by verdict, errors by reason, and which images to look at first."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.detector.card import Thresholds
+from asli.provenance.read import statements
 from asli.scanning import table
 
 SHOWN = 24
@@ -21,7 +23,7 @@ REASONS = 50
 
 BINS = 20
 
-_COLUMNS = ["path", "score", "verdict", "reasons", "error"]
+_COLUMNS = ["path", "score", "verdict", "reasons", "error", "provenance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,10 @@ class Summary:
     verdicts: Counter[str] = field(default_factory=Counter)
     outside: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    said: Counter[str] = field(default_factory=Counter)
+    """Images by what their files say of their own origin; one that says several things is counted for each."""
+    saying: int = 0
+    """Images whose files say something of it."""
     examples: list[tuple[str, str]] = field(default_factory=list)
     """Path and error of the first unreadable images."""
     histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
@@ -66,6 +72,7 @@ class Summary:
             "images": self.images,
             "verdicts": {verdict: self.verdicts[verdict] for verdict in ("real", "unsure", "fake")},
             "outside_domain": {"count": self.outside.total(), "reasons": dict(self.outside.most_common())},
+            "provenance": {"count": self.saying, "says": dict(self.said.most_common())},
             "unreadable": {"count": self.errors.total(), "reasons": dict(self.errors.most_common())},
         }
 
@@ -91,6 +98,10 @@ def _count(found: Summary, rows: dict[str, list[Any]], middle: float) -> None:
             _add(found.errors, error)
             if len(found.examples) < REASONS:
                 found.examples.append((path, error))
+    for said in filter(None, rows["provenance"]):
+        understood = statements(json.loads(said))
+        found.said.update(understood)
+        found.saying += bool(understood)
     columns = (rows[name] for name in ("path", "score", "verdict", "reasons"))
     for number, (path, score, verdict, why) in enumerate(zip(*columns, strict=True), start=found.images):
         if verdict is None:

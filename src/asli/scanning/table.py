@@ -35,9 +35,10 @@ SCHEMA = pa.schema(
         "error": pa.string(),
         "sha256": pa.string(),
         **FACTS,
+        "provenance": pa.string(),
     }
 )
-"""`reasons` is one text in CSV, joined by `; `."""
+"""`reasons` is one text in CSV, joined by `; `; `provenance` is JSON."""
 
 ROWS = 1 << 12
 """Rows in a row group of a finished table."""
@@ -78,6 +79,7 @@ def score_batch(
         [image.error for image in images],
         [image.sha256 for image in images],
         *facts_columns,
+        [image.provenance for image in images],
     ]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
 
