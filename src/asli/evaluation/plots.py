@@ -26,7 +26,6 @@ STYLE: Any = {
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "text.parse_math": False,  # a $ in a file's name is a $
     "axes.grid": True,
     "grid.color": "#E5E5E5",
     "axes.axisbelow": True,

@@ -28,7 +28,7 @@ def draw(view: View, heat: Floats, title: str, caption: str) -> Figure:
     shown = heat * view.pixels.shape[0] * view.pixels.shape[1] / cells.size  # log-odds a cell
     most = float(np.nanmax(np.abs(shown))) or 1.0
     height, width = grey.shape
-    with rc_context({**STYLE, "axes.grid": False}):
+    with rc_context({**STYLE, "axes.grid": False, "text.parse_math": False}):  # a $ in a file's name is a $
         figure = Figure(figsize=(7.2, min(9.0, 2.9 * height / width + 1.2)), layout="constrained")
         left, right = figure.subplots(1, 2)
         for axes, name in ((left, "what the detector looks at"), (right, "what moves its score")):
