@@ -1,4 +1,6 @@
 import io
+import struct
+import sys
 
 import numpy as np
 import pytest
@@ -135,3 +137,58 @@ def test_perceptual_hash_survives_recompression_and_parts_other_pictures(rng):
 
 def test_pixel_hash_depends_on_shape():
     assert pixel_sha256(np.zeros((2, 3, 3), np.uint8)) != pixel_sha256(np.zeros((3, 2, 3), np.uint8))
+
+
+def test_a_jpeg_of_hundreds_of_scans_is_refused_before_it_is_decoded(rng):
+    data = encoded(photo(rng), "JPEG", progressive=True)
+    start, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    assert decode(data[:end] + 3 * data[start:end] + b"\xff\xd9")[0].shape == (40, 60, 3)
+    with pytest.raises(ImageError, match=r"scans, more than 100"):
+        decode(data[:end] + 300 * data[start:end] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_pages_of_a_tiff_are_counted(rng, big):
+    pages = [photo(rng) for _ in range(3)]
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], big_tiff=big)
+    assert decode(data)[1].frames == Image.open(io.BytesIO(data)).n_frames == 3
+
+
+def test_pages_of_a_tiff_without_end_are_not_counted(rng):
+    data = encoded(photo(rng), "TIFF")
+    (first,) = struct.unpack_from("<I", data, 4)
+    link = first + 2 + 12 * struct.unpack_from("<H", data, first)[0]
+    empty = b"".join(struct.pack("<HI", 0, len(data) + 6 * n) for n in range(1, 20_001))
+    chained = data[:link] + struct.pack("<I", len(data)) + data[link + 4 :] + empty
+    assert decode(chained)[1].frames is None
+    circle = data[:link] + struct.pack("<I", first) + data[link + 4 :]
+    assert decode(circle)[1].frames == 1
+
+
+def test_exif_that_cannot_be_written_anew_hinders_no_turning(rng):
+    entries = [struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0), struct.pack("<HHI4s", 0x011A, 2, 4, b"odd\0")]
+    exif = b"II*\0\x08\0\0\0" + struct.pack("<H", 2) + b"".join(entries) + bytes(4)  # a resolution that is a text
+    image = photo(rng)
+    pixels, facts = decode(encoded(image, "PNG", exif=exif))
+    assert facts.orientation == 6
+    assert np.array_equal(pixels, np.rot90(np.asarray(image), -1))
+
+
+def test_grey_of_32_bits_that_does_not_fit_is_refused():
+    fits = Image.fromarray(np.array([[0, 65535]], dtype=np.int32))
+    assert decode(encoded(fits, "TIFF"))[0][0, :, 0].tolist() == [0, 255]
+    with pytest.raises(ImageError, match="65,535"):
+        decode(encoded(Image.fromarray(np.array([[0, 65536]], dtype=np.int32)), "TIFF"))
+
+
+def test_a_jpeg_with_more_pictures_behind_it_is_a_jpeg(rng):
+    data = encoded(photo(rng), "MPO", save_all=True, append_images=[photo(rng)])
+    facts = decode(data)[1]
+    assert (facts.format, facts.frames, facts.quality) == ("JPEG", 2, 75)
+
+
+def test_avif_under_a_general_brand_is_no_heic(rng, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    data = encoded(photo(rng), "AVIF")
+    assert data[8:12] == b"avif"
+    assert decode(data[:8] + b"mif1" + data[12:])[1].format == "AVIF"

@@ -6,14 +6,16 @@ How each kind is treated (the same in training, evaluation and every later use):
 * Transparency is laid over white.
 * Palette, greyscale and CMYK become RGB; colour profiles are recorded, not applied.
 * 16-bit greyscale is scaled to 8 bits (value / 257); of 16-bit colour Pillow keeps the upper 8 bits.
-* Floating-point images are refused: their range is not stated.
+* Floating-point images are refused, and grey of 32 bits that does not fit into 16: their range is not stated.
 * HEIC needs the extra `heif`; its main picture is taken, turned upright by the decoder.
 * Of an animation the first frame is taken; the number of frames is recorded.
-* A truncated or corrupt file is an error, never half an image.
+* A truncated file is an error, never half an image; so is a corrupt one where the format can tell. Damage inside the
+  coded data of a JPEG file cannot be told: any bits decode to something.
 """
 
 import hashlib
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from asli.errors import ImageError, MissingExtraError
 
@@ -55,6 +57,19 @@ SIDEWAYS = range(5, 9)
 """EXIF orientations that swap width and height."""
 
 _ORIENTATION = 0x0112
+_TURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_MOST_SCANS = 100
+"""Of a JPEG file. Encoders write about ten; each costs a pass over all pixels, and a few bytes are enough for one."""
+_MOST_PAGES = 10_000
+"""Of a TIFF file that are counted."""
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _QUALITIES = np.arange(1, 101)
 _SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)
@@ -108,12 +123,15 @@ def load(data: bytes) -> tuple[Image.Image, Facts]:
     if not data:
         raise ImageError("empty file (0 bytes)")
     with _plainly():
-        if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        if _is_heif(data):
             _register_heif()
+        scans = data.count(b"\xff\xda") if data.startswith(b"\xff\xd8") else 0
+        if scans > _MOST_SCANS:
+            raise ImageError(f"a JPEG file of {scans:,} scans, more than {_MOST_SCANS}")
         image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name != "HEIF" or name in Image.OPEN])
         if image.width * image.height > MAX_PIXELS:
             raise ImageError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-        facts = _facts(image, len(data))
+        facts = _facts(image, data)
         image.load()
         return image, facts
 
@@ -146,11 +164,15 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """Return an image as upright 8-bit RGB, treated as the head of this module says."""
     if image.mode == "F":
         raise ImageError("floating-point image of unstated range; convert it to 8 or 16 bits")
-    if image.getexif().get(_ORIENTATION, 1) != 1:
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or image.mode == "I":
-        wide = np.asarray(image).astype(np.int64)
-        image = Image.fromarray(np.clip(wide // 257, 0, 255).astype(np.uint8))
+    # Not ImageOps.exif_transpose: it writes the EXIF anew, which fails on values that bear on nothing.
+    turned = _TURNED.get(_orientation(image) or 1)
+    if turned is not None:
+        image = image.transpose(turned)
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        wide = np.asarray(image)
+        if wide.min() < 0 or wide.max() > 65_535:
+            raise ImageError("grey levels below 0 or above 65,535; convert it to 8 or 16 bits")
+        image = Image.fromarray((wide // 257).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -186,24 +208,27 @@ def pixel_sha256(pixels: npt.NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def _facts(image: Image.Image, size: int) -> Facts:
+def _orientation(image: Image.Image) -> int | None:
+    said = image.getexif().get(_ORIENTATION)
+    return said if isinstance(said, int) and 1 <= said <= 8 else None
+
+
+def _facts(image: Image.Image, data: bytes) -> Facts:
     mode = image.mode + (";16" if _is_deep_colour(image) else "")  # first: EXIF reads a PNG file to its end
-    exif: Any = image.getexif()
-    said = exif.get(_ORIENTATION)
-    orientation = said if isinstance(said, int) and 1 <= said <= 8 else None
+    orientation = _orientation(image)
     width, height = image.size
     if image.format == "TIFF" and orientation in SIDEWAYS:  # Pillow gives these upright before they are turned
         width, height = height, width
     values: dict[str, Any] = {
-        "format": image.format,
+        "format": "JPEG" if image.format == "MPO" else image.format,  # MPO: a JPEG file with more pictures behind it
         "mode": mode,
         "width": width,
         "height": height,
-        "bytes": size,
+        "bytes": len(data),
         "orientation": orientation,
-        "has_exif": bool(len(exif)),
+        "has_exif": bool(len(image.getexif())),
         "icc": "icc_profile" in image.info,
-        "frames": getattr(image, "n_frames", 1),
+        "frames": _pages(data) if image.format == "TIFF" else getattr(image, "n_frames", 1),
     }
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         tables = image.quantization
@@ -212,6 +237,28 @@ def _facts(image: Image.Image, size: int) -> Facts:
             known = _of_tables(tuple((key, tuple(tables[key])) for key in sorted(tables)))
             values["quantisation"], values["quality"] = known
     return Facts(**values)
+
+
+def _pages(tiff: bytes) -> int | None:
+    """Count the pages of a TIFF file (TIFF 6.0, section 2; BigTIFF); None above `_MOST_PAGES`.
+
+    Pillow looks for each page among all that came before it: the square of what a crafted file holds.
+    """
+    order = "<" if tiff[:2] == b"II" else ">"
+    big = struct.unpack_from(f"{order}H", tiff, 2)[0] == 43
+    count, offset, entry = (f"{order}Q", f"{order}Q", 20) if big else (f"{order}H", f"{order}I", 12)
+    seen: set[int] = set()
+    (place,) = struct.unpack_from(offset, tiff, 8 if big else 4)
+    while place and place not in seen:
+        if len(seen) == _MOST_PAGES:
+            return None
+        seen.add(place)
+        try:
+            (entries,) = struct.unpack_from(count, tiff, place)
+            (place,) = struct.unpack_from(offset, tiff, place + struct.calcsize(count) + entries * entry)
+        except struct.error:  # the file ends here
+            break
+    return len(seen)
 
 
 def _is_deep_colour(image: Image.Image) -> bool:
@@ -226,6 +273,14 @@ def _of_tables(tables: tuple[tuple[int, tuple[int, ...]], ...]) -> tuple[str, in
     flat = repr([(key, list(values)) for key, values in tables]).encode()
     quality = int(_QUALITIES[np.abs(_TABLE_SUMS - sum(tables[0][1])).argmin()])
     return hashlib.sha256(flat).hexdigest()[:16], quality
+
+
+def _is_heif(data: bytes) -> bool:
+    """Return whether a file is HEIC; AVIF files may begin with the same general brand and name their own further on."""
+    if data[4:8] != b"ftyp" or data[8:12] not in _HEIF_BRANDS:
+        return False
+    brands = data[16 : min(int.from_bytes(data[:4]), 256)]
+    return not (data[8:12] in (b"mif1", b"msf1") and any(brands[n : n + 4] == b"avif" for n in range(0, 240, 4)))
 
 
 def _register_heif() -> None:
