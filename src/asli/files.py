@@ -3,11 +3,18 @@
 import hashlib
 import json
 import os
+import re
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+LARGEST = 1_000_000_000
+"""Bytes of a file or archive entry that is read whole; no picture is as large."""
+
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @contextmanager
@@ -50,6 +57,34 @@ def sync(path: Path) -> None:
 def printable(path: str | Path) -> str:
     """Return a path as text that can be printed and written; bytes of its name that are no UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def visible(text: str) -> str:
+    """Return text as one line for a terminal: what moves the cursor, turns the direction or ends the line, escaped."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def read_regular(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        OSError: It cannot be read, is larger than `LARGEST`, or is a pipe or device, which might never end.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # reading a folder says what it is
+        raise OSError("not a regular file")
+    require_readable(found.st_size)
+    return path.read_bytes()
+
+
+def require_readable(size: int) -> None:
+    """Refuse to read so many bytes at once.
+
+    Raises:
+        OSError: They are more than `LARGEST`.
+    """
+    if size > LARGEST:
+        raise OSError(f"{size:,} bytes, more than {LARGEST:,}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from asli import files
 from asli.detector.bundle import Detector
 from asli.detector.predict import predict
 from asli.errors import AsliError, DataError, Interrupted, RunError
@@ -86,6 +87,12 @@ def troubled(pictures, tmp_path):
     (folder / "h.zip").write_bytes(data)
     table = pa.table({"image": pa.array([{"bytes": None, "path": "x"}, {"bytes": good[1].read_bytes(), "path": "y"}])})
     pq.write_table(table, folder / "i.parquet")
+    os.mkfifo(folder / "j-pipe.jpg")
+    with zipfile.ZipFile(folder / "k.zip", "w") as archive:
+        archive.writestr("\u00e9.jpg", good[1].read_bytes())
+    (folder / "k.zip").write_bytes((folder / "k.zip").read_bytes().replace("\u00e9".encode(), b"\xff\xff"))
+    with zipfile.ZipFile(folder / "l.zip", "w") as archive:
+        archive.writestr(".", b"a name of no parts")
     return folder
 
 
@@ -104,12 +111,14 @@ def test_an_unreadable_file_is_a_row_with_its_reason(finished, troubled, tmp_pat
         "g.zip": "not an image of a kind tha",
         "h.zip/y.jpg": "cannot be read: Bad CRC-32",
         "i.parquet/00000000": "cannot be read: the row ho",
+        "j-pipe.jpg": "cannot be read: not a regu",
+        "k.zip": "not an image of a kind tha",
     }
     assert "cannot be decoded" in errors["c-cut.jpg"]
     for id in errors:
         assert rows[id]["score"] is rows[id]["logit_real"] is rows[id]["verdict"] is rows[id]["width"] is None
     assert rows["h.zip/x.jpg"]["score"] == rows["i.parquet/00000001"]["score"]
-    assert result["unreadable"]["count"] == sum(result["unreadable"]["reasons"].values()) == 8
+    assert result["unreadable"]["count"] == sum(result["unreadable"]["reasons"].values()) == 10
     assert sum(result["verdicts"].values()) == 3
     page = (tmp_path / "page.html").read_text()
     assert all(id in page for id in errors)
@@ -319,10 +328,10 @@ def test_the_command_prints_a_summary_or_json_and_one_line_for_what_is_wrong(fin
     done = run_asli("scan", pictures, troubled, "--detector", finished.path, "-o", "s.csv", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert (result["images"], result["unreadable"]["count"]) == (23, 8)
+    assert (result["images"], result["unreadable"]["count"]) == (25, 10)
     done = run_asli("scan", pictures, troubled, "--detector", finished.path, "-o", "s.csv", cwd=tmp_path)
-    assert "s.csv is this very scan, done before: 23 images" in done.stdout
-    assert "unreadable 8" in done.stdout
+    assert "s.csv is this very scan, done before: 25 images" in done.stdout
+    assert "unreadable 10" in done.stdout
     (tmp_path / "none").mkdir()
     for paths, out, words in (
         (["none"], "s.parquet", "no image in none"),
@@ -351,3 +360,67 @@ def test_places_that_are_gone_give_errors_not_crashes(pictures, tmp_path):
     archive.unlink()
     with pytest.raises(OSError, match="not a readable zip"):
         Places(inputs.places).read(items[0])
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "scores.csv.json", "scores.csv.parts", "notes.html"])
+def test_the_page_takes_the_place_of_nothing_else(finished, pictures, tmp_path, name):
+    (tmp_path / "notes.html").write_text("mine")
+    with pytest.raises(AsliError, match="give another --html"):
+        scan([pictures], tmp_path / "scores.csv", finished.path, html=tmp_path / name)
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.html"]
+    assert (tmp_path / "notes.html").read_text() == "mine"
+
+
+def test_the_page_of_an_earlier_scan_is_replaced(finished, pictures, tmp_path):
+    page = tmp_path / "page.html"
+    for name in ("a.csv", "b.csv"):
+        scan([pictures], tmp_path / name, finished.path, html=page)
+    assert "<title>Scan of 12 images" in page.read_text()
+
+
+def test_any_names_are_scanned_and_printed_on_one_line(finished, pictures, tmp_path):
+    data = next(pictures.rglob("*.jpg")).read_bytes()
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "two\nlines, \x1b[31mred.jpg").write_bytes(data)
+    (folder / "empty\nfile.jpg").touch()
+    with zipfile.ZipFile(folder / os.fsdecode(b"\xe9.zip"), "w") as archive:
+        archive.writestr("x.jpg", data)
+    for out in (tmp_path / "scores.csv", tmp_path / "scores.parquet"):
+        result = scan([folder], out, finished.path)
+        assert (result["images"], result["unreadable"]["count"]) == (3, 1)
+        assert scan([folder], out, finished.path)["images_per_second"] is None
+    ids = pq.read_table(out)["id"].to_pylist()
+    assert ids == ["empty\nfile.jpg", "two\nlines, \x1b[31mred.jpg", r"\xe9.zip/x.jpg"]
+    assert pq.read_table(out)["path"][2].as_py() == rf"{tmp_path}/caf\xe9/\xe9.zip/x.jpg"
+    done = run_asli("predict", *folder.iterdir(), "--detector", finished.path)
+    assert len(done.stdout.splitlines()) == 3, done.stdout
+    assert r"two\nlines, \x1b[31mred.jpg: " in done.stdout
+    with pytest.raises(AsliError, match="not UTF-8"):
+        scan([folder], tmp_path / os.fsdecode(b"\xe9.csv"), finished.path)
+
+
+def test_an_interrupted_scan_of_a_folder_whose_name_is_not_utf8_goes_on(finished, pictures, tmp_path, monkeypatch):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    shutil.copytree(pictures, folder)
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(table, "write", cut)
+        with pytest.raises(KeyboardInterrupt):
+            scan([folder], tmp_path / "scores.csv", finished.path)
+    assert scan([folder], tmp_path / "scores.csv", finished.path)["done_before"] == 12
+
+
+def test_a_file_too_large_to_be_a_picture_is_not_read(finished, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LARGEST", 2_000)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(bytes(3_000))
+    with zipfile.ZipFile(folder / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.jpg", bytes(3_000))
+    scan([folder], tmp_path / "scores.parquet", finished.path)
+    errors = pq.read_table(tmp_path / "scores.parquet")["error"].to_pylist()
+    assert errors == ["cannot be read: 3,000 bytes, more than 2,000"] * 2

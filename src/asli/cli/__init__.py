@@ -13,6 +13,7 @@ import cyclopts
 from asli.cli import folders, judging, scanning, study, training, using  # noqa: F401
 from asli.cli.table import app, leave
 from asli.errors import AsliError
+from asli.files import visible
 
 
 def main(tokens: list[str] | None = None) -> None:
@@ -41,4 +42,4 @@ class _StandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message, warnings marked as such."""
         mark = "warning: " if record.levelno >= logging.WARNING else ""
-        print(f"{mark}{record.getMessage()}", file=sys.stderr, flush=True)
+        print(f"{mark}{visible(record.getMessage())}", file=sys.stderr, flush=True)

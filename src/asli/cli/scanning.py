@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from asli.cli.table import AsJson, Count, Device, Threads, app
+from asli.files import visible
 
 
 @app.command
@@ -59,7 +60,7 @@ def scan(
         if found["count"]:
             print(f"  {title} {found['count']:,}")
             for reason, count in list(found["reasons"].items())[:10]:
-                print(f"    {count:>9,}  {reason}")
+                print(f"    {count:>9,}  {visible(reason)}")
     skipped = result["not_images"]
     if skipped:
         endings = ", ".join(f"{ending} {count:,}" for ending, count in list(skipped.items())[:10])

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from asli import __version__
+from asli.files import visible
 
 app = cyclopts.App(
     name="asli",
@@ -41,7 +42,7 @@ Share = Annotated[float, Parameter(converter=_share, n_tokens=1)]
 
 def leave(message: str, status: int) -> NoReturn:
     """Print one line on standard error and exit."""
-    print(f"asli: {message}", file=sys.stderr)
+    print(f"asli: {visible(message)}", file=sys.stderr)
     sys.exit(status)
 
 
@@ -55,12 +56,12 @@ def figure_text(figure: dict[str, Any]) -> str:
 def image_text(image: dict[str, Any]) -> str:
     """Return what `predict` says of one image."""
     if image["error"]:
-        return f"{image['path']}: {image['error']}"
+        return visible(f"{image['path']}: {image['error']}")
     reasons = f"  ({'; '.join(image['reasons'])})" if image["reasons"] else ""
     stability = image["stability"]
     span = f", {stability['low']:.4f} to {stability['high']:.4f} when re-encoded or resized" if stability else ""
     line = f"{image['path']}: {image['verdict']}  P(fake) {image['score']:.4f}{span}{reasons}"
-    return "\n".join([line, *_said_of_itself(image["provenance"])])
+    return "\n".join(map(visible, [line, *_said_of_itself(image["provenance"])]))
 
 
 def _said_of_itself(provenance: dict[str, Any] | None) -> list[str]:
@@ -91,4 +92,4 @@ def explanation_text(explanation: dict[str, Any]) -> str:
         random = "" if likeness is None else f"; likeness to maps of random weights {likeness:.2f}"
         said = "holds" if check["holds"] else "does not hold: do not read it"
         lines.append(f"  the map {said} (better than {check['beats']:.0%} of {check['orders']} random orders{random})")
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))

@@ -11,12 +11,12 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
 from asli.errors import DataError
-from asli.files import printable
+from asli.files import printable, read_regular, require_readable
 
 logger = logging.getLogger("asli")
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError)
-"""What `zipfile` raises on entries that are damaged, encrypted or packed by an unknown method."""
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
+"""What `zipfile` raises on entries that are damaged, encrypted, packed by an unknown method or named in no UTF-8."""
 
 
 class Source(Protocol):
@@ -85,7 +85,7 @@ class Folder:
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
-        return (self.root / name).read_bytes()
+        return read_regular(self.root / name)
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """Hash each file's name, size and time of change."""
@@ -113,7 +113,7 @@ class Archives:
         for path in self.paths:
             try:
                 archive = zipfile.ZipFile(path)
-            except (zipfile.BadZipFile, OSError) as error:
+            except (*_DAMAGE, OSError) as error:
                 raise DataError(f"{path} is not a readable zip archive: {error}") from error
             for info in archive.infolist():
                 if info.is_dir():
@@ -138,8 +138,10 @@ class Archives:
 
     def read(self, name: str) -> bytes:
         """Return an entry's bytes; a wrong checksum is an OSError like any other failed read."""
+        archive = self._home[name]
+        require_readable(archive.getinfo(name).file_size)
         try:
-            return self._home[name].read(name)
+            return archive.read(name)
         except _DAMAGE as error:
             raise OSError(str(error)) from error
 
@@ -218,4 +220,4 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def _leaves_folder(name: str) -> bool:
     parts = PurePosixPath(name.replace("\\", "/"))
-    return parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]
+    return parts.is_absolute() or ".." in parts.parts or ":" in "".join(parts.parts[:1])

@@ -124,7 +124,7 @@ def read_file(path: Path) -> bytes:
         ImageError: There are none.
     """
     if path.is_dir():
-        raise ImageError(f"is a folder; score all that is in it with: asli scan {path} -o scores.parquet")
+        raise ImageError(f"is a folder; score all that is in it with: asli scan {printable(path)} -o scores.parquet")
     try:
         return path.read_bytes()
     except OSError as error:

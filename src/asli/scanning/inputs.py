@@ -129,7 +129,7 @@ class Inputs:
             DataError: A given archive, list or Parquet file is damaged.
         """
         for path in self.given:
-            shown = path.as_posix()
+            shown = printable(path.as_posix())
             alone = len(self.given) == 1
             if path.is_dir():
                 yield from self._folder(path, "" if shown == "." else f"{shown.rstrip('/')}/", alone)
@@ -152,7 +152,8 @@ class Inputs:
                 yield Item(number, name)
             elif suffix == ".zip" or (suffix == ".parquet" and _may_hold_images(root / name)):
                 try:
-                    yield from self._container(root / name, f"{shown}{name}/", f"{'' if alone else shown}{name}/")
+                    inner = f"{printable(name)}/"
+                    yield from self._container(root / name, shown + inner, inner if alone else shown + inner)
                 except (DataError, OSError) as error:
                     logger.warning("%s", error)
                     yield Item(number, name)  # decoding gives its row the reason
@@ -199,7 +200,7 @@ def _ending(name: str) -> str:
 
 
 def _prefix(folder: Path) -> str:
-    return "" if folder == Path() else f"{folder.as_posix().rstrip('/')}/"
+    return "" if folder == Path() else f"{printable(folder.as_posix()).rstrip('/')}/"
 
 
 def _may_hold_images(path: Path) -> bool:

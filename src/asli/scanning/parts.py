@@ -1,5 +1,6 @@
 """A scan under way: `OUT.parts`, which holds finished parts until they are joined into OUT."""
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from asli.errors import RunError
-from asli.files import read_json, replacing, write_json
+from asli.files import read_json, replacing, write_text
 from asli.scanning.inputs import Place
 from asli.scanning.listing import Listing
 from asli.scanning.table import ROWS, SCHEMA
@@ -78,7 +79,8 @@ class Parts:
         if not self._scan.exists():
             now = replace(now, path=now.path.replace(self.path / "listing.parquet"))
             places = [asdict(place) for place in now.places]
-            write_json(self._scan, {**header, "images": now.count, "places": places})
+            # Not every path is UTF-8; escaped, it is read back as it was.
+            write_text(self._scan, json.dumps({**header, "images": now.count, "places": places}))
             return now, 0
         try:
             saved = read_json(self._scan)

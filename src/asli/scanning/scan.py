@@ -12,7 +12,7 @@ from asli.detector.runtime import Kind, Runtime, usable_threads
 from asli.errors import DataError, Interrupted, RunError
 from asli.progress import progress
 from asli.scanning import table
-from asli.scanning.gallery import write_gallery
+from asli.scanning.gallery import require_place, write_gallery
 from asli.scanning.inputs import Inputs, Places
 from asli.scanning.listing import Listing, write_listing
 from asli.scanning.parts import VERSION, Parts
@@ -54,12 +54,15 @@ def scan(
         DataError: A path does not exist or holds no image.
         DetectorError, MissingExtraError: The detector cannot be used.
         RunError: `out` is something else, or is being written by another process.
+        AsliError: There is no writing to `out` or `html`.
         Interrupted: Ctrl-C; what was scored is kept.
     """
     out = Path(out)
     table.check_ending(out)
     opened = Detector.open(detector)
     inputs, parts = Inputs([Path(path) for path in paths]), Parts(out)
+    if html is not None:
+        require_place(Path(html), (out, table.beside(out), parts.path))
     computing = opened.runtime(device, runtime, threads)
     begun = time.perf_counter()
     with parts.locked():

@@ -18,7 +18,7 @@ from asli.detector.bundle import Detector
 from asli.detector.predict import judge
 from asli.detector.runtime import Runtime
 from asli.errors import AsliError
-from asli.files import read_json, replacing, write_json
+from asli.files import printable, read_json, replacing, write_json
 from asli.metrics.classification import score_of_logits
 from asli.scanning.inputs import Places
 from asli.scanning.reading import Read
@@ -45,6 +45,7 @@ ROWS = 1 << 12
 
 _KEY = b"asli.scan"
 _CSV = pa.schema([pa.field(f.name, pa.string()) if f.name == "reasons" else f for f in SCHEMA])
+_BLOCK = 1 << 24  # bytes; a row has to fit in
 _NO_FACTS = Facts()
 _facts_of = attrgetter(*FACTS)
 
@@ -85,11 +86,13 @@ def score_batch(
 
 
 def check_ending(out: Path) -> None:
-    """Refuse the name of a table that is neither Parquet nor CSV.
+    """Refuse the name of a table that is neither Parquet nor CSV, or that no one can be told.
 
     Raises:
-        AsliError: It ends otherwise.
+        AsliError: It ends otherwise, or is not UTF-8.
     """
+    if printable(out) != str(out):
+        raise AsliError(f"{printable(out)} is a name that is not UTF-8; give another -o")
     if out.suffix.lower() not in (".parquet", ".csv"):
         raise AsliError(f"{out} must end in .parquet or .csv")
 
@@ -102,7 +105,7 @@ def write(out: Path, tables: Iterator[pa.Table], header: dict[str, Any]) -> None
                 for table in tables:
                     joined = pc.binary_join(table["reasons"], "; ")
                     csv.write_table(table.set_column(SCHEMA.get_field_index("reasons"), "reasons", joined))
-            write_json(_beside(out), header)  # before the table: a table without it would belong to nothing
+            write_json(beside(out), header)  # before the table: a table without it would belong to nothing
         return
     schema = SCHEMA.with_metadata({_KEY: json.dumps(header).encode()})
     with replacing(out) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as parquet:
@@ -114,7 +117,7 @@ def header_of(out: Path) -> dict[str, Any] | None:
     """Return what a finished table is the scan of; None for a file that no scan wrote."""
     try:
         if out.suffix.lower() == ".csv":
-            return dict(read_json(_beside(out)))
+            return dict(read_json(beside(out)))
         return dict(json.loads((pq.read_schema(out).metadata or {})[_KEY]))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return None
@@ -126,12 +129,15 @@ def read(out: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
         options = pa_csv.ConvertOptions(
             column_types=_CSV, include_columns=columns, strings_can_be_null=True, quoted_strings_can_be_null=False
         )
-        with pa_csv.open_csv(out, convert_options=options) as csv:
+        parsing = pa_csv.ParseOptions(newlines_in_values=True)  # file names may hold them
+        reading = pa_csv.ReadOptions(block_size=_BLOCK)
+        with pa_csv.open_csv(out, reading, parsing, options) as csv:
             yield from csv
         return
     with pq.ParquetFile(out) as parquet:
         yield from parquet.iter_batches(ROWS, columns=columns)
 
 
-def _beside(out: Path) -> Path:
+def beside(out: Path) -> Path:
+    """Return where a CSV table's description is."""
     return out.with_name(f"{out.name}.json")
