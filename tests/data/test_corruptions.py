@@ -92,6 +92,8 @@ def test_codecs_do_what_their_files_say(image):
         np.testing.assert_array_equal(corruptions.jpeg(image, 60, subsampling), pixels)
     with pytest.raises(ImageError, match="16,383"):
         corruptions.webp(np.zeros((1, 16_384, 3), np.uint8), 50)
+    with pytest.raises(ImageError, match="JPEG holds"):
+        corruptions.jpeg(np.zeros((1, 65_501, 3), np.uint8), 50)
 
 
 def test_sizes(photo):

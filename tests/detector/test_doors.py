@@ -226,3 +226,10 @@ def test_floating_point_image_is_refused():
     Image.new("F", (8, 8), 0.5).save(stream, "TIFF")
     with pytest.raises(ImageError, match="floating-point"):
         decode(stream.getvalue())
+
+
+def test_stability_of_a_picture_longer_than_jpeg_holds_leaves_those_views_out(exported, tmp_path):
+    Image.new("L", (65_600, 40), 128).save(tmp_path / "strip.png")
+    (image,) = predict([tmp_path / "strip.png"], exported, stability=True)["images"]
+    assert image["stability"]["views"]["JPEG 95"] is image["stability"]["views"]["WebP 80"] is None
+    assert image["stability"]["views"]["shrunk by 0.8, bicubic"] is not None

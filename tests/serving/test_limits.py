@@ -29,7 +29,7 @@ async def slow(scope, receive, send):
 @pytest.fixture(scope="module")
 def address():
     listening = _listen("127.0.0.1", 0)
-    app = PlaceLimit(BodyLimit(slow, 1000, 0.5), 2)
+    app = PlaceLimit(BodyLimit(slow, 1000, 0.5, 0.2), 2)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -56,15 +56,49 @@ def test_more_requests_than_places_are_told_to_come_back(address):
     assert httpx.post(url, content=b"xx", timeout=30).text == "2"
 
 
-def test_a_body_that_does_not_arrive_is_given_up(address):
+@pytest.mark.parametrize("parts", [[b"abc"], [b"a"] * 6])
+def test_a_body_that_pauses_or_trickles_is_given_up(address, parts):
     with socket.create_connection(address) as client:
-        client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc")
+        client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n")
+        for part in parts:
+            client.sendall(part)
+            time.sleep(0.1 if len(parts) > 1 else 0)
         client.settimeout(20)
         answer = client.recv(4096)
         while more := client.recv(4096):
             answer += more
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"did not arrive within 0.5 seconds" in answer
+
+
+def test_who_left_is_answered_no_further(finished):
+    opened = Detector.open(finished.path)
+    scorer, scored, begun = Scorer(opened, opened.runtime("cpu")), [], threading.Event()
+
+    class Counting:
+        detector, result = scorer.detector, scorer.result
+
+        def score(self, path, *_, **__):
+            scored.append(path)
+            begun.set()
+            time.sleep(0.3)
+            return {"verdict": None}
+
+    listening = _listen("127.0.0.1", 0)
+    app = create_app(Counting(), max_bytes=10_000, max_images=50)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    request = httpx.Request("POST", "http://x/v1/predict", files=[("images", (f"{n}.jpg", b"x")) for n in range(40)])
+    head = f"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-type: {request.headers['content-type']}\r\n"
+    body = request.read()
+    with socket.create_connection(listening.getsockname()) as client:
+        client.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        assert begun.wait(20)
+    server.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+    assert 1 <= len(scored) < 40
 
 
 def test_the_page_is_shown_within_named_sites_only(finished):
@@ -83,6 +117,6 @@ def test_the_page_is_shown_within_named_sites_only(finished):
     assert policy("https://huggingface.co", "https://*.example.org:8443").endswith(
         "frame-ancestors https://huggingface.co https://*.example.org:8443"
     )
-    for wrong in ("huggingface.co", "https://a.org/x", "https://a.org; script-src *", "'self'"):
+    for wrong in ("huggingface.co", "https://a.org/x", "https://a.org; script-src *", "'self'", "https://ä.org"):
         with pytest.raises(AsliError, match="is no site"):
             policy(wrong)

@@ -103,6 +103,9 @@ def test_what_cannot_be_taken_is_refused_with_one_line(served, pictures):
     for none in (served.post("/v1/predict"), served.post("/v1/predict", data={"images": "text"})):
         assert none.status_code == 422
         assert "send files in the form field 'images'" in none.json()["error"]
+    unclear = served.post("/v1/predict", files=files(pictures[:1]), params={"stability": "perhaps"})
+    assert unclear.status_code == 422
+    assert "form field" not in unclear.json()["error"]
     assert served.get("/etc/passwd").json() == {"error": "Not Found"}
     assert served.post("/v1/predict", files=files(pictures[:1])).status_code == 200  # and goes on
 
@@ -148,6 +151,8 @@ def test_a_taken_port_gives_one_line(finished):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert f"cannot listen at 127.0.0.1:{port}" in done.stderr
+    done = run_asli("serve", "--detector", finished.path, "--host", "a..b")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
 def test_without_its_extra_it_says_which_one(monkeypatch):
@@ -185,8 +190,9 @@ def test_page_in_a_browser(served, finished, pictures, tmp_path):
         assert "not an image" in page.locator("article", has_text="broken.jpg").locator(".why").inner_text()
         with page.expect_download() as download:
             page.get_by_role("button", name="Save results as JSON").click()
-        saved = json.loads(download.value.path().read_text())["images"]
-        assert {image["path"] for image in saved} == {pictures[0].name, pictures[1].name, "broken.jpg"}
+        saved = json.loads(download.value.path().read_text())
+        assert saved["detector"] == predict([], finished.path)["detector"]
+        assert {image["path"] for image in saved["images"]} == {pictures[0].name, pictures[1].name, "broken.jpg"}
         page.get_by_role("button", name="Clear").click()
         assert page.locator("article").count() == 0
         chromium.close()

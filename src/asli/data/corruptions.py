@@ -25,11 +25,19 @@ KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 WEBP_SIDE = 16_383
 """Most pixels along a side of a WebP file."""
 
+JPEG_SIDE = 65_500
+"""Likewise of a JPEG file, as libjpeg writes it."""
+
 _DRAWN_AT_ONCE = 1 << 20
 
 
 def jpeg(pixels: Array, quality: int, subsampling: Subsampling = "4:2:0") -> Array:
-    """Encode as JPEG and decode again; quality 1 to 100 as libjpeg counts it."""
+    """Encode as JPEG and decode again; quality 1 to 100 as libjpeg counts it.
+
+    Raises:
+        ImageError: A side is longer than the format allows.
+    """
+    _require_side(pixels, "JPEG", JPEG_SIDE)
     return _through(pixels, "JPEG", quality=quality, subsampling=subsampling)
 
 
@@ -39,8 +47,7 @@ def webp(pixels: Array, quality: int) -> Array:
     Raises:
         ImageError: A side is longer than the format allows.
     """
-    if max(pixels.shape[:2]) > WEBP_SIDE:
-        raise ImageError(f"a side of {max(pixels.shape[:2]):,} pixels; WebP holds at most {WEBP_SIDE:,}")
+    _require_side(pixels, "WebP", WEBP_SIDE)
     return _through(pixels, "WEBP", quality=quality, method=4)
 
 
@@ -128,6 +135,11 @@ def screenshot(pixels: Array, zoom: float, amount: float = 0.3, quality: int = 8
         quality: Of the JPEG.
     """
     return jpeg(sharpen(scaled(pixels, zoom, "bilinear"), amount), quality)
+
+
+def _require_side(pixels: Array, form: str, most: int) -> None:
+    if max(pixels.shape[:2]) > most:
+        raise ImageError(f"a side of {max(pixels.shape[:2]):,} pixels; {form} holds at most {most:,}")
 
 
 def _through(pixels: Array, file_format: str, **options: object) -> Array:

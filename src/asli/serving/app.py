@@ -22,8 +22,8 @@ from asli.serving.limits import BodyLimit, PlaceLimit
 PLACES = 64
 """Requests that bring pictures, answered or waiting at a time; more are told to come back (503)."""
 
-SECONDS = 120
-"""In which a request has to arrive."""
+SECONDS, PAUSE = 120, 20
+"""In which a request has to arrive, and the longest pause in it: who says nothing holds no place."""
 
 PAGE = {
     "/": ("index.html", "text/html"),
@@ -39,7 +39,7 @@ HEADERS = {
 }
 """Of the page: nothing comes from elsewhere, nothing goes elsewhere; who may show it within another page is added."""
 
-_ORIGIN = re.compile(r"https?://[\w*.-]+(:\d+)?")
+_ORIGIN = re.compile(r"https?://[\w*.-]+(:\d+)?", re.ASCII)
 
 
 def create_app(scorer: Scorer, *, max_bytes: int, max_images: int, embed_in: Sequence[str] = ()) -> FastAPI:
@@ -56,13 +56,14 @@ def create_app(scorer: Scorer, *, max_bytes: int, max_images: int, embed_in: Seq
     """
     # Its documentation pages would load scripts from elsewhere; /openapi.json describes the API without them.
     app = FastAPI(title="asli", version=__version__, docs_url=None, redoc_url=None)
-    app.add_middleware(BodyLimit, most=max_bytes, seconds=SECONDS)
+    app.add_middleware(BodyLimit, most=max_bytes, seconds=SECONDS, pause=PAUSE)
     app.add_middleware(PlaceLimit, most=PLACES)  # added last, asked first
     metrics, turn = _Metrics(), asyncio.Lock()
     about = _about(scorer, max_bytes, max_images)
 
     @app.post("/v1/predict")
     async def predict(
+        request: Request,
         images: Annotated[list[UploadFile], File(description="Image files")],
         stability: bool = False,
         force_domain: bool = False,
@@ -73,15 +74,16 @@ def create_app(scorer: Scorer, *, max_bytes: int, max_images: int, embed_in: Seq
 
         def score(image: UploadFile) -> dict[str, Any]:
             start = time.perf_counter()
-            scored = scorer.score(
-                image.filename or "picture", image.file.read, stability=stability, force_domain=force_domain
-            )
+            name = (image.filename or "picture").encode(errors="backslashreplace").decode()
+            scored = scorer.score(name, image.file.read, stability=stability, force_domain=force_domain)
             metrics.count(scored, time.perf_counter() - start)
             return scored
 
         scored = []
         for image in images:
             async with turn:  # each picture has all the threads; more at a time would only get into each other's way
+                if await request.is_disconnected():
+                    break
                 scored.append(await run_in_threadpool(score, image))
         return scorer.result(scored, force_domain=force_domain)
 
@@ -111,7 +113,8 @@ def create_app(scorer: Scorer, *, max_bytes: int, max_images: int, embed_in: Seq
     def misunderstood(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = " ".join(str(part) for part in first["loc"])
-        return JSONResponse({"error": f"{where}: {first['msg']}; send files in the form field 'images'"}, 422)
+        do = "; send files in the form field 'images'" if first["loc"][0] == "body" else ""
+        return JSONResponse({"error": f"{where}: {first['msg']}{do}"}, 422)
 
     return app
 

@@ -51,10 +51,11 @@ class BodyLimit:
         app: What answers the others.
         most: Largest body, in bytes.
         seconds: In which it has to arrive.
+        pause: Longest in it, in seconds.
     """
 
-    def __init__(self, app: App, most: int, seconds: float) -> None:
-        self._app, self._most, self._seconds = app, most, seconds
+    def __init__(self, app: App, most: int, seconds: float, pause: float) -> None:
+        self._app, self._most, self._seconds, self._pause = app, most, seconds, pause
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -62,15 +63,19 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         too_large = _refusal(413, f"a request may bring {self._most:,} bytes; send fewer or smaller pictures")
-        too_slow = _refusal(408, f"the request did not arrive within {self._seconds:g} seconds")
+        too_slow = _refusal(
+            408, f"the request did not arrive within {self._seconds:g} seconds, or paused for {self._pause:g}"
+        )
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         refusal = too_large if declared.isdigit() and int(declared) > self._most else None
-        seen, whole, until = 0, False, asyncio.get_running_loop().time() + self._seconds
+        now = asyncio.get_running_loop().time
+        seen, whole, until = 0, False, now() + self._seconds
 
         async def counted() -> Message:
             nonlocal seen, whole, refusal
             try:
-                async with asyncio.timeout_at(None if whole else until):  # after it, only the client's leaving comes
+                # After the body only the client's leaving comes.
+                async with asyncio.timeout_at(None if whole else min(until, now() + self._pause)):
                     message = await receive()
             except TimeoutError:
                 refusal = too_slow

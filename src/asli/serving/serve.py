@@ -75,6 +75,7 @@ def _listen(host: str, port: int) -> socket.socket:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen()
-    except OSError as error:
-        raise AsliError(f"cannot listen at {host}:{port}: {error.strerror}; give another --host or --port") from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: no name a host can have
+        why = getattr(error, "strerror", None) or error
+        raise AsliError(f"cannot listen at {host}:{port}: {why}; give another --host or --port") from error
     return listening

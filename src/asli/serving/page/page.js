@@ -6,6 +6,7 @@ const TRIES = 6; // at a busy server, ever further apart
 const find = (id) => document.getElementById(id);
 const results = [];
 let limits = { bytes: Infinity };
+let detector = null;
 let thresholds = { low: 0.5, high: 0.5 };
 let waiting = [];
 let running = 0;
@@ -61,7 +62,11 @@ async function score(file) {
       await new Promise((go) => setTimeout(go, 1000 * tries));
       answer = await ask(query, form);
     }
-    if (answer.ok) return (await answer.json()).images[0];
+    if (answer.ok) {
+      const said = await answer.json();
+      detector = said.detector;
+      return said.images[0];
+    }
     const said = await answer.json().catch(() => ({})); // what stands in front of the server may answer with a page
     return failed(said.error || `the server answered ${answer.status}`);
   } catch {
@@ -131,7 +136,7 @@ function tell() {
 
 function save() {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify({ images: results }, null, 2)], { type: "application/json" }));
+  link.href = URL.createObjectURL(new Blob([JSON.stringify({ detector, images: results }, null, 2)], { type: "application/json" }));
   link.download = "asli.json";
   link.click();
   URL.revokeObjectURL(link.href);
@@ -155,7 +160,12 @@ for (const kind of ["dragenter", "dragover"]) {
 for (const kind of ["dragleave", "drop"]) {
   document.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.remove("over"); });
 }
-document.addEventListener("drop", (event) => take(event.dataTransfer.files));
+document.addEventListener("drop", (event) => {
+  const folders = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry?.isDirectory);
+  const names = new Set(folders.map((entry) => entry.name));
+  take([...event.dataTransfer.files].filter((file) => !names.has(file.name)));
+  if (names.size) find("status").textContent = `${[...names].join(", ")}: a folder; score all that is in it with asli scan`;
+});
 document.addEventListener("paste", (event) => take(event.clipboardData.files));
 find("files").addEventListener("change", (event) => { take(event.target.files); event.target.value = ""; });
 find("save").addEventListener("click", save);
