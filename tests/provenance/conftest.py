@@ -46,26 +46,30 @@ def _certificate(name, key, issuer, issuing_key, *, root):
 
 @pytest.fixture(scope="session")
 def signed():
-    """Sign an image file's bytes as made by a generator."""
+    """Sign an image file's bytes as made by a generator or, of an earlier version signed before, as edited."""
     root, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     chain = _certificate("Signer", own, "Root", root, root=False) + _certificate("Root", root, "Root", root, root=True)
     private = own.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
-    def sign(data, kind):
-        action = {
+    def sign(data, kind, *, edited=False):
+        created = {
             "action": "c2pa.created",
             "digitalSourceType": GENERATED,
             "softwareAgent": {"name": "Painter", "version": "3"},
         }
         manifest = {
             "claim_generator_info": [{"name": "Easel", "version": "1"}],
-            "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [action]}}],
+            "assertions": [
+                {"label": "c2pa.actions.v2", "data": {"actions": [{"action": "c2pa.cropped"} if edited else created]}}
+            ],
         }
         signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", chain, private, None))
         result = io.BytesIO()
         with c2pa.Builder(json.dumps(manifest)) as builder:
+            if edited:
+                builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
             builder.sign(signer, kind, io.BytesIO(data), result)
         return result.getvalue()
 

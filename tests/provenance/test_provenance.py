@@ -11,6 +11,7 @@ from asli.data.images import load
 from asli.detector.predict import predict
 from asli.errors import ImageError
 from asli.provenance import read
+from asli.provenance.credentials import _versions
 from asli.sample import golden_images
 from asli.scanning.scan import scan
 from asli.scanning.table import read as read_table
@@ -169,9 +170,39 @@ def test_a_picture_changed_after_signing_is_found_out(signed):
 def test_without_the_extra_it_says_that_there_is_something_unchecked(signed, monkeypatch):
     data = signed(file("JPEG"), "image/jpeg")
     monkeypatch.setitem(sys.modules, "c2pa", None)
-    found = provenance(data)["credentials"]
-    assert found["state"] == "unchecked"
-    assert "asli[provenance]" in found["why"]
+    found = provenance(data)
+    assert found["credentials"]["state"] == "unchecked"
+    (said,) = found["says"]
+    assert said.startswith("content credentials (C2PA) that were not checked: install")
+    assert "asli[provenance]" in said
+    assert not read.names_a_source(found)
+
+
+def test_of_a_picture_signed_again_the_earlier_version_is_heard(signed):
+    first = signed(file("JPEG"), "image/jpeg")
+    again = signed(first, "image/jpeg", edited=True)
+    found = provenance(signed(again, "image/jpeg", edited=True))
+    assert found["credentials"]["state"] == "valid"
+    assert [(claim["source"], claim["says"]) for claim in found["credentials"]["claims"]] == [
+        ("C2PA, earlier version", "AI-generated")
+    ]
+    assert found["says"] == [
+        "AI-generated (C2PA, earlier version: unchanged since signing by someone named"
+        " Makers of tests, whose identity was not checked)"
+    ]
+
+
+def test_versions_in_a_circle_are_heard_once():
+    maker = {"assertions": [], "ingredients": [{"relationship": "parentOf", "active_manifest": "b"}]}
+    store = {"active_manifest": "a", "manifests": {"a": maker, "b": maker}}
+    assert len(list(_versions(store))) == 2
+
+
+def test_a_flood_of_claims_is_cut_and_a_deep_one_is_no_crash():
+    names = "".join(f"<rdf:Description xmp:CreatorTool='Midjourney {n}'/>" for n in range(900))
+    packet = XMP.format(attributes="", elements=names).encode()
+    assert len(provenance(file("JPEG", xmp=packet[:60_000].rpartition(b"<rdf")[0] + packet[-90:]))["claims"]) == 50
+    assert says(file("PNG", pnginfo=text(workflow="[" * 100_000))) == [("PNG text", "workflow", None)]
 
 
 @pytest.mark.parametrize("wrong", [{"assertions": 3}, {"signature_info": "me"}, ["no manifest"]])
@@ -179,7 +210,8 @@ def test_credentials_of_another_shape_are_unchecked_and_not_a_crash(signed, monk
     import c2pa
 
     data = signed(file("JPEG"), "image/jpeg")
-    monkeypatch.setattr(c2pa.Reader, "get_active_manifest", lambda _: wrong)
+    store = json.dumps({"active_manifest": "a", "manifests": {"a": wrong}})
+    monkeypatch.setattr(c2pa.Reader, "json", lambda _: store)
     assert provenance(data)["credentials"]["state"] == "unchecked"
 
 
@@ -192,7 +224,8 @@ def test_it_stands_beside_the_score_and_never_in_it(finished, signed, tmp_path):
     assert marked["provenance"]["credentials"]["state"] == "valid"
     assert {**plain, "path": 0, "provenance": 0} == {**marked, "path": 0, "provenance": 0}
     done = run_asli("predict", "signed.jpg", "--detector", finished.path, cwd=tmp_path)
-    assert "its content credentials say: AI-generated (signed by Makers of tests, valid)" in done.stdout
+    said = "AI-generated (C2PA: unchanged since signing by someone named Makers of tests, whose"
+    assert f"  its file: {said} identity was not checked)\n" in done.stdout
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
@@ -212,8 +245,9 @@ def test_a_scan_keeps_and_counts_it(finished, signed, tmp_path, ending):
     assert result["provenance"] == {
         "count": 2,
         "says": {
-            "AI-generated; content credentials, valid": 1,
-            "AI-generated (settings of a Stable Diffusion interface); PNG text, not signed": 1,
+            "AI-generated (C2PA: unchanged since signing by someone named Makers of tests, whose"
+            " identity was not checked)": 1,
+            "AI-generated (settings of a Stable Diffusion interface) (PNG text parameters, not signed)": 1,
         },
     }
     rows = [line for batch in read_table(tmp_path / f"t.{ending}", ["provenance"]) for line in batch.to_pylist()]

@@ -57,7 +57,7 @@ def scan(
         ("whose files say where they come from", said),
         ("unreadable", unreadable),
     ):
-        if found["count"]:
+        if found["reasons"]:
             print(f"  {title} {found['count']:,}")
             for reason, count in list(found["reasons"].items())[:10]:
                 print(f"    {count:>9,}  {visible(reason)}")

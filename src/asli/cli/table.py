@@ -61,23 +61,8 @@ def image_text(image: dict[str, Any]) -> str:
     stability = image["stability"]
     span = f", {stability['low']:.4f} to {stability['high']:.4f} when re-encoded or resized" if stability else ""
     line = f"{image['path']}: {image['verdict']}  P(fake) {image['score']:.4f}{span}{reasons}"
-    return "\n".join(map(visible, [line, *_said_of_itself(image["provenance"])]))
-
-
-def _said_of_itself(provenance: dict[str, Any] | None) -> list[str]:
-    """Return what a file says of its origin, as far as it is understood; one line a statement."""
-    if provenance is None:
-        return []
-    signed = provenance["credentials"]
-    known = [claim for claim in provenance["claims"] if claim["says"]]
-    lines = [f"  its {claim['source']} says: {claim['says']} ({claim['field']}; not signed)" for claim in known]
-    if signed and signed["state"] == "unchecked":
-        lines.append(f"  it has content credentials, not checked: {signed['why']}")
-    elif signed:
-        says = ", ".join(dict.fromkeys(claim["says"] or claim["value"] for claim in signed["claims"])) or "no source"
-        by = f"signed by {signed['signer'] or 'nobody named'}, {signed['state']}"
-        lines.append(f"  its content credentials say: {says} ({by}{': ' + signed['why'] if signed['why'] else ''})")
-    return lines
+    said = image["provenance"]["says"] if image["provenance"] else ()
+    return "\n".join(map(visible, [line, *(f"  its file: {statement}" for statement in said)]))
 
 
 def explanation_text(explanation: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 SOURCE_TYPES = {
@@ -41,7 +42,7 @@ class Claim:
     """One statement of a file about its origin.
 
     Attributes:
-        source: What holds it: PNG text, EXIF, XMP or C2PA.
+        source: What holds it: PNG text, EXIF, XMP, C2PA, or C2PA of an earlier version.
         field: Its name there.
         value: As written, cut after 200 characters.
         says: In plain words, or None where the value is only shown.
@@ -51,6 +52,15 @@ class Claim:
     field: str
     value: str
     says: str | None
+
+
+MOST = 50
+"""Claims of one kind that are kept of a file: more are a flood."""
+
+
+def distinct(claims: Iterable[Claim]) -> list[Claim]:
+    """Return the first `MOST` different claims."""
+    return list(dict.fromkeys(claims))[:MOST]
 
 
 def claim(source: str, field: str, value: str) -> Claim:
@@ -76,6 +86,8 @@ def _meaning(field: str, value: str) -> str | None:
 def _is_workflow(value: str) -> bool:
     try:
         found = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and ("nodes" in found or any("class_type" in str(node) for node in found.values()))
+    if not isinstance(found, dict):
+        return False
+    return "nodes" in found or any(isinstance(node, dict) and "class_type" in node for node in found.values())

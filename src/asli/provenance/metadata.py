@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from PIL import ExifTags, Image, PngImagePlugin
 
-from asli.provenance.claims import Claim, claim
+from asli.provenance.claims import Claim, claim, distinct
 
 _PNG_TEXT = (
     *("parameters", "prompt", "workflow", "invokeai_metadata", "invokeai_graph", "sd-metadata", "fooocus_scheme"),
@@ -47,7 +47,7 @@ def metadata_claims(image: Image.Image) -> list[Claim]:
             # Pillow's readers raise almost anything on damaged metadata; the picture is whole all the same.
             with suppress(Exception):
                 found.extend(read(image))
-    return found
+    return distinct(found)
 
 
 def _text(image: Image.Image) -> Iterator[Claim]:

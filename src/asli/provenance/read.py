@@ -1,11 +1,13 @@
 """All that a file says of its origin, as `predict` gives it."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from PIL import Image
 
-from asli.provenance.credentials import credentials
+from asli.provenance.claims import Claim
+from asli.provenance.credentials import Credentials, credentials
 from asli.provenance.metadata import metadata_claims
 
 
@@ -17,26 +19,38 @@ def provenance(data: bytes, image: Image.Image) -> dict[str, Any] | None:
         image: The same, loaded (see `asli.data.images.load`).
 
     Returns:
-        `claims` of its metadata and `credentials` (see `asli.provenance.credentials`), as plain JSON; None where it has
-        neither.
+        As plain JSON, `says`: what is understood, a line each with how far it is proven; `claims` of its metadata;
+        `credentials` (see `asli.provenance.credentials`). None where it has neither claims nor credentials.
     """
-    claims, signed = [dataclasses.asdict(found) for found in metadata_claims(image)], credentials(data)
-    if signed is not None:
-        signed = {**signed, "claims": [dataclasses.asdict(found) for found in signed["claims"]]}
-    return {"claims": claims, "credentials": signed} if claims or signed else None
+    claims, signed = metadata_claims(image), credentials(data)
+    if not claims and signed is None:
+        return None
+    return {
+        "says": _statements(claims, signed),
+        "claims": [dataclasses.asdict(claim) for claim in claims],
+        "credentials": None if signed is None else dataclasses.asdict(signed),
+    }
 
 
-def statements(found: dict[str, Any]) -> list[str]:
-    """Return what the parts of a `provenance` say that are understood, each with how far it is proven.
-
-    Args:
-        found: From `provenance`.
-    """
-    unsigned = [f"{claim['says']}; {claim['source']}, not signed" for claim in found["claims"] if claim["says"]]
+def names_a_source(found: dict[str, Any]) -> bool:
+    """Return whether a `provenance` holds a claim that is understood."""
     signed = found["credentials"]
-    if signed is None:
-        return list(dict.fromkeys(unsigned))
-    if signed["state"] == "unchecked":
-        return list(dict.fromkeys([*unsigned, "content credentials, not checked"]))
-    says = [claim["says"] for claim in signed["claims"] if claim["says"]] or ["no source"]
-    return list(dict.fromkeys([*unsigned, *(f"{said}; content credentials, {signed['state']}" for said in says)]))
+    return any(claim["says"] for claim in [*found["claims"], *(signed["claims"] if signed else ())])
+
+
+def _statements(claims: Sequence[Claim], signed: Credentials | None) -> list[str]:
+    lines = [f"{claim.says} ({claim.source} {claim.field}, not signed)" for claim in claims if claim.says]
+    if signed is not None:
+        proof = _proof(signed)
+        said = [f"{claim.says or claim.value} ({claim.source}: {proof})" for claim in signed.claims]
+        lines += said or [f"content credentials (C2PA) {proof}"]
+    return list(dict.fromkeys(lines))
+
+
+def _proof(signed: Credentials) -> str:
+    signer = signed.signer or "nobody named"
+    return {
+        "valid": f"unchanged since signing by someone named {signer}, whose identity was not checked",
+        "trusted": f"unchanged since signing by {signer}, who is on a trust list",
+        "unchecked": f"that were not checked: {signed.why}",
+    }.get(signed.state, f"that do not fit the file: {signed.why or signed.state}")

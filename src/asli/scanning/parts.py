@@ -22,7 +22,7 @@ from asli.scanning.table import ROWS, SCHEMA
 SECONDS = 10.0
 """A part is written at least this often: what a kill can cost."""
 
-VERSION = 2
+VERSION = 3
 
 
 class Parts:

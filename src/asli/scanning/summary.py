@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.detector.card import Thresholds
-from asli.provenance.read import statements
+from asli.provenance.read import names_a_source
 from asli.scanning import table
 
 SHOWN = 24
@@ -56,7 +56,7 @@ class Summary:
     said: Counter[str] = field(default_factory=Counter)
     """Images by what their files say of their own origin; one that says several things is counted for each."""
     saying: int = 0
-    """Images whose files say something of it."""
+    """Images whose files name a source."""
     examples: list[tuple[str, str]] = field(default_factory=list)
     """Path and error of the first unreadable images."""
     histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
@@ -98,10 +98,11 @@ def _count(found: Summary, rows: dict[str, list[Any]], middle: float) -> None:
             _add(found.errors, error)
             if len(found.examples) < REASONS:
                 found.examples.append((path, error))
-    for said in filter(None, rows["provenance"]):
-        understood = statements(json.loads(said))
-        found.said.update(understood)
-        found.saying += bool(understood)
+    for text in filter(None, rows["provenance"]):
+        provenance = json.loads(text)
+        for said in provenance["says"]:
+            found.said[said if said in found.said or len(found.said) < REASONS else "other statements"] += 1
+        found.saying += names_a_source(provenance)
     columns = (rows[name] for name in ("path", "score", "verdict", "reasons"))
     for number, (path, score, verdict, why) in enumerate(zip(*columns, strict=True), start=found.images):
         if verdict is None:

@@ -112,22 +112,8 @@ function fill(card, image) {
     range.style.right = percent(1 - high);
     reasons.push(`saved again or resized a little it scores ${low.toFixed(4)} to ${high.toFixed(4)}`);
   }
-  reasons.push(...saidOfItself(image.provenance));
+  reasons.push(...(image.provenance?.says ?? []).map((said) => `its file: ${said}`));
   card.querySelector(".why").textContent = reasons.join("; ");
-}
-
-function saidOfItself(provenance) {
-  if (!provenance) return [];
-  const lines = provenance.claims.filter((claim) => claim.says).map((claim) => `its ${claim.source} says: ${claim.says} (not signed)`);
-  const signed = provenance.credentials;
-  if (signed && signed.state === "unchecked") {
-    lines.push(`it has content credentials, not checked: ${signed.why}`);
-  } else if (signed) {
-    const says = [...new Set(signed.claims.map((claim) => claim.says || claim.value))].join(", ") || "no source";
-    const why = signed.why ? `: ${signed.why}` : "";
-    lines.push(`its content credentials say: ${says} (signed by ${signed.signer || "nobody named"}, ${signed.state}${why})`);
-  }
-  return lines;
 }
 
 function tell() {
