@@ -15,6 +15,8 @@ from asli.data.preprocessing import Preprocessing
 from asli.detector.bundle import Detector
 from asli.detector.predict import predict
 from asli.errors import DetectorError
+from asli.explanation import explain as module
+from asli.explanation import picture
 from asli.explanation.check import check, likeness
 from asli.explanation.explain import explain
 from asli.explanation.gradcam import choose, enlarged, gradcam, layers
@@ -212,6 +214,33 @@ def test_any_name_is_drawn_and_no_map_overwrites_another(finished, pictures, tmp
         *("it costs $5 or $6", "caf\\xe9", "a", "a~2", "a~2~2", "A~3")
     ]
     assert all(path.exists() for path in drawn)
+
+
+def test_a_long_name_is_shortened_and_a_file_that_goes_meanwhile_costs_nothing(
+    finished, pictures, tmp_path, monkeypatch
+):
+    long = tmp_path / f"{'ä' * 120}.jpg"
+    long.write_bytes(pictures[0].read_bytes())
+    score = module.Scorer.score
+
+    def and_remove(self, path, read, **options):
+        done = score(self, path, read, **options)
+        Path(path).unlink()
+        return done
+
+    monkeypatch.setattr(module.Scorer, "score", and_remove)
+    (image,) = explain([long], finished.path, out=tmp_path / "out")["images"]
+    drawn = Path(image["explanation"]["picture"])
+    assert drawn.name == f"{'ä' * 75}.explained.png"
+    assert drawn.is_file()
+    assert json.loads((tmp_path / "out" / "explain.json").read_text())["images"] == [image]
+
+
+def test_a_large_view_is_drawn_small(monkeypatch):
+    monkeypatch.setattr(picture, "SIDE", 20)
+    view = View(np.zeros((50, 70, 3), np.uint8), [(0, 0), (18, 38)], plain(32, "tiles"))
+    figure = picture.draw(view, np.zeros((50, 70)), "title", "caption")
+    assert [axes.images[0].get_array().shape[:2] for axes in figure.axes[:2]] == [(13, 18)] * 2
 
 
 def test_feature_maps_of_a_network_without_any_are_refused_before_anything_is_drawn(

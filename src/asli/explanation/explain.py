@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from asli.explanation.gradcam import layers as layers_of
 from asli.explanation.occlusion import occlusion
 from asli.explanation.picture import draw
 from asli.explanation.view import Array, LogOdds, View
-from asli.files import printable, replacing, write_json
+from asli.files import printable, replacing, visible, write_json
 from asli.metrics.classification import Floats
 from asli.models.device import pick_device, set_threads
 from asli.models.networks import create_network
@@ -100,19 +100,20 @@ def explain(
 
     explainer = _Occlusion(log_odds) if method == "occlusion" else _GradCam(opened, layer, device, check=check)
     stages = _stages(opened) if feature_maps else []
-    scorer, paths = Scorer(opened, runtime), [Path(path) for path in images]
-    scored = (scorer.score(printable(path), partial(read_file, path), force_domain=force_domain) for path in paths)
-    result = scorer.result(scored, force_domain=force_domain)
+    scorer, read = Scorer(opened, runtime), lru_cache(maxsize=1)(read_file)  # once for the score and the map
+    scored: list[dict[str, Any]] = []
     names: set[str] = set()
-    with progress("explaining", len(paths), unit="pictures") as bar:
-        for path, image in zip(paths, result["images"], strict=True):
+    with progress("explaining", len(images), unit="pictures") as bar:
+        for path in map(Path, images):
             bar.advance(1)
+            image = scorer.score(printable(path), partial(read, path), force_domain=force_domain)
+            scored.append(image)
             image["explanation"] = None
             if image["error"]:
                 continue
-            view = View.of(decode(read_file(path))[0], opened.preprocessing)
+            view = View.of(decode(read(path))[0], opened.preprocessing)
             found = explainer.explain(view)
-            stem = _new_name(printable(path.stem), names)
+            stem = _new_name(_short(printable(path.stem)), names)
             image["explanation"] = {
                 "method": method,
                 "of": "log-odds of fake",
@@ -127,6 +128,7 @@ def explain(
             _write(draw(view, found.heat, _title(image), CAPTION), folder / f"{stem}.explained.png")
             if feature_maps:
                 _write(_draw_maps(opened, view, stages), folder / f"{stem}.maps.png")
+    result = scorer.result(scored, force_domain=force_domain)
     write_json(folder / "explain.json", result)
     return result
 
@@ -165,7 +167,12 @@ def _checked(view: View, found: Explained, log_odds: LogOdds) -> dict[str, Any]:
 
 
 def _title(image: dict[str, Any]) -> str:
-    return f"{Path(image['path']).name}: {image['verdict']}, P(fake) {image['score']:.4f}"
+    return f"{_short(visible(Path(image['path']).name))}: {image['verdict']}, P(fake) {image['score']:.4f}"
+
+
+def _short(name: str) -> str:
+    """Return the beginning of a name that leaves room for endings: file systems take 255 bytes."""
+    return name.encode()[:150].decode(errors="ignore")
 
 
 def _new_name(stem: str, taken: set[str]) -> str:

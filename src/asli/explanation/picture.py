@@ -11,6 +11,9 @@ from asli.evaluation.plots import FAKE, INK, REAL, STYLE
 from asli.explanation.view import View
 from asli.metrics.classification import Floats
 
+SIDE = 2000
+"""Pixels of a view's longer side that are drawn at most."""
+
 COLOURS = LinearSegmentedColormap.from_list("asli", [REAL, "white", FAKE])
 
 
@@ -23,9 +26,10 @@ def draw(view: View, heat: Floats, title: str, caption: str) -> Figure:
         title: Above both.
         caption: Below both.
     """
-    grey = view.pixels.astype(np.float64).mean(axis=2)
-    cells = view.by_cell(heat)
-    shown = heat * view.pixels.shape[0] * view.pixels.shape[1] / cells.size  # log-odds a cell
+    step = -(-max(heat.shape) // SIDE)
+    pixels = view.pixels[::step, ::step]
+    grey = pixels.mean(axis=2)
+    shown = heat[::step, ::step] * heat.size / view.by_cell(heat).size  # log-odds a cell
     most = float(np.nanmax(np.abs(shown))) or 1.0
     height, width = grey.shape
     with rc_context({**STYLE, "axes.grid": False, "text.parse_math": False}):  # a $ in a file's name is a $
@@ -34,7 +38,7 @@ def draw(view: View, heat: Floats, title: str, caption: str) -> Figure:
         for axes, name in ((left, "what the detector looks at"), (right, "what moves its score")):
             axes.set_axis_off()
             axes.set_title(name, fontsize=9)
-        left.imshow(view.pixels)
+        left.imshow(pixels)
         right.imshow(grey, cmap="gray", vmin=0, vmax=255)
         strength = np.nan_to_num(np.abs(shown) / most)
         drawn: Any = right.imshow(shown, cmap=COLOURS, vmin=-most, vmax=most, alpha=0.15 + 0.65 * strength)
