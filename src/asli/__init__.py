@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asli.explanation.explain import explain
     from asli.export.int8 import export_int8
     from asli.export.onnx import export_onnx
+    from asli.metrics.thresholds import Policy
     from asli.pipeline import train
     from asli.recipe import Recipe, load_recipe
     from asli.scanning.scan import scan
@@ -32,6 +33,7 @@ _HOME = {
     "AsliError": "asli.errors",
     "DataFolder": "asli.data.folder",
     "Detector": "asli.detector.bundle",
+    "Policy": "asli.metrics.thresholds",
     "Recipe": "asli.recipe",
     "calibrate": "asli.evaluation.calibrate",
     "demo": "asli.demonstration",
@@ -54,6 +56,7 @@ __all__ = [
     "AsliError",
     "DataFolder",
     "Detector",
+    "Policy",
     "Recipe",
     "__version__",
     "calibrate",

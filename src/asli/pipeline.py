@@ -210,7 +210,7 @@ def _make_detector(
         return np.concatenate(list(logits_of_rows(runtime, data.pixels, part, preprocessing)))
 
     calibration = data.rows("calibration")
-    temperature, thresholds = fit(logits_of(calibration), data, Policy())
+    temperature, thresholds = fit(logits_of(calibration), data, calibration, Policy())
     fold_temperature(network, temperature)
     figures = figures_of(logits_of(data.rows("validation")), data, "validation", thresholds)
     card = Card(
@@ -223,7 +223,7 @@ def _make_detector(
         seed=recipe.loop.seed,
         start_weights=start,
     )
-    Detector(network, preprocessing, card).save(run.detector)
+    Detector(network, preprocessing, card, data.keys(rows)).save(run.detector)
     seconds = checkpoint.State.read(checkpoint.pointed(run.checkpoints, "last") or chosen).seconds
     logger.info("detector of %s: validation F1 %s at threshold %.4f", chosen.name, figures["f1"], thresholds.high)
     logger.info("trained in %s; the detector is %s", duration(seconds), run.detector)

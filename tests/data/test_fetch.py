@@ -183,7 +183,7 @@ def test_hub_broken_download_goes_on_and_makes_the_right_data_folder(tree, mirro
         asked = shop.asked("GET", TRAIN)
         assert asked == [0, 10 << 20]  # the client goes on by itself
         assert f"revision {'a' * 40}; 2 of 2 files have the SHA-256 the hub records" in done.stderr
-        assert "real (0) <- 'REAL' (1,650)" in done.stderr
+        assert "\n  real (0) <- 'REAL' (1,650)\n" in done.stderr
         assert done.stdout.startswith("3,300 images: 1,650 real (0), 1,650 fake (1, positive)")
         folder = DataFolder.open(tmp_path / "out")
         assert folder.info["source"] == f"owner/mirror@{'a' * 40}"

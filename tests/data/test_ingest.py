@@ -73,7 +73,7 @@ def test_the_same_source_gives_the_same_content_hash(sample, tmp_path):
 
 
 def test_twins_across_splits_are_found(tree, tmp_path):
-    data = open_folders(tree, tmp_path / "out")
+    data = open_folders(str(tree), str(tmp_path / "out"))
     table = data.table(["id", "twin_group", "crosses_split"]).to_pylist()
     twins = {line["id"] for line in table if line["twin_group"] is not None}
     assert twins == {"train/fake/00.jpg", "test/fake/00.jpg"}

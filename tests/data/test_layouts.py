@@ -19,7 +19,7 @@ def test_aliases_any_case_any_depth():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("dogs/a.jpg", "cannot tell the label of dogs/...: 'dogs' is no known name"),
+        ("dogs/a.jpg", "cannot tell the label of the images in dogs/: 'dogs' is no known name"),
         ("0/a.jpg", "say which name means fake, for example --fake-label 1"),
         ("real/fake/a.jpg", "both labels"),
         ("train/test/real/a.jpg", "two splits"),

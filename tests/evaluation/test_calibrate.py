@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -48,10 +50,11 @@ def test_new_thresholds_are_saved_with_all_they_rest_on(promised, finished, samp
 def test_temperature_multiplies_and_lowers_the_loss(finished, sample):
     opened = Detector.open(finished.detector)
     logits = score_split(opened, sample, "calibration", CPU).logits
-    labels = sample.labels[sample.rows("calibration")]
-    again, _ = fit(logits, sample, Policy())
+    rows = sample.rows("calibration")
+    labels = sample.labels[rows]
+    again, _ = fit(logits, sample, rows, Policy())
     assert again == pytest.approx(1.0, abs=0.01)  # it was calibrated on these images before
-    overconfident, thresholds = fit(logits * 3, sample, Policy(name="argmax"))
+    overconfident, thresholds = fit(logits * 3, sample, rows, Policy(name="argmax"))
     assert overconfident == pytest.approx(3 * again, rel=1e-3)
     assert log_losses(labels, logits * 3 / overconfident).mean() < log_losses(labels, logits * 3).mean()
     assert thresholds.high == 0.5
@@ -108,3 +111,17 @@ def test_from_the_command_line(finished, sample, tmp_path):
         assert words in done.stderr
         assert len([line for line in done.stderr.splitlines() if line.startswith("asli: ")]) == 1
         assert "Traceback" not in done.stderr
+
+
+def test_images_seen_in_training_calibrate_nothing(finished, sample, tmp_path, caplog):
+    known = tmp_path / "known"
+    shutil.copytree(finished.detector, known)
+    rows = sample.rows("calibration")
+    np.save(known / "training_images.npy", sample.keys(rows[:50]))
+    made = calibrate(known, sample, tmp_path / "some")
+    assert made.card.thresholds.n == len(rows) - 50
+    assert "50 of 600 calibration images were seen" in caplog.text
+    assert np.array_equal(Detector.open(tmp_path / "some").training_images, np.unique(sample.keys(rows[:50])))
+    with pytest.raises(DataError, match="trained on all 600 calibration images"):
+        calibrate("default", sample, tmp_path / "all")
+    assert not (tmp_path / "all").exists()

@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics as reference
 
 from asli.data.folder import DataFolder
-from asli.errors import DataError, DetectorError
+from asli.errors import AsliError, DataError, DetectorError
 from asli.evaluation.evaluate import evaluate
 from asli.sample import open_sample
 
@@ -160,3 +160,38 @@ def test_twenty_thousand_images_fit_in_memory(rng):
     calibration_of(labels, scores, groups)
     assert tracemalloc.get_traced_memory()[1] < 400e6
     tracemalloc.stop()
+
+
+def test_judging_on_images_seen_in_training_is_said_everywhere(finished, judged, tmp_path, caplog):
+    """The bundled sample is part of what the default detector was trained on."""
+    result, data = judged
+    assert result["seen_in_training"] == 0
+    assert evaluate(finished.path, data, split="train", out=tmp_path / "train")["seen_in_training"] == 2000
+    caplog.clear()
+    assert evaluate("default", data, out=tmp_path / "report")["seen_in_training"] == 400
+    assert "400 of 400 images of the test part were seen in the training" in caplog.text
+    assert "400 of 400 images were seen" in (tmp_path / "report" / "report.html").read_text()
+    assert "400 of its images were seen in training" in (tmp_path / "report" / "model_card.md").read_text()
+    caplog.clear()
+    evaluate(finished.path, data, out=tmp_path / "against", against=["default"])
+    assert "400 of 400 images of the test part were seen in the training" in caplog.text
+
+
+def test_a_damaged_list_of_training_images_is_one_line(finished, judged, tmp_path):
+    shutil.copytree(finished.detector, tmp_path / "copy")
+    (tmp_path / "copy" / "training_images.npy").write_bytes(b"no array")
+    with pytest.raises(DetectorError, match="training_images.npy is damaged"):
+        evaluate(tmp_path / "copy", judged[1], out=tmp_path / "report")
+    (tmp_path / "copy" / "training_images.npy").unlink()
+    assert evaluate(tmp_path / "copy", judged[1], out=tmp_path / "report")["seen_in_training"] is None
+
+
+@pytest.mark.parametrize(("name", "text"), [("report.html", "<p>mine</p>"), ("metrics.json", '{"mine": 1}')])
+def test_a_report_is_written_over_nothing_but_a_report(finished, judged, tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(AsliError, match="give another --out"):
+        evaluate(finished.path, judged[1], out=tmp_path)
+    assert (tmp_path / name).read_text() == text
+    (tmp_path / name).unlink()
+    for _ in range(2):
+        evaluate(finished.path, judged[1], split="validation", out=tmp_path)

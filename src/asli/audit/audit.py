@@ -15,6 +15,7 @@ from asli.audit.twins import find_twins
 from asli.audit.verdicts import verdicts
 from asli.data.folder import DataFolder, is_data_folder
 from asli.data.ingest import open_folders
+from asli.pages import require_page
 
 
 @contextmanager
@@ -38,6 +39,8 @@ def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> dict[
     Returns:
         Findings, and under `verdicts` what they mean.
     """
+    if html is not None:
+        require_page(html)
     table, pixels = facts.read(data), Pixels(data)
     twins = find_twins(data, pixels)
     result: dict[str, Any] = {

@@ -21,10 +21,12 @@ def main(tokens: list[str] | None = None) -> None:
     logger = logging.getLogger("asli")
     logger.setLevel(logging.INFO)
     logger.addHandler(_StandardError())
+    logger.propagate = False  # libraries give the root logger a handler, which would say all again
     try:
         app(tokens, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
-        leave(f"{' '.join(str(error).split())} (see asli --help)", 2)
+        asked = " ".join(("asli", *(error.command_chain or ())))
+        leave(f"{' '.join(str(error).split())} (see {asked} --help)", 2)
     except AsliError as error:
         leave(str(error), error.exit_status)
     except KeyboardInterrupt:
@@ -42,4 +44,5 @@ class _StandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message, warnings marked as such."""
         mark = "warning: " if record.levelno >= logging.WARNING else ""
-        print(f"{mark}{visible(record.getMessage())}", file=sys.stderr, flush=True)
+        text = "\n".join(map(visible, record.getMessage().split("\n")))
+        print(f"{mark}{text}", file=sys.stderr, flush=True)

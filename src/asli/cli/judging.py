@@ -63,7 +63,7 @@ def audit(
 
 @app.command
 def calibrate(
-    detector: Path,
+    detector: str,
     data: Path,
     *,
     out: Path,
@@ -107,14 +107,14 @@ def calibrate(
 
 @app.command
 def evaluate(
-    detector: Path,
+    detector: str,
     data: Path,
     *,
     split: Literal["train", "validation", "calibration", "test"] = "test",
     out: Path | None = None,
     robustness: Annotated[bool, Parameter(negative="")] = False,
     robustness_images: int = 2000,
-    against: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
+    against: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     threshold: float | None = None,
     prior: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
     as_json: AsJson = False,

@@ -46,7 +46,7 @@ _RESULTS = ("images.npy", "manifest.parquet", "problems.txt")
 logger = logging.getLogger("asli")
 
 
-def open_cifake(path: Path | None, out: Path, *, hub: str | None = None) -> DataFolder:
+def open_cifake(path: str | Path | None, out: str | Path, *, hub: str | None = None) -> DataFolder:
     """Make a data folder of CIFAKE.
 
     Args:
@@ -57,10 +57,11 @@ def open_cifake(path: Path | None, out: Path, *, hub: str | None = None) -> Data
     Raises:
         DataError: This is not CIFAKE, it cannot be fetched, or `out` holds something else.
     """
+    out = Path(out)
     if path is not None:
         if hub is not None:
             raise DataError("give --from or --hub, not both")
-        return ingest(path, out, cifake_data.cifake, "cifake")
+        return ingest(Path(path), out, cifake_data.cifake, "cifake")
     if hub is None:
         return ingest(fetch.fetch_kaggle(), out, cifake_data.cifake, "cifake")
     snapshot = fetch.fetch_hub(hub)
@@ -75,7 +76,7 @@ def open_cifake(path: Path | None, out: Path, *, hub: str | None = None) -> Data
     return make(found, out)
 
 
-def open_folders(path: Path | None, out: Path, **how: Any) -> DataFolder:
+def open_folders(path: str | Path | None, out: str | Path, **how: Any) -> DataFolder:
     """Make a data folder of a user's own images; what is taken for real and fake is logged before any is read.
 
     Args:
@@ -88,7 +89,7 @@ def open_folders(path: Path | None, out: Path, **how: Any) -> DataFolder:
     """
     found = understand(path, **how)
     logger.info("%s", found.describe())
-    return make(found, out)
+    return make(found, Path(out))
 
 
 def ingest(path: Path, out: Path, layout: Layout, layout_name: str) -> DataFolder:

@@ -44,10 +44,10 @@ class Survey:
 
 
 def understand(
-    path: Path | None,
+    path: str | Path | None,
     *,
-    real: Sequence[Path] = (),
-    fake: Sequence[Path] = (),
+    real: Sequence[str | Path] = (),
+    fake: Sequence[str | Path] = (),
     layout: str | None = None,
     labels: LabelNames | None = None,
     generator: str | None = None,
@@ -68,11 +68,11 @@ def understand(
     if path is None:
         if layout is not None or labels not in (None, LabelNames()):
             raise DataError("--real and --fake say all labels; leave out --layout, --real-label and --fake-label")
-        found = survey_pair(real, fake)
+        found = survey_pair([Path(one) for one in real], [Path(one) for one in fake])
     elif real or fake:
         raise DataError("give a path, or --real and --fake, not both")
     else:
-        found = survey(path, labels or LabelNames(), layout)
+        found = survey(Path(path), labels or LabelNames(), layout)
     return found if generator is None else replace(found, listing=with_generator(found.listing, generator))
 
 

@@ -4,6 +4,7 @@ config.json  model.safetensors    timm's hub format: a timm network opens in tim
 detector.json                     what turns its logits into a verdict, and what it was trained and judged on
 model.onnx                        where exported: another form of the same detector, which runs without torch
 README.md                         the model card
+training_images.npy               by which an image it was trained on is known again
 
 An int8 detector has `model.onnx` alone: it is the network, not another form of it.
 """
@@ -15,6 +16,9 @@ import shutil
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
 
 from asli import __version__
 from asli.data.layouts import LABELS
@@ -32,8 +36,8 @@ if TYPE_CHECKING:
     from asli.models.networks import Network
 
 FORMAT_VERSION = 1
-WEIGHTS, ONNX = "model.safetensors", "model.onnx"
-FILES = ("config.json", "detector.json", "README.md", ONNX, WEIGHTS)
+WEIGHTS, ONNX, TRAINING_IMAGES = "model.safetensors", "model.onnx", "training_images.npy"
+FILES = ("config.json", "detector.json", "README.md", TRAINING_IMAGES, ONNX, WEIGHTS)
 
 
 class Detector:
@@ -46,8 +50,15 @@ class Detector:
         folder: Where it lies; None until it is saved.
     """
 
-    def __init__(self, network: "Network", preprocessing: Preprocessing, card: Card) -> None:
+    def __init__(
+        self,
+        network: "Network",
+        preprocessing: Preprocessing,
+        card: Card,
+        training_images: npt.NDArray[np.uint64] | None = None,
+    ) -> None:
         self._network: Network | None = network
+        self._training_images = training_images
         self._architecture = network.name
         self.preprocessing, self.card = preprocessing, card
         self.hash: str | None = None
@@ -78,6 +89,7 @@ class Detector:
             card["domain"] = Domain.from_json(card["domain"])
             opened = cls.__new__(cls)
             opened._network, opened._info, opened.folder = None, info, folder
+            opened._training_images = None
             opened._architecture = read_json(folder / "config.json")["architecture"]
             opened.preprocessing = Preprocessing(**{key: _tuple(value) for key, value in info["preprocessing"].items()})
             opened.card, opened.hash = Card(**card), _identity(info)
@@ -95,6 +107,21 @@ class Detector:
         if self._network is None:
             self._network = self._load()
         return self._network
+
+    @property
+    def training_images(self) -> npt.NDArray[np.uint64] | None:
+        """Return `DataFolder.keys` of what it was trained on, sorted; None where that was not written down.
+
+        Raises:
+            DetectorError: The file is damaged.
+        """
+        path = None if self.folder is None else self.folder / TRAINING_IMAGES
+        if self._training_images is None and path is not None and path.is_file():
+            try:
+                self._training_images = np.load(path, allow_pickle=False).astype(np.uint64, casting="safe")
+            except (OSError, ValueError, TypeError) as error:
+                raise DetectorError(f"{path} is damaged ({error}); fetch the detector again") from error
+        return self._training_images
 
     def _load(self) -> "Network":
         from safetensors import SafetensorError
@@ -174,6 +201,9 @@ class Detector:
 
     def _describe_in(self, folder: Path, kind: dict[str, str]) -> None:
         write_json(folder / "config.json", self._hub_config())
+        if self.training_images is not None:
+            with replacing(folder / TRAINING_IMAGES) as part, part.open("wb") as stream:
+                np.save(stream, np.unique(self.training_images), allow_pickle=False)
         info = {
             "version": FORMAT_VERSION,
             "asli": __version__,
@@ -233,8 +263,10 @@ class Detector:
         """Return the names of the files that belong to the saved bundle, after comparing them with `detector.json`."""
         if "onnx" in self._info:
             self._onnx_file()
-        absent = WEIGHTS if self.quantised else ONNX if "onnx" not in self._info else None
-        return [name for name in FILES if name != absent]
+        absent = {WEIGHTS if self.quantised else ONNX if "onnx" not in self._info else None}
+        if self.training_images is None:
+            absent.add(TRAINING_IMAGES)
+        return [name for name in FILES if name not in absent]
 
     def describe(self) -> dict[str, Any]:
         """Return what goes beside its scores, for `--json`."""

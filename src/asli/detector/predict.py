@@ -1,5 +1,6 @@
 """Score pictures: the verb behind `asli predict`."""
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -124,7 +125,8 @@ def read_file(path: Path) -> bytes:
         ImageError: There are none.
     """
     if path.is_dir():
-        raise ImageError(f"is a folder; score all that is in it with: asli scan {printable(path)} -o scores.parquet")
+        folder = shlex.quote(printable(path))
+        raise ImageError(f"is a folder; score all that is in it with: asli scan {folder} -o scores.parquet")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -16,7 +16,7 @@ from asli.detector.runtime import BATCH
 from asli.detector.statistics import statistics
 from asli.errors import DataError, DetectorError
 from asli.evaluation.figures import as_json, figures_at, ranking_figures
-from asli.evaluation.scoring import logits_of_split
+from asli.evaluation.scoring import logits_of_split, seen_in_training
 from asli.metrics.calibration import fit_temperature
 from asli.metrics.classification import Floats, log_losses, score_of_logits
 from asli.metrics.intervals import Figure
@@ -56,7 +56,8 @@ def calibrate(
         The new detector.
 
     Raises:
-        DataError: Another part was asked for, a label is missing in it, or it is too small for the promise.
+        DataError: Another part was asked for, a label is missing in it, it is too small for the promise, or the
+            detector was trained on all of it; where it was trained on some of it, these are left out.
         DetectorError: The detector cannot be used, or `out` exists.
     """
     if split != "calibration":
@@ -68,12 +69,13 @@ def calibrate(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DetectorError(f"{out} exists; give another --out")
     data = data if isinstance(data, DataFolder) else DataFolder.open(data)
-    rows = data.rows(split)
     set_threads(threads)
     opened, place = Detector.open(detector), pick_device(device)
     if opened.quantised:
         raise DetectorError(f"{detector} is an int8 detector; calibrate the float32 one and export that again")
-    temperature, thresholds = fit(logits_of_split(opened, data, split, place), data, policy)
+    fresh = _fresh(opened, data, data.rows(split))
+    rows = data.rows(split)[fresh]
+    temperature, thresholds = fit(logits_of_split(opened, data, split, place)[fresh], data, rows, policy)
     figures = {}
     if _has(data, "validation"):
         # Divided here, since an ONNX form, which may be what computes, does not know the new temperature.
@@ -92,23 +94,41 @@ def calibrate(
         figures=figures,
         licence=licence or opened.card.licence,
     )
-    made = Detector(opened.network, opened.preprocessing, card)
+    made = Detector(opened.network, opened.preprocessing, card, opened.training_images)
     made.save(out)
     return made
 
 
-def fit(logits: Floats, data: DataFolder, policy: Policy) -> tuple[float, Thresholds]:
-    """Return temperature and thresholds for the logits of a data folder's calibration part.
+def _fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which calibration images the detector was not trained on: of others it is too sure."""
+    seen = seen_in_training(detector, data, rows)
+    if seen is None or not seen.any():
+        return np.ones(len(rows), dtype=np.bool_)
+    if seen.all():
+        raise DataError(
+            f"the detector was trained on all {len(rows):,} calibration images of {data.path}, so they tell nothing of"
+            " its errors; give data it was not trained on"
+        )
+    logger.warning(
+        "%s of %s calibration images were seen in this detector's training and are left out",
+        f"{int(seen.sum()):,}",
+        f"{len(rows):,}",
+    )
+    return ~seen
+
+
+def fit(logits: Floats, data: DataFolder, rows: npt.NDArray[np.int64], policy: Policy) -> tuple[float, Thresholds]:
+    """Return temperature and thresholds for the logits of calibration images.
 
     Args:
-        logits: n x 2 (real, fake) of `data.rows("calibration")`, in their order, before temperature.
+        logits: n x 2 (real, fake) of the rows, in their order, before temperature.
         data: The folder; its labels and twins are used.
+        rows: Of its calibration part.
         policy: How thresholds are chosen.
 
     Raises:
         DataError: A label is missing, or there are too few images for the promise.
     """
-    rows = data.rows("calibration")
     labels, groups = data.labels[rows], data.groups(rows)
     temperature = fit_temperature(labels, logits)
     scores = score_of_logits(logits / temperature)

@@ -13,7 +13,7 @@ from asli.data.folder import DataFolder
 from asli.detector.bundle import Detector
 from asli.errors import DataError
 from asli.evaluation import foreign
-from asli.evaluation.scoring import Scores, record_table, score_split
+from asli.evaluation.scoring import Scores, count_seen, record_table, score_split
 from asli.files import read_json, sha256_of_file
 from asli.metrics.classification import Confusion, Floats, Labels, auroc
 from asli.metrics.delong import paired_test
@@ -86,7 +86,7 @@ def open_others(
         DataError: A table does not fit the data; one is given twice, is the first one itself, or shares recipe and seed
             with another.
     """
-    rivals = [_opened(Path(other), data, split) for other in paths]
+    rivals = [_opened(other, data, split) for other in paths]
     seen: dict[str | None, str] = {sha256_of_file(path) if first is None else first.hash: "the one judged"}
     for rival in rivals:
         digest = sha256_of_file(rival.path) if rival.detector is None else rival.detector.hash
@@ -190,9 +190,12 @@ def compare(
     }
 
 
-def _opened(path: Path, data: DataFolder, split: str) -> Rival:
+def _opened(name: str | Path, data: DataFolder, split: str) -> Rival:
+    path = Path(name)
     if not foreign.is_score_file(path):
-        return Rival(path, Detector.open(path))
+        opened = Detector.open(name)
+        count_seen(opened, data, split)
+        return Rival(path, opened)
     joined = foreign.join(foreign.read_scores(path), data, split, str(path))
     beside = path.parent / "metrics.json"  # asli's own scores.parquet: its detector's threshold stands beside it
     own = path.name == "scores.parquet" and beside.is_file()

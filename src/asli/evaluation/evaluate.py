@@ -19,10 +19,11 @@ from asli.evaluation.comparison import open_others
 from asli.evaluation.further import Asked, measure_further
 from asli.evaluation.judge import PRIORS, judge
 from asli.evaluation.report import write_report
-from asli.evaluation.scoring import Scores, record_table, score_split, write_scores
+from asli.evaluation.scoring import Scores, count_seen, record_table, score_split, write_scores
 from asli.evaluation.sections import page_of, training_section
-from asli.files import sha256_of_file, write_json, write_text
+from asli.files import printable, read_json, sha256_of_file, write_json, write_text
 from asli.models.device import pick_device, set_threads
+from asli.pages import require_page
 from asli.run import Run
 
 logger = logging.getLogger("asli")
@@ -69,7 +70,7 @@ def evaluate(
     if any(not 0 < prior < 1 for prior in priors):
         raise DataError(f"priors are shares of fakes between 0 and 1, not {', '.join(map(str, priors))}")
     set_threads(threads)
-    opened = None if foreign.is_score_file(path) else Detector.open(path)
+    opened = None if foreign.is_score_file(path) else Detector.open(detector)
     run = None if opened is None or opened.run_folder is None else Run.open(opened.run_folder)
     if robustness and opened is None:
         raise DataError(f"{path} is a table of scores; --robustness needs the detector itself")
@@ -82,6 +83,7 @@ def evaluate(
         folder = run.evaluation(f"{data.name}-{split}")
     else:
         raise DataError(f"{path} lies in no run folder; say with --out where the report goes")
+    _require_report(folder)
     if opened is None:
         subject = _given(path, data, split, 0.5 if threshold is None else threshold)
     elif threshold is not None:
@@ -101,6 +103,7 @@ def evaluate(
         "seed": subject.seed,
         "thresholds": asdict(subject.thresholds),
         "unscored": subject.unscored,
+        "seen_in_training": None if opened is None else count_seen(opened, data, split),
         **judge(subject.scores, data, split, subject.thresholds, tuple(priors)),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -128,6 +131,25 @@ def evaluate(
         write_text(folder / "model_card.md", opened.model_card(result))
     logger.info("report: %s", write_report(folder, page_of(result, further)))
     return {**result, "folder": str(folder)}
+
+
+def _require_report(folder: Path) -> None:
+    """Refuse to write into a folder where files of these names are somebody else's; an earlier report is replaced.
+
+    Raises:
+        AsliError: They are.
+    """
+    if printable(folder) != str(folder):
+        raise DataError(f"{printable(folder)} is a name that is not UTF-8; give another --out")
+    require_page(folder / "report.html", "--out")
+    metrics = folder / "metrics.json"
+    if metrics.exists():
+        try:
+            ours = "asli" in read_json(metrics)
+        except (OSError, ValueError, TypeError):
+            ours = False
+        if not ours:
+            raise DataError(f"{metrics} is there already and asli did not write it; give another --out")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure as Drawing
 
 from asli.evaluation import plots
 from asli.files import write_text
+from asli.pages import MARK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +140,7 @@ def write_report(folder: Path, page: Page, name: str = "report.html") -> Path:
         for picture in section.pictures
     }
     path = folder / name
-    write_text(path, environment.from_string(source).render(page=page, drawn=drawn))
+    write_text(path, environment.from_string(source).render(page=page, drawn=drawn, mark=MARK))
     return path
 
 

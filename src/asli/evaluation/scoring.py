@@ -1,5 +1,6 @@
 """Scores of a part of a data folder, as a table; computed once, everything else reads them."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from asli.detector.runtime import logits_of_rows
 from asli.files import replacing
 from asli.metrics.classification import Floats, Labels, log_losses, losses_of_scores, score_of_logits
 from asli.progress import progress
+
+logger = logging.getLogger("asli")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,28 @@ def score_split(detector: Detector, data: DataFolder, split: str, device: torch.
             images=len(logits),
         )
     return Scores(data.rows(split), score_of_logits(logits), logits)
+
+
+def seen_in_training(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_] | None:
+    """Return which rows' images, to the pixel, the detector was trained on; None where it does not know."""
+    known = detector.training_images
+    return None if known is None else np.isin(data.keys(rows), known)
+
+
+def count_seen(detector: Detector, data: DataFolder, split: str) -> int | None:
+    """Count the images of a split that the detector was trained on, and warn of them; None where it does not know."""
+    seen = seen_in_training(detector, data, data.rows(split))
+    if seen is None:
+        return None
+    if seen.any() and split != "train":
+        logger.warning(
+            "%s of %s images of the %s part were seen in the training of %s: its figures on them flatter",
+            f"{int(seen.sum()):,}",
+            f"{len(seen):,}",
+            split,
+            detector.folder,
+        )
+    return int(seen.sum())
 
 
 def record_table(data: DataFolder, split: str, digest: str, images: int) -> None:

@@ -60,6 +60,11 @@ def limits(result: dict[str, Any]) -> list[str]:
             "calibration": "The detector's thresholds were fitted on it",
         }[data["split"]]
         lines.append(f"This is a {data['split']} part. {flatter}, so its figures flatter.")
+    if result["seen_in_training"]:
+        lines.append(
+            f"{result['seen_in_training']:,} of {data['images']:,} images were seen in the detector's training, to the"
+            " pixel. There it remembers, so the figures flatter."
+        )
     if data["split"] == "test":
         lines.append(
             f"This test part has been opened {_count(opened['times'], 'time')} for"
@@ -122,7 +127,7 @@ def origin_section(result: dict[str, Any]) -> Section:
     facts += [
         ("judged on", f"{data['name']}, {data['split']} part, data hash {data['hash']}"),
         ("measured again by", again),
-        ("as data", "metrics.json holds every number of this page, scores.parquet every score"),
+        ("as data", "metrics.json holds every number about these images, scores.parquet every score"),
     ]
     return Section(id="origin", title="Origin", facts=facts)
 

@@ -1,5 +1,6 @@
 """Show where in a picture a score comes from: the verb behind `asli explain`."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -196,5 +197,6 @@ def _draw_maps(detector: Detector, view: View, stages: list[str]) -> Any:
 
 
 def _write(figure: Any, path: Path) -> None:
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in a script the font does not have
         figure.savefig(temporary, format="png", dpi=200)

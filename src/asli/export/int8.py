@@ -75,7 +75,7 @@ def export_int8(
         write_graph(opened, floating)
         _quantise(floating, graph, _Ranges(data, prep))
         policy = policy_of(opened.card.thresholds)
-        temperature, thresholds = fit(logits_of(OnnxRuntime(graph, threads), calibration), data, policy)
+        temperature, thresholds = fit(logits_of(OnnxRuntime(graph, threads), calibration), data, calibration, policy)
         _divide_logits(graph, temperature)
         before, after = (logits_of(OnnxRuntime(form, threads), validation) for form in (floating, graph))
         cost = _cost(
@@ -91,7 +91,7 @@ def export_int8(
             },
         )
         try:
-            Detector(opened.network, prep, card).save_int8(target, graph)
+            Detector(opened.network, prep, card, opened.training_images).save_int8(target, graph)
         except OSError as error:
             raise DetectorError(f"cannot write to {target} ({error.strerror}); give another folder by --out") from error
     share = cost["verdicts_changed"].value or 0.0

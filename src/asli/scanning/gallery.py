@@ -3,7 +3,6 @@
 import base64
 import io
 from collections.abc import Iterable
-from contextlib import suppress
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -15,16 +14,14 @@ from PIL import Image
 from asli.data.images import decode
 from asli.detector.bundle import Detector
 from asli.errors import AsliError, ImageError
-from asli.files import printable, write_text
+from asli.files import write_text
+from asli.pages import MARK, require_page
 from asli.scanning.inputs import Item, Places
 from asli.scanning.listing import Listing
 from asli.scanning.summary import BINS, Summary
 
 SIDE = 176
 """Pixels of a thumbnail's longer side; smaller images are shown as they are, enlarged by the browser."""
-
-
-_MARK = '<meta name="generator" content="asli scan">'
 
 
 def require_place(path: Path, taken: Iterable[Path]) -> None:
@@ -35,17 +32,11 @@ def require_place(path: Path, taken: Iterable[Path]) -> None:
         taken: What the scan itself writes.
 
     Raises:
-        AsliError: It is one of these, or there and no page of a scan.
+        AsliError: It is one of these, or there and no page of asli.
     """
-    if printable(path) != str(path):
-        raise AsliError(f"{printable(path)} is a name that is not UTF-8; give another --html")
     if path.resolve() in {other.resolve() for other in taken}:
         raise AsliError(f"{path} is what this scan writes its table to; give another --html")
-    if path.exists():
-        with suppress(OSError), path.open("rb") as page:
-            if _MARK.encode() in page.read(1000):
-                return
-        raise AsliError(f"{path} is there already and is no page of a scan; give another --html")
+    require_page(path)
 
 
 def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing: Listing, detector: Detector) -> None:
@@ -68,7 +59,7 @@ def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing:
     source = (resources.files("asli") / "scanning" / "gallery.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(source).render(
-        mark=_MARK,
+        mark=MARK,
         result=result,
         groups=groups,
         thumbnails=thumbnails,

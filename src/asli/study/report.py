@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from asli import __version__
 from asli.files import write_json, write_text
+from asli.pages import MARK
 from asli.progress import duration
 from asli.recipe import load_recipe
 from asli.study.claims import Answer, verdicts
@@ -190,6 +191,7 @@ class Report:
         source = (resources.files("asli") / "study" / "study.html.j2").read_text(encoding="utf-8")
         environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
         return environment.from_string(source).render(
+            mark=MARK,
             command=self.command,
             origin=self.origin,
             over_seeds=OVER_SEEDS,

@@ -77,10 +77,10 @@ class LabelNames:
                 f" say which name means fake, for example --fake-label {either}"
             )
         known = {label: ", ".join(alias for alias, to in LABEL_ALIASES.items() if to == label) for label in LABELS}
-        what = f"{', '.join(map(repr, said))} is no known name" if said else "none of its folders has a known name"
+        what = f"{', '.join(map(repr, said))} is no known name" if said else "no folder says it"
         return DataError(
             f"cannot tell the label of {where}: {what} (real: {known['real']}; fake: {known['fake']});"
-            " rename it, or say what a name means with --real-label NAME or --fake-label NAME"
+            " rename it, or say what a name means with asli data open ... --real-label NAME or --fake-label NAME"
         )
 
 

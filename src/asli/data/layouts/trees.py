@@ -143,11 +143,11 @@ def imagefolder(parts: Collection[Parts], names: LabelNames) -> Reading:
     for folder in parts:
         labels = {names.label(part): part for part in folder}
         labels.pop(None, None)
-        where = "/".join((*folder, "..."))
+        where = f"the images in {'/'.join(folder)}/" if folder else "the images that lie in no folder"
         if not labels:
             raise names.trouble(where, [part for part in folder if part.lower() not in SPLIT_ALIASES])
         if len(labels) > 1:
-            raise DataError(f"{where} lies in folders of both labels; keep real and fake images in separate folders")
+            raise DataError(f"{where} lie in folders of both labels; keep real and fake images in separate folders")
         (said,) = labels.values()
         places[folder] = _place(names, said, _split(folder))
     return Reading(places)
