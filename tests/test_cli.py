@@ -46,7 +46,9 @@ def test_nothing_heavy_is_imported_before_a_command_runs(command):
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["train"], 2, "requires an argument"),
+        (["train"], 2, "asli: RECIPE is missing (see asli train --help)"),
+        (["scan", "x"], 2, "asli: --out is missing (see asli scan --help)"),
+        (["scan", "x", "-o"], 2, "requires an argument"),
         (["trian"], 2, "trian"),
         (["train", "smoke", "--data", "nowhere", "--out", "run"], 1, "nowhere is no data folder"),
         (["train", "papr", "--data", "nowhere", "--out", "run"], 1, "no recipe named 'papr'"),

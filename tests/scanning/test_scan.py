@@ -23,8 +23,8 @@ from asli.detector.bundle import Detector
 from asli.detector.predict import predict
 from asli.errors import AsliError, DataError, Interrupted, RunError
 from asli.sample import sample_archive
+from asli.scanning import reading, table
 from asli.scanning import scan as module
-from asli.scanning import table
 from asli.scanning.inputs import Inputs, Places
 from asli.scanning.parts import Parts
 from asli.scanning.scan import scan
@@ -202,6 +202,28 @@ def test_killed_three_times_and_interrupted_it_has_the_rows_of_an_undisturbed_on
     assert not parts.exists()
     assert pq.read_table(out).equals(pq.read_table(tmp_path / "whole.parquet"))
     assert pq.read_metadata(out).num_rows == 3300
+
+
+def test_slow_images_are_kept_as_they_come_and_hinder_no_stopping(finished, tmp_path, monkeypatch):
+    """Two of a batch's eight shares are read, then a signal comes while the third takes its time."""
+    monkeypatch.setattr(reading, "SLOW", 0)
+    monkeypatch.setattr(reading, "POLL", 0.1)
+    read, seen = reading.read_image, []
+
+    def slowly(item, *others):
+        seen.append(item)
+        time.sleep(0 if len(seen) <= 64 else 0.3)
+        if len(seen) == 66:
+            os.kill(os.getpid(), signal.SIGINT)
+        return read(item, *others)
+
+    monkeypatch.setattr(reading, "read_image", slowly)
+    out = tmp_path / "scores.parquet"
+    with sample_archive() as archive, pytest.raises(Interrupted, match="stopped after 64 of 3,300"):
+        scan([archive], out, finished.path, threads=1)
+    assert len(seen) < 80
+    (part,) = (tmp_path / "scores.parquet.parts").glob("[0-9]*.parquet")
+    assert pq.read_metadata(part).num_rows == 64
 
 
 def test_only_one_process_writes_a_table(finished, pictures, tmp_path):

@@ -106,6 +106,8 @@ def test_what_cannot_be_taken_is_refused_with_one_line(served, pictures):
     unclear = served.post("/v1/predict", files=files(pictures[:1]), params={"stability": "perhaps"})
     assert unclear.status_code == 422
     assert "form field" not in unclear.json()["error"]
+    unknown = served.post("/v1/predict", files=files(pictures[:1]), params={"force-domain": True})
+    assert (unknown.status_code, "no parameter named 'force-domain'" in unknown.json()["error"]) == (422, True)
     assert served.get("/etc/passwd").json() == {"error": "Not Found"}
     assert served.post("/v1/predict", files=files(pictures[:1])).status_code == 200  # and goes on
 

@@ -33,6 +33,10 @@ def shortcut_areas(areas: dict[str, dict[str, Any]]) -> Figure:
             )
         axes.axvline(0.5, color="#888888", linewidth=0.8)
         axes.set_yticks(places, list(areas))
-        axes.set(xlim=(0.4, 1.01), xlabel="AUROC of a classifier that sees only this (1: labels are readable)")
+        least = min(min(part["auroc"]["low"], part["null"]["low"]) for part in areas.values())
+        axes.set(
+            xlim=(min(0.4, least - 0.02), 1.01),
+            xlabel="AUROC of a classifier that sees only this (1: labels are readable)",
+        )
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=2, frameon=False)
     return figure

@@ -26,7 +26,7 @@ def main(tokens: list[str] | None = None) -> None:
         app(tokens, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
         asked = " ".join(("asli", *(error.command_chain or ())))
-        leave(f"{' '.join(str(error).split())} (see {asked} --help)", 2)
+        leave(f"{_misunderstood(error)} (see {asked} --help)", 2)
     except AsliError as error:
         leave(str(error), error.exit_status)
     except KeyboardInterrupt:
@@ -36,6 +36,15 @@ def main(tokens: list[str] | None = None) -> None:
         sys.exit(1)
     except OSError as error:  # a full disk, a folder that may not be written to, a file where a folder must be
         leave(f"{error.filename or 'a file'}: {error.strerror or error}; give another place or make it usable", 1)
+
+
+def _misunderstood(error: cyclopts.CycloptsError) -> str:
+    """Return what is wrong with a command line; what is missing is named, not called an option without a value."""
+    argument = error.argument
+    if isinstance(error, cyclopts.MissingArgumentError) and argument is not None and error.keyword is None:
+        positional = argument.index is not None
+        return f"{argument.name.removeprefix('--').upper() if positional else argument.name} is missing"
+    return " ".join(str(error).split())
 
 
 class _StandardError(logging.Handler):

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import threading
+import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 
 from asli.data.images import Facts, load, pixels_of
 from asli.data.preprocessing import Preprocessing
@@ -18,6 +20,9 @@ from asli.scanning.inputs import Item, Places
 
 AHEAD = 2
 """Batches read beside the one the network is at."""
+
+SLOW, POLL = 5.0, 0.5
+"""Seconds; see `read_batches`."""
 
 SHARES = 8
 """Pieces of a batch that threads take, whatever their number, so that this changes no last bit."""
@@ -62,7 +67,7 @@ def read_image(item: Item, places: Places, preprocessing: Preprocessing) -> Read
         return Read(item, digest, error=str(error))
 
 
-def read_images(items: Sequence[Item], places: Places, preprocessing: Preprocessing, domain: Domain) -> list[Read]:
+def read_images(items: Iterable[Item], places: Places, preprocessing: Preprocessing, domain: Domain) -> list[Read]:
     """Read some images and compare them with the domain, all at once since that is quicker."""
     images = [read_image(item, places, preprocessing) for item in items]
     good = [image for image in images if image.facts is not None and image.fitted is not None]
@@ -78,6 +83,9 @@ def read_batches(
 ) -> Generator[list[Read]]:
     """Yield the images in their order, `batch` at a time, the next batches being read meanwhile.
 
+    What takes long to read comes as far as it is after `SLOW` seconds; every `POLL` seconds nothing comes, so that the
+    caller may stop.
+
     Args:
         items: Which images.
         places: Where they are.
@@ -86,17 +94,38 @@ def read_batches(
         batch: Images a batch; the last may have fewer.
         threads: That read, decode and fit (Pillow lets go of the interpreter lock).
     """
-    share = -(-batch // SHARES)
-    waiting: deque[list[Future[list[Read]]]] = deque()
+    share, closing = -(-batch // SHARES), threading.Event()
+    waiting: deque[deque[Future[list[Read]]]] = deque()
+
+    def read(part: Sequence[Item]) -> list[Read]:
+        return read_images(takewhile(lambda _: not closing.is_set(), part), places, preprocessing, domain)
+
     with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
         try:
             while True:
                 while len(waiting) <= AHEAD and (group := list(islice(items, batch))):
                     # Consecutive images together: a Parquet file is read forwards.
                     shares = [group[start : start + share] for start in range(0, len(group), share)]
-                    waiting.append([pool.submit(read_images, part, places, preprocessing, domain) for part in shares])
+                    waiting.append(deque(pool.submit(read, part) for part in shares))
                 if not waiting:
                     return
-                yield [image for part in waiting.popleft() for image in part.result()]
+                yield from _gathered(waiting.popleft())
         finally:
+            closing.set()
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _gathered(shares: deque[Future[list[Read]]]) -> Iterator[list[Read]]:
+    """Yield the images of a batch: all at once, or as they come where they are slow."""
+    ready: list[Read] = []
+    due = time.monotonic() + SLOW
+    while shares:
+        try:
+            ready += shares[0].result(timeout=POLL)
+            shares.popleft()
+        except TimeoutError:
+            if not ready:
+                yield []
+        if not shares or (ready and time.monotonic() > due):
+            yield ready
+            ready, due = [], time.monotonic() + SLOW

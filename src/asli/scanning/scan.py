@@ -145,9 +145,10 @@ def _score(
     with stop_on_signal() as stop, progress("scanning", listing.count, unit="images", done=start) as bar:
         try:
             for images in read:
-                parts.add(table.score_batch(images, places, detector, runtime, force_domain=force_domain))
-                done += len(images)
-                bar.advance(len(images))
+                if images:
+                    parts.add(table.score_batch(images, places, detector, runtime, force_domain=force_domain))
+                    done += len(images)
+                    bar.advance(len(images))
                 if stop.requested and done < listing.count:
                     parts.flush()
                     raise Interrupted(

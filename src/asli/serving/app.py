@@ -69,6 +69,9 @@ def create_app(scorer: Scorer, *, max_bytes: int, max_images: int, embed_in: Seq
         force_domain: bool = False,
     ) -> dict[str, Any]:
         """Score pictures: what `asli predict --json` prints."""
+        unknown = set(request.query_params) - {"stability", "force_domain"}
+        if unknown:
+            raise HTTPException(422, f"no parameter named {sorted(unknown)[0]!r}; there are stability and force_domain")
         if len(images) > max_images:
             raise HTTPException(413, f"{len(images)} pictures; a request may bring {max_images}")
 
