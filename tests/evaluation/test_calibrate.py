@@ -8,6 +8,7 @@ from asli.errors import DataError, DetectorError
 from asli.evaluation.calibrate import calibrate, fit
 from asli.evaluation.evaluate import evaluate
 from asli.evaluation.scoring import score_split
+from asli.export.int8 import export_int8
 from asli.files import read_json
 from asli.metrics.classification import log_losses
 from asli.metrics.thresholds import Policy
@@ -124,4 +125,6 @@ def test_images_seen_in_training_calibrate_nothing(finished, sample, tmp_path, c
     assert np.array_equal(Detector.open(tmp_path / "some").training_images, np.unique(sample.keys(rows[:50])))
     with pytest.raises(DataError, match="trained on all 600 calibration images"):
         calibrate("default", sample, tmp_path / "all")
+    with pytest.raises(DataError, match="trained on all 600 calibration images"):
+        export_int8("default", sample, tmp_path / "all")
     assert not (tmp_path / "all").exists()

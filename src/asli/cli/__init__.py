@@ -21,7 +21,6 @@ def main(tokens: list[str] | None = None) -> None:
     logger = logging.getLogger("asli")
     logger.setLevel(logging.INFO)
     logger.addHandler(_StandardError())
-    logger.propagate = False  # libraries give the root logger a handler, which would say all again
     try:
         app(tokens, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:

@@ -73,9 +73,9 @@ def calibrate(
     opened, place = Detector.open(detector), pick_device(device)
     if opened.quantised:
         raise DetectorError(f"{detector} is an int8 detector; calibrate the float32 one and export that again")
-    fresh = _fresh(opened, data, data.rows(split))
-    rows = data.rows(split)[fresh]
-    temperature, thresholds = fit(logits_of_split(opened, data, split, place)[fresh], data, rows, policy)
+    unseen = fresh(opened, data, data.rows(split))
+    rows = data.rows(split)[unseen]
+    temperature, thresholds = fit(logits_of_split(opened, data, split, place)[unseen], data, rows, policy)
     figures = {}
     if _has(data, "validation"):
         # Divided here, since an ONNX form, which may be what computes, does not know the new temperature.
@@ -99,8 +99,12 @@ def calibrate(
     return made
 
 
-def _fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Return which calibration images the detector was not trained on: of others it is too sure."""
+def fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which calibration images the detector was not trained on: of others it is too sure.
+
+    Raises:
+        DataError: It was trained on all of them.
+    """
     seen = seen_in_training(detector, data, rows)
     if seen is None or not seen.any():
         return np.ones(len(rows), dtype=np.bool_)

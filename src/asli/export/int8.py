@@ -21,7 +21,7 @@ from asli.detector.card import Thresholds
 from asli.detector.names import require_own_folder
 from asli.detector.runtime import OnnxRuntime, Runtime, logits_of_rows
 from asli.errors import DetectorError
-from asli.evaluation.calibrate import figures_of, fit, policy_of
+from asli.evaluation.calibrate import figures_of, fit, fresh, policy_of
 from asli.evaluation.figures import as_json
 from asli.export.onnx import require_new, require_onnx, write_graph
 from asli.metrics.classification import Floats, Labels, score_of_logits
@@ -66,6 +66,7 @@ def export_int8(
         logger.warning("%s is not what the detector was trained on: ranges and thresholds will fit it", data.path)
     prep = opened.preprocessing
     calibration, validation = data.rows("calibration"), data.rows("validation")
+    calibration = calibration[fresh(opened, data, calibration)]
 
     def logits_of(runtime: Runtime, rows: npt.NDArray[np.int64]) -> Floats:
         return np.concatenate(list(logits_of_rows(runtime, data.pixels, rows, prep)))
@@ -138,8 +139,10 @@ def _quantise(floating: Path, graph: Path, ranges: _Ranges) -> None:
     options.optimized_model_filepath = str(folded)
     onnxruntime.InferenceSession(floating, options, providers=["CPUExecutionProvider"])
     head = [node.name for node in onnx.load(folded).graph.node if "logits" in node.output]
-    level = logging.root.level
-    logging.root.setLevel(logging.ERROR)  # the quantiser advises through the root logger
+    # The quantiser advises through the root logger, and would give it a handler that then repeats our own messages.
+    silent, level = logging.NullHandler(), logging.root.level
+    logging.root.addHandler(silent)
+    logging.root.setLevel(logging.ERROR)
     try:
         quantize_static(
             folded,
@@ -157,6 +160,7 @@ def _quantise(floating: Path, graph: Path, ranges: _Ranges) -> None:
         )
     finally:
         logging.root.setLevel(level)
+        logging.root.removeHandler(silent)
 
 
 def _divide_logits(graph: Path, temperature: float) -> None:

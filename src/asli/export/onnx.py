@@ -204,7 +204,7 @@ def _copied(detector: Detector, out: Path) -> Detector:
     assert detector.folder is not None
     out.mkdir(parents=True, exist_ok=True)
     for name in FILES:
-        if name != ONNX:
+        if name != ONNX and (detector.folder / name).exists():  # not every bundle knows its training images
             shutil.copyfile(detector.folder / name, out / name)
     return Detector.open(out)
 
