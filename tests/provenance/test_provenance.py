@@ -187,8 +187,8 @@ def test_of_a_picture_signed_again_the_earlier_version_is_heard(signed):
         ("C2PA, earlier version", "AI-generated")
     ]
     assert found["says"] == [
-        "AI-generated (C2PA, earlier version: unchanged since signing by someone named"
-        " Makers of tests, whose identity was not checked)"
+        "AI-generated; C2PA, earlier version, unchanged since signing by someone named Makers of tests, whose identity"
+        " was not checked"
     ]
 
 
@@ -224,8 +224,8 @@ def test_it_stands_beside_the_score_and_never_in_it(finished, signed, tmp_path):
     assert marked["provenance"]["credentials"]["state"] == "valid"
     assert {**plain, "path": 0, "provenance": 0} == {**marked, "path": 0, "provenance": 0}
     done = run_asli("predict", "signed.jpg", "--detector", finished.path, cwd=tmp_path)
-    said = "AI-generated (C2PA: unchanged since signing by someone named Makers of tests, whose"
-    assert f"  its file: {said} identity was not checked)\n" in done.stdout
+    said = "AI-generated; C2PA, unchanged since signing by someone named Makers of tests, whose"
+    assert f"  its file: {said} identity was not checked\n" in done.stdout
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
@@ -245,9 +245,9 @@ def test_a_scan_keeps_and_counts_it(finished, signed, tmp_path, ending):
     assert result["provenance"] == {
         "count": 2,
         "says": {
-            "AI-generated (C2PA: unchanged since signing by someone named Makers of tests, whose"
-            " identity was not checked)": 1,
-            "AI-generated (settings of a Stable Diffusion interface) (PNG text parameters, not signed)": 1,
+            "AI-generated; C2PA, unchanged since signing by someone named Makers of tests, whose"
+            " identity was not checked": 1,
+            "AI-generated (settings of a Stable Diffusion interface); PNG text parameters, not signed": 1,
         },
     }
     rows = [line for batch in read_table(tmp_path / f"t.{ending}", ["provenance"]) for line in batch.to_pylist()]

@@ -39,10 +39,10 @@ def names_a_source(found: dict[str, Any]) -> bool:
 
 
 def _statements(claims: Sequence[Claim], signed: Credentials | None) -> list[str]:
-    lines = [f"{claim.says} ({claim.source} {claim.field}, not signed)" for claim in claims if claim.says]
+    lines = [f"{claim.says}; {claim.source} {claim.field}, not signed" for claim in claims if claim.says]
     if signed is not None:
         proof = _proof(signed)
-        said = [f"{claim.says or claim.value} ({claim.source}: {proof})" for claim in signed.claims]
+        said = [f"{claim.says or claim.value}; {claim.source}, {proof}" for claim in signed.claims]
         lines += said or [f"content credentials (C2PA) {proof}"]
     return list(dict.fromkeys(lines))
 
