@@ -118,11 +118,16 @@ def test_images_seen_in_training_calibrate_nothing(finished, sample, tmp_path, c
     known = tmp_path / "known"
     shutil.copytree(finished.detector, known)
     rows = sample.rows("calibration")
-    np.save(known / "training_images.npy", sample.keys(rows[:50]))
+    seen = sample.keys(np.concatenate([rows[:50], sample.rows("validation")[:7]]))
+    np.save(known / "training_images.npy", seen)
     made = calibrate(known, sample, tmp_path / "some")
     assert made.card.thresholds.n == len(rows) - 50
     assert "50 of 600 calibration images were seen" in caplog.text
-    assert np.array_equal(Detector.open(tmp_path / "some").training_images, np.unique(sample.keys(rows[:50])))
+    assert "7 of 300 images of the validation part were seen" in caplog.text
+    assert np.array_equal(Detector.open(tmp_path / "some").training_images, np.unique(seen))
+    ignorant = Detector(made.network, made.preprocessing, made.card)
+    ignorant.save(tmp_path / "some")  # in the place of one that knew
+    assert Detector.open(tmp_path / "some").training_images is None
     with pytest.raises(DataError, match="trained on all 600 calibration images"):
         calibrate("default", sample, tmp_path / "all")
     with pytest.raises(DataError, match="trained on all 600 calibration images"):

@@ -183,7 +183,7 @@ def test_page_in_a_browser(served, finished, pictures, tmp_path):
         page.goto(str(served.base_url))
         page.get_by_text("trained on").wait_for()
         page.set_input_files("#files", [*pictures[:2], tmp_path / "broken.jpg"])
-        page.get_by_text("3 done").wait_for()
+        page.get_by_text("3 done", exact=True).wait_for()
         for path, image in zip(pictures, expected, strict=False):
             card = page.locator("article", has_text=path.name)
             assert card.locator(".verdict strong").inner_text().lower() == image["verdict"]
@@ -197,6 +197,14 @@ def test_page_in_a_browser(served, finished, pictures, tmp_path):
         assert {image["path"] for image in saved["images"]} == {pictures[0].name, pictures[1].name, "broken.jpg"}
         page.get_by_role("button", name="Clear").click()
         assert page.locator("article").count() == 0
+        (tmp_path / "album").mkdir()
+        dropped = {"items": [], "files": [str(tmp_path / "album"), str(pictures[0])], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            page.context.new_cdp_session(page).send(
+                "Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 200, "data": dropped}
+            )
+        page.get_by_text(re.compile("^1 done; not scored, a folder: album")).wait_for()
+        assert page.locator("article").count() == 1
         chromium.close()
     assert troubles == []
     assert all(url.startswith((str(served.base_url), "blob:", "data:")) for url in asked)

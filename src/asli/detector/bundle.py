@@ -201,7 +201,9 @@ class Detector:
 
     def _describe_in(self, folder: Path, kind: dict[str, str]) -> None:
         write_json(folder / "config.json", self._hub_config())
-        if self.training_images is not None:
+        if self.training_images is None:
+            (folder / TRAINING_IMAGES).unlink(missing_ok=True)  # another detector's, which lay here before
+        else:
             with replacing(folder / TRAINING_IMAGES) as part, part.open("wb") as stream:
                 np.save(stream, np.unique(self.training_images), allow_pickle=False)
         info = {

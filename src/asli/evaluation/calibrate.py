@@ -16,7 +16,7 @@ from asli.detector.runtime import BATCH
 from asli.detector.statistics import statistics
 from asli.errors import DataError, DetectorError
 from asli.evaluation.figures import as_json, figures_at, ranking_figures
-from asli.evaluation.scoring import logits_of_split, seen_in_training
+from asli.evaluation.scoring import count_seen, logits_of_split, seen_in_training
 from asli.metrics.calibration import fit_temperature
 from asli.metrics.classification import Floats, log_losses, score_of_logits
 from asli.metrics.intervals import Figure
@@ -78,6 +78,7 @@ def calibrate(
     temperature, thresholds = fit(logits_of_split(opened, data, split, place)[unseen], data, rows, policy)
     figures = {}
     if _has(data, "validation"):
+        count_seen(opened, data, "validation")
         # Divided here, since an ONNX form, which may be what computes, does not know the new temperature.
         logits = logits_of_split(opened, data, "validation", place) / temperature
         measured = figures_of(logits, data, "validation", thresholds)

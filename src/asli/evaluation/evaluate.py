@@ -21,7 +21,7 @@ from asli.evaluation.judge import PRIORS, judge
 from asli.evaluation.report import write_report
 from asli.evaluation.scoring import Scores, count_seen, record_table, score_split, write_scores
 from asli.evaluation.sections import page_of, training_section
-from asli.files import printable, read_json, sha256_of_file, write_json, write_text
+from asli.files import read_json, sha256_of_file, write_json, write_text
 from asli.models.device import pick_device, set_threads
 from asli.pages import require_page
 from asli.run import Run
@@ -137,10 +137,8 @@ def _require_report(folder: Path) -> None:
     """Refuse to write into a folder where files of these names are somebody else's; an earlier report is replaced.
 
     Raises:
-        AsliError: They are.
+        AsliError: They are, or the folder's name is not UTF-8.
     """
-    if printable(folder) != str(folder):
-        raise DataError(f"{printable(folder)} is a name that is not UTF-8; give another --out")
     require_page(folder / "report.html", "--out")
     metrics = folder / "metrics.json"
     if metrics.exists():

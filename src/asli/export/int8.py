@@ -23,6 +23,7 @@ from asli.detector.runtime import OnnxRuntime, Runtime, logits_of_rows
 from asli.errors import DetectorError
 from asli.evaluation.calibrate import figures_of, fit, fresh, policy_of
 from asli.evaluation.figures import as_json
+from asli.evaluation.scoring import count_seen
 from asli.export.onnx import require_new, require_onnx, write_graph
 from asli.metrics.classification import Floats, Labels, score_of_logits
 from asli.metrics.intervals import Figure, bootstrap, share_of, weighted_f1
@@ -67,6 +68,7 @@ def export_int8(
     prep = opened.preprocessing
     calibration, validation = data.rows("calibration"), data.rows("validation")
     calibration = calibration[fresh(opened, data, calibration)]
+    count_seen(opened, data, "validation")
 
     def logits_of(runtime: Runtime, rows: npt.NDArray[np.int64]) -> Floats:
         return np.concatenate(list(logits_of_rows(runtime, data.pixels, rows, prep)))

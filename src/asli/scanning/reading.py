@@ -83,8 +83,8 @@ def read_batches(
 ) -> Generator[list[Read]]:
     """Yield the images in their order, `batch` at a time, the next batches being read meanwhile.
 
-    What takes long to read comes as far as it is after `SLOW` seconds; every `POLL` seconds nothing comes, so that the
-    caller may stop.
+    What takes long to read comes as far as it is after `SLOW` seconds. Where nothing is ready for `POLL` seconds an
+    empty batch comes, so that the caller may stop.
 
     Args:
         items: Which images.

@@ -12,6 +12,7 @@ let waiting = [];
 let running = 0;
 let done = 0;
 let total = 0;
+let left = ""; // folders among what was dropped
 
 async function describe() {
   const answer = await fetch("v1/detector");
@@ -117,7 +118,8 @@ function fill(card, image) {
 }
 
 function tell() {
-  find("status").textContent = done < total ? `${done} of ${total} done` : total ? `${total} done` : "";
+  const counted = done < total ? `${done} of ${total} done` : total ? `${total} done` : "";
+  find("status").textContent = [counted, left].filter(Boolean).join("; ");
 }
 
 function save() {
@@ -136,6 +138,7 @@ function clear() {
   results.length = 0;
   total = running;
   done = 0;
+  left = "";
   tell();
 }
 
@@ -150,7 +153,8 @@ document.addEventListener("drop", (event) => {
   const folders = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry?.isDirectory);
   const names = new Set(folders.map((entry) => entry.name));
   take([...event.dataTransfer.files].filter((file) => !names.has(file.name)));
-  if (names.size) find("status").textContent = `${[...names].join(", ")}: a folder; score all that is in it with asli scan`;
+  left = names.size ? `not scored, a folder: ${[...names].join(", ")}; score all that is in it with asli scan` : "";
+  tell();
 });
 document.addEventListener("paste", (event) => take(event.clipboardData.files));
 find("files").addEventListener("change", (event) => { take(event.target.files); event.target.value = ""; });
