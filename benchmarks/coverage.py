@@ -17,10 +17,10 @@ from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from asli.evaluation.figures import RATES, ranking
 from asli.metrics import intervals
 from asli.metrics.calibration import calibration_error, equal_mass
 from asli.metrics.delong import auroc_interval
+from asli.metrics.figures import RATES, ranking
 from asli.metrics.thresholds import Policy, choose
 
 SHIFT = 1.5

@@ -84,7 +84,7 @@ def draw(ours: dict[str, list[dict[str, Any]]], study: list[dict[str, Any]], fol
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    from asli.evaluation.plots import FAKE, INK, REAL, STYLE, save
+    from asli.reports.plots import FAKE, INK, REAL, STYLE, save
 
     published = [{**p, "flops": flops(p["network"], p["size"]) if p["network"] else None} for p in PUBLISHED]
     worst = min(ours, key=lambda name: statistics.mean(run["f1"]["value"] for run in ours[name]))

@@ -21,13 +21,13 @@ def measure(data: str, threads: int, reuse: bool) -> dict[str, float]:
     """Time updates in this process."""
     import torch
 
-    from asli.data.batches import TrainingBatches
-    from asli.data.folder import DataFolder
+    from asli.datasets.folder import DataFolder
     from asli.models.device import reuse_memory, set_threads
     from asli.pipeline import placed, prepare_network, training_rows
     from asli.recipe import load_recipe
+    from asli.training.batches import TrainingBatches
     from asli.training.loop import loss_sum
-    from asli.training.optimiser import make_optimiser
+    from asli.training.optimizer import make_optimiser
 
     set_threads(threads)
     if reuse:

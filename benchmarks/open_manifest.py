@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from asli.data import manifest
-from asli.data.folder import FORMAT_VERSION
-from asli.data.ingest import CHUNK
+from asli.datasets import manifest
+from asli.datasets.build import CHUNK
+from asli.datasets.folder import FORMAT_VERSION
 from asli.files import sha256_of_file, write_json
 
 GENERATORS = ("ADM", "BigGAN", "glide", "Midjourney", "stable_diffusion_v_1_5", "VQDM", "wukong")
@@ -34,12 +34,12 @@ def kilobytes(key):
     with open("/proc/self/status") as lines:
         return next(int(line.split()[1]) for line in lines if line.startswith(key + ":"))
 clock, start = time.perf_counter, time.perf_counter()
-from asli.data.folder import DataFolder
+from asli.datasets.folder import DataFolder
 imported, bare = clock(), kilobytes("VmRSS")
 folder = DataFolder.open(sys.argv[1])
 rows = folder.rows("train")
 opened, open_peak = clock(), kilobytes("VmHWM")
-import asli.data.pixels
+import asli.datasets.pixels
 torch_there, before_pixels = clock(), kilobytes("VmRSS")
 pixels = folder.pixels
 names = [pixels._names[int(row)] for row in rows[:2]]

@@ -44,8 +44,8 @@ def cifake_files(shared: Path, folder: Path) -> None:
 
 def photo_files(photos: Path, folder: Path) -> None:
     """Write 300 files, beginning again with the first where there are fewer."""
-    from asli.data.images import EXTENSIONS
-    from asli.data.sources import open_source
+    from asli.datasets.images import EXTENSIONS
+    from asli.datasets.sources import open_source
 
     folder.mkdir()
     source = open_source(photos)
@@ -62,8 +62,8 @@ def make_detectors(work: Path) -> None:
     import torch
 
     from asli.detector.bundle import Detector
-    from asli.export.int8 import export_int8
-    from asli.export.onnx import export_onnx
+    from asli.exporting.int8 import export_int8
+    from asli.exporting.onnx import export_onnx
     from asli.models.networks import create_network
     from asli.pipeline import train
     from asli.sample import open_sample

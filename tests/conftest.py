@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from asli.data.folder import DataFolder
+from asli.datasets.folder import DataFolder
 from asli.run import Run
 from asli.sample import open_sample
 

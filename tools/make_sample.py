@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from asli.data.folder import DataFolder
-from asli.data.randomness import order
-from asli.data.sources import open_source
+from asli.datasets.folder import DataFolder
+from asli.datasets.sources import open_source
+from asli.transforms.randomness import order
 
 PER_STRATUM = {"train": 100, "validation": 15, "calibration": 30, "test": 20}
 """Images of each of the 20 pairs of label and category. 30 gives 300 calibration photographs."""

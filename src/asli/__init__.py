@@ -7,22 +7,22 @@ or module inside bears the name of one of them: importing it would put it in the
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from asli._version import __version__
 
 if TYPE_CHECKING:
-    from asli.data.folder import DataFolder
-    from asli.data.ingest import open_cifake, open_folders
+    from asli.datasets.build import open_cifake, open_folders
+    from asli.datasets.folder import DataFolder
     from asli.demonstration import demo
     from asli.detector.bundle import Detector
+    from asli.detector.calibrate import calibrate
     from asli.detector.hub import push
     from asli.detector.predict import predict
     from asli.errors import AsliError
-    from asli.evaluation.calibrate import calibrate
     from asli.evaluation.domain_study import domain_study
     from asli.evaluation.evaluate import evaluate
     from asli.explanation.explain import explain
-    from asli.export.int8 import export_int8
-    from asli.export.onnx import export_onnx
+    from asli.exporting.int8 import export_int8
+    from asli.exporting.onnx import export_onnx
     from asli.metrics.thresholds import Policy
     from asli.pipeline import train
     from asli.recipe import Recipe, load_recipe
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AsliError": "asli.errors",
-    "DataFolder": "asli.data.folder",
+    "DataFolder": "asli.datasets.folder",
     "Detector": "asli.detector.bundle",
     "Policy": "asli.metrics.thresholds",
     "Recipe": "asli.recipe",
-    "calibrate": "asli.evaluation.calibrate",
+    "calibrate": "asli.detector.calibrate",
     "demo": "asli.demonstration",
     "domain_study": "asli.evaluation.domain_study",
     "evaluate": "asli.evaluation.evaluate",
     "explain": "asli.explanation.explain",
-    "export_int8": "asli.export.int8",
-    "export_onnx": "asli.export.onnx",
+    "export_int8": "asli.exporting.int8",
+    "export_onnx": "asli.exporting.onnx",
     "load_recipe": "asli.recipe",
-    "open_cifake": "asli.data.ingest",
-    "open_folders": "asli.data.ingest",
+    "open_cifake": "asli.datasets.build",
+    "open_folders": "asli.datasets.build",
     "predict": "asli.detector.predict",
     "push": "asli.detector.hub",
     "scan": "asli.scanning.scan",

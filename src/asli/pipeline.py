@@ -12,17 +12,15 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from asli.data.batches import TrainingBatches
-from asli.data.folder import DataFolder
-from asli.data.preprocessing import Preprocessing
-from asli.data.splits import stratified_sample
+from asli.datasets.folder import DataFolder
+from asli.datasets.splits import stratified_sample
 from asli.detector.bundle import Detector, fold_temperature
+from asli.detector.calibrate import domain_of, figures_of, fit, validation_of
 from asli.detector.card import Card
 from asli.detector.runtime import TorchRuntime, logits_of_rows
 from asli.errors import DataError, RecipeError
-from asli.evaluation.calibrate import domain_of, figures_of, fit, validation_of
-from asli.evaluation.figures import as_json
 from asli.metrics.classification import Floats, training_figures
+from asli.metrics.figures import as_json
 from asli.metrics.thresholds import Policy
 from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
 from asli.models.networks import Network, create_network, set_trainable
@@ -32,8 +30,10 @@ from asli.recipe import Recipe, load_recipe
 from asli.run import Run
 from asli.tracking.jsonl import JsonLines
 from asli.training import checkpoint
+from asli.training.batches import TrainingBatches
 from asli.training.callbacks import Callback, Callbacks, ProgressBar
 from asli.training.loop import JUDGED, Evaluate, Training
+from asli.transforms.preprocessing import Preprocessing
 
 logger = logging.getLogger("asli")
 

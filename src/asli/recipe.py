@@ -83,7 +83,7 @@ class AugmentSettings:
     flip: float = 0.5
     """Probability of a horizontal flip."""
     degrade: float = 0.0
-    """Share of the images that are degraded at random, as pictures are on their way (`data/degrade.py`)."""
+    """Share of the images that are degraded at random, as pictures are on their way (`transforms/degrade.py`)."""
     brightness: float = 0.2
     """Largest change of a degraded image's brightness, as a share."""
     rescale: float = 0.6
@@ -98,7 +98,7 @@ class AugmentSettings:
     """Lowest and highest JPEG quality a degraded image is encoded at."""
     colour: float = 0.0
     """Strength of the random change of every image's contrast, brightness, saturation and white balance
-    (`data/colour.py`)."""
+    (`transforms/color.py`)."""
     cutmix: float = 0.0
     """Share of the images that get a rectangle of their neighbour in the micro-batch, and that much of its label
     (CutMix, Yun et al. 2019, arXiv 1905.04899)."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from asli.export.onnx import export_onnx
+from asli.exporting.onnx import export_onnx
 from asli.sample import golden_images
 
 

@@ -9,10 +9,10 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from asli.detector.bundle import Detector
-from asli.detector.names import find_detector
+from asli.detector.locate import find_detector
 from asli.detector.predict import predict
 from asli.errors import DetectorError
-from asli.export.onnx import export_onnx
+from asli.exporting.onnx import export_onnx
 from asli.recipe import load_recipe
 from asli.sample import golden_images
 from tests.conftest import run_asli

@@ -136,7 +136,7 @@ def test_unfinished_run_says_how_to_finish(finished, tmp_path):
 
 
 def _data_of(run):
-    from asli.data.folder import DataFolder
+    from asli.datasets.folder import DataFolder
 
     # the session's sample lies beside the runs
     return DataFolder.open(next(run.path.parents[1].glob("data*/sample")))
@@ -176,7 +176,7 @@ def test_picture_of_another_kind_is_unsure_unless_forced(finished, tmp_path, rng
 
 
 def test_domain_looks_at_format_and_quality():
-    from asli.data.images import Facts
+    from asli.datasets.images import Facts
 
     domain = Domain(formats=("JPEG",), sizes=(32, 32), qualities=(75, 75), generators=())
     facts = Facts(format="JPEG", width=32, height=32, quality=75)

@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 
 from asli.detector.bundle import Detector, fold_temperature
+from asli.detector.calibrate import calibrate
 from asli.detector.predict import predict
 from asli.detector.runtime import OnnxRuntime, TorchRuntime, usable_threads
 from asli.errors import DetectorError, MissingExtraError
-from asli.evaluation.calibrate import calibrate
 from asli.evaluation.evaluate import evaluate
-from asli.export import onnx as exporting
-from asli.export.int8 import export_int8
-from asli.export.onnx import export_onnx
+from asli.exporting import onnx as exporting
+from asli.exporting.int8 import export_int8
+from asli.exporting.onnx import export_onnx
 from tests.conftest import run_asli
 from tests.detector.conftest import scores
 from tests.images import png_of_16_bits
@@ -171,9 +171,9 @@ def test_threads_that_torch_was_given_are_onnx_runtimes_too():
 
 
 def test_stability_is_the_range_over_views(exported, files):
-    from asli.data.corruptions import jpeg
-    from asli.data.images import decode
+    from asli.datasets.images import decode
     from asli.detector.stability import VIEWS
+    from asli.transforms.corruptions import jpeg
 
     (image,) = predict(files[:1], exported, stability=True)["images"]
     span = image["stability"]
@@ -192,7 +192,7 @@ def test_folder_given_to_predict_names_scan(exported, files):
 
 
 def test_sixteen_bit_colour_keeps_the_upper_bits():
-    from asli.data.images import decode
+    from asli.datasets.images import decode
 
     pixels, facts = decode(png_of_16_bits(np.array([[[0x1234, 0xABCD, 0xFFFF]] * 32] * 32, dtype=np.uint16)))
     assert pixels[0, 0].tolist() == [0x12, 0xAB, 0xFF]
@@ -201,7 +201,7 @@ def test_sixteen_bit_colour_keeps_the_upper_bits():
 
 def test_heic_is_read_with_its_extra_and_named_without(monkeypatch, rng):
     heif = pytest.importorskip("pillow_heif")
-    from asli.data import images
+    from asli.datasets import images
 
     heif.register_heif_opener()
     picture = Image.fromarray(rng.integers(0, 256, (4, 6, 3), dtype=np.uint8)).resize((96, 64))
@@ -220,7 +220,7 @@ def test_heic_is_read_with_its_extra_and_named_without(monkeypatch, rng):
 
 
 def test_floating_point_image_is_refused():
-    from asli.data.images import ImageError, decode
+    from asli.datasets.images import ImageError, decode
 
     stream = io.BytesIO()
     Image.new("F", (8, 8), 0.5).save(stream, "TIFF")

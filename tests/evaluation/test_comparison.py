@@ -9,8 +9,8 @@ import torch
 from asli.detector.bundle import Detector
 from asli.errors import DataError, DetectorError
 from asli.evaluation.comparison import Judged, compare
-from asli.evaluation.comparison_section import comparison_section
 from asli.evaluation.evaluate import evaluate
+from asli.evaluation.sections.comparison import comparison_section
 from asli.metrics.paired import holm
 from asli.recipe import load_recipe
 

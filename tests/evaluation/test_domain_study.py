@@ -7,13 +7,13 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from sklearn.metrics import roc_auc_score
 
-from asli.data.corruptions import KERNELS, jpeg, resized
-from asli.data.ingest import open_folders
+from asli.datasets.build import open_folders
 from asli.detector.bundle import Detector
 from asli.errors import DataError
 from asli.evaluation.domain_study import PHOTOGRAPHS, describe, domain_study
 from asli.metrics.classification import score_of_logits
 from asli.models.device import pick_device
+from asli.transforms.corruptions import KERNELS, jpeg, resized
 from tests.conftest import run_asli
 
 

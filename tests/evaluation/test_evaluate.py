@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn import metrics as reference
 
-from asli.data.folder import DataFolder
+from asli.datasets.folder import DataFolder
 from asli.errors import AsliError, DataError, DetectorError
 from asli.evaluation.evaluate import evaluate
 from asli.sample import open_sample
@@ -148,8 +148,8 @@ def test_twenty_thousand_images_fit_in_memory(rng):
 
     import numpy as np
 
-    from asli.evaluation.figures import calibration_of, figures_at, ranking
     from asli.metrics.classification import losses_of_scores
+    from asli.metrics.figures import calibration_of, figures_at, ranking
 
     labels = rng.integers(0, 2, 20_000).astype(np.int8)
     scores = 1 / (1 + np.exp(-rng.normal(2.0 * (2 * labels - 1), 1.5)))

@@ -12,18 +12,18 @@ import pytest
 import torch
 from PIL import Image
 
-from asli.data.corruptions import blur
-from asli.data.folder import DataFolder
-from asli.data.ingest import open_folders
-from asli.data.ladder import LADDER, corrupted
-from asli.data.pixels import FilePixels
+from asli.datasets.build import open_folders
+from asli.datasets.folder import DataFolder
+from asli.datasets.pixels import FilePixels
 from asli.detector.bundle import Detector
+from asli.detector.scoring import Scores, score_split
 from asli.errors import DataError
 from asli.evaluation import robustness
 from asli.evaluation.evaluate import evaluate
-from asli.evaluation.robustness_section import robustness_sections
-from asli.evaluation.scoring import Scores, score_split
+from asli.evaluation.sections.robustness import robustness_sections
 from asli.metrics.classification import score_of_logits
+from asli.transforms.corruptions import blur
+from asli.transforms.ladder import LADDER, corrupted
 
 CPU = torch.device("cpu")
 SHORT = tuple(corruption for corruption in LADDER if corruption.name in ("JPEG", "noise", "crop", "smaller input"))

@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 from torch import nn
 
-from asli.data.preprocessing import Preprocessing
 from asli.detector.bundle import Detector
 from asli.detector.predict import predict
 from asli.errors import DetectorError
@@ -24,6 +23,7 @@ from asli.explanation.occlusion import occlusion
 from asli.explanation.view import View
 from asli.models.networks import create_network
 from asli.sample import golden_images
+from asli.transforms.preprocessing import Preprocessing
 from tests.conftest import run_asli
 
 

@@ -10,12 +10,12 @@ from safetensors.torch import save_file
 from timm.models import resnet
 from torch import nn
 
-from asli.data.preprocessing import Preprocessing
 from asli.models import cifar_resnet
 from asli.models.gradients import gradients_by_stage
 from asli.models.networks import OWN, create_network, set_trainable
 from asli.models.plain import PlainBasicBlock, PlainBottleneck, PlainCifarBlock
 from asli.models.weights import load_start_weights
+from asli.transforms.preprocessing import Preprocessing
 
 PLAIN = [name for name in OWN if name.startswith("plain_")]
 

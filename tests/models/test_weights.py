@@ -116,7 +116,7 @@ def test_genuine_cifar10_weights_recognise_cifar10(shared: Path):
     import numpy as np
     from PIL import Image
 
-    from asli.data.preprocessing import Preprocessing
+    from asli.transforms.preprocessing import Preprocessing
 
     network = create_network("cifar_resnet20", size=32, num_classes=10)
     network, _ = load_start_weights(network, str(shared / "weights" / "cifar10_resnet20.safetensors"))

@@ -7,14 +7,14 @@ import sys
 import pytest
 from PIL import Image, PngImagePlugin
 
-from asli.data.images import load
+from asli.datasets.images import load
 from asli.detector.predict import predict
 from asli.errors import ImageError
 from asli.provenance import read
 from asli.provenance.credentials import _versions
 from asli.sample import golden_images
 from asli.scanning.scan import scan
-from asli.scanning.table import read as read_table
+from asli.scanning.score_table import read as read_table
 from tests.conftest import run_asli
 
 SETTINGS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512"

@@ -17,7 +17,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from asli.data.batches import MicroBatch
 from asli.errors import Interrupted, RecipeError, RunError
 from asli.files import sha256_of_file
 from asli.pipeline import train
@@ -25,6 +24,7 @@ from asli.recipe import Recipe, load_recipe, recipe_from_dict
 from asli.run import Run
 from asli.tracking.jsonl import JsonLines
 from asli.training.average import AveragedWeights
+from asli.training.batches import MicroBatch
 from asli.training.callbacks import Callback, ProgressBar
 from asli.training.loop import Training
 from asli.training.schedule import Schedule

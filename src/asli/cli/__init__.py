@@ -10,8 +10,8 @@ import sys
 import cyclopts
 
 # Importing a module of commands enters them into the table, in the order of `asli --help`.
-from asli.cli import folders, judging, scanning, study, training, using  # noqa: F401
-from asli.cli.table import app, leave
+from asli.cli import evaluating, folders, scanning, study, training, using  # noqa: F401
+from asli.cli.common import app, leave
 from asli.errors import AsliError
 from asli.files import visible
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.table import AsJson, app, leave
+from asli.cli.common import AsJson, app, leave
 
 data = cyclopts.App(name="data", help="Make a data folder: read, check, split and pack images.")
 app.command(data)
@@ -27,8 +27,8 @@ def cifake(
         from_: A folder of its zips, one archive as Kaggle serves it, or the unpacked tree.
         hub: Fetch a copy in Parquet form from the Hugging Face hub: OWNER/NAME or OWNER/NAME@REVISION.
     """
-    from asli.data.cifake import verify
-    from asli.data.ingest import open_cifake
+    from asli.datasets.build import open_cifake
+    from asli.datasets.cifake import verify
 
     folder = open_cifake(from_, out, hub=hub)
     print(folder.describe())
@@ -65,9 +65,9 @@ def open_(
         generator: What made the fake images of which nothing else says it.
         dry_run: Only print what is taken for what.
     """
-    from asli.data.ingest import open_folders
-    from asli.data.layouts import LabelNames
-    from asli.data.survey import understand
+    from asli.datasets.build import open_folders
+    from asli.datasets.layouts import LabelNames
+    from asli.datasets.survey import understand
 
     pair = bool(real or fake)
     target = path if pair else out
@@ -108,7 +108,7 @@ def show(path: Path, *, as_json: AsJson = False) -> None:
     Args:
         path: The data folder.
     """
-    from asli.data.folder import DataFolder
+    from asli.datasets.folder import DataFolder
 
     folder = DataFolder.open(path)
     print(json.dumps(folder.info, indent=2) if as_json else folder.describe())

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from asli.cli.table import AsJson, Count, Device, Threads, app
+from asli.cli.common import AsJson, Count, Device, Threads, app
 from asli.files import visible
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.table import AsJson, Count, Device, Threads, app, figure_text, image_text
+from asli.cli.common import AsJson, Count, Device, Threads, app, figure_text, image_text
 
 
 @app.command

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.table import AsJson, Device, Threads, app, explanation_text, image_text, leave
+from asli.cli.common import AsJson, Device, Threads, app, explanation_text, image_text, leave
 from asli.errors import AsliError
 
 
@@ -126,14 +126,14 @@ def export(
     if int8 != (data is not None):
         leave("--int8 and --data DATA go together (see asli --help)", 2)
     if data is None:
-        from asli.export.onnx import export_onnx
+        from asli.exporting.onnx import export_onnx
 
         done = export_onnx(detector, out, threads=threads)
         checked = done["checked"]
         print(f"{done['file']}: {done['bytes'] / 1e6:.1f} MB; on {checked['golden_images']} golden images its scores")
         print(f"  differ by at most {checked['largest_score_difference']:.1e} from torch's")
         return
-    from asli.export.int8 import export_int8
+    from asli.exporting.int8 import export_int8
 
     done = export_int8(detector, data, out, threads=threads)
     print(f"{done['folder']}: {done['bytes'] / 1e6:.1f} MB, a detector of its own; on the validation part")

@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from asli import __version__
-from asli.data.layouts import LABELS
-from asli.data.preprocessing import Preprocessing
+from asli._version import __version__
+from asli.datasets.layouts import LABELS
 from asli.detector.card import Card, Thresholds
 from asli.detector.domain import Domain
-from asli.detector.names import find_detector
+from asli.detector.locate import find_detector
 from asli.detector.runtime import Kind, OnnxRuntime, Runtime, TorchRuntime, onnx_installed
 from asli.errors import DetectorError, RecipeError
 from asli.files import read_json, replacing, sha256_of_file, sha256_of_json, write_json, write_text
+from asli.transforms.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     import torch

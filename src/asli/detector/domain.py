@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from asli.data.images import Facts
+from asli.datasets.images import Facts
 from asli.detector.statistics import PixelDomain, statistics
 
 if TYPE_CHECKING:

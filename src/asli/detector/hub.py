@@ -6,7 +6,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
-from asli import __version__
+from asli._version import __version__
 from asli.detector.bundle import FILES, ONNX, WEIGHTS, Detector
 from asli.errors import DetectorError
 from asli.models.hub import snapshot, verify

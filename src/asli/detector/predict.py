@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asli.data.images import load, pixels_of
+from asli.datasets.images import load, pixels_of
 from asli.detector.bundle import Detector
 from asli.detector.card import Verdict
-from asli.detector.names import DEFAULT
+from asli.detector.locate import DEFAULT
 from asli.detector.runtime import Kind, Runtime
 from asli.errors import ImageError
 from asli.files import printable

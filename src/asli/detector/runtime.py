@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from asli.data.preprocessing import Preprocessing
 from asli.errors import DetectorError, MissingExtraError
+from asli.transforms.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     import torch

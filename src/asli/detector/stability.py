@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asli.data.corruptions import jpeg, rescale, scaled, webp
-from asli.data.preprocessing import Preprocessing
 from asli.detector.runtime import Runtime
 from asli.errors import ImageError
 from asli.metrics.classification import score_of_logits
+from asli.transforms.corruptions import jpeg, rescale, scaled, webp
+from asli.transforms.preprocessing import Preprocessing
 
 Array = npt.NDArray[np.uint8]
 

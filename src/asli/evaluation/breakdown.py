@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asli.data.folder import DataFolder
+from asli.datasets.folder import DataFolder
 from asli.metrics.classification import Floats, Labels
 from asli.metrics.delong import auroc_interval
 from asli.metrics.intervals import Figure, share_of

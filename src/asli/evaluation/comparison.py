@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from asli.data.folder import DataFolder
+from asli.datasets.folder import DataFolder
 from asli.detector.bundle import Detector
+from asli.detector.scoring import Scores, count_seen, record_table, score_split
 from asli.errors import DataError
-from asli.evaluation import foreign
-from asli.evaluation.scoring import Scores, count_seen, record_table, score_split
+from asli.evaluation import external
 from asli.files import read_json, sha256_of_file
 from asli.metrics.classification import Confusion, Floats, Labels, auroc
 from asli.metrics.delong import paired_test
@@ -192,11 +192,11 @@ def compare(
 
 def _opened(name: str | Path, data: DataFolder, split: str) -> Rival:
     path = Path(name)
-    if not foreign.is_score_file(path):
+    if not external.is_score_file(path):
         opened = Detector.open(name)
         count_seen(opened, data, split)
         return Rival(path, opened)
-    joined = foreign.join(foreign.read_scores(path), data, split, str(path))
+    joined = external.join(external.read_scores(path), data, split, str(path))
     beside = path.parent / "metrics.json"  # asli's own scores.parquet: its detector's threshold stands beside it
     own = path.name == "scores.parquet" and beside.is_file()
     return Rival(path, scores=joined.scores, threshold=float(read_json(beside).get("threshold", 0.5)) if own else 0.5)

@@ -15,18 +15,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from asli.data.corruptions import KERNELS, Kernel, resized
-from asli.data.folder import DataFolder
-from asli.data.images import decode
+from asli.datasets.folder import DataFolder
+from asli.datasets.images import decode
 from asli.detector.bundle import Detector
 from asli.detector.runtime import BATCH
 from asli.errors import DataError
-from asli.evaluation.figures import as_json
 from asli.metrics.classification import Floats, score_of_logits
 from asli.metrics.delong import auroc_interval
+from asli.metrics.figures import as_json
 from asli.metrics.intervals import Figure, share_of
 from asli.models.device import pick_device, set_threads
 from asli.progress import progress
+from asli.transforms.corruptions import KERNELS, Kernel, resized
 
 logger = logging.getLogger("asli")
 

@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from asli import __version__
-from asli.data.folder import DataFolder
+from asli._version import __version__
+from asli.datasets.folder import DataFolder
 from asli.detector.bundle import Detector
 from asli.detector.card import Thresholds
+from asli.detector.scoring import Scores, count_seen, record_table, score_split, write_scores
 from asli.errors import DataError
-from asli.evaluation import foreign
+from asli.evaluation import external
 from asli.evaluation.comparison import open_others
 from asli.evaluation.further import Asked, measure_further
 from asli.evaluation.judge import PRIORS, judge
-from asli.evaluation.report import write_report
-from asli.evaluation.scoring import Scores, count_seen, record_table, score_split, write_scores
-from asli.evaluation.sections import page_of, training_section
+from asli.evaluation.sections.overview import page_of, training_section
 from asli.files import read_json, sha256_of_file, write_json, write_text
 from asli.models.device import pick_device, set_threads
-from asli.pages import require_page
+from asli.reports.kit import write_report
+from asli.reports.pages import require_page
 from asli.run import Run
 
 logger = logging.getLogger("asli")
@@ -70,7 +70,7 @@ def evaluate(
     if any(not 0 < prior < 1 for prior in priors):
         raise DataError(f"priors are shares of fakes between 0 and 1, not {', '.join(map(str, priors))}")
     set_threads(threads)
-    opened = None if foreign.is_score_file(path) else Detector.open(detector)
+    opened = None if external.is_score_file(path) else Detector.open(detector)
     run = None if opened is None or opened.run_folder is None else Run.open(opened.run_folder)
     if robustness and opened is None:
         raise DataError(f"{path} is a table of scores; --robustness needs the detector itself")
@@ -166,7 +166,7 @@ def _given(path: Path, data: DataFolder, split: str, threshold: float) -> _Subje
     """Read a table of scores; for the test part that is an opening like any other."""
     if not 0 < threshold <= 1:
         raise DataError(f"a threshold of {threshold} makes no sense; scores lie between 0 and 1")
-    joined = foreign.join(foreign.read_scores(path), data, split, str(path))
+    joined = external.join(external.read_scores(path), data, split, str(path))
     digest = sha256_of_file(path)
     record_table(data, split, digest, len(joined.scores.rows))
     described = {

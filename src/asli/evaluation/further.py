@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
-from asli.data.folder import DataFolder
+from asli.datasets.folder import DataFolder
 from asli.detector.bundle import Detector
 from asli.detector.card import Thresholds
-from asli.evaluation import comparison_section, gallery_section, robustness_section
+from asli.detector.scoring import Scores
 from asli.evaluation.comparison import Judged, Rival, compare_with
-from asli.evaluation.gallery import gallery, pictures_of
-from asli.evaluation.report import Section
+from asli.evaluation.mistakes import gallery, pictures_of
 from asli.evaluation.robustness import sweep
-from asli.evaluation.scoring import Scores
+from asli.evaluation.sections import comparison, mistakes, robustness
+from asli.reports.kit import Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,21 +63,21 @@ def measure_further(
     if asked.rivals:
         first = Judged.of(path, detector, thresholds.high, scores)
         result["comparison"] = compare_with(first, asked.rivals, data, result["data"]["split"], device)
-        sections.append(comparison_section.comparison_section(result["comparison"]))
+        sections.append(comparison.comparison_section(result["comparison"]))
     if asked.robustness and detector is not None:
         kept = folder / "robustness"
         result["robustness"] = sweep(detector, data, scores, kept, device, images=asked.robustness)
-        sections += robustness_section.robustness_sections(result["robustness"])
+        sections += robustness.robustness_sections(result["robustness"])
     result["gallery"] = gallery(data, scores.rows, scores.score, thresholds)
-    sections += gallery_section.gallery_sections(result["gallery"], pictures_of(data, result["gallery"]))
+    sections += mistakes.gallery_sections(result["gallery"], pictures_of(data, result["gallery"]))
     return sections
 
 
 def headlines(result: dict[str, Any]) -> list[str]:
     """Return what a reader must know of these parts who reads nothing else."""
     kinds = (
-        ("comparison", comparison_section.headline),
-        ("robustness", robustness_section.headline),
-        ("gallery", gallery_section.headline),
+        ("comparison", comparison.headline),
+        ("robustness", robustness.headline),
+        ("gallery", mistakes.headline),
     )
     return [line for key, says in kinds if key in result for line in says(result[key])]

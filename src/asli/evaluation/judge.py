@@ -6,10 +6,13 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from asli.data.folder import DataFolder
+from asli.datasets.folder import DataFolder
 from asli.detector.card import Thresholds
+from asli.detector.scoring import Scores
 from asli.evaluation.breakdown import breakdown, group_names
-from asli.evaluation.figures import (
+from asli.metrics.classification import Floats, Labels
+from asli.metrics.delong import auroc_interval
+from asli.metrics.figures import (
     METHODS,
     as_json,
     calibration_of,
@@ -19,9 +22,6 @@ from asli.evaluation.figures import (
     ranking,
     verdict_shares,
 )
-from asli.evaluation.scoring import Scores
-from asli.metrics.classification import Floats, Labels
-from asli.metrics.delong import auroc_interval
 
 PRIORS = (0.5, 0.1, 0.01, 0.001)
 """Shares of fakes for which it is said how often a verdict is right."""

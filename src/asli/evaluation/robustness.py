@@ -12,22 +12,22 @@ import PIL
 import torch
 from PIL import features
 
-from asli.data.corruptions import WEBP_SIDE, Array
-from asli.data.folder import DataFolder
-from asli.data.ladder import LADDER, VERSION, Corruption, corrupted
-from asli.data.pixels import Pixels
-from asli.data.preprocessing import Preprocessing
-from asli.data.randomness import order
+from asli.datasets.folder import DataFolder
+from asli.datasets.pixels import Pixels
 from asli.detector.bundle import Detector
 from asli.detector.card import Thresholds
 from asli.detector.runtime import logits_of_rows
+from asli.detector.scoring import Scores
 from asli.errors import DataError
-from asli.evaluation.scoring import Scores
 from asli.files import replacing, sha256_of_json, write_json
 from asli.metrics.classification import Confusion, Floats, score_of_logits
 from asli.metrics.delong import auroc_interval
 from asli.metrics.intervals import f1_interval, percentile, proportion, resampled, weighted_f1
 from asli.progress import Progress, progress
+from asli.transforms.corruptions import WEBP_SIDE, Array
+from asli.transforms.ladder import LADDER, VERSION, Corruption, corrupted
+from asli.transforms.preprocessing import Preprocessing
+from asli.transforms.randomness import order
 
 logger = logging.getLogger("asli")
 

@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from asli.data.images import decode
+from asli.datasets.images import decode
 from asli.detector.bundle import Detector
-from asli.detector.names import DEFAULT
+from asli.detector.locate import DEFAULT
 from asli.detector.predict import Scorer, read_file
 from asli.errors import DetectorError
 from asli.explanation.check import check as check_map

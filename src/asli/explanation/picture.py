@@ -7,9 +7,9 @@ from matplotlib import rc_context
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from asli.evaluation.plots import FAKE, INK, REAL, STYLE
 from asli.explanation.view import View
 from asli.metrics.classification import Floats
+from asli.reports.plots import FAKE, INK, REAL, STYLE
 
 SIDE = 2000
 """Pixels of a view's longer side that are drawn at most."""

@@ -7,8 +7,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from asli.data.preprocessing import Preprocessing
 from asli.metrics.classification import Floats
+from asli.transforms.preprocessing import Preprocessing
 
 Array = npt.NDArray[np.uint8]
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from asli.data.preprocessing import Preprocessing
 from asli.models.networks import Network, stages
+from asli.transforms.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ def provenance(data: bytes, image: Image.Image) -> dict[str, Any] | None:
 
     Args:
         data: The file's bytes.
-        image: The same, loaded (see `asli.data.images.load`).
+        image: The same, loaded (see `asli.datasets.images.load`).
 
     Returns:
         As plain JSON, `says`: what is understood, a line each with how far it is proven; `claims` of its metadata;

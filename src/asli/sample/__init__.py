@@ -12,9 +12,9 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from asli.data.cifake import cifake
-from asli.data.folder import DataFolder
-from asli.data.ingest import ingest
+from asli.datasets.build import ingest
+from asli.datasets.cifake import cifake
+from asli.datasets.folder import DataFolder
 
 
 @contextmanager

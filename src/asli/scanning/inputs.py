@@ -11,9 +11,9 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from asli.data.images import EXTENSIONS
-from asli.data.parquet_rows import ParquetRows, image_column
-from asli.data.sources import Archives, Folder, Source
+from asli.datasets.images import EXTENSIONS
+from asli.datasets.parquet_rows import ParquetRows, image_column
+from asli.datasets.sources import Archives, Folder, Source
 from asli.errors import DataError
 from asli.files import printable
 

@@ -10,13 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
-from asli.data.images import Facts, load, pixels_of
-from asli.data.preprocessing import Preprocessing
+from asli.datasets.images import Facts, load, pixels_of
 from asli.detector.domain import Domain
 from asli.detector.runtime import Windows
 from asli.errors import ImageError
 from asli.provenance.read import provenance
 from asli.scanning.inputs import Item, Places
+from asli.transforms.preprocessing import Preprocessing
 
 AHEAD = 2
 """Batches read beside the one the network is at."""

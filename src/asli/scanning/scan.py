@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from asli.detector.bundle import Detector
-from asli.detector.names import DEFAULT
+from asli.detector.locate import DEFAULT
 from asli.detector.runtime import Kind, Runtime, usable_threads
 from asli.errors import DataError, Interrupted, RunError
 from asli.progress import progress
-from asli.scanning import table
-from asli.scanning.gallery import require_place, write_gallery
+from asli.scanning import score_table
+from asli.scanning.gallery_page import require_place, write_gallery
 from asli.scanning.inputs import Inputs, Places
-from asli.scanning.listing import Listing, write_listing
+from asli.scanning.name_list import Listing, write_listing
 from asli.scanning.parts import VERSION, Parts
 from asli.scanning.reading import read_batches
 from asli.scanning.summary import summarise
-from asli.training.interrupt import stop_on_signal
+from asli.signals import stop_on_signal
 
 logger = logging.getLogger("asli")
 
@@ -58,11 +58,11 @@ def scan(
         Interrupted: Ctrl-C; what was scored is kept.
     """
     out = Path(out)
-    table.check_ending(out)
+    score_table.check_ending(out)
     opened = Detector.open(detector)
     inputs, parts = Inputs([Path(path) for path in paths]), Parts(out)
     if html is not None:
-        require_place(Path(html), (out, table.beside(out), parts.path))
+        require_place(Path(html), (out, score_table.beside(out), parts.path))
     computing = opened.runtime(device, runtime, threads)
     begun = time.perf_counter()
     with parts.locked():
@@ -79,7 +79,7 @@ def scan(
         finished = out.exists()
         start = 0
         if finished:
-            _require_same(table.header_of(out), header, out)
+            _require_same(score_table.header_of(out), header, out)
             listing = now
         else:
             listing, start = parts.begin(header, now)
@@ -100,7 +100,7 @@ def scan(
                 force_domain=force_domain,
                 threads=threads or usable_threads(),
             )
-            table.write(out, parts.joined(), {**header, "inputs": listing.digest})
+            score_table.write(out, parts.joined(), {**header, "inputs": listing.digest})
         seconds = time.perf_counter() - begun
         summary = summarise(out, opened.card.thresholds)
         result = {
@@ -146,7 +146,7 @@ def _score(
         try:
             for images in read:
                 if images:
-                    parts.add(table.score_batch(images, places, detector, runtime, force_domain=force_domain))
+                    parts.add(score_table.score_batch(images, places, detector, runtime, force_domain=force_domain))
                     done += len(images)
                     bar.advance(len(images))
                 if stop.requested and done < listing.count:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from asli.detector.card import Thresholds
 from asli.provenance.read import names_a_source
-from asli.scanning import table
+from asli.scanning import score_table
 
 SHOWN = 24
 """Images of each kind in the gallery."""
@@ -86,7 +86,7 @@ def summarise(out: Path, thresholds: Thresholds) -> Summary:
     """
     found = Summary()
     middle = (thresholds.low + thresholds.high) / 2
-    for batch in table.read(out, _COLUMNS):
+    for batch in score_table.read(out, _COLUMNS):
         _count(found, batch.to_pydict(), middle)
     return found
 

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, H
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from asli import __version__
+from asli._version import __version__
 from asli.detector.predict import Scorer
 from asli.errors import AsliError
 from asli.serving.limits import BodyLimit, PlaceLimit

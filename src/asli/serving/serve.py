@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asli.detector.bundle import Detector
-from asli.detector.names import DEFAULT
+from asli.detector.locate import DEFAULT
 from asli.detector.predict import Scorer
 from asli.detector.runtime import Kind
 from asli.errors import AsliError, MissingExtraError

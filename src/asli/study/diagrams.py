@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Arc, FancyBboxPatch, Rectangle
 from torch import nn
 
-from asli.evaluation.plots import FAKE, INK, REAL, canvas
 from asli.models.networks import create_network, skeleton
 from asli.recipe import Recipe
+from asli.reports.plots import FAKE, INK, REAL, canvas
 from asli.study.sampled import SampledFolder
 
 

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from asli.detector.bundle import Detector
-from asli.evaluation import plots
-from asli.evaluation.plots import FAKE, REAL, STYLE
 from asli.explanation.feature_maps import draw_feature_maps
 from asli.explanation.feature_maps import feature_maps as maps_of
 from asli.metrics.classification import Confusion
+from asli.reports import plots
+from asli.reports.plots import FAKE, REAL, STYLE
 from asli.run import Run
 from asli.study.runner import Result
 from asli.study.sampled import SampledFolder

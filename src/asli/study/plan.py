@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from asli.data.batches import MicroBatch
 from asli.errors import AsliError, WeightsError
 from asli.files import read_json, write_json
 from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
@@ -20,8 +19,9 @@ from asli.recipe import Recipe
 from asli.study.grid import Cell, recipe_of
 from asli.study.runner import Study
 from asli.study.starts import start_of
+from asli.training.batches import MicroBatch
 from asli.training.loop import loss_sum
-from asli.training.optimiser import make_optimiser
+from asli.training.optimizer import make_optimiser
 
 SECONDS = 1.0
 """How long training and scoring of a network are timed, each."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from asli import __version__
+from asli._version import __version__
 from asli.errors import Interrupted, RunError, WeightsError
 from asli.evaluation.evaluate import evaluate
 from asli.files import read_json, sha256_of_file, sha256_of_json, write_json

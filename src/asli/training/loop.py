@@ -14,17 +14,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from asli.data.batches import MicroBatch
-from asli.data.randomness import derived_seed
 from asli.errors import Interrupted, RunError
 from asli.recipe import Recipe
+from asli.signals import stop_on_signal
 from asli.training import checkpoint
 from asli.training.average import AveragedWeights
+from asli.training.batches import MicroBatch
 from asli.training.callbacks import Callback, Metrics
 from asli.training.checkpoint import State, step_name
-from asli.training.interrupt import stop_on_signal
-from asli.training.optimiser import make_optimiser, optimiser_tensors, restore_optimiser
+from asli.training.optimizer import make_optimiser, optimiser_tensors, restore_optimiser
 from asli.training.schedule import Schedule
+from asli.transforms.randomness import derived_seed
 
 logger = logging.getLogger("asli")
 

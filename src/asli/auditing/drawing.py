@@ -1,0 +1,42 @@
+"""The drawing of an audit."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from asli.reports.plots import FAKE, REAL, canvas
+
+
+def shortcut_areas(areas: dict[str, dict[str, Any]]) -> Figure:
+    """Draw how well labels are told from each kind of feature, with 95% intervals, beside what chance gives.
+
+    Args:
+        areas: By name, with `auroc` and `null` as `asli.auditing.shortcuts.judge` returns them.
+    """
+    with canvas(7.0, 0.6 + 0.45 * len(areas)) as (figure, axes):
+        places = np.arange(len(areas))[::-1]
+        for place, part in zip(places, areas.values(), strict=True):
+            null, area = part["null"], part["auroc"]
+            low, high = null["low"], null["high"]
+            axes.barh(
+                place, high - low, left=low, height=0.5, color="#CCCCCC", label="by chance" if place == 0 else None
+            )
+            axes.errorbar(
+                area["value"],
+                place,
+                xerr=[[area["value"] - area["low"]], [area["high"] - area["value"]]],
+                fmt="o",
+                color=FAKE if area["low"] > high else REAL,
+                capsize=3,
+                label="measured, 95% interval" if place == 0 else None,
+            )
+        axes.axvline(0.5, color="#888888", linewidth=0.8)
+        axes.set_yticks(places, list(areas))
+        least = min(min(part["auroc"]["low"], part["null"]["low"]) for part in areas.values())
+        axes.set(
+            xlim=(min(0.4, least - 0.02), 1.01),
+            xlabel="AUROC of a classifier that sees only this (1: labels are readable)",
+        )
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=2, frameon=False)
+    return figure

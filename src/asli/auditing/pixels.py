@@ -1,0 +1,44 @@
+"""A function of each of many images, with few of them in memory at once."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from asli.datasets.folder import DataFolder
+
+Image8 = npt.NDArray[np.uint8]
+Result = TypeVar("Result")
+_AT_ONCE = 64
+
+
+class Pixels:
+    """Decoded images by row.
+
+    Args:
+        data: The data folder.
+    """
+
+    def __init__(self, data: DataFolder) -> None:
+        self._pixels, self._packed = data.pixels, data.info["packed"] is not None
+
+    def read(self, row: int) -> Image8:
+        """Return one image, uint8, height x width x 3.
+
+        Raises:
+            DataError: The file is not the one the manifest describes any more.
+        """
+        return self._pixels.image(row)
+
+    def map(self, function: Callable[[Image8], Result], rows: npt.NDArray[np.int64]) -> Iterator[Result]:
+        """Yield a function of each image, in the order of the rows; few images are in memory at once."""
+        if self._packed:
+            for row in rows:
+                yield function(self.read(int(row)))
+            return
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(rows), _AT_ONCE):
+                yield from pool.map(lambda row: function(self.read(int(row))), rows[start : start + _AT_ONCE])

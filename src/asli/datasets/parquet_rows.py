@@ -1,0 +1,188 @@
+"""Images inside Parquet files, as the Hugging Face hub keeps data sets: a source that reads them row by row."""
+
+import threading
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from asli.datasets.layouts.labels import SPLIT_ALIASES
+from asli.datasets.layouts.table_layout import Row, find_columns
+from asli.datasets.sources import Folder
+from asli.datasets.table_files import class_labels, class_name, damage_of
+from asli.errors import DataError
+
+IMAGE_COLUMNS = ("image", "img", "picture", "jpg", "png", "webp", "bytes", "image_bytes", "data")
+BATCH = 64
+"""Rows decoded at a time: what a reading thread holds in memory."""
+
+
+def image_column(schema: pa.Schema) -> str | None:
+    """Return the column that holds images: binary, or a struct with a binary field `bytes`; None without one."""
+    by_key: dict[str, str] = {name.lower(): name for name in schema.names}
+    for key in IMAGE_COLUMNS:
+        if key in by_key and _binary_field(schema.field(by_key[key]).type):
+            return by_key[key]
+    return None
+
+
+def _binary_field(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return any(kind.field(i).name == "bytes" and _binary_field(kind.field(i).type) for i in range(kind.num_fields))
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+class _File:
+    """One Parquet file: its columns and where its row groups begin."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with pq.ParquetFile(path) as file:
+                schema, metadata = file.schema_arrow, file.metadata
+                sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{path} is not a readable Parquet file: {' '.join(str(error).split())}") from error
+        column = image_column(schema)
+        if column is None:
+            raise DataError(
+                f"{path} has no column of images (binary, or a struct with bytes, named {', '.join(IMAGE_COLUMNS)});"
+                f" it has {', '.join(schema.names)}"
+            )
+        self.image, self.classes = column, class_labels(schema)
+        self.columns = find_columns(name for name in schema.names if name != column)
+        self.columns.pop("path", None)
+        self.known = schema.names
+        self.starts = [0]
+        for size in sizes:
+            self.starts.append(self.starts[-1] + size)
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """Where one thread is in one row group."""
+
+    key: tuple[str, int]
+    batches: Iterator[pa.RecordBatch]
+    start: int
+    batch: pa.Array = field(default_factory=lambda: pa.array([], pa.null()))
+
+
+class ParquetRows:
+    """Rows of Parquet files as named images: row 7 of `data/train-0.parquet` is `data/train-0.parquet/00000007`.
+
+    Each reading thread goes forward through a row group `BATCH` rows at a time, so files of any size need little
+    memory; reading in the order of the names is fast, reading backwards is not.
+
+    Args:
+        root: The folder names are relative to.
+        paths: The files.
+
+    Raises:
+        DataError: A file is damaged or has no images.
+    """
+
+    def __init__(self, root: Path, paths: Sequence[Path]) -> None:
+        self.root = root
+        self.files = {path.relative_to(root).as_posix(): _File(path) for path in sorted(paths)}
+        self._local = threading.local()
+
+    def rows(self) -> Iterator[Row]:
+        """Read what the other columns say of each image; the split is also taken from the file's name.
+
+        Raises:
+            DataError: A file is damaged or has no labels.
+        """
+        for name, file in self.files.items():
+            if "label" not in file.columns:
+                raise DataError(f"{file.path} has no column named label; it has {', '.join(file.known)}")
+            split = _split_of(name)
+            with damage_of(str(file.path)), pq.ParquetFile(file.path) as table:
+                number = 0
+                for batch in table.iter_batches(8192, columns=list(file.columns.values())):
+                    for record in batch.to_pylist():
+                        said = {
+                            meaning: class_name(file.classes, column, record[column])
+                            for meaning, column in file.columns.items()
+                        }
+                        yield Row(f"{name}/{number:08d}", **{"split": split, **said})
+                        number += 1
+
+    def original_names(self) -> Iterator[tuple[str, str]]:
+        """Yield the name and the file name an image had before it was put into Parquet, where that is kept."""
+        for name, file in self.files.items():
+            with pq.ParquetFile(file.path) as table:
+                kind = table.schema_arrow.field(file.image).type
+                if not pa.types.is_struct(kind) or kind.get_field_index("path") < 0:
+                    continue
+                number = 0
+                for batch in table.iter_batches(8192, columns=[f"{file.image}.path"]):
+                    for value in batch.column(0).to_pylist():
+                        if value and value["path"]:
+                            yield f"{name}/{number:08d}", value["path"]
+                        number += 1
+
+    def names(self) -> list[str]:
+        """Return every image's name, sorted."""
+        return sorted(self.walk())
+
+    def walk(self) -> Iterator[str]:
+        """Yield every image's name, file after file, row after row."""
+        for name, file in self.files.items():
+            for row in range(file.starts[-1]):
+                yield f"{name}/{row:08d}"
+
+    def read(self, name: str) -> bytes:
+        """Return an image's bytes.
+
+        Raises:
+            OSError: The row has none, or the file is damaged.
+        """
+        path, _, row = name.rpartition("/")
+        file, number = self.files[path], int(row)
+        group = bisect_right(file.starts, number) - 1
+        wanted = number - file.starts[group]
+        cursor: _Cursor | None = getattr(self._local, "cursor", None)
+        try:
+            if cursor is None or cursor.key != (path, group) or wanted < cursor.start:
+                cursor = _Cursor((path, group), _images(file, group), 0)
+                self._local.cursor = cursor
+            while wanted >= cursor.start + len(cursor.batch):
+                cursor.start += len(cursor.batch)
+                cursor.batch = next(cursor.batches).column(0)
+        except (pa.ArrowException, StopIteration) as error:
+            self._local.cursor = None
+            raise OSError(f"{file.path} is damaged: {' '.join(str(error).split())}") from error
+        value = cursor.batch[wanted - cursor.start].as_py()
+        data = value["bytes"] if isinstance(value, dict) else value
+        if data is None:
+            raise OSError("the row holds no image bytes")
+        return bytes(data)
+
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """Hash each file's name, size and time of change."""
+        return Folder(self.root).fingerprint(list(self.files))
+
+    def spec(self) -> dict[str, Any]:
+        """Return what opens them again."""
+        paths = [str(file.path.resolve()) for file in self.files.values()]
+        return {"kind": "parquet", "root": str(self.root.resolve()), "paths": paths}
+
+
+def _images(file: _File, group: int) -> Iterator[pa.RecordBatch]:
+    # buffer_size: pages are read as they are needed, not a row group at once.
+    table = pq.ParquetFile(file.path, buffer_size=1 << 20)
+    yield from table.iter_batches(BATCH, row_groups=[group], columns=[file.image], use_threads=False)
+
+
+def _split_of(name: str) -> str | None:
+    """Return the split that `train-00000-of-00002.parquet` or `default/test/0000.parquet` belongs to."""
+    path = PurePosixPath(name)
+    for part in (path.stem.split("-")[0], *reversed(path.parent.parts)):
+        if part.lower() in SPLIT_ALIASES:
+            return part
+    return None
