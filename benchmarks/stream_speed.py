@@ -1,4 +1,4 @@
-"""Images a second of the training stream alone, on one thread: packed pixels to normalised batches.
+"""Images a second of the training stream alone, on one thread: packed pixels to normalized batches.
 
 python benchmarks/stream_speed.py DATA [--out benchmarks/results/stream_speed.json]
 """

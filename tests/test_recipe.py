@@ -83,7 +83,7 @@ def test_hash_covers_every_setting():
                 other = not value
             elif isinstance(value, int | float):
                 other = value / 2 if isinstance(value, float) and value else value + 1
-                other = 0.5 if key in ("average", "weight_decay", "label_smoothing") else other
+                other = 0.5 if key in ("ema", "weight_decay", "label_smoothing") else other
             else:
                 continue
             changed = recipe_from_dict({section: {key: other}})
@@ -93,7 +93,7 @@ def test_hash_covers_every_setting():
 def test_settings_younger_than_a_recipe_leave_its_hash_while_they_are_off():
     # As the first version hashed `paper`, before these settings.
     tree = dataclasses.asdict(load_recipe("paper"))
-    for setting in ("cutmix", "colour"):
+    for setting in ("cutmix", "color"):
         del tree["augment"][setting]
         assert load_recipe("paper", [f"augment.{setting}=0.5"]).hash() != load_recipe("paper").hash()
     assert load_recipe("paper").hash() == sha256_of_json(tree)

@@ -129,8 +129,8 @@ def training_rows(data: DataFolder, recipe: Recipe) -> npt.NDArray[np.int64]:
         DataError: None, or of one label only.
     """
     rows = data.rows("train")
-    if recipe.data.drop_crossing_twins:
-        rows = rows[~data.crosses_split[rows]]
+    if recipe.data.drop_cross_split_duplicates:
+        rows = rows[~data.cross_split_duplicate[rows]]
     if recipe.data.sample:
         known = data.table(["label", "category"], rows)
         pairs = zip(known["label"].to_pylist(), known["category"].to_pylist(), strict=True)
@@ -145,7 +145,7 @@ def prepare_network(recipe: Recipe) -> tuple[Network, Preprocessing, str]:
     network, loaded = load_start_weights(network, recipe.weights.start)
     set_trainable(network, recipe.weights.train)
     preprocessing = Preprocessing(
-        recipe.data.size, recipe.data.interpolation, network.mean, network.std, recipe.data.window
+        recipe.data.size, recipe.data.interpolation, network.mean, network.std, recipe.data.crop_mode
     )
     return network, preprocessing, loaded.describe() if loaded else "scratch"
 
@@ -203,7 +203,7 @@ def _make_detector(
     chosen = checkpoint.pointed(run.checkpoints, recipe.loop.select)
     assert chosen is not None, "a finished run has evaluated and saved after its last update"
     network = dataclasses.replace(network, module=copy.deepcopy(network.module).cpu())
-    restore(network.module, chosen / f"{JUDGED[recipe.loop.average > 0]}.safetensors")
+    restore(network.module, chosen / f"{JUDGED[recipe.loop.ema > 0]}.safetensors")
 
     def logits_of(part: npt.NDArray[np.int64]) -> Floats:
         runtime = TorchRuntime(copy.deepcopy(network.module).to(device), preprocessing, device)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from asli.auditing import shortcuts
 from asli.auditing.audit import audit, opened
-from asli.auditing.equalize import equalise
+from asli.auditing.equalize import equalize
 from asli.auditing.features import SPECTRUM_NAMES, spectrum
 from asli.auditing.hamming import neighbours
 from asli.datasets.build import open_folders
@@ -76,7 +76,7 @@ def settings(root):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_differs_is_seen_and_named_and_equalising_takes_it_away(case, photographs, tmp_path, monkeypatch):
+def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photographs, tmp_path, monkeypatch):
     monkeypatch.setattr(shortcuts, "PERMUTATIONS", 10)  # chance is clear enough, and the test is quicker
     how, feature = CASES[case]
     root = write(tmp_path / "in", photographs, how)
@@ -91,8 +91,8 @@ def test_what_differs_is_seen_and_named_and_equalising_takes_it_away(case, photo
         assert feature in [line["feature"] for line in found["telling"]]
     before = {p: p.read_bytes() for p in root.rglob("*.*")}
     with opened(root) as data:
-        equalise(data, tmp_path / "out", size=32)
-        equalise(data, tmp_path / "again", size=32)
+        equalize(data, tmp_path / "out", size=32)
+        equalize(data, tmp_path / "again", size=32)
     assert before == {p: p.read_bytes() for p in root.rglob("*.*")}
     copies = sorted((tmp_path / "out").rglob("*.jpg"))
     assert len(copies) == 240
@@ -121,7 +121,7 @@ def test_full_buckets_are_skipped_and_named():
     assert found.skipped.tolist() == list(range(50))
 
 
-def test_damage_and_twins_are_named_and_strict_leaves_with_3(photographs, tmp_path):
+def test_damage_and_duplicates_are_named_and_strict_leaves_with_3(photographs, tmp_path):
     root = write(tmp_path / "in", photographs, CASES["nothing"][0])
     (root / "real/copy.jpg").write_bytes((root / "fake/001.jpg").read_bytes())
     with Image.open(root / "real/000.jpg") as picture:
@@ -136,16 +136,16 @@ def test_damage_and_twins_are_named_and_strict_leaves_with_3(photographs, tmp_pa
     assert done.stderr.strip().splitlines()[-1].startswith("asli: ")
     result = json.loads(done.stdout)
     assert {kind["kind"]: kind["count"] for kind in result["oddities"]} == {"zero bytes": 1, "CMYK": 1}
-    assert result["twins"]["exact"]["across_labels"] == 1
-    assert ["fake/001.jpg", "real/copy.jpg"] in result["twins"]["exact"]["listed"]
-    assert any({"real/000.jpg", "real/near.jpg"} == set(pair[:2]) for pair in result["twins"]["near"]["listed"])
+    assert result["duplicates"]["exact"]["across_labels"] == 1
+    assert ["fake/001.jpg", "real/copy.jpg"] in result["duplicates"]["exact"]["listed"]
+    assert any({"real/000.jpg", "real/near.jpg"} == set(pair[:2]) for pair in result["duplicates"]["near"]["listed"])
     text = page.read_text()
     assert all(link.startswith(("data:", "#")) for link in re.findall(r'(?:src|href)="([^"]*)"', text))
     for line in result["verdicts"]:
         assert f"<td>{line['trap']}</td><td>{line['verdict']}</td>" in text
     assert "<p>fake/001.jpg</p><p>real/copy.jpg</p>" in text
-    assert "Exact twins" in text
-    assert "Near twins" in text
+    assert "Exact duplicates" in text
+    assert "Near duplicates" in text
     assert "CMYK" in text
 
 
@@ -155,7 +155,7 @@ def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
     turned = Image.Exif()
     turned[0x0112] = 6
     picture.save(odd / "rotated.jpg", exif=turned)
-    picture.convert("L").save(odd / "grey.png")
+    picture.convert("L").save(odd / "gray.png")
     picture.convert("P").save(odd / "palette.png")
     picture.convert("CMYK").save(odd / "cmyk.jpg")
     picture.convert("RGBA").save(odd / "transparent.webp", lossless=True)
@@ -164,7 +164,7 @@ def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
     alpha.save(odd / "alpha.png")
     picture.save(odd / "animated.gif", save_all=True, append_images=photographs[21:23])
     Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(odd / "deep.png")
-    (odd / "deep-colour.png").write_bytes(png_of_16_bits(np.full((32, 32, 3), 40_000, np.uint16)))
+    (odd / "deep-color.png").write_bytes(png_of_16_bits(np.full((32, 32, 3), 40_000, np.uint16)))
     Image.new("RGB", (5000, 4001)).save(odd / "giant.png")
     whole = (root / "fake/001.jpg").read_bytes()
     (odd / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
@@ -178,10 +178,10 @@ def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
         "corrupt, truncated or refused": {"truncated.jpg", "text.jpg"},
         "animated": {"animated.gif"},
         "CMYK": {"cmyk.jpg"},
-        "16 or 32 bits deep": {"deep.png", "deep-colour.png"},
+        "16 or 32 bits deep": {"deep.png", "deep-color.png"},
         "transparent": {"alpha.png"},
         "palette": {"palette.png", "animated.gif"},
-        "grey": {"grey.png"},
+        "gray": {"gray.png"},
         "rotated by EXIF": {"rotated.jpg"},
         "giant (over 20 megapixels)": {"giant.png"},
     }
@@ -192,7 +192,7 @@ def test_killed_copy_goes_on_and_ends_as_an_undisturbed_one(photographs, tmp_pat
     root = write(tmp_path / "in", photographs, CASES["nothing"][0])
     data = tmp_path / "data"
     assert run_asli("data", "open", root, data).returncode == 0
-    command = [sys.executable, "-m", "asli", "audit", str(data), "--size", "32", "--equalise"]
+    command = [sys.executable, "-m", "asli", "audit", str(data), "--size", "32", "--equalize"]
     cut, whole = tmp_path / "cut", tmp_path / "whole"
     process = subprocess.Popen([*command, str(cut)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and len(list(cut.rglob("*.jpg"))) < 5:
@@ -201,12 +201,12 @@ def test_killed_copy_goes_on_and_ends_as_an_undisturbed_one(photographs, tmp_pat
     process.wait()
     assert 0 < len(list(cut.rglob("*.jpg"))) <= 240
     assert subprocess.run([*command, str(whole)], check=True).returncode == 0
-    done = run_asli("audit", data, "--size", "32", "--equalise", cut)
+    done = run_asli("audit", data, "--size", "32", "--equalize", cut)
     assert done.returncode == 0, done.stderr
     files = {p.relative_to(whole): p.read_bytes() for p in whole.rglob("*") if p.is_file()}
     assert {p.relative_to(cut): p.read_bytes() for p in cut.rglob("*") if p.is_file()} == files
-    assert run_asli("audit", data, "--size", "32", "--equalise", cut).returncode == 0  # finished: nothing to do
-    other = run_asli("audit", data, "--size", "24", "--equalise", cut)
+    assert run_asli("audit", data, "--size", "32", "--equalize", cut).returncode == 0  # finished: nothing to do
+    other = run_asli("audit", data, "--size", "24", "--equalize", cut)
     assert other.returncode == 1
     assert "is not empty; give a new folder" in other.stderr
 
@@ -219,6 +219,6 @@ def test_copies_of_images_beside_their_table_stay_in_the_copy(photographs, tmp_p
     table = tmp_path / "set/images.csv"
     table.write_text("path,label\n../pics/real/x.png,real\n../pics/fake/x.png,fake\n")
     data = open_folders(table, tmp_path / "data")
-    equalise(data, tmp_path / "out/copy", size=24)
+    equalize(data, tmp_path / "out/copy", size=24)
     copies = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.jpg")}
     assert copies == {"copy/train/real/pics/x.jpg", "copy/train/fake/pics/x.jpg"}

@@ -30,7 +30,7 @@ def jpeg(rng, size=(32, 32)) -> bytes:
 
 @pytest.fixture
 def tree(tmp_path, rng):
-    """Forty images in two labels, with one exact twin across splits and every kind of trouble."""
+    """Forty images in two labels, with one exact duplicate across splits and every kind of trouble."""
     root = tmp_path / "tree"
     for split, count in (("train", 15), ("test", 5)):
         for label in ("real", "fake"):
@@ -41,17 +41,17 @@ def tree(tmp_path, rng):
     return root
 
 
-def test_the_sample_is_stratified_and_without_twins(sample):
+def test_the_sample_is_stratified_and_without_duplicates(sample):
     assert sample.info["counts"] == {
         "train": {"real": 1000, "fake": 1000},
         "validation": {"real": 150, "fake": 150},
         "calibration": {"real": 300, "fake": 300},
         "test": {"real": 200, "fake": 200},
     }
-    table = sample.table(["category", "split", "twin_group", "generator", "label"])
+    table = sample.table(["category", "split", "duplicate_group", "generator", "label"])
     strata = {(line["category"], line["split"], line["label"]) for line in table.to_pylist()}
     assert len(strata) == 80
-    assert table["twin_group"].null_count == len(table)
+    assert table["duplicate_group"].null_count == len(table)
     assert set(sample.table(["generator"], np.flatnonzero(sample.labels))["generator"].to_pylist()) == {
         "stable-diffusion-1.4"
     }
@@ -72,12 +72,12 @@ def test_the_same_source_gives_the_same_content_hash(sample, tmp_path):
     assert again.hash == sample.hash
 
 
-def test_twins_across_splits_are_found(tree, tmp_path):
+def test_duplicates_across_splits_are_found(tree, tmp_path):
     data = open_folders(str(tree), str(tmp_path / "out"))
-    table = data.table(["id", "twin_group", "crosses_split"]).to_pylist()
-    twins = {line["id"] for line in table if line["twin_group"] is not None}
-    assert twins == {"train/fake/00.jpg", "test/fake/00.jpg"}
-    assert {line["id"] for line in table if line["crosses_split"]} == twins
+    table = data.table(["id", "duplicate_group", "cross_split_duplicate"]).to_pylist()
+    duplicates = {line["id"] for line in table if line["duplicate_group"] is not None}
+    assert duplicates == {"train/fake/00.jpg", "test/fake/00.jpg"}
+    assert {line["id"] for line in table if line["cross_split_duplicate"]} == duplicates
     groups = data.groups(np.arange(len(data)))
     assert len(np.unique(groups)) == len(data) - 1
     assert "1 identical pairs" in data.describe()
@@ -256,7 +256,7 @@ def test_the_whole_of_cifake(shared: Path, tmp_path):
     sizes = {split: sum(labels.values()) for split, labels in data.info["counts"].items()}
     assert sizes == {"train": 90_000, "validation": 5_000, "calibration": 5_000, "test": 20_000}
     assert data.info["problems"] == {"unreadable": 0, "missing": 0, "extra": 0, "unsafe": 0}
-    groups = data._twin_group[data._twin_group >= 0]
+    groups = data._duplicate_group[data._duplicate_group >= 0]
     sizes = np.bincount(groups)
     assert int((sizes * (sizes - 1) // 2).sum()) == 1336
     assert data.hash == DATA_HASH

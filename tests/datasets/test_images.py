@@ -60,7 +60,7 @@ def test_palette_with_transparency_is_laid_over_white():
     assert (pixels == 255).all()
 
 
-def test_sixteen_bit_grey_is_scaled():
+def test_sixteen_bit_gray_is_scaled():
     wide = np.array([[0, 257, 65535]], dtype=np.uint16)
     pixels, facts = decode(encoded(Image.fromarray(wide), "PNG"))
     assert facts.mode == "I;16"
@@ -76,7 +76,7 @@ def test_other_modes_become_rgb(rng, mode):
 
 
 def test_of_an_animation_the_first_frame_is_taken(rng):
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     pixels, facts = decode(encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True))
     assert facts.frames == 2
     assert pixels[0, 0].tolist() == [255, 0, 0]
@@ -109,11 +109,11 @@ def test_jpeg_facts(rng, quality):
         assert facts.frames == 1
 
 
-def test_quantisation_hash_tells_tables_apart(rng):
+def test_quantization_hash_tells_tables_apart(rng):
     image = photo(rng)
-    hashes = {decode(encoded(image, "JPEG", quality=q))[1].quantisation for q in (70, 75, 80, 75)}
+    hashes = {decode(encoded(image, "JPEG", quality=q))[1].quantization for q in (70, 75, 80, 75)}
     assert len(hashes) == 3
-    assert decode(encoded(image, "PNG"))[1].quantisation is None
+    assert decode(encoded(image, "PNG"))[1].quantization is None
 
 
 def test_perceptual_hash_is_the_sign_of_low_dct_coefficients(rng):
@@ -174,7 +174,7 @@ def test_exif_that_cannot_be_written_anew_hinders_no_turning(rng):
     assert np.array_equal(pixels, np.rot90(np.asarray(image), -1))
 
 
-def test_grey_of_32_bits_that_does_not_fit_is_refused():
+def test_gray_of_32_bits_that_does_not_fit_is_refused():
     fits = Image.fromarray(np.array([[0, 65535]], dtype=np.int32))
     assert decode(encoded(fits, "TIFF"))[0][0, :, 0].tolist() == [0, 255]
     with pytest.raises(ImageError, match="65,535"):

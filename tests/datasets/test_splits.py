@@ -54,7 +54,7 @@ def test_other_images_barely_move_an_image():
 
 
 @given(st.lists(st.integers(-1, 8), min_size=1, max_size=200))
-def test_twins_are_never_parted(groups):
+def test_duplicates_are_never_parted(groups):
     splits = draw([f"{i}" for i in range(len(groups))], groups)
     for group in set(groups) - {-1}:
         assert len({s for s, g in zip(splits, groups, strict=True) if g == group}) == 1

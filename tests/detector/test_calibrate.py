@@ -70,7 +70,7 @@ def test_unsure_band_reaches_the_report_and_the_card(promised, sample, tmp_path)
     page, card = (tmp_path / "report/report.html").read_text(), (tmp_path / "report/model_card.md").read_text()
     assert "promise at most 0.05 of photographs called fake and at most as many fakes called real" in page
     assert f"{result['figures']['threshold']['f1']['value']:.4f}" in card
-    assert f"{result['priors'][2]['ppv']['value']:.4f}" in card
+    assert f"{result['prevalences'][2]['ppv']['value']:.4f}" in card
     assert Detector.open(out).hash == result["detector"]["hash"]  # judging a detector does not change it
 
 
@@ -95,10 +95,10 @@ def test_nothing_is_overwritten(promised, finished, sample):
 
 def test_from_the_command_line(finished, sample, tmp_path):
     arguments = ("calibrate", finished.path, sample.path, "--out", "d")
-    done = run_asli(*arguments, "--target-fpr", "5%", "--licence", "CC0-1.0", cwd=tmp_path)
+    done = run_asli(*arguments, "--target-fpr", "5%", "--license", "CC0-1.0", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "promised: at most 0.05 of photographs called fake" in done.stdout
-    assert "| licence | CC0-1.0 |" in (tmp_path / "d/README.md").read_text()
+    assert "| license | CC0-1.0 |" in (tmp_path / "d/README.md").read_text()
     saved = read_json(tmp_path / "d/detector.json")["card"]["thresholds"]
     assert (saved["target"], saved["low"]) == (0.05, saved["high"])
     for further, status, words in (

@@ -28,7 +28,7 @@ def test_it_is_small_and_says_what_it_was_made_of_and_by_which_recipe():
     assert opened.card.trained_on["name"] == "cifake"
     assert opened.card.thresholds.target == 0.01
     assert b"site-packages" not in (folder / "model.onnx").read_bytes()
-    assert "MIT" in opened.card.licence
+    assert "MIT" in opened.card.license
     card = (folder / "README.md").read_text()
     assert card == opened.model_card()
     assert "| photographs, with the rule |" in card

@@ -122,7 +122,7 @@ def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
     done = export_int8(exported, sample, tmp_path / "int8", threads=1)
     small, large = Detector.open(tmp_path / "int8"), Detector.open(exported)
     assert small.hash != large.hash
-    assert small.quantised
+    assert small.quantized
     assert not (tmp_path / "int8/model.safetensors").exists()
     assert done["bytes"] < (exported / "model.onnx").stat().st_size / 2
     assert small.card.thresholds.calibration_hash == sample.hash
@@ -191,7 +191,7 @@ def test_folder_given_to_predict_names_scan(exported, files):
     assert "asli scan" in image["error"]
 
 
-def test_sixteen_bit_colour_keeps_the_upper_bits():
+def test_sixteen_bit_color_keeps_the_upper_bits():
     from asli.datasets.images import decode
 
     pixels, facts = decode(png_of_16_bits(np.array([[[0x1234, 0xABCD, 0xFFFF]] * 32] * 32, dtype=np.uint16)))

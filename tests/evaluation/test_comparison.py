@@ -78,7 +78,7 @@ def test_two_seeds_of_one_recipe_are_compared_as_models_and_said_to_be_that(rng,
         compare(runs[0], [judged(rng, labels, "again", 1.5, "A", 0)], labels, np.arange(2000))
 
 
-def test_twins_count_once(rng, labels):
+def test_duplicates_count_once(rng, labels):
     first, other = (judged(rng, labels, name, 1.5) for name in "ab")
     once = compare(first, [other], labels, np.arange(2000))["pairs"][0]
     double = [replace(d, rows=np.arange(4000), score=np.tile(d.score, 2)) for d in (first, other)]

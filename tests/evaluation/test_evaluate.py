@@ -120,8 +120,8 @@ def test_groups_priors_and_rates_follow_from_the_scores(judged):
         worst = max(line["figures"]["false_positive_rate"]["value"] for line in eligible)
         assert groups["worst"]["false_positive_rate"]["figure"]["value"] == worst
     recall, alarm = called[fake].mean(), called[~fake].mean()
-    for line in result["priors"]:
-        bayes = line["prior"] * recall / (line["prior"] * recall + (1 - line["prior"]) * alarm)
+    for line in result["prevalences"]:
+        bayes = line["prevalence"] * recall / (line["prevalence"] * recall + (1 - line["prevalence"]) * alarm)
         assert line["ppv"]["value"] == pytest.approx(bayes)
     false, true, _ = reference.roc_curve(fake, table.score, drop_intermediate=False)
     for line in result["tpr_at_fpr"]:
@@ -129,18 +129,18 @@ def test_groups_priors_and_rates_follow_from_the_scores(judged):
     assert result["always_fake"]["f1"] == pytest.approx(reference.f1_score(fake, fake | True))
 
 
-def test_figures_without_crossing_twins_are_those_of_the_other_images(finished, tmp_path):
+def test_figures_without_cross_split_duplicates_are_those_of_the_other_images(finished, tmp_path):
     data = open_sample(tmp_path / "sample")
     rows = data.rows("validation")
-    data.crosses_split[rows[::3]] = True  # the sample has no such twins of its own
+    data.cross_split_duplicate[rows[::3]] = True  # the sample has no such duplicates of its own
     result = evaluate(finished.path, data, split="validation", out=tmp_path / "report")
     table = pq.read_table(tmp_path / "report/scores.parquet").to_pandas().drop(index=range(0, len(rows), 3))
-    without = result["without_crossing_twins"]
-    assert result["data"]["crossing"] == len(rows[::3])
+    without = result["without_cross_split_duplicates"]
+    assert result["data"]["cross_split_duplicates"] == len(rows[::3])
     assert without["images"] == len(table)
     expected = reference.f1_score(table.label == "fake", table.verdict == "fake")
     assert without["figures"]["f1"]["value"] == pytest.approx(expected)
-    assert "twin in another official split" in (tmp_path / "report/report.html").read_text()
+    assert "duplicate in another official split" in (tmp_path / "report/report.html").read_text()
 
 
 def test_twenty_thousand_images_fit_in_memory(rng):

@@ -160,10 +160,12 @@ def test_what_needs_both_labels_is_refused_before_anything_is_scored(given, samp
 def test_from_the_command_line(given, sample, tmp_path):
     write(tmp_path / "s.csv", given.items())
     arguments = ("evaluate", "s.csv", sample.path, "--split", "validation")
-    done = run_asli(*arguments, "--out", "r", "--prior", "1%", cwd=tmp_path)
+    done = run_asli(*arguments, "--out", "r", "--prevalence", "1%", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "fake from 0.5000" in done.stdout
-    assert [line["prior"] for line in json.loads((tmp_path / "r/metrics.json").read_text())["priors"]] == [0.01]
+    assert [line["prevalence"] for line in json.loads((tmp_path / "r/metrics.json").read_text())["prevalences"]] == [
+        0.01
+    ]
     done = run_asli(*arguments, cwd=tmp_path)
     assert done.returncode == 1
     assert "--out" in done.stderr

@@ -20,14 +20,14 @@ from asli.metrics.appearance import measure
 HALF = Thresholds(low=0.5, high=0.5, policy="argmax", n=0, calibration_hash="")
 
 
-def test_colourfulness_equals_the_papers_formula(rng):
+def test_colorfulness_equals_the_papers_formula(rng):
     image = rng.integers(0, 256, (40, 30, 3), np.uint8)
     red, green, blue = image.reshape(-1, 3).astype(float).T
     rg, yb = red - green, 0.5 * (red + green) - blue
     expected = np.sqrt(rg.var() + yb.var()) + 0.3 * np.sqrt(rg.mean() ** 2 + yb.mean() ** 2)
-    assert measure(image).colourfulness == pytest.approx(expected)
-    grey = np.repeat(image[..., :1], 3, axis=2)
-    assert measure(grey).colourfulness == pytest.approx(0, abs=1e-9)
+    assert measure(image).colorfulness == pytest.approx(expected)
+    gray = np.repeat(image[..., :1], 3, axis=2)
+    assert measure(gray).colorfulness == pytest.approx(0, abs=1e-9)
 
 
 def test_texture_is_the_mean_step_between_neighbours():
@@ -50,7 +50,7 @@ def test_flatness_looks_along_the_edge_alone(rng):
 def test_any_size_can_be_measured(rng):
     for height, width in ((1, 1), (3, 40), (33, 17), (700, 300)):
         values = measure(rng.integers(0, 256, (height, width, 3), np.uint8))
-        assert np.isfinite([values.colourfulness, values.texture]).all()
+        assert np.isfinite([values.colorfulness, values.texture]).all()
         assert 0 <= values.flatness <= 1
     smooth = np.asarray(Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize((512, 512)))
     half = np.asarray(Image.fromarray(smooth).resize((256, 256), Image.Resampling.BOX))
@@ -83,17 +83,17 @@ def test_claims_equal_scipy_scikit_and_statsmodels(sample, rows, rng):
     assert [c["p_holm"] for c in part["claims"]] == pytest.approx(multipletests(p, method="holm")[1].tolist())
 
 
-def test_mistakes_by_chance_show_nothing_and_mistakes_by_colour_do(sample, rows, rng):
+def test_mistakes_by_chance_show_nothing_and_mistakes_by_color_do(sample, rows, rng):
     shown = 0
     for _ in range(40):
         wrong = rng.uniform(size=len(rows)) < 0.15
         part = gallery(sample, rows[::4], scores_wrong_where(sample, rows[::4], wrong[::4]), HALF)
         shown += any(claim["says"] != "not shown" for claim in part["claims"])
     assert shown <= 7  # 2 of 40 expected at the 5% level over all six claims; more than 7 has a chance of 1 in 1000
-    vivid = np.array([measure(sample.images[row]).colourfulness for row in rows])
+    vivid = np.array([measure(sample.images[row]).colorfulness for row in rows])
     wrong = (vivid > np.quantile(vivid, 0.8)) & (sample.labels[rows] == 0)
     part = gallery(sample, rows, scores_wrong_where(sample, rows, wrong), HALF)
-    (claim,) = (c for c in part["claims"] if (c["kind"], c["measure"]) == ("real called fake", "colourfulness"))
+    (claim,) = (c for c in part["claims"] if (c["kind"], c["measure"]) == ("real called fake", "colorfulness"))
     assert claim["says"] == "higher"
     sections = gallery_sections(part, pictures_of(sample, part))
     assert "higher: borne out" in [row[-1] for row in sections[0].tables[0].rows]
@@ -101,7 +101,7 @@ def test_mistakes_by_chance_show_nothing_and_mistakes_by_colour_do(sample, rows,
     assert [section.id for section in sections] == ["mistakes", "mistakes-real"]
 
 
-def test_the_most_confident_mistakes_are_shown_one_of_each_group_of_twins(sample, rows, rng, monkeypatch):
+def test_the_most_confident_mistakes_are_shown_one_of_each_group_of_duplicates(sample, rows, rng, monkeypatch):
     wrong = rng.uniform(size=len(rows)) < 0.3
     score = scores_wrong_where(sample, rows, wrong)
     part = gallery(sample, rows, score, HALF)
@@ -111,13 +111,13 @@ def test_the_most_confident_mistakes_are_shown_one_of_each_group_of_twins(sample
         assert [line["score"] for line in part["worst"][kind]] == expected.tolist()
         for line in part["worst"][kind]:
             assert sample.labels[line["row"]] == code
-    twin = part["worst"]["real called fake"][0]["row"]
+    duplicate = part["worst"]["real called fake"][0]["row"]
     second = part["worst"]["real called fake"][1]["row"]
     groups = DataFolder.groups
-    monkeypatch.setattr(DataFolder, "groups", lambda self, of: groups(self, np.where(of == second, twin, of)))
+    monkeypatch.setattr(DataFolder, "groups", lambda self, of: groups(self, np.where(of == second, duplicate, of)))
     again = gallery(sample, rows, score, HALF)
     shown = [line["row"] for line in again["worst"]["real called fake"]]
-    assert (twin in shown) != (second in shown)
+    assert (duplicate in shown) != (second in shown)
     assert again["independent"] == part["independent"] - 1
 
 

@@ -130,7 +130,7 @@ def test_anything_that_bears_on_the_result_starts_afresh(detector, sample, score
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_draw_is_even_and_takes_one_of_each_group_of_twins(sample, scores, monkeypatch):
+def test_draw_is_even_and_takes_one_of_each_group_of_duplicates(sample, scores, monkeypatch):
     rows = robustness.drawn_rows(sample, scores.rows, 100, 0)
     assert np.bincount(sample.labels[rows]).tolist() == [50, 50]
     assert set(rows) <= set(scores.rows)
@@ -138,7 +138,7 @@ def test_draw_is_even_and_takes_one_of_each_group_of_twins(sample, scores, monke
     assert not np.array_equal(rows, robustness.drawn_rows(sample, scores.rows, 100, 1))
     everything = robustness.drawn_rows(sample, scores.rows, 10**6, 0)
     assert np.array_equal(everything, scores.rows)
-    monkeypatch.setattr(DataFolder, "groups", lambda self, of: of // 2)  # neighbours are twins now
+    monkeypatch.setattr(DataFolder, "groups", lambda self, of: of // 2)  # neighbours are duplicates now
     some = robustness.drawn_rows(sample, scores.rows, 10**6, 0)
     assert len(np.unique(some // 2)) == len(some) < len(scores.rows)
     real = scores.rows[sample.labels[scores.rows] == 0]

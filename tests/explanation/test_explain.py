@@ -123,9 +123,9 @@ def test_tiles_add_up_and_gaps_between_them_are_left_open(rng):
 
 def test_a_square_in_the_middle_is_all_that_is_shown(rng):
     pixels = rng.integers(0, 256, (60, 100, 3), dtype=np.uint8)
-    view = View.of(pixels, plain(32, "centre-crop"))
+    view = View.of(pixels, plain(32, "center-crop"))
     assert np.array_equal(view.pixels, pixels[14:46, 34:66])
-    assert np.array_equal(view.fitted(), plain(32, "centre-crop").fit(pixels))
+    assert np.array_equal(view.fitted(), plain(32, "center-crop").fit(pixels))
 
 
 def test_occlusion_finds_the_only_place_that_counts():

@@ -83,13 +83,13 @@ def test_a_plain_network_learns_over_several_updates(depth, left, sample):
     pixels = preprocessing.batch(sample.images[rows], torch.device("cpu"))
     labels = torch.from_numpy(sample.labels[rows].astype("int64"))
     module = create_network(f"plain_cifar_resnet{depth}", size=32).module
-    optimiser = torch.optim.AdamW(module.parameters(), 1e-3)
+    optimizer = torch.optim.AdamW(module.parameters(), 1e-3)
     losses = []
     for _ in range(25):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = nn.functional.cross_entropy(module(pixels), labels)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     print(f"plain_cifar_resnet{depth}: loss {losses[0]:.3f} -> {losses[-1]:.3f}")
     assert sum(losses[-3:]) / 3 < left * losses[0]

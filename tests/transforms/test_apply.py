@@ -54,7 +54,7 @@ def test_padded_crop_equals_torchvision(rng):
         assert np.array_equal(result, expected.permute(1, 2, 0).numpy())
 
 
-def test_normalisation_equals_torchvision(rng):
+def test_normalization_equals_torchvision(rng):
     pixels = torch.from_numpy(rng.integers(0, 256, (3, 3, 5, 5), dtype=np.uint8))
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     expected = reference.normalize(reference.to_dtype(pixels, torch.float32, scale=True), mean, std)
@@ -89,9 +89,9 @@ def window(name, size=32):
     return Preprocessing(size, "bilinear", (0.5,) * 3, (0.5,) * 3, name)
 
 
-def test_centre_crop_does_not_resample(rng):
+def test_center_crop_does_not_resample(rng):
     image = rng.integers(0, 256, (50, 71, 3), dtype=np.uint8)
-    assert np.array_equal(window("centre-crop").fit(image), image[None, 9:41, 20:52])
+    assert np.array_equal(window("center-crop").fit(image), image[None, 9:41, 20:52])
 
 
 def test_tiles_cover_an_image_from_edge_to_edge_without_resampling(rng):
@@ -108,6 +108,6 @@ def test_mirrored_sees_what_resize_sees_and_its_mirror_image(rng):
     assert np.array_equal(pair, np.stack([square, square[:, ::-1]]))
 
 
-@pytest.mark.parametrize("name", ["resize", "mirrored", "centre-crop", "tiles"])
+@pytest.mark.parametrize("name", ["resize", "mirrored", "center-crop", "tiles"])
 def test_smaller_image_is_enlarged(rng, name):
     assert window(name).fit(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).shape[1:] == (32, 32, 3)

@@ -3,11 +3,11 @@ import pytest
 import torch
 
 from asli.recipe import LoopSettings
-from asli.transforms.color import colour
+from asli.transforms.color import color
 
 
 def changed(images, strength=0.35, **key):
-    return colour(images, strength, **{"seed": 3, "epoch": 0, "samples": np.arange(len(images)), **key})
+    return color(images, strength, **{"seed": 3, "epoch": 0, "samples": np.arange(len(images)), **key})
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def test_every_pixel_of_an_image_goes_through_one_affine_map(noise):
         assert not torch.allclose(fit.solution[:3], torch.eye(3, dtype=torch.float64), atol=0.01)
 
 
-def test_grey_stays_of_one_hue_but_for_the_white_balance():
-    # Saturation does nothing to grey: what is left is gain and shift, within the bounds the docstring gives.
+def test_gray_stays_of_one_hue_but_for_the_white_balance():
+    # Saturation does nothing to gray: what is left is gain and shift, within the bounds the docstring gives.
     ramp = torch.linspace(-2, 2, 64).reshape(1, 1, 8, 8).expand(500, 3, 8, 8)
     after = changed(ramp)
     shift = (after[:, :, 0, 0] + after[:, :, -1, -1]) / 2
@@ -49,9 +49,9 @@ def test_it_depends_on_seed_epoch_and_row_alone(noise):
     assert torch.equal(changed(noise[some], samples=some), changed(noise)[some])
 
 
-def test_batches_change_colours_where_it_is_on_and_no_labels(padded_batch):
-    (rows, off), (_, on) = padded_batch(), padded_batch(colour=0.35)
+def test_batches_change_colors_where_it_is_on_and_no_labels(padded_batch):
+    (rows, off), (_, on) = padded_batch(), padded_batch(color=0.35)
     assert torch.equal(off.targets, on.targets)
     assert not (on.inputs == off.inputs).flatten(1).all(dim=1).any()
-    expected = colour(off.inputs, 0.35, seed=LoopSettings().seed, epoch=1, samples=rows)
+    expected = color(off.inputs, 0.35, seed=LoopSettings().seed, epoch=1, samples=rows)
     assert torch.equal(on.inputs, expected)

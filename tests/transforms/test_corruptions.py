@@ -72,15 +72,15 @@ def test_chance_depends_on_seed_and_row_alone(image):
 
 
 def test_noise_has_its_sigma_and_no_pattern(monkeypatch):
-    grey = np.full((96, 80, 3), 128, np.uint8)
-    drawn = corruptions.noise(grey, 8.0, key=5).astype(float) - 128
+    gray = np.full((96, 80, 3), 128, np.uint8)
+    drawn = corruptions.noise(gray, 8.0, key=5).astype(float) - 128
     assert abs(drawn.mean()) < 0.3  # standard error .053
     assert drawn.std() == pytest.approx(8.0, rel=0.03)
     flat = drawn.reshape(-1)
     for lag in (1, 3, 240):
         assert abs(np.corrcoef(flat[:-lag], flat[lag:])[0, 1]) < 0.03  # standard error .0066
     monkeypatch.setattr(corruptions, "_DRAWN_AT_ONCE", 1000)  # however it is portioned
-    np.testing.assert_array_equal(corruptions.noise(grey, 8.0, key=5) - 128.0, drawn)
+    np.testing.assert_array_equal(corruptions.noise(gray, 8.0, key=5) - 128.0, drawn)
 
 
 def test_codecs_do_what_their_files_say(image):
@@ -117,5 +117,5 @@ def test_blur_sharpening_and_light_against_their_formulas(image):
     sharp = np.clip(image + 0.5 * (image.astype(int) - soft), 0, 255)
     assert np.abs(corruptions.sharpen(image, 0.5) - sharp).max() <= 1
     np.testing.assert_allclose(corruptions.brightness(image, 0.75), image * 0.75, atol=1)
-    grey = round(float(np.asarray(Image.fromarray(image).convert("L")).mean()))
-    np.testing.assert_allclose(corruptions.contrast(image, 0.5), (image.astype(float) + grey) / 2, atol=1)
+    gray = round(float(np.asarray(Image.fromarray(image).convert("L")).mean()))
+    np.testing.assert_allclose(corruptions.contrast(image, 0.5), (image.astype(float) + gray) / 2, atol=1)

@@ -38,7 +38,7 @@ def test_random_resized_crop_draws_as_torchvision_does():
 
 
 @pytest.mark.parametrize("size", [(10, 100), (100, 10)])
-def test_crop_that_never_fits_falls_back_to_the_centre(size):
+def test_crop_that_never_fits_falls_back_to_the_center(size):
     import torch
     from torchvision.transforms import RandomResizedCrop
 

@@ -1,1 +1,1 @@
-"""What would let a classifier cheat, before anyone trains: damage, twins, labels readable from the wrong things."""
+"""Find what would let a classifier cheat: damage, duplicates, labels readable from the wrong things."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from asli._version import __version__
 from asli.auditing import facts
-from asli.auditing.duplicates import find_twins
+from asli.auditing.duplicates import find_duplicates
 from asli.auditing.findings import verdicts
 from asli.auditing.pixels import Pixels
 from asli.auditing.shortcuts import measure
@@ -42,7 +42,7 @@ def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> dict[
     if html is not None:
         require_page(html)
     table, pixels = facts.read(data), Pixels(data)
-    twins = find_twins(data, pixels)
+    duplicates = find_duplicates(data, pixels)
     result: dict[str, Any] = {
         "version": 1,
         "asli": __version__,
@@ -52,12 +52,12 @@ def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> dict[
         "counts": facts.counts(table),
         "oddities": facts.oddities(table),
         "facts": facts.side_by_side(table),
-        "twins": twins.summary,
-        "shortcuts": measure(data, pixels, twins.groups, seed=seed),
+        "duplicates": duplicates.summary,
+        "shortcuts": measure(data, pixels, duplicates.groups, seed=seed),
     }
     result["verdicts"] = verdicts(result)
     if html is not None:
         from asli.auditing.page import write_page
 
-        write_page(html, result, data, pixels, twins)
+        write_page(html, result, data, pixels, duplicates)
     return result

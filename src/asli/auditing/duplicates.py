@@ -15,10 +15,10 @@ from asli.auditing.pixels import Image8, Pixels
 from asli.datasets.folder import DataFolder
 
 NEAR = 30.0
-"""Greatest root mean square difference of 32x32 RGB thumbnails, in grey levels of 255, of near twins."""
+"""Greatest root mean square difference of 32x32 RGB thumbnails, in gray levels of 255, of near-duplicates."""
 
 NEAR_SHARE = 0.5
-"""And at most this share of the weaker picture's own contrast, so that two blank skies are no twins."""
+"""And at most this share of the weaker picture's own contrast, so that two blank skies are no duplicates."""
 
 CANDIDATES = 500_000
 """Pairs looked at as pixels; beyond them the nearest by hash are taken and the rest is counted."""
@@ -27,18 +27,18 @@ LISTED = 1000
 """Pairs named in the result."""
 
 GROUP = 100
-"""Members of one group of exact twins whose pairs are counted; larger groups are counted as cut."""
+"""Members of one group of exact duplicates whose pairs are counted; larger groups are counted as cut."""
 
 
 @dataclass(frozen=True, slots=True)
-class Twins:
+class Duplicates:
     """What was found.
 
     Attributes:
         summary: For the report and for JSON.
-        groups: int64, one a row of the manifest: equal for exact and confirmed near twins.
+        groups: int64, one a row of the manifest: equal for exact and confirmed near-duplicates.
         exact: int64, m x 2: rows of one pair of each exact group.
-        near: int64, m x 2: rows of confirmed near twins, nearest first.
+        near: int64, m x 2: rows of confirmed near-duplicates, nearest first.
         distances: float64, m: root mean square difference of the near ones.
     """
 
@@ -49,8 +49,8 @@ class Twins:
     distances: npt.NDArray[np.float64]
 
 
-def find_twins(data: DataFolder, pixels: Pixels) -> Twins:
-    """Find exact twins by hash of the pixels, near ones by perceptual hash confirmed at the pixels."""
+def find_duplicates(data: DataFolder, pixels: Pixels) -> Duplicates:
+    """Find exact duplicates by hash of the pixels, near ones by perceptual hash confirmed at the pixels."""
     table = data.table(["id", "split", "label", "sha256", "phash"])
     splits, labels = table["split"].to_pylist(), table["label"].to_pylist()
     rows = np.flatnonzero(data.readable)
@@ -119,7 +119,7 @@ def find_twins(data: DataFolder, pixels: Pixels) -> Twins:
             "not_searched_names": [ids[int(r)].as_py() for r in heads[found.skipped[:LISTED]]],
         },
     }
-    return Twins(summary, merged.astype(np.int64), exact, near, distances)
+    return Duplicates(summary, merged.astype(np.int64), exact, near, distances)
 
 
 def thumbnail_rgb(pixels: Image8) -> Image8:

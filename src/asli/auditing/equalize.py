@@ -24,10 +24,10 @@ LEAST_SHARE = 0.8
 QUALITIES = (70, 95)
 """JPEG quality is drawn from these, evenly, both included."""
 
-PLAN = ".equalise.json"
+PLAN = ".equalize.json"
 """What a copy is made of, while it is not finished."""
 
-PART = ".equalise.part"
+PART = ".equalize.part"
 """The image being written."""
 
 _NOT_KEPT = {"..", "/", *LABEL_ALIASES, *SPLIT_ALIASES}
@@ -36,12 +36,12 @@ _NOT_KEPT = {"..", "/", *LABEL_ALIASES, *SPLIT_ALIASES}
 _KERNELS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 
 
-def equalise(data: DataFolder, out: Path, *, size: int | None = None, seed: int = 0) -> dict[str, Any]:
+def equalize(data: DataFolder, out: Path, *, size: int | None = None, seed: int = 0) -> dict[str, Any]:
     """Write every image as `SPLIT/LABEL/...jpg` after the same random chain; the originals are not touched.
 
     A square crop of .8 to 1 of the short side, at a random place; resizing to `size` by a random kernel; JPEG, 4:2:0,
-    of random quality, without metadata. Chance depends on the seed and the pixels alone, so twins stay twins. Nothing
-    is enlarged: smaller images are left out and named in `equalise.json`.
+    of random quality, without metadata. Chance depends on the seed and the pixels alone, so duplicates stay duplicates.
+    Nothing is enlarged: smaller images are left out and named in `equalize.json`.
 
     Args:
         data: The data folder.
@@ -50,7 +50,7 @@ def equalise(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
         seed: Of the chain.
 
     Returns:
-        What `equalise.json` holds. It is written last; a call that was cut goes on when it is repeated.
+        What `equalize.json` holds. It is written last; a call that was cut goes on when it is repeated.
 
     Raises:
         DataError: `out` holds something else, or no image is large enough.
@@ -67,12 +67,12 @@ def equalise(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
     if not large.any():
         raise DataError(f"no image has {side} px on its short side; give a smaller size")
     if not _begun(out, {"version": 1, "of": data.hash, "size": side, "seed": seed}):
-        return read_json(out / "equalise.json")  # type: ignore[no-any-return]
+        return read_json(out / "equalize.json")  # type: ignore[no-any-return]
     digests, names = table["pixel_sha256"].to_pylist(), _names(table.to_pylist())
     fitting = [job for job, fits in zip(zip(rows.tolist(), digests, names, strict=True), large, strict=True) if fits]
     todo = [job for job in fitting if not (out / job[2]).exists()]
     pixels = Pixels(data)
-    with progress("equalising", len(fitting), unit="images", done=len(fitting) - len(todo)) as bar:
+    with progress("equalizing", len(fitting), unit="images", done=len(fitting) - len(todo)) as bar:
         for start in range(0, len(todo), 256):
             block = todo[start : start + 256]
             images = pixels.map(lambda image: image, np.array([row for row, _, _ in block]))
@@ -92,7 +92,7 @@ def equalise(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
         "unreadable": int((~data.readable).sum()),
         "too_small": {"real": labels["real"], "fake": labels["fake"], "names": left_out},
     }
-    write_json(out / "equalise.json", summary)
+    write_json(out / "equalize.json", summary)
     (out / PLAN).unlink()
     (out / PART).unlink(missing_ok=True)
     return summary
@@ -104,7 +104,7 @@ def _begun(out: Path, plan: dict[str, Any]) -> bool:
     Raises:
         DataError: `out` holds something else.
     """
-    path, done = out / PLAN, out / "equalise.json"
+    path, done = out / PLAN, out / "equalize.json"
     if path.exists():
         if read_json(path) == plan:
             return True

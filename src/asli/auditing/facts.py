@@ -28,7 +28,7 @@ COLUMNS = [
     "height",
     "bytes",
     "subsampling",
-    "quantisation",
+    "quantization",
     "quality",
     "orientation",
     "has_exif",
@@ -70,7 +70,7 @@ def oddities(table: pa.Table) -> list[dict[str, Any]]:
         ("16 or 32 bits deep", "made 8 bits", pc.match_substring_regex(mode, "^[IF](;|$)|;16")),
         ("transparent", "laid over white", pc.match_substring_regex(mode, "^(RGBA|LA|PA|RGBa|La)(;|$)")),
         ("palette", "made RGB", pc.equal(mode, "P")),
-        ("grey", "made RGB", pc.is_in(mode, pa.array(["L", "1"]))),
+        ("gray", "made RGB", pc.is_in(mode, pa.array(["L", "1"]))),
         ("rotated by EXIF", "turned upright", pc.and_(pc.greater(turned, 1), pc.less(turned, 9))),
         (f"giant (over {GIANT // 10**6} megapixels)", "used", pc.fill_null(pc.greater(area, GIANT), False)),
     ]
@@ -111,7 +111,7 @@ def side_by_side(table: pa.Table) -> dict[str, dict[str, str]]:
         words = {
             "images": f"{len(part):,}",
             "format": _shares(part["format"]),
-            "JPEG tables": _shares(part["quantisation"]),
+            "JPEG tables": _shares(part["quantization"]),
             "JPEG quality": _spread(part["quality"].drop_null().to_numpy()),
             "chroma subsampling": _shares(part["subsampling"]),
             "width": _spread(width),
@@ -119,7 +119,7 @@ def side_by_side(table: pa.Table) -> dict[str, dict[str, str]]:
             "width / height": _spread(width / height, 2),
             "mode": _shares(part["mode"]),
             "EXIF": _share_true(part["has_exif"]),
-            "colour profile": _share_true(part["icc"]),
+            "color profile": _share_true(part["icc"]),
             "bytes a pixel": _spread(size / (width * height), 3),
         }
         for fact, value in words.items():

@@ -1,4 +1,4 @@
-"""The three things a cheating classifier may look at: file facts, blurred colours, traces of resampling."""
+"""The three things a cheating classifier may look at: file facts, blurred colors, traces of resampling."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,7 @@ from PIL import Image
 from asli.auditing.pixels import Image8, Pixels
 
 Floats = npt.NDArray[np.float64]
-SETTINGS = ("format", "mode", "subsampling", "quantisation")
+SETTINGS = ("format", "mode", "subsampling", "quantization")
 NUMBERS = ("quality", "width", "height", "orientation", "has_exif", "icc", "frames")
 LEVELS = 30
 """Commonest values of a fact in words that are told apart; the others share one."""
@@ -43,10 +43,10 @@ def file_settings(table: pa.Table) -> Features:
         top = sorted(column.value_counts().to_pylist(), key=lambda line: -line["counts"])[:LEVELS]
         known = {line["values"]: float(code) for code, line in enumerate(top)}
         columns.append(np.array([known.get(value, float(LEVELS)) for value in column.to_pylist()]))
-        names.append({"quantisation": "JPEG tables"}.get(name, name))
+        names.append({"quantization": "JPEG tables"}.get(name, name))
     for name in NUMBERS:
         columns.append(table[name].cast(pa.float64()).fill_null(np.nan).to_numpy())
-        names.append({"has_exif": "EXIF", "icc": "colour profile", "quality": "JPEG quality"}.get(name, name))
+        names.append({"has_exif": "EXIF", "icc": "color profile", "quality": "JPEG quality"}.get(name, name))
     width, height = (table[name].to_numpy().astype(np.float64) for name in ("width", "height"))
     return Features(np.stack([*columns, width / height, width * height], axis=1), [*names, "width / height", "pixels"])
 
@@ -64,12 +64,12 @@ def crop_side(table: pa.Table) -> int:
 
 
 def from_pixels(pixels: Pixels, rows: npt.NDArray[np.int64], side: int) -> tuple[Features, Features]:
-    """Return the colours of an 8x8 thumbnail, and spectrum and resampling statistics of the central crop.
+    """Return the colors of an 8x8 thumbnail, and spectrum and resampling statistics of the central crop.
 
     Crops begin at multiples of 8 pixels, so that the grid of JPEG blocks stays where it is. Images smaller than the
     crop have no spectrum (NaN).
     """
-    colours = np.empty((len(rows), 192))
+    colors = np.empty((len(rows), 192))
     spectra = np.full((len(rows), len(SPECTRUM_NAMES)), np.nan)
     crops: list[Image8] = []
     places: list[int] = []
@@ -81,7 +81,7 @@ def from_pixels(pixels: Pixels, rows: npt.NDArray[np.int64], side: int) -> tuple
             places.clear()
 
     for place, (small, crop) in enumerate(pixels.map(partial(_look, side=side), rows)):
-        colours[place] = small.reshape(-1)
+        colors[place] = small.reshape(-1)
         if crop is not None:
             crops.append(crop)
             places.append(place)
@@ -91,12 +91,12 @@ def from_pixels(pixels: Pixels, rows: npt.NDArray[np.int64], side: int) -> tuple
     names = [
         f"{c} at row {r + 1}, column {k + 1}" for r in range(8) for k in range(8) for c in ("red", "green", "blue")
     ]
-    return Features(colours, names), Features(spectra, list(SPECTRUM_NAMES))
+    return Features(colors, names), Features(spectra, list(SPECTRUM_NAMES))
 
 
 SPECTRUM_NAMES = (
     *[f"brightness spectrum, band {k + 1} of {_BANDS}" for k in range(_BANDS)],
-    *[f"colour spectrum, band {k + 1} of {_BANDS}" for k in range(_BANDS)],
+    *[f"color spectrum, band {k + 1} of {_BANDS}" for k in range(_BANDS)],
     "spectrum across over down, high frequencies",
     "high-pass energy",
     *[f"period of neighbour differences, {k + 1} of 8" for k in range(8)],
@@ -108,7 +108,7 @@ SPECTRUM_NAMES = (
 def spectrum(crops: Image8) -> Floats:
     """Return statistics of sharpness and resampling.
 
-    The radially averaged log power spectrum of brightness and of colour difference in 16 bands; how much the high
+    The radially averaged log power spectrum of brightness and of color difference in 16 bands; how much the high
     frequencies of rows and columns differ; energy of the Laplacian; the spectrum of mean second differences along rows
     and columns, whose peaks betray interpolation (Gallagher 2005); neighbour differences at the 8-pixel grid against
     those elsewhere (blockiness).
@@ -120,33 +120,33 @@ def spectrum(crops: Image8) -> Floats:
         n x len(SPECTRUM_NAMES).
     """
     rgb = crops.astype(np.float32)
-    grey = rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    n, side = grey.shape[:2]
+    gray = rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    n, side = gray.shape[:2]
     frequency = np.fft.fftfreq(side)
     radius = np.hypot(frequency[:, None], frequency[None, : side // 2 + 1])
     band = np.minimum((radius / 0.5 * _BANDS).astype(np.int64), _BANDS)  # the corners make a band of their own
     window = np.hanning(side)[:, None] * np.hanning(side)[None, :]
     columns: list[npt.NDArray[np.floating]] = []
     log_power = np.zeros(0)
-    for plane in (rgb[..., 2] - grey, grey):
-        centred = plane - plane.mean(axis=(1, 2), keepdims=True)
-        log_power = np.log(np.abs(np.fft.rfft2(centred * window)) ** 2 + 1e-2)
+    for plane in (rgb[..., 2] - gray, gray):
+        centerd = plane - plane.mean(axis=(1, 2), keepdims=True)
+        log_power = np.log(np.abs(np.fft.rfft2(centerd * window)) ** 2 + 1e-2)
         columns.insert(0, np.stack([_mean(log_power[:, band == k]) for k in range(_BANDS)], axis=1))
     high = np.abs(frequency) > 0.3
     across = log_power[:, 1:3][:, :, high[: side // 2 + 1]].mean(axis=(1, 2))
     down = log_power[:, high][:, :, 1:3].mean(axis=(1, 2))
     laplacian = (
-        4 * grey[:, 1:-1, 1:-1] - grey[:, :-2, 1:-1] - grey[:, 2:, 1:-1] - grey[:, 1:-1, :-2] - grey[:, 1:-1, 2:]
+        4 * gray[:, 1:-1, 1:-1] - gray[:, :-2, 1:-1] - gray[:, 2:, 1:-1] - gray[:, 1:-1, :-2] - gray[:, 1:-1, 2:]
     )
     columns += [(across - down)[:, None], np.log((laplacian**2).mean(axis=(1, 2)) + 1e-2)[:, None]]
     periods: Floats = np.zeros((n, 8))
     for axis in (1, 2):
-        second = np.abs(np.diff(grey, 2, axis=axis)).mean(axis=3 - axis)
+        second = np.abs(np.diff(gray, 2, axis=axis)).mean(axis=3 - axis)
         power = np.abs(np.fft.rfft(second / (second.mean(axis=1, keepdims=True) + 1e-2), axis=1))[:, 1:]
         periods = periods + np.stack([part.max(axis=1, initial=0) for part in np.array_split(power, 8, axis=1)], axis=1)
     columns.append(periods / side)
     for axis in (2, 1):
-        step = np.abs(np.diff(grey, axis=axis)).mean(axis=3 - axis)
+        step = np.abs(np.diff(gray, axis=axis)).mean(axis=3 - axis)
         edge = np.arange(side - 1) % 8 == 7
         columns.append((np.log(step[:, edge].mean(axis=1) + 0.1) - np.log(step[:, ~edge].mean(axis=1) + 0.1))[:, None])
     return np.concatenate(columns, axis=1).astype(np.float64)

@@ -11,7 +11,7 @@ PIXELS_LOOK, PIXELS_SPRUNG = 0.60, 0.90
 """AUROC by thumbnails, spectra or bytes: these also hold what pictures show, so the bounds are wider."""
 
 LEAK = 0.01
-"""Share of the test images with a twin outside the test part from which the leak is called sprung."""
+"""Share of the test images with a duplicate outside the test part from which the leak is called sprung."""
 
 DAMAGED = 0.01
 RATIO = 1.5
@@ -34,9 +34,9 @@ def verdicts(result: dict[str, Any]) -> list[dict[str, str]]:
     return [
         _damage(result),
         _balance(result),
-        _exact(result["twins"]),
-        _near(result["twins"]),
-        *(_shortcut(kind, result["shortcuts"]) for kind in ("files", "weight", "colours", "spectrum")),
+        _exact(result["duplicates"]),
+        _near(result["duplicates"]),
+        *(_shortcut(kind, result["shortcuts"]) for kind in ("files", "weight", "colors", "spectrum")),
     ]
 
 
@@ -82,50 +82,55 @@ def _balance(result: dict[str, Any]) -> dict[str, str]:
     return _verdict("balance", verdict, "; ".join(troubles), "draw as many images of each label, of the same subjects")
 
 
-def _exact(twins: dict[str, Any]) -> dict[str, str]:
-    found = twins["exact"]
+def _exact(duplicates: dict[str, Any]) -> dict[str, str]:
+    found = duplicates["exact"]
     if not found["pairs"]:
-        return _verdict("exact twins", "fine", "no picture is there twice")
-    share, where = _where(found, twins["test_total"])
+        return _verdict("exact duplicates", "fine", "no picture is there twice")
+    share, where = _where(found, duplicates["test_total"])
     says = f"{found['pairs']:,} pairs of identical pictures ({found['identical_bytes']:,} byte for byte), {where}"
     sprung = found["across_labels"] or share >= LEAK
-    return _verdict("exact twins", "sprung" if sprung else "look", says, "keep twins in one split, or report without")
+    return _verdict(
+        "exact duplicates", "sprung" if sprung else "look", says, "keep duplicates in one split, or report without"
+    )
 
 
-def _near(twins: dict[str, Any]) -> dict[str, str]:
-    found = twins["near"]
+def _near(duplicates: dict[str, Any]) -> dict[str, str]:
+    found = duplicates["near"]
     missed = found["not_searched"] + found["candidates_not_looked_at"]
     if not found["pairs"] and not missed:
-        return _verdict("near twins", "fine", "no two pictures are nearly the same")
-    share, where = _where(found, twins["test_total"])
-    says = f"{found['pairs']:,} pairs differ by at most {found['rms_limit']:.0f} of 255 grey levels at 32 px, {where}"
+        return _verdict("near-duplicates", "fine", "no two pictures are nearly the same")
+    share, where = _where(found, duplicates["test_total"])
+    says = f"{found['pairs']:,} pairs differ by at most {found['rms_limit']:.0f} of 255 gray levels at 32 px, {where}"
     if missed:
         says += f"; {found['not_searched']:,} flat pictures were not searched"
         says += f" and {found['candidates_not_looked_at']:,} candidate pairs not looked at"
     return _verdict(
-        "near twins", "sprung" if share >= LEAK else "look", says, "look at those --json lists; keep them in one split"
+        "near-duplicates",
+        "sprung" if share >= LEAK else "look",
+        says,
+        "look at those --json lists; keep them in one split",
     )
 
 
 def _where(found: dict[str, Any], test_total: int) -> tuple[float, str]:
-    """Return the share of test images that have a twin elsewhere, and in words where pairs lie."""
+    """Return the share of test images that have a duplicate elsewhere, and in words where pairs lie."""
     share = found["test_images"] / max(test_total, 1)
     return share, (
         f"{found['across_splits']:,} across splits, {found['across_labels']:,} with both labels;"
-        f" {found['test_images']:,} test images ({share:.1%}) have a twin elsewhere"
+        f" {found['test_images']:,} test images ({share:.1%}) have a duplicate elsewhere"
     )
 
 
 _TRAPS = {
     "files": "labels in the file settings",
     "weight": "labels in the bytes",
-    "colours": "labels in blurred colours",
+    "colors": "labels in blurred colors",
     "spectrum": "labels in sharpness and resampling",
 }
 _DO = {
-    "files": "make a copy in which both labels went through the same chain: asli audit DATA --equalise OUT",
-    "weight": "equalise first; what is left is how much detail the pictures hold",
-    "colours": "real and fake show different subjects, light or framing: match them, or beat this AUROC",
+    "files": "make a copy in which both labels went through the same chain: asli audit DATA --equalize OUT",
+    "weight": "equalize first; what is left is how much detail the pictures hold",
+    "colors": "real and fake show different subjects, light or framing: match them, or beat this AUROC",
     "spectrum": (
         "either the generator's own trace or a different history of resizing and encoding: only pictures made alike "
         "can tell; test a detector on resized and re-encoded photographs"
@@ -134,7 +139,7 @@ _DO = {
 _BY = {
     "files": "from format, JPEG tables, quality, size, mode and metadata alone",
     "weight": "from the size of the file in bytes alone",
-    "colours": "from an 8x8 thumbnail alone",
+    "colors": "from an 8x8 thumbnail alone",
     "spectrum": "from spectrum and resampling statistics alone",
 }
 

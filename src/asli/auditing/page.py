@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from asli.auditing.drawing import shortcut_areas
-from asli.auditing.duplicates import Twins
+from asli.auditing.duplicates import Duplicates
 from asli.auditing.pixels import Image8, Pixels
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABELS
@@ -18,7 +18,7 @@ from asli.metrics.intervals import proportion
 from asli.reports.kit import Box, Page, Picture, Section, Table, Tile, percent_text, write_report
 
 PAIRS = 12
-"""Pairs of twins shown, of either kind."""
+"""Pairs of duplicates shown, of either kind."""
 
 TYPICAL = 6
 """Files of each label shown."""
@@ -29,10 +29,10 @@ SIDE = 96
 OF_MAKERS = ("images", "format", "JPEG quality", "width", "height", "bytes a pixel")
 """What is said of each generator's files."""
 
-NAMES = {"files": "file settings", "weight": "bytes", "colours": "8x8 colours", "spectrum": "sharpness, resampling"}
+NAMES = {"files": "file settings", "weight": "bytes", "colors": "8x8 colors", "spectrum": "sharpness, resampling"}
 
 
-def write_page(path: Path, result: dict[str, Any], data: DataFolder, pixels: Pixels, twins: Twins) -> Path:
+def write_page(path: Path, result: dict[str, Any], data: DataFolder, pixels: Pixels, duplicates: Duplicates) -> Path:
     """Write an audit as one HTML file; its drawings are kept beside it under `figures/`, too.
 
     Args:
@@ -40,12 +40,12 @@ def write_page(path: Path, result: dict[str, Any], data: DataFolder, pixels: Pix
         result: As `asli.auditing.audit.audit` returns it.
         data: The audited data folder.
         pixels: Where its images are decoded.
-        twins: Pairs to show.
+        duplicates: Pairs to show.
     """
     sections = [
         _verdicts(result["verdicts"]),
         _shortcuts(result["shortcuts"]),
-        *_twins(result["twins"], data, pixels, twins),
+        *_duplicates(result["duplicates"], data, pixels, duplicates),
         _files(result, data, pixels),
         _counts(result["counts"]),
         _oddities(result),
@@ -63,7 +63,7 @@ def write_page(path: Path, result: dict[str, Any], data: DataFolder, pixels: Pix
 
 
 def _boxes(result: dict[str, Any]) -> list[Box]:
-    verdicts, twins, shortcuts = result["verdicts"], result["twins"], result["shortcuts"]["kinds"]
+    verdicts, duplicates, shortcuts = result["verdicts"], result["duplicates"], result["shortcuts"]["kinds"]
     sprung = sum(line["verdict"] == "sprung" for line in verdicts)
     look = sum(line["verdict"] == "look" for line in verdicts)
     boxes = [Box(title="Traps sprung", value=str(sprung), interval=f"and {look} to look at, of {len(verdicts)}")]
@@ -71,12 +71,12 @@ def _boxes(result: dict[str, Any]) -> list[Box]:
         area = shortcuts["files"]["auroc"]
         interval = f"{area['low']:.3f} to {area['high']:.3f}; .5 is chance"
         boxes.append(Box(title="Labels from file settings", value=f"{area['value']:.3f}", interval=f"AUROC {interval}"))
-    if twins["test_total"]:
+    if duplicates["test_total"]:
         for kind in ("exact", "near"):
-            count = twins[kind]["test_images"]
-            share = f"{count / twins['test_total']:.1%}"
+            count = duplicates[kind]["test_images"]
+            share = f"{count / duplicates['test_total']:.1%}"
             boxes.append(
-                Box(title=f"Test images with {kind} twins elsewhere", value=share, interval=f"{count:,} images")
+                Box(title=f"Test images with {kind} duplicates elsewhere", value=share, interval=f"{count:,} images")
             )
     return boxes
 
@@ -124,17 +124,17 @@ def _shortcuts(found: dict[str, Any]) -> Section:
         tables=[Table(columns=columns, rows=rows)],
         pictures=[picture],
         notes=[
-            f"Gradient-boosted trees, {found['folds']} folds that never part twins, on {found['images']:,} of"
-            f" {found['of']:,} images; interval by DeLong, clustered by twins. By chance:"
+            f"Gradient-boosted trees, {found['folds']} folds that never part duplicates, on {found['images']:,} of"
+            f" {found['of']:,} images; interval by DeLong, clustered by duplicates. By chance:"
             f" {found['permutations']} permutations of the labels on at most"
             f" {max(part['null']['images'] for part in areas.values()):,} images, so on more chance is nearer .5.",
         ],
     )
 
 
-def _twins(summary: dict[str, Any], data: DataFolder, pixels: Pixels, twins: Twins) -> list[Section]:
+def _duplicates(summary: dict[str, Any], data: DataFolder, pixels: Pixels, duplicates: Duplicates) -> list[Section]:
     sections = []
-    for kind, pairs, distances in (("exact", twins.exact, None), ("near", twins.near, twins.distances)):
+    for kind, pairs, distances in (("exact", duplicates.exact, None), ("near", duplicates.near, duplicates.distances)):
         found = summary[kind]
         if not found["pairs"]:
             continue
@@ -148,28 +148,28 @@ def _twins(summary: dict[str, Any], data: DataFolder, pixels: Pixels, twins: Twi
         rows = [[name, f"{count:,}"] for name, count in terms.items()]
         if summary["test_total"]:
             share = percent_text(asdict(proportion(found["test_images"], summary["test_total"])))
-            rows.append(["test images with a twin elsewhere", f"{found['test_images']:,}: {share}"])
+            rows.append(["test images with a duplicate elsewhere", f"{found['test_images']:,}: {share}"])
             labels = f"{found['test_images_real']:,} real, {found['test_images_fake']:,} fake"
             rows.append(["of these", labels])
         sections.append(
             Section(
-                id=f"twins-{kind}",
-                title=f"{kind.capitalize()} twins",
+                id=f"duplicates-{kind}",
+                title=f"{kind.capitalize()} duplicates",
                 tables=[Table(columns=["", "pictures"], rows=rows)],
                 tiles=[_pair_tile(data, pixels, pairs[n], None if distances is None else distances[n]) for n in shown],
-                notes=[_twin_note(kind, found)],
+                notes=[_duplicate_note(kind, found)],
             )
         )
     return sections
 
 
-def _twin_note(kind: str, found: dict[str, Any]) -> str:
+def _duplicate_note(kind: str, found: dict[str, Any]) -> str:
     first = "Pairs across splits are shown first. "
     if kind == "exact":
         return f"{first}Equal pixels; {found['identical_bytes']:,} pairs are equal byte for byte."
     return (
         f"{first}Perceptual hashes differ in at most {found['radius_bits']} of 64 bits and thumbnails of 32 px by at"
-        f" most {found['rms_limit']:.0f} of 255 grey levels (root mean square) and half the weaker picture's contrast."
+        f" most {found['rms_limit']:.0f} of 255 gray levels (root mean square) and half the weaker picture's contrast."
     )
 
 
@@ -191,7 +191,7 @@ def _pair_tile(data: DataFolder, pixels: Pixels, pair: npt.NDArray[np.int64], di
     lines = data.table(["id", "split", "label"], pair).to_pylist()
     title = " and ".join(dict.fromkeys(f"{line['split']} {line['label']}" for line in lines))
     if distance is not None:
-        title += f", {distance:.0f} grey levels"
+        title += f", {distance:.0f} gray levels"
     return Tile(png=_png([pixels.read(int(row)) for row in pair]), lines=[title, *(line["id"] for line in lines)])
 
 

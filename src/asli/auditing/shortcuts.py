@@ -18,23 +18,23 @@ IMAGES = 20_000
 """Images the classifiers are trained and judged on, drawn in proportion to label, generator and category."""
 
 NULL_IMAGES = 1000
-"""Images of the permutation test, one of each group of twins."""
+"""Images of the permutation test, one of each group of duplicates."""
 
 PERMUTATIONS = 40
 FOLDS = 5
 LEAST = 20
-"""Groups of twins a label must have; below that nothing is claimed."""
+"""Groups of duplicates a label must have; below that nothing is claimed."""
 
 
 def measure(
     data: DataFolder, pixels: Pixels, groups: npt.NDArray[np.int64], *, images: int = IMAGES, seed: int = 0
 ) -> dict[str, Any]:
-    """Train classifiers on file facts, colours and spectra only.
+    """Train classifiers on file facts, colors and spectra only.
 
     Args:
         data: The data folder.
         pixels: Where its images are decoded.
-        groups: One a row of the manifest: twins that must not be parted by a fold.
+        groups: One a row of the manifest: duplicates that must not be parted by a fold.
         images: At most this many are used.
         seed: Of folds and permutations.
 
@@ -55,8 +55,8 @@ def measure(
         rows,
     )
     side = crop_side(facts)
-    colours, spectra = from_pixels(pixels, rows, side)
-    kinds = {"files": file_settings(facts), "weight": file_weight(facts), "colours": colours, "spectrum": spectra}
+    colors, spectra = from_pixels(pixels, rows, side)
+    kinds = {"files": file_settings(facts), "weight": file_weight(facts), "colors": colors, "spectrum": spectra}
     return {
         **result,
         "crop": side,

@@ -17,33 +17,33 @@ def audit(
     as_json: AsJson = False,
     html: Path | None = None,
     strict: Annotated[bool, Parameter(negative="")] = False,
-    equalise: Path | None = None,
+    equalize: Path | None = None,
     size: int | None = None,
     seed: Seed = 0,
 ) -> None:
-    """Look for what would let a classifier cheat: damage, twins, labels readable from files, colours or sharpness.
+    """Look for what would let a classifier cheat: damage, duplicates, labels readable from files, colors or sharpness.
 
     Args:
         data: A data folder, or a folder or zip archive of images sorted into real and fake.
         html: Also write a page with pictures here.
         strict: Leave with exit status 3 where a trap is sprung.
-        equalise: Instead write a copy here in which both labels went through the same random chain.
+        equalize: Instead write a copy here in which both labels went through the same random chain.
         size: Side of the copy's images in pixels; by default 256, or what 95 of 100 images reach.
         seed: Of every random choice.
     """
     from asli.auditing.audit import audit as run
     from asli.auditing.audit import opened
-    from asli.auditing.equalize import equalise as copy
+    from asli.auditing.equalize import equalize as copy
     from asli.auditing.findings import TrapSprungError
 
-    if equalise is not None and (html is not None or strict):
-        leave("--equalise writes a copy and judges nothing: audit that copy with --html and --strict", 2)
+    if equalize is not None and (html is not None or strict):
+        leave("--equalize writes a copy and judges nothing: audit that copy with --html and --strict", 2)
     with opened(data) as folder:
-        if equalise is not None:
-            done = copy(folder, equalise, size=size, seed=seed)
+        if equalize is not None:
+            done = copy(folder, equalize, size=size, seed=seed)
             small = done["too_small"]
             left = f"{done['unreadable']:,} unreadable, {small['real']:,} real and {small['fake']:,} fake too small"
-            said = f"{done['images']:,} images of {done['size']} px in {equalise}; left out (see equalise.json): {left}"
+            said = f"{done['images']:,} images of {done['size']} px in {equalize}; left out (see equalize.json): {left}"
             print(json.dumps(done, indent=2) if as_json else said)
             return
         result = run(folder, seed=seed, html=html)
@@ -71,7 +71,7 @@ def calibrate(
     target_fpr: Share | None = None,
     confidence: Share = 0.95,
     band: Annotated[bool, Parameter(negative="")] = False,
-    licence: str | None = None,
+    license: str | None = None,
     split: str = "calibration",
     device: Device = None,
     threads: Threads = None,
@@ -87,7 +87,7 @@ def calibrate(
         target_fpr: The share of photographs that may be called fake, such as 1% (the default) or 0.01.
         confidence: That the promise holds.
         band: Promise the same of fakes called real; what lies between the two thresholds is unsure.
-        licence: Under which the weights may be used, for the model card; the given detector's by default.
+        license: Under which the weights may be used, for the model card; the given detector's by default.
         split: Must be calibration; other parts are refused.
     """
     from asli.detector.calibrate import calibrate as run
@@ -97,7 +97,7 @@ def calibrate(
     if target_fpr is not None and chosen != "target-fpr":
         raise AsliError(f"--target-fpr goes with --policy target-fpr, not with {chosen}")
     settings = Policy(name=chosen, target=0.01 if target_fpr is None else target_fpr, confidence=confidence, band=band)
-    made = run(detector, data, out, settings, licence=licence, split=split, device=device, threads=threads)
+    made = run(detector, data, out, settings, license=license, split=split, device=device, threads=threads)
     thresholds = made.card.thresholds
     print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy})")
     if thresholds.promise:
@@ -116,7 +116,7 @@ def evaluate(
     robustness_images: int = 2000,
     against: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     threshold: float | None = None,
-    prior: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
+    prevalence: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
     as_json: AsJson = False,
     device: Device = None,
     threads: Threads = None,
@@ -134,12 +134,12 @@ def evaluate(
         against: Detectors or runs to compare with on the same images; runs of one recipe that differ by their seed are
             taken together.
         threshold: Where fake begins for a table of scores; 0.5 by default. A detector brings its own.
-        prior: Shares of fakes among images to come, such as 1%, for which it is said how often a verdict is right; by
-            default 50%, 10%, 1% and 0.1%.
+        prevalence: Shares of fakes among future images, such as 1%, for which the report states how often a verdict is
+            right; 50%, 10%, 1% and 0.1% by default.
     """
     from asli.evaluation.evaluate import evaluate as run
     from asli.evaluation.further import headlines
-    from asli.evaluation.judge import PRIORS
+    from asli.evaluation.judge import PREVALENCES
 
     result = run(
         detector,
@@ -149,7 +149,7 @@ def evaluate(
         robustness=robustness_images * robustness,
         against=against or (),
         threshold=threshold,
-        priors=prior or PRIORS,
+        prevalences=prevalence or PREVALENCES,
         device=device,
         threads=threads,
     )

@@ -116,7 +116,7 @@ def export(
     Args:
         detector: A detector folder, a run folder or hub:owner/name.
         onnx: The form to write; there is no other.
-        int8: Quantise to 8 bits: a detector of its own, with its own temperature and thresholds.
+        int8: Quantize to 8 bits: a detector of its own, with its own temperature and thresholds.
         data: The data folder the int8 detector's ranges (train), thresholds (calibration) and losses (validation)
             come from.
         out: The folder to write; by default the detector's own, with int8 a new one beside it.

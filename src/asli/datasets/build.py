@@ -1,11 +1,12 @@
-"""Make a data folder: read every image once, find twins, split, pack. An interrupted call goes on where it stopped."""
+"""Make a data folder: read every image once, find duplicates, split, pack. Rerun an interrupted call to resume it."""
 
 import hashlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from filelock import FileLock, Timeout
 from asli._version import __version__
 from asli.datasets import cifake as cifake_data
 from asli.datasets import fetch, manifest
-from asli.datasets.folder import FORMAT_VERSION, PACK_LIMIT, DataFolder
+from asli.datasets.folder import PACK_LIMIT, DataFolder
 from asli.datasets.images import decode, perceptual_hashes, pixel_sha256, thumbnail
 from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Layout, Listing, table_layout
 from asli.datasets.parquet_rows import ParquetRows
@@ -110,14 +111,16 @@ def make(found: Survey, out: Path) -> DataFolder:
     """
     source, listing = found.source, found.listing
     plan = {
-        "version": FORMAT_VERSION,
+        "version": manifest.VERSION,
         "layout": found.layout,
         "source": source.fingerprint([entry.name for entry in listing.entries]),
-        "listing": sha256_of_json_array([e.id, e.label, e.split, e.category, e.generator] for e in listing.entries),
+        "listing": sha256_of_json_array(map(astuple, listing.entries)),
         "chunk": CHUNK,
     }
+    first = [[e.id, e.label, e.split, e.category, e.generator] for e in listing.entries]
+    version_1 = {**plan, "version": 1, "listing": sha256_of_json_array(first)}
     if (out / "data.json").exists():
-        return _complete(found, plan, out)
+        return _complete(found, (plan, version_1), out)
     out.mkdir(parents=True, exist_ok=True)
     if _others(out):
         raise DataError(f"{out} is not empty; give a new folder")
@@ -128,10 +131,10 @@ def make(found: Survey, out: Path) -> DataFolder:
         raise DataError(f"another process is writing {out}; wait for it or give another folder") from None
 
 
-def _complete(found: Survey, plan: dict[str, Any], out: Path) -> DataFolder:
+def _complete(found: Survey, plans: Iterable[dict[str, Any]], out: Path) -> DataFolder:
     """Return the finished data folder at `out`, told where its images lie now."""
     data = DataFolder.open(out)
-    if data.info.get("plan") != sha256_of_json(plan):
+    if data.info.get("plan") not in [sha256_of_json(plan) for plan in plans]:
         raise DataError(
             f"{out} holds a data folder of something else, or its images have changed since; give another folder"
         )
@@ -168,7 +171,7 @@ class _Ingest:
         write_json(
             self.out / "data.json",
             {
-                "version": FORMAT_VERSION,
+                "version": manifest.VERSION,
                 "asli": __version__,
                 "layout": self.plan["layout"],
                 "source": origin,
@@ -275,7 +278,7 @@ class _Ingest:
     def _write_manifest(self) -> None:
         columns = ["id", "label", "named_split", "category", "pixel_sha256"]
         brief = pa.concat_tables(table.select(columns) for table in self._tables())
-        groups, crosses = manifest.find_twins(brief["pixel_sha256"], brief["named_split"])
+        groups, crosses = manifest.group_duplicates(brief["pixel_sha256"], brief["named_split"])
         labels, categories = brief["label"].to_pylist(), brief["category"].to_pylist()
         strata = [f"{label}/{category}" for label, category in zip(labels, categories, strict=True)]
         splits = assign_splits(brief["id"].to_pylist(), strata, brief["named_split"].to_pylist(), groups)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self, overload
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from asli.datasets import manifest
 from asli.datasets.images import SIDEWAYS
 from asli.datasets.layouts import LABELS, SPLITS
 from asli.datasets.reopen import reopen
@@ -21,7 +21,7 @@ from asli.files import read_json, sha256_of_file
 if TYPE_CHECKING:
     from asli.datasets.pixels import Pixels
 
-FORMAT_VERSION = 1
+READABLE_VERSIONS = (1, 2)
 PACK_LIMIT = 96
 """Images of one common size up to this many pixels a side are kept decoded, in one array."""
 
@@ -38,12 +38,12 @@ class DataFolder:
 
     def __init__(self, path: Path, info: dict[str, Any]) -> None:
         self.path, self.info = path, info
-        table = self.table(["label", "split", "error", "crosses_split", "twin_group"])
+        table = self.table(["label", "split", "error", "cross_split_duplicate", "duplicate_group"])
         self.labels = _codes(table["label"], LABELS)
         self._splits = _codes(table["split"], SPLITS)
         self.readable: npt.NDArray[np.bool_] = table["error"].is_null().to_numpy()
-        self.crosses_split: npt.NDArray[np.bool_] = table["crosses_split"].to_numpy()
-        self._twin_group = table["twin_group"].fill_null(-1).to_numpy()
+        self.cross_split_duplicate: npt.NDArray[np.bool_] = table["cross_split_duplicate"].to_numpy()
+        self._duplicate_group = table["duplicate_group"].fill_null(-1).to_numpy()
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -60,11 +60,12 @@ class DataFolder:
             raise DataError(f"{path} is no data folder ({hint} with: asli data ...)") from None
         except (ValueError, OSError) as error:
             raise DataError(f"{path / 'data.json'} cannot be read: {error}; make the data folder again") from error
-        if info.get("version") != FORMAT_VERSION:
-            raise DataError(f"{path} has version {info.get('version')}, this asli reads {FORMAT_VERSION}; update asli")
-        manifest = path / "manifest.parquet"
-        if not manifest.exists() or sha256_of_file(manifest) != info["manifest_sha256"]:
-            raise DataError(f"{manifest} is not the one data.json describes; make the data folder again")
+        if info.get("version") not in READABLE_VERSIONS:
+            known = " and ".join(map(str, READABLE_VERSIONS))
+            raise DataError(f"{path} has version {info.get('version')}, this asli reads {known}; update asli")
+        file = path / "manifest.parquet"
+        if not file.exists() or sha256_of_file(file) != info["manifest_sha256"]:
+            raise DataError(f"{file} is not the one data.json describes; make the data folder again")
         return cls(path, info)
 
     @property
@@ -82,7 +83,7 @@ class DataFolder:
 
     def table(self, columns: list[str], rows: npt.NDArray[np.int64] | None = None) -> pa.Table:
         """Read columns of the manifest, of all rows or of these."""
-        table = pq.read_table(self.path / "manifest.parquet", columns=columns)
+        table = manifest.read(self.path / "manifest.parquet", columns)
         return table if rows is None else table.take(pa.array(rows))
 
     def rows(self, split: str) -> npt.NDArray[np.int64]:
@@ -97,8 +98,8 @@ class DataFolder:
         return rows
 
     def groups(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return a number for each row that identical twins share: the unit of resampling."""
-        groups = self._twin_group[rows]
+        """Return a number for each row that duplicates share: the unit of resampling."""
+        groups = self._duplicate_group[rows]
         return np.where(groups >= 0, groups, len(self) + rows)
 
     def keys(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
@@ -163,18 +164,18 @@ class DataFolder:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
     def describe(self) -> str:
-        """Return what was found, for a person: counts by split and label, twins, problems."""
+        """Return what was found, for a person: counts by split and label, duplicates, problems."""
         counts, problems = self.info["counts"], self.info["problems"]
         lines = [f"{int(self.readable.sum()):,} images: " + self._polarity()]
         for split, by_label in counts.items():
             real, fake = by_label["real"], by_label["fake"]
             lines.append(f"  {split:<12}{real + fake:>9,}   {real:,} real + {fake:,} fake")
-        groups = self._twin_group[self._twin_group >= 0]
+        groups = self._duplicate_group[self._duplicate_group >= 0]
         if len(groups):
             pairs = np.bincount(groups)
-            crossing = int(self.crosses_split.sum())
+            across = int(self.cross_split_duplicate.sum())
             number = int((pairs * (pairs - 1) // 2).sum())
-            lines.append(f"  {number:,} identical pairs; {crossing:,} images have an identical twin in another split")
+            lines.append(f"  {number:,} identical pairs; {across:,} images have a duplicate in another split")
         troubles = [f"{count:,} {kind}" for kind, count in problems.items() if count]
         if troubles:
             lines.append(f"  not used or not there: {', '.join(troubles)} (named in {self.path / 'problems.txt'})")

@@ -4,9 +4,9 @@ How each kind is treated (the same in training, evaluation and every later use):
 
 * EXIF orientation is applied.
 * Transparency is laid over white.
-* Palette, greyscale and CMYK become RGB; colour profiles are recorded, not applied.
-* 16-bit greyscale is scaled to 8 bits (value / 257); of 16-bit colour Pillow keeps the upper 8 bits.
-* Floating-point images are refused, and grey of 32 bits that does not fit into 16: their range is not stated.
+* Palette, grayscale and CMYK become RGB; color profiles are recorded, not applied.
+* 16-bit grayscale is scaled to 8 bits (value / 257); of 16-bit color Pillow keeps the upper 8 bits.
+* Floating-point images are refused, and gray of 32 bits that does not fit into 16: their range is not stated.
 * HEIC needs the extra `heif`; its main picture is taken, turned upright by the decoder.
 * Of an animation the first frame is taken; the number of frames is recorded.
 * A truncated file is an error, never half an image; so is a corrupt one where the format can tell. Damage inside the
@@ -80,14 +80,14 @@ class Facts:
 
     format: str | None = None
     mode: str | None = None
-    """Pillow's, with `;16` added to colour of 16 bits, which Pillow reads as 8."""
+    """Pillow's, with `;16` added to color of 16 bits, which Pillow reads as 8."""
     width: int | None = None
     """Of the pixels as stored, before EXIF turns them; likewise `height`."""
     height: int | None = None
     bytes: int | None = None
     subsampling: str | None = None
-    quantisation: str | None = None
-    """First 16 hexadecimal digits of the SHA-256 of the JPEG quantisation tables."""
+    quantization: str | None = None
+    """First 16 hexadecimal digits of the SHA-256 of the JPEG quantization tables."""
     quality: int | None = None
     """libjpeg quality whose luminance table is nearest."""
     orientation: int | None = None
@@ -169,7 +169,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         wide = np.asarray(image)
         if wide.min() < 0 or wide.max() > 65_535:
-            raise ImageError("grey levels below 0 or above 65,535; convert it to 8 or 16 bits")
+            raise ImageError("gray levels below 0 or above 65,535; convert it to 8 or 16 bits")
         image = Image.fromarray((wide // 257).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -179,7 +179,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def perceptual_hashes(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """Hash what images look like: 64-bit pHash of 32x32 grey images.
+    """Hash what images look like: 64-bit pHash of 32x32 gray images.
 
     The 8x8 lowest frequencies of the two-dimensional DCT-II, each compared with their median (Zauner 2010).
 
@@ -194,9 +194,9 @@ def perceptual_hashes(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return an image as 32x32 grey levels, uint8."""
-    grey = Image.fromarray(pixels).convert("L")
-    return np.asarray(grey if grey.size == (32, 32) else grey.resize((32, 32), Image.Resampling.LANCZOS))
+    """Return an image as 32x32 gray levels, uint8."""
+    gray = Image.fromarray(pixels).convert("L")
+    return np.asarray(gray if gray.size == (32, 32) else gray.resize((32, 32), Image.Resampling.LANCZOS))
 
 
 def pixel_sha256(pixels: npt.NDArray[np.uint8]) -> str:
@@ -212,7 +212,7 @@ def _orientation(image: Image.Image) -> int | None:
 
 
 def _facts(image: Image.Image, data: bytes) -> Facts:
-    mode = image.mode + (";16" if _is_deep_colour(image) else "")  # first: EXIF reads a PNG file to its end
+    mode = image.mode + (";16" if _is_deep_color(image) else "")  # first: EXIF reads a PNG file to its end
     orientation = _orientation(image)
     width, height = image.size
     if image.format == "TIFF" and orientation in SIDEWAYS:  # Pillow gives these upright before they are turned
@@ -233,7 +233,7 @@ def _facts(image: Image.Image, data: bytes) -> Facts:
         values["subsampling"] = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(JpegImagePlugin.get_sampling(image), "other")
         if tables:
             known = _of_tables(tuple((key, tuple(tables[key])) for key in sorted(tables)))
-            values["quantisation"], values["quality"] = known
+            values["quantization"], values["quality"] = known
     return Facts(**values)
 
 
@@ -259,15 +259,15 @@ def _pages(tiff: bytes) -> int | None:
     return len(seen)
 
 
-def _is_deep_colour(image: Image.Image) -> bool:
-    """Return whether a PNG or TIFF file holds 16 bits of each colour; only Pillow's raw mode says so."""
+def _is_deep_color(image: Image.Image) -> bool:
+    """Return whether a PNG or TIFF file holds 16 bits of each color; only Pillow's raw mode says so."""
     tiles: Any = getattr(image, "tile", None)
     return image.mode.startswith("RGB") and bool(tiles) and ";16" in str(tiles[0][3])
 
 
 @lru_cache(maxsize=1024)  # most files share the tables of a few encoders
 def _of_tables(tables: tuple[tuple[int, tuple[int, ...]], ...]) -> tuple[str, int]:
-    """Return the hash of quantisation tables, and the quality of the first."""
+    """Return the hash of quantization tables, and the quality of the first."""
     flat = repr([(key, list(values)) for key, values in tables]).encode()
     quality = int(_QUALITIES[np.abs(_TABLE_SUMS - sum(tables[0][1])).argmin()])
     return hashlib.sha256(flat).hexdigest()[:16], quality

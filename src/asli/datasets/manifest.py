@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from asli.datasets.images import Facts
 from asli.datasets.layouts import Entry
 
-VERSION = 1
+VERSION = 2
 
 FACTS: dict[str, Any] = {
     "format": pa.string(),
@@ -24,7 +24,7 @@ FACTS: dict[str, Any] = {
     "height": pa.int32(),
     "bytes": pa.int64(),
     "subsampling": pa.string(),
-    "quantisation": pa.string(),
+    "quantization": pa.string(),
     "quality": pa.int16(),
     "orientation": pa.int16(),
     "has_exif": pa.bool_(),
@@ -40,6 +40,9 @@ READ_SCHEMA = pa.schema(
         "named_split": pa.string(),
         "category": pa.string(),
         "generator": pa.string(),
+        "source": pa.string(),
+        "prompt": pa.string(),
+        "date": pa.string(),
         "sha256": pa.string(),
         "pixel_sha256": pa.string(),
         "phash": pa.uint64(),
@@ -52,11 +55,30 @@ READ_SCHEMA = pa.schema(
 SCHEMA = pa.schema(
     [
         *[pa.field("split", pa.string()) if f.name == "named_split" else f for f in READ_SCHEMA],
-        pa.field("twin_group", pa.int64()),
-        pa.field("crosses_split", pa.bool_()),
+        pa.field("duplicate_group", pa.int64()),
+        pa.field("cross_split_duplicate", pa.bool_()),
     ]
 )
 """The manifest's columns: what was read, the final split, and what only the whole can say."""
+
+
+FORMER_NAMES = {
+    "duplicate_group": "twin_group",
+    "cross_split_duplicate": "crosses_split",
+    "quantization": "quantisation",
+}
+"""Columns of manifests of version 1, by present name."""
+
+
+def read(path: Path, columns: list[str]) -> pa.Table:
+    """Read columns of a manifest of any version; columns that an older one lacks are null."""
+    there = pq.read_schema(path).names
+    stored = {name: name if name in there else FORMER_NAMES.get(name, name) for name in columns}
+    table = pq.read_table(path, columns=[name for name in stored.values() if name in there])
+    rows = len(table)
+    return pa.table(
+        {name: table[old] if old in there else pa.nulls(rows, SCHEMA.field(name).type) for name, old in stored.items()}
+    )
 
 
 def row(entry: Entry, **read: Any) -> dict[str, Any]:
@@ -73,13 +95,16 @@ def row(entry: Entry, **read: Any) -> dict[str, Any]:
         "named_split": entry.split,
         "category": entry.category,
         "generator": entry.generator,
+        "source": entry.source,
+        "prompt": entry.prompt,
+        "date": entry.date,
         **dict.fromkeys(("sha256", "pixel_sha256", "phash", "error")),
         **read,
         **asdict(facts),
     }
 
 
-def find_twins(
+def group_duplicates(
     pixel_hashes: pa.ChunkedArray, named_splits: pa.ChunkedArray
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Group images whose decoded pixels are identical.
@@ -89,23 +114,23 @@ def find_twins(
         named_splits: The split the source names, or null.
 
     Returns:
-        Group number of each image, -1 for an image without a twin; whether its group has members in several splits.
+        Group number of each image, -1 without a duplicate; whether its group has members in several splits.
     """
     codes = _codes(pixel_hashes)
     readable = codes >= 0
     counts = np.bincount(codes[readable], minlength=1)
-    twin = readable & (counts[codes] > 1)
+    duplicate = readable & (counts[codes] > 1)
     groups = np.full(len(codes), -1, dtype=np.int64)
-    _, first, numbers = np.unique(codes[twin], return_index=True, return_inverse=True)
-    groups[twin] = np.argsort(np.argsort(first))[numbers]  # numbered by first appearance
+    _, first, numbers = np.unique(codes[duplicate], return_index=True, return_inverse=True)
+    groups[duplicate] = np.argsort(np.argsort(first))[numbers]  # numbered by first appearance
     splits = _codes(named_splits)
     crosses = np.zeros(len(codes), dtype=np.bool_)
-    if twin.any():
+    if duplicate.any():
         number = int(groups.max()) + 1
         lowest, highest = np.full(number, np.iinfo(np.int64).max), np.full(number, -2, dtype=np.int64)
-        np.minimum.at(lowest, groups[twin], splits[twin])
-        np.maximum.at(highest, groups[twin], splits[twin])
-        crosses[twin] = (lowest != highest)[groups[twin]]
+        np.minimum.at(lowest, groups[duplicate], splits[duplicate])
+        np.maximum.at(highest, groups[duplicate], splits[duplicate])
+        crosses[duplicate] = (lowest != highest)[groups[duplicate]]
     return groups, crosses
 
 
@@ -117,8 +142,8 @@ def _codes(values: pa.ChunkedArray) -> npt.NDArray[np.int64]:
 def finish(read: pa.Table, splits: pa.Array, groups: npt.NDArray[np.int64], crosses: npt.NDArray[np.bool_]) -> pa.Table:
     """Turn rows as read into rows of the manifest."""
     table = read.set_column(read.column_names.index("named_split"), "split", splits)
-    table = table.append_column("twin_group", pa.array(groups, mask=groups < 0))
-    return table.append_column("crosses_split", pa.array(crosses)).cast(SCHEMA)
+    table = table.append_column("duplicate_group", pa.array(groups, mask=groups < 0))
+    return table.append_column("cross_split_duplicate", pa.array(crosses)).cast(SCHEMA)
 
 
 def content_hash(path: Path) -> str:

@@ -32,13 +32,13 @@ def assign_splits(
 
     Splits the source names stay. Images it names `train`, or nothing, lend 5% each to validation and calibration
     where the source has none of these, and 10% to test where it names no split at all. Drawn per stratum, in an
-    order that hashes (seed, id), so that other images do not change an image's turn; groups of twins are never parted.
+    order that hashes (seed, id), so that other images do not change an image's turn. Duplicates stay together.
 
     Args:
         ids: Unique names.
         strata: Label and category of each image, `LABEL/CATEGORY`; each is represented alike.
         named: The split the source names, or None.
-        groups: Group of twins of each image, -1 without one.
+        groups: Group of duplicates of each image, -1 without one.
         seed: Of the draw.
     """
     have = {split for split in named if split}

@@ -84,14 +84,14 @@ class Detector:
             if info["labels"] != list(LABELS):
                 raise DetectorError(f"detector {folder} has labels {info['labels']}; asli reads {list(LABELS)}")
             _require_same(folder / info.get("weights", WEIGHTS), info["weights_sha256"])
-            card = dict(info["card"])
+            card = _present_names(info["card"])
             card["thresholds"] = Thresholds(**card["thresholds"])
             card["domain"] = Domain.from_json(card["domain"])
             opened = cls.__new__(cls)
             opened._network, opened._info, opened.folder = None, info, folder
             opened._training_images = None
             opened._architecture = read_json(folder / "config.json")["architecture"]
-            opened.preprocessing = Preprocessing(**{key: _tuple(value) for key, value in info["preprocessing"].items()})
+            opened.preprocessing = Preprocessing(**_present_names(info["preprocessing"]))
             opened.card, opened.hash = Card(**card), _identity(info)
         except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
             raise DetectorError(f"detector {folder} is damaged or foreign: {error}") from error
@@ -130,7 +130,7 @@ class Detector:
         from asli.models.networks import create_network
 
         assert self.folder is not None
-        if self.quantised:
+        if self.quantized:
             raise DetectorError(f"detector {self.folder} is an int8 one, for ONNX Runtime only: use the one it is of")
         try:
             network = create_network(self._architecture, size=self.preprocessing.size)
@@ -141,7 +141,7 @@ class Detector:
         return network
 
     @property
-    def quantised(self) -> bool:
+    def quantized(self) -> bool:
         """Return whether it is an int8 one."""
         return bool(self._info.get("weights") == ONNX)
 
@@ -169,7 +169,7 @@ class Detector:
 
         Args:
             folder: Is made; it must not hold another detector.
-            graph: The quantised network; copied there.
+            graph: The quantized network; copied there.
         """
         _take(graph, folder / ONNX)
         self._describe_in(folder, {"weights": ONNX})
@@ -237,8 +237,8 @@ class Detector:
         """
         on_cpu = device is None or str(device) == "cpu"
         if kind is None:
-            has_onnx = self.quantised or "onnx" in self._info
-            kind = "onnx" if self.quantised or (on_cpu and has_onnx and onnx_installed()) else "torch"
+            has_onnx = self.quantized or "onnx" in self._info
+            kind = "onnx" if self.quantized or (on_cpu and has_onnx and onnx_installed()) else "torch"
         if kind == "onnx":
             if not on_cpu:
                 raise DetectorError(f"ONNX runs on the CPU, not on '{device}'; leave out one of the two")
@@ -251,13 +251,13 @@ class Detector:
 
     def near(self, device: "torch.device") -> "torch.device | str":
         """Return where it computes when others compute on `device`: an int8 detector stays on the CPU."""
-        return "cpu" if self.quantised else device
+        return "cpu" if self.quantized else device
 
     def _onnx_file(self) -> Path:
-        if self.folder is None or not (self.quantised or "onnx" in self._info):
+        if self.folder is None or not (self.quantized or "onnx" in self._info):
             where = self.folder or "that is not saved"
             raise DetectorError(f"detector {where} has no ONNX form; make it with: asli export DETECTOR --onnx")
-        if not self.quantised:  # else `open` has compared it already
+        if not self.quantized:  # else `open` has compared it already
             _require_same(self.folder / ONNX, self._info["onnx"]["sha256"])
         return self.folder / ONNX
 
@@ -265,7 +265,7 @@ class Detector:
         """Return the names of the files that belong to the saved bundle, after comparing them with `detector.json`."""
         if "onnx" in self._info:
             self._onnx_file()
-        absent = {WEIGHTS if self.quantised else ONNX if "onnx" not in self._info else None}
+        absent = {WEIGHTS if self.quantized else ONNX if "onnx" not in self._info else None}
         if self.training_images is None:
             absent.add(TRAINING_IMAGES)
         return [name for name in FILES if name not in absent]
@@ -299,7 +299,7 @@ class Detector:
             hash=self.hash,
             onnx=self._info.get("onnx"),
             domain_studies=self._info.get("domain_studies", []),
-            quantised=self.quantised,
+            quantized=self.quantized,
             measured=measured,
         )
 
@@ -355,5 +355,15 @@ def _require_same(file: Path, sha256: str) -> None:
         raise DetectorError(f"{file} is not the file detector.json describes; fetch or export the detector again")
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+FORMER_NAMES = {"licence": "license", "window": "crop_mode", "centre-crop": "center-crop"}
+"""Keys and values of bundles that asli 0.1.0 wrote, and their present names."""
+
+
+def _present_names(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of any version under their present names, lists as tuples."""
+    values = {
+        key: FORMER_NAMES.get(value, value) if isinstance(value, str) else value for key, value in settings.items()
+    }
+    return {
+        FORMER_NAMES.get(key, key): tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }

@@ -32,7 +32,7 @@ def calibrate(
     out: str | Path,
     policy: Policy = Policy(),  # noqa: B008 - it is frozen
     *,
-    licence: str | None = None,
+    license: str | None = None,
     split: str = "calibration",
     device: str | None = None,
     threads: int | None = None,
@@ -47,7 +47,7 @@ def calibrate(
         data: A data folder with a calibration part.
         out: The new detector's folder.
         policy: How thresholds are chosen.
-        licence: Under which the weights may be used, for the card; None keeps what the detector says.
+        license: Under which the weights may be used, for the card; None keeps what the detector says.
         split: Must be `calibration`: what chose the network or judges it may not set its thresholds.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
@@ -71,7 +71,7 @@ def calibrate(
     data = data if isinstance(data, DataFolder) else DataFolder.open(data)
     set_threads(threads)
     opened, place = Detector.open(detector), pick_device(device)
-    if opened.quantised:
+    if opened.quantized:
         raise DetectorError(f"{detector} is an int8 detector; calibrate the float32 one and export that again")
     unseen = fresh(opened, data, data.rows(split))
     rows = data.rows(split)[unseen]
@@ -93,7 +93,7 @@ def calibrate(
         thresholds=thresholds,
         domain=domain,
         figures=figures,
-        licence=licence or opened.card.licence,
+        license=license or opened.card.license,
     )
     made = Detector(opened.network, opened.preprocessing, card, opened.training_images)
     made.save(out)
@@ -127,7 +127,7 @@ def fit(logits: Floats, data: DataFolder, rows: npt.NDArray[np.int64], policy: P
 
     Args:
         logits: n x 2 (real, fake) of the rows, in their order, before temperature.
-        data: The folder; its labels and twins are used.
+        data: The folder; its labels and duplicates are used.
         rows: Of its calibration part.
         policy: How thresholds are chosen.
 

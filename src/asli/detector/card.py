@@ -18,7 +18,7 @@ class Thresholds:
         policy: How they were chosen.
         n: Calibration images.
         calibration_hash: Content hash of the data they came from.
-        real: Real calibration images, a group of twins counted once; None where an older asli did not say.
+        real: Real calibration images, a group of duplicates counted once; None where an older asli did not say.
         fake: Fake ones, likewise.
         target: The error rate that was promised, or None where none was.
         confidence: Of the promise.
@@ -69,7 +69,7 @@ class Card:
         recipe_hash: Of the recipe.
         seed: Of the run.
         start_weights: Where training started.
-        licence: Under which the weights may be used; those of data and start weights bear on it.
+        license: Under which the weights may be used; those of data and start weights bear on it.
     """
 
     temperature: float
@@ -80,4 +80,4 @@ class Card:
     recipe_hash: str
     seed: int
     start_weights: str
-    licence: str = "not stated"
+    license: str = "not stated"

@@ -49,7 +49,7 @@ class TorchRuntime:
 
     Args:
         module: Is put into evaluation mode.
-        preprocessing: Normalises the windows.
+        preprocessing: Normalizes the windows.
         device: Where the module is.
     """
 

@@ -47,7 +47,7 @@ def breakdown(
         labels: 0 real, 1 fake.
         scores: P(fake).
         threshold: Fake from here on.
-        groups: Of identical twins.
+        groups: Of duplicates.
 
     Returns:
         Property to list of groups, most images first; `worst`: for either kind of error the group with the highest

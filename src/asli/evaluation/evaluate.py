@@ -18,7 +18,7 @@ from asli.errors import DataError
 from asli.evaluation import external
 from asli.evaluation.comparison import open_others
 from asli.evaluation.further import Asked, measure_further
-from asli.evaluation.judge import PRIORS, judge
+from asli.evaluation.judge import PREVALENCES, judge
 from asli.evaluation.sections.overview import page_of, training_section
 from asli.files import read_json, sha256_of_file, write_json, write_text
 from asli.models.device import pick_device, set_threads
@@ -41,7 +41,7 @@ def evaluate(
     robustness: int = 0,
     against: Sequence[str | Path] = (),
     threshold: float | None = None,
-    priors: Sequence[float] = PRIORS,
+    prevalences: Sequence[float] = PREVALENCES,
     device: str | None = None,
     threads: int | None = None,
 ) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def evaluate(
         against: Detectors or runs to compare with on the same images; several runs of a recipe that differ by their
             seed are taken together.
         threshold: Where fake begins for a table of scores, 0.5 if None; a detector brings its own.
-        priors: Shares of fakes among images to come, for which it is said how often a verdict is right.
+        prevalences: Shares of fakes among images to come, for which it is said how often a verdict is right.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
 
@@ -67,8 +67,8 @@ def evaluate(
         DetectorError, DataError: See their messages.
     """
     path, data = Path(detector), data if isinstance(data, DataFolder) else DataFolder.open(data)
-    if any(not 0 < prior < 1 for prior in priors):
-        raise DataError(f"priors are shares of fakes between 0 and 1, not {', '.join(map(str, priors))}")
+    if any(not 0 < prevalence < 1 for prevalence in prevalences):
+        raise DataError(f"prevalences are shares of fakes between 0 and 1, not {', '.join(map(str, prevalences))}")
     set_threads(threads)
     opened = None if external.is_score_file(path) else Detector.open(detector)
     run = None if opened is None or opened.run_folder is None else Run.open(opened.run_folder)
@@ -104,7 +104,7 @@ def evaluate(
         "thresholds": asdict(subject.thresholds),
         "unscored": subject.unscored,
         "seen_in_training": None if opened is None else count_seen(opened, data, split),
-        **judge(subject.scores, data, split, subject.thresholds, tuple(priors)),
+        **judge(subject.scores, data, split, subject.thresholds, tuple(prevalences)),
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_scores(folder / "scores.parquet", subject.scores, data, subject.thresholds)

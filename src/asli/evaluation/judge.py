@@ -23,26 +23,26 @@ from asli.metrics.figures import (
     verdict_shares,
 )
 
-PRIORS = (0.5, 0.1, 0.01, 0.001)
+PREVALENCES = (0.5, 0.1, 0.01, 0.001)
 """Shares of fakes for which it is said how often a verdict is right."""
 
 HISTOGRAM_BINS = 40
 
 
 def judge(
-    scores: Scores, data: DataFolder, split: str, thresholds: Thresholds, priors: tuple[float, ...] = PRIORS
+    scores: Scores, data: DataFolder, split: str, thresholds: Thresholds, prevalences: tuple[float, ...] = PREVALENCES
 ) -> dict[str, Any]:
     """Return every figure of these scores, as plain JSON.
 
     Args:
         scores: Of rows of one part.
-        data: The folder; says labels, twins and groups.
+        data: The folder; says labels, duplicates and groups.
         split: The part.
         thresholds: Used unchanged.
-        priors: Shares of fakes among the images to come.
+        prevalences: Shares of fakes among the images to come.
     """
     rows, score = scores.rows, scores.score
-    labels, groups, crossing = data.labels[rows], data.groups(rows), data.crosses_split[rows]
+    labels, groups, across = data.labels[rows], data.groups(rows), data.cross_split_duplicate[rows]
     figures, rates = ranking(labels, score, scores.losses(labels), groups)
     verdicts = verdict_shares(labels, score, thresholds.low, thresholds.high, groups)
     share = float((labels == 1).mean())
@@ -54,8 +54,8 @@ def judge(
             "images": len(rows),
             "real": int((labels == 0).sum()),
             "fake": int((labels == 1).sum()),
-            "twins": len(rows) - len(np.unique(groups)),
-            "crossing": int(crossing.sum()),
+            "duplicates": len(rows) - len(np.unique(groups)),
+            "cross_split_duplicates": int(across.sum()),
         },
         "unreadable": data.info["problems"]["unreadable"],
         "intervals": METHODS,
@@ -70,18 +70,18 @@ def judge(
         },
         "calibration": calibration_of(labels, score, groups),
         "tpr_at_fpr": rates,
-        "priors": predictive_values(verdicts, priors),
+        "prevalences": predictive_values(verdicts, prevalences),
         "groups": breakdown(group_names(data, rows), labels, score, thresholds.high, groups),
-        "without_crossing_twins": _without(crossing, labels, score, thresholds.high, groups),
+        "without_cross_split_duplicates": _without(across, labels, score, thresholds.high, groups),
         "always_fake": {"f1": 2 * share / (1 + share), "accuracy": share},
         "curves": _curves(labels, score),
     }
 
 
 def _without(
-    crossing: npt.NDArray[np.bool_], labels: Labels, scores: Floats, threshold: float, groups: npt.NDArray[np.int64]
+    across: npt.NDArray[np.bool_], labels: Labels, scores: Floats, threshold: float, groups: npt.NDArray[np.int64]
 ) -> dict[str, Any] | None:
-    keep = ~crossing
+    keep = ~across
     if keep.all() or len(np.unique(labels[keep])) < 2:
         return None
     area = auroc_interval(labels[keep], scores[keep], groups[keep])

@@ -29,13 +29,13 @@ _AT_ONCE = 256
 KINDS = ("real called fake", "fake called real")
 
 REMARKS: dict[tuple[str, str], str] = {
-    ("real called fake", "colourfulness"): "higher",
-    ("fake called real", "colourfulness"): "higher",
+    ("real called fake", "colorfulness"): "higher",
+    ("fake called real", "colorfulness"): "higher",
     ("real called fake", "texture"): "lower",
     ("real called fake", "flatness"): "higher",
     ("fake called real", "flatness"): "higher",
 }
-"""The paper on its figure 10: vivid colours, photographs with little texture and plain backgrounds mislead."""
+"""The paper on its figure 10: vivid colors, photographs with little texture and plain backgrounds mislead."""
 
 
 def gallery(data: DataFolder, rows: npt.NDArray[np.int64], score: Floats, thresholds: Thresholds) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def gallery(data: DataFolder, rows: npt.NDArray[np.int64], score: Floats, thresh
     labels, values = data.labels[rows], _measured(data, rows)
     mistaken = np.where(labels == 1, score < thresholds.low, score >= thresholds.high)
     decided = (score < thresholds.low) | (score >= thresholds.high)
-    # One of each group of twins, so that images are independent; the same pixels got the same verdict.
+    # One of each group of duplicates, so that images are independent; the same pixels got the same verdict.
     _, single = np.unique(np.stack([data.groups(rows), labels]), axis=1, return_index=True)
     single = single[decided[single]]
     claims = _claims(labels[single], mistaken[single], {name: of[single] for name, of in values.items()})

@@ -56,7 +56,7 @@ class CorruptedPixels:
 
 
 def drawn_rows(data: DataFolder, rows: Rows, count: int, seed: int) -> Rows:
-    """Draw at most `count` rows, half of each label as far as there are enough, and one of each group of twins.
+    """Draw at most `count` rows, half of each label as far as there are enough, and one of each group of duplicates.
 
     One of each group, so that images are independent and a share's interval holds. Images too large for WebP are left
     out.

@@ -22,16 +22,16 @@ def draw(view: View, heat: Floats, title: str, caption: str) -> Figure:
 
     Args:
         view: What the detector looks at.
-        heat: height x width; positive is evidence for fake. What no window looks at (NaN) stays grey.
+        heat: height x width; positive is evidence for fake. What no window looks at (NaN) stays gray.
         title: Above both.
         caption: Below both.
     """
     step = -(-max(heat.shape) // SIDE)
     pixels = view.pixels[::step, ::step]
-    grey = pixels.mean(axis=2)
+    gray = pixels.mean(axis=2)
     shown = heat[::step, ::step] * heat.size / view.by_cell(heat).size  # log-odds a cell
     most = float(np.nanmax(np.abs(shown))) or 1.0
-    height, width = grey.shape
+    height, width = gray.shape
     with rc_context({**STYLE, "axes.grid": False, "text.parse_math": False}):  # a $ in a file's name is a $
         figure = Figure(figsize=(7.2, min(9.0, 2.9 * height / width + 1.2)), layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -39,7 +39,7 @@ def draw(view: View, heat: Floats, title: str, caption: str) -> Figure:
             axes.set_axis_off()
             axes.set_title(name, fontsize=9)
         left.imshow(pixels)
-        right.imshow(grey, cmap="gray", vmin=0, vmax=255)
+        right.imshow(gray, cmap="gray", vmin=0, vmax=255)
         strength = np.nan_to_num(np.abs(shown) / most)
         drawn: Any = right.imshow(shown, cmap=COLOURS, vmin=-most, vmax=most, alpha=0.15 + 0.65 * strength)
         bar = figure.colorbar(drawn, ax=right, shrink=0.9)

@@ -59,7 +59,7 @@ class View:
         Returns:
             height x width; NaN where no window looks.
         """
-        if self.preprocessing.window == "mirrored":
+        if self.preprocessing.crop_mode == "mirrored":
             first, mirrored = np.split(maps, 2)
             maps = (first + mirrored[:, :, ::-1]) / 2
         total, size = np.zeros(self.pixels.shape[:2]), self.preprocessing.size

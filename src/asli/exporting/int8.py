@@ -1,6 +1,6 @@
 """A detector in 8-bit integers: a detector of its own, with its own temperature, thresholds and figures.
 
-Static quantisation by ONNX Runtime (QDQ, a scale for each channel of the weights; Jacob et al. 2018, arXiv 1712.05877).
+Static quantization by ONNX Runtime (QDQ, a scale for each channel of the weights; Jacob et al. 2018, arXiv 1712.05877).
 Ranges come from training images, temperature and thresholds from the calibration part, losses from validation.
 """
 
@@ -32,7 +32,7 @@ RANGE_IMAGES = 512
 """Training images whose activations give the ranges."""
 
 QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat")
-"""Operators computed in integers; normalisation of the pixels and the head stay in floating point."""
+"""Operators computed in integers; normalization of the pixels and the head stay in floating point."""
 
 logger = logging.getLogger("asli")
 
@@ -40,7 +40,7 @@ logger = logging.getLogger("asli")
 def export_int8(
     detector: str | Path, data: str | Path | DataFolder, out: str | Path | None = None, *, threads: int | None = None
 ) -> dict[str, Any]:
-    """Quantise a detector to a new one.
+    """Quantize a detector to a new one.
 
     Args:
         detector: A detector folder, a run folder or `hub:owner/name`.
@@ -49,7 +49,7 @@ def export_int8(
         threads: CPU threads of one operation.
 
     Returns:
-        `folder`, `bytes`, and what quantisation cost on the validation part: `images`, `flips` (verdicts that differ),
+        `folder`, `bytes`, and what quantization cost on the validation part: `images`, `flips` (verdicts that differ),
         `f1`, `f1_lost`.
 
     Raises:
@@ -76,7 +76,7 @@ def export_int8(
     with tempfile.TemporaryDirectory(prefix="asli-export-") as work:
         floating, graph = Path(work) / "float.onnx", Path(work) / ONNX
         write_graph(opened, floating)
-        _quantise(floating, graph, _Ranges(data, prep))
+        _quantize(floating, graph, _Ranges(data, prep))
         policy = policy_of(opened.card.thresholds)
         temperature, thresholds = fit(logits_of(OnnxRuntime(graph, threads), calibration), data, calibration, policy)
         _divide_logits(graph, temperature)
@@ -128,7 +128,7 @@ class _Ranges:
         return next(self._batches, None)
 
 
-def _quantise(floating: Path, graph: Path, ranges: _Ranges) -> None:
+def _quantize(floating: Path, graph: Path, ranges: _Ranges) -> None:
     import onnx
     import onnxruntime
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
@@ -141,7 +141,7 @@ def _quantise(floating: Path, graph: Path, ranges: _Ranges) -> None:
     options.optimized_model_filepath = str(folded)
     onnxruntime.InferenceSession(floating, options, providers=["CPUExecutionProvider"])
     head = [node.name for node in onnx.load(folded).graph.node if "logits" in node.output]
-    # The quantiser advises through the root logger, and would give it a handler that then repeats our own messages.
+    # The quantizer advises through the root logger, and would give it a handler that then repeats our own messages.
     silent, level = logging.NullHandler(), logging.root.level
     logging.root.addHandler(silent)
     logging.root.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""A detector as one ONNX graph, normalisation included, kept only if it gives the detector's scores."""
+"""A detector as one ONNX graph, normalization included, kept only if it gives the detector's scores."""
 
 import importlib.util
 import io
@@ -36,7 +36,7 @@ TRACED_BATCH = 2
 
 
 class Exported(nn.Module):
-    """A network that takes pixels: normalisation and network in one graph.
+    """A network that takes pixels: normalization and network in one graph.
 
     Args:
         network: Maps float32, n x 3 x size x size, to logits.
@@ -120,7 +120,7 @@ def require_onnx() -> None:
 
 
 def write_graph(detector: Detector, path: Path) -> None:
-    """Write a detector's network and normalisation as ONNX: `images`, uint8, n x size x size x 3, to `logits`, n x 2.
+    """Write a detector's network and normalization as ONNX: `images`, uint8, n x size x size x 3, to `logits`, n x 2.
 
     Raises:
         DetectorError: The exporter cannot express the network.

@@ -21,19 +21,19 @@ class Measures:
     """Of one picture.
 
     Attributes:
-        colourfulness: Hasler & Suesstrunk (2003), equation 11: about 0 for grey, 109 for extremely colourful.
+        colorfulness: Hasler & Suesstrunk (2003), equation 11: about 0 for gray, 109 for extremely colorful.
         texture: Root of the energy of the gradient (Subbarao, Choi & Nikzad 1993): the root mean square difference of
             neighbouring pixels' brightness, in levels of 255.
         flatness: Share of flat blocks along the picture's edge: the outer ring of a grid of 8 x 8. Things are mostly
             shown in the middle, so the ring stands in for the background.
     """
 
-    colourfulness: float
+    colorfulness: float
     texture: float
     flatness: float
 
 
-NAMES = {"colourfulness": "colourfulness", "texture": "texture", "flatness": "background flatness"}
+NAMES = {"colorfulness": "colorfulness", "texture": "texture", "flatness": "background flatness"}
 
 
 def measure(pixels: Array) -> Measures:
@@ -47,11 +47,11 @@ def measure(pixels: Array) -> Measures:
     brightness = 0.299 * red + 0.587 * green + 0.114 * blue
     first, second = red - green, (red + green) / 2 - blue
     spread = np.hypot(first.std(), second.std())
-    colourfulness = spread + 0.3 * np.hypot(first.mean(), second.mean())
+    colorfulness = spread + 0.3 * np.hypot(first.mean(), second.mean())
     across, down = np.diff(brightness, axis=1), np.diff(brightness, axis=0)
     pairs = max(across.size + down.size, 1)
     texture = np.sqrt(((across**2).sum() + (down**2).sum()) / pairs)
-    return Measures(float(colourfulness), float(texture), _flatness(brightness))
+    return Measures(float(colorfulness), float(texture), _flatness(brightness))
 
 
 def _flatness(brightness: npt.NDArray[np.float64]) -> float:
@@ -64,8 +64,8 @@ def _flatness(brightness: npt.NDArray[np.float64]) -> float:
         blocks: npt.NDArray[np.float64] = sums / counts
         return blocks
 
-    centred = brightness - brightness.mean()  # squares of large means would cost digits
-    variance = means(centred**2) - means(centred) ** 2
+    centerd = brightness - brightness.mean()  # squares of large means would cost digits
+    variance = means(centerd**2) - means(centerd) ** 2
     ring = np.ones((grid, grid), dtype=np.bool_)
     ring[1:-1, 1:-1] = False
     return float((variance[ring] < FLAT**2).mean())

@@ -67,8 +67,8 @@ def equal_mass(labels: Labels, scores: Floats, bins: int = BINS) -> Bins:
 def ece_if_calibrated(scores: Floats, groups: npt.NDArray[np.int64], bins: Bins, seed: int = 0) -> tuple[float, float]:
     """Return the mean and the 95th percentile of the ECE that perfectly calibrated scores would show by chance.
 
-    Labels are drawn from the scores themselves, once a group of twins. An ECE below the second number gives no reason
-    to think the scores miscalibrated.
+    Labels are drawn from the scores themselves, once a group of duplicates. An ECE below the second number gives no
+    reason to think the scores miscalibrated.
     """
     order = np.argsort(bins.of, kind="stable")
     _, members = np.unique(groups[order], return_inverse=True)
@@ -87,7 +87,7 @@ def calibration_error(labels: Labels, scores: Floats, groups: npt.NDArray[np.int
     """Return the root mean square calibration error over bins, without the part that chance adds, with its interval.
 
     From each bin's squared distance its variance is taken (the debiased estimator of Kumar, Liang & Ma 2019, arXiv
-    1909.10155, eq. 6), by groups of twins. The interval is normal on the squared scale, with variance
+    1909.10155, eq. 6), by groups of duplicates. The interval is normal on the squared scale, with variance
     4 d^2 s^2 + 2 s^4 for a bin with distance d and standard error s, cut at 0.
     """
     residuals, n = labels - scores, len(labels)

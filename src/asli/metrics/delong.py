@@ -67,7 +67,7 @@ def auroc_covariance(
     number = int(members.max()) + 1
     fakes, reals = int((labels == 1).sum()), int((labels == 0).sum())
 
-    def centred(code: int) -> Floats:
+    def centerd(code: int) -> Floats:
         of = members[labels == code]
         total = [
             np.bincount(of, above if code else below, minlength=number) - np.bincount(of, minlength=number) * area
@@ -75,7 +75,7 @@ def auroc_covariance(
         ]
         return np.array(total)
 
-    fake, real = centred(1), centred(0)
+    fake, real = centerd(1), centerd(0)
     with_fake = len(np.unique(members[labels == 1]))
     with_real = len(np.unique(members[labels == 0]))
     covariance = fake @ fake.T * _unbiased(with_fake) / fakes**2 + real @ real.T * _unbiased(with_real) / reals**2

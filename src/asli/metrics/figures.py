@@ -33,14 +33,14 @@ RATES = (0.05, 0.01, 0.001)
 METHODS = {
     "confidence": CONFIDENCE,
     "resamples": RESAMPLES,
-    "shares": "Wilson 1927, at the effective number of images: n^2 / sum of squared sizes of twin groups (Kish 1965)",
+    "shares": "Wilson 1927, at the effective number of images: n^2 / sum of squared duplicate group sizes (Kish 1965)",
     "f1": "Wilson's for tp / (tp + fp + fn), of which F1 is a function",
     "balanced_accuracy": "square-and-add of two Wilson intervals (Newcombe 1998)",
     "predictive_values": "both error rates at opposite ends of their intervals: covers at least as often as it says",
-    "auroc": "DeLong 1988 on the logit scale, variance by groups of twins (Obuchowski 1997)",
+    "auroc": "DeLong 1988 on the logit scale, variance by groups of duplicates (Obuchowski 1997)",
     "tpr_at_fpr": "binomial ranks of the real images around the threshold, squared and added to Wilson's of the fakes",
-    "rms_error": "normal on the squared scale, variance by groups of twins",
-    "others": "percentile bootstrap of groups of twins",
+    "rms_error": "normal on the squared scale, variance by groups of duplicates",
+    "others": "percentile bootstrap of groups of duplicates",
 }
 """How each kind of interval is made."""
 
@@ -52,7 +52,7 @@ def figures_at(labels: Labels, scores: Floats, threshold: float, groups: Groups)
         labels: 0 real, 1 fake. Where one of them is missing, what needs both is undefined.
         scores: P(fake).
         threshold: Fake from here on.
-        groups: Of identical twins.
+        groups: Of duplicates.
     """
     called, fake = scores >= threshold, labels == 1
     recall, alarm = (share_of(called[part], groups[part]) for part in (fake, ~fake))
@@ -75,7 +75,7 @@ def ranking_figures(labels: Labels, scores: Floats, losses: Floats, groups: Grou
         labels: 0 real, 1 fake. Where one of them is missing, what needs both is undefined.
         scores: P(fake).
         losses: Negative log-likelihood of each image; where one is infinite the mean is undefined.
-        groups: Of identical twins.
+        groups: Of duplicates.
     """
     return ranking(labels, scores, losses, groups)[0]
 
@@ -144,20 +144,20 @@ def verdict_shares(
     }
 
 
-def predictive_values(shares: dict[str, dict[str, Figure]], priors: tuple[float, ...]) -> list[dict[str, Any]]:
+def predictive_values(shares: dict[str, dict[str, Figure]], prevalences: tuple[float, ...]) -> list[dict[str, Any]]:
     """Return how often the verdicts `fake` (PPV) and `real` (NPV) are right, at other shares of fakes than here.
 
     Args:
         shares: From `verdict_shares`.
-        priors: Shares of fakes among the images to come.
+        prevalences: Shares of fakes among the images to come.
     """
     return [
         {
-            "prior": prior,
-            "ppv": dataclasses.asdict(predictive_value(prior, shares["fake"]["fake"], shares["real"]["fake"])),
-            "npv": dataclasses.asdict(predictive_value(1 - prior, shares["real"]["real"], shares["fake"]["real"])),
+            "prevalence": prevalence,
+            "ppv": dataclasses.asdict(predictive_value(prevalence, shares["fake"]["fake"], shares["real"]["fake"])),
+            "npv": dataclasses.asdict(predictive_value(1 - prevalence, shares["real"]["real"], shares["fake"]["real"])),
         }
-        for prior in priors
+        for prevalence in prevalences
     ]
 
 

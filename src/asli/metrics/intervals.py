@@ -1,4 +1,4 @@
-"""95% intervals: Wilson's for shares and what is made of them, else the percentile bootstrap over groups of twins."""
+"""95% intervals: Wilson's for shares and what is made of them, else the percentile bootstrap over duplicate groups."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Figure:
 def effective_number(groups: npt.NDArray[np.int64]) -> float:
     """Return how many independent images are worth as much as these: n^2 / sum of squared group sizes (Kish 1965).
 
-    Exact where the members of a group are identical and so share their score; equal to n where there are no twins.
+    Exact where the members of a group are identical and so share their score; equal to n where there are no duplicates.
     """
     sizes = np.unique(groups, return_counts=True)[1]
     return float(len(groups) ** 2 / (sizes**2).sum()) if len(groups) else 0.0
@@ -54,7 +54,7 @@ def proportion(part: int, whole: int, effective: float | None = None) -> Figure:
     Args:
         part: Images that count.
         whole: All images.
-        effective: What they are worth where some are twins, see `effective_number`.
+        effective: What they are worth where some are duplicates, see `effective_number`.
     """
     if whole == 0:
         return Figure(None, None, None, 0)
@@ -109,7 +109,7 @@ def share_above(
         real: Scores of the real images, one or more.
         fake: Scores of the fakes, one or more.
         rate: False positive rate.
-        real_groups: Of identical twins.
+        real_groups: Of duplicates.
         fake_groups: Likewise.
     """
     descending, number = np.sort(real)[::-1], effective_number(real_groups)
@@ -126,11 +126,11 @@ def share_above(
     return Figure(found.value, max(float(low), 0.0), min(float(high), 1.0), len(real) + len(fake))
 
 
-def predictive_value(prior: float, hit: Figure, miss: Figure) -> Figure:
-    """Return P(label | verdict) by Bayes, at a prior other than that of the images at hand.
+def predictive_value(prevalence: float, hit: Figure, miss: Figure) -> Figure:
+    """Return P(label | verdict) by Bayes, at a prevalence other than that of the images at hand.
 
     Args:
-        prior: Share of the label among what will be judged.
+        prevalence: Share of the label among what will be judged.
         hit: Share of images with the label that get the verdict.
         miss: Share of the others that get it.
 
@@ -139,9 +139,9 @@ def predictive_value(prior: float, hit: Figure, miss: Figure) -> Figure:
     """
 
     def bayes(one: float | None, other: float | None) -> float | None:
-        if one is None or other is None or prior * one + (1 - prior) * other == 0:
+        if one is None or other is None or prevalence * one + (1 - prevalence) * other == 0:
             return None
-        return prior * one / (prior * one + (1 - prior) * other)
+        return prevalence * one / (prevalence * one + (1 - prevalence) * other)
 
     n = hit.n + miss.n
     value = bayes(hit.value, miss.value)

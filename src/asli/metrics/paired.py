@@ -60,7 +60,7 @@ def mcnemar(first_right: Called, second_right: Called) -> McNemar:
     interval of the difference adds half an image to each cell of the table (Agresti & Min 2005).
 
     Args:
-        first_right: Whether the first judges each image rightly; images must be independent, so one of each twin group.
+        first_right: Whether the first judges each image rightly; images must be independent: one per duplicate group.
         second_right: Likewise.
     """
     b, c, n = int((first_right & ~second_right).sum()), int((~first_right & second_right).sum()), len(first_right)

@@ -1,4 +1,4 @@
-"""The pictures of a report, each a matplotlib figure; vector and PNG, in colours that colour-blind readers can tell."""
+"""The pictures of a report, each a matplotlib figure; vector and PNG, in colors that color-blind readers can tell."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,10 +76,10 @@ def score_histograms(histogram: dict[str, list[float]], low: float, high: float)
     """
     with canvas() as (figure, axes):
         edges = np.array(histogram["edges"])
-        for label, colour, line in (("real", REAL, "-"), ("fake", FAKE, "--")):
+        for label, color, line in (("real", REAL, "-"), ("fake", FAKE, "--")):
             counts = np.array(histogram[label])
-            axes.stairs(counts, edges, color=colour, alpha=0.25, fill=True)
-            axes.stairs(counts, edges, label=label, color=colour, linewidth=1.5, linestyle=line)
+            axes.stairs(counts, edges, color=color, alpha=0.25, fill=True)
+            axes.stairs(counts, edges, label=label, color=color, linewidth=1.5, linestyle=line)
         most = max(max(histogram["real"]), max(histogram["fake"]))
         if low < high:
             axes.axvspan(low, high, color=INK, alpha=0.12, label="unsure", linewidth=0)
@@ -152,7 +152,7 @@ def reliability(bins: list[dict[str, Any]]) -> Figure:
 def group_rates(lines: list[dict[str, Any]]) -> Figure:
     """Draw both error rates of each group with 95% intervals, groups from top to bottom as they are given."""
     with canvas(4.2, 1.1 + 0.3 * len(lines)) as (figure, axes):
-        for rate, label, colour, marker, shift in (
+        for rate, label, color, marker, shift in (
             ("false_positive_rate", "photographs called fake", REAL, "o", -0.14),
             ("miss_rate", "fakes not called fake", FAKE, "D", 0.14),
         ):
@@ -162,7 +162,7 @@ def group_rates(lines: list[dict[str, Any]]) -> Figure:
                 y = np.array([position for position, _ in shown]) + shift
                 value, low, high = (np.array([f[key] for _, f in shown]) for key in ("value", "low", "high"))
                 axes.errorbar(
-                    value, y, xerr=[value - low, high - value], fmt=marker, color=colour, markersize=4, elinewidth=1,
+                    value, y, xerr=[value - low, high - value], fmt=marker, color=color, markersize=4, elinewidth=1,
                     capsize=2, label=label,
                 )  # fmt: skip
         axes.set_yticks(range(len(lines)), [line["name"] for line in lines])

@@ -1,7 +1,7 @@
 """3,300 real images of CIFAKE inside the package, so that demo and tests run anywhere, offline.
 
 Per label and category 100 images for training, 15 for validation, 30 for calibration and 20 for testing; no image has
-an identical twin. All of them, the test part too, come from CIFAKE's train split (Bird & Lotfi 2023, MIT licence), so
+a duplicate. All of them, the test part too, come from CIFAKE's train split (Bird & Lotfi 2023, MIT license), so
 CIFAKE's own test images are not touched. `tools/make_sample.py` draws it.
 """
 

@@ -17,7 +17,7 @@ from asli.scanning.inputs import Inputs, Places
 from asli.scanning.name_list import Listing, write_listing
 from asli.scanning.parts import VERSION, Parts
 from asli.scanning.reading import read_batches
-from asli.scanning.summary import summarise
+from asli.scanning.summary import summarize
 from asli.signals import stop_on_signal
 
 logger = logging.getLogger("asli")
@@ -102,7 +102,7 @@ def scan(
             )
             score_table.write(out, parts.joined(), {**header, "inputs": listing.digest})
         seconds = time.perf_counter() - begun
-        summary = summarise(out, opened.card.thresholds)
+        summary = summarize(out, opened.card.thresholds)
         result = {
             "out": str(out),
             "detector": opened.describe() | ({"force_domain": True} if force_domain else {}),

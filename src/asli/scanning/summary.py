@@ -77,7 +77,7 @@ class Summary:
         }
 
 
-def summarise(out: Path, thresholds: Thresholds) -> Summary:
+def summarize(out: Path, thresholds: Thresholds) -> Summary:
     """Go through a finished table once.
 
     Args:

@@ -93,11 +93,11 @@ def mistakes(run: Run, result: Result, data: SampledFolder) -> Figure:
         figure = Figure(figsize=(7.0, 2.9), layout="constrained")
         halves: Any = figure.subfigures(1, 2, wspace=0.06)
         left, right = halves
-        for part, title, colour, found in (
+        for part, title, color, found in (
             (left, "real, called fake", REAL, [(-s, row) for s, row in false_alarms]),
             (right, "fake, called real", FAKE, missed),
         ):
-            part.suptitle(f"{title}: {len(found):,}", color=colour, weight="bold")
+            part.suptitle(f"{title}: {len(found):,}", color=color, weight="bold")
             for axes, item in zip(
                 part.subplots(3, MISTAKES // 3).flat, [*found[:MISTAKES], *[None] * MISTAKES], strict=False
             ):

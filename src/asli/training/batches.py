@@ -13,7 +13,7 @@ from asli.datasets.folder import DataFolder
 from asli.errors import DataError
 from asli.recipe import AugmentSettings, LoopSettings
 from asli.transforms.apply import to_input
-from asli.transforms.color import colour
+from asli.transforms.color import color
 from asli.transforms.cutmix import cutmix
 from asli.transforms.degrade import degrade
 from asli.transforms.preprocessing import Preprocessing
@@ -26,7 +26,7 @@ class MicroBatch:
     """One forward pass's worth.
 
     Attributes:
-        inputs: float32, n x 3 x size x size, normalised.
+        inputs: float32, n x 3 x size x size, normalized.
         targets: int64, n: 0 real, 1 fake; or float32, n x 2: the share of each label, where images were mixed.
     """
 
@@ -41,7 +41,7 @@ class TrainingBatches:
         data: The data folder.
         rows: Which of its rows to train on.
         augment: What chance does to an image.
-        preprocessing: Size, kernel and normalisation; the same as at evaluation.
+        preprocessing: Size, kernel and normalization; the same as at evaluation.
         loop: Portions and seed.
         device: Where batches are made.
 
@@ -92,8 +92,8 @@ class TrainingBatches:
         if self._augment.degrade:
             pixels = self._degraded(pixels, rows, epoch)
         inputs = to_input(pixels, self._preprocessing.mean, self._preprocessing.std)
-        if self._augment.colour:
-            inputs = colour(inputs, self._augment.colour, seed=self._loop.seed, epoch=epoch, samples=rows)
+        if self._augment.color:
+            inputs = color(inputs, self._augment.color, seed=self._loop.seed, epoch=epoch, samples=rows)
         targets = torch.from_numpy(self._labels[rows].astype(np.int64)).to(self._device)
         if self._augment.cutmix:
             inputs, targets = cutmix(

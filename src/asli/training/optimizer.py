@@ -1,4 +1,4 @@
-"""Optimisers, and their state as named tensors."""
+"""Optimizers, and their state as named tensors."""
 
 import torch
 from torch import nn
@@ -8,10 +8,10 @@ from asli.recipe import OptimSettings
 Named = dict[str, torch.Tensor]
 
 
-def make_optimiser(module: nn.Module, settings: OptimSettings) -> torch.optim.Optimizer:
-    """Build the optimiser of a network's trainable parameters.
+def make_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.Optimizer:
+    """Build the optimizer of a network's trainable parameters.
 
-    Decay spares vectors and scalars: biases and the scale and shift of normalisation layers.
+    Decay spares vectors and scalars: biases and the scale and shift of normalization layers.
     """
     trainable = [p for p in module.parameters() if p.requires_grad]
     groups = [
@@ -24,25 +24,25 @@ def make_optimiser(module: nn.Module, settings: OptimSettings) -> torch.optim.Op
     return torch.optim.AdamW(groups, settings.lr, betas=settings.betas, eps=settings.eps, fused=fused)
 
 
-def optimiser_tensors(module: nn.Module, optimiser: torch.optim.Optimizer) -> Named:
-    """Return the optimiser's state under `KIND/PARAMETER`, for example `exp_avg/conv1.weight`."""
+def optimizer_tensors(module: nn.Module, optimizer: torch.optim.Optimizer) -> Named:
+    """Return the optimizer's state under `KIND/PARAMETER`, for example `exp_avg/conv1.weight`."""
     names: dict[torch.Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
     return {
         f"{kind}/{names[parameter]}": value
-        for parameter, state in optimiser.state.items()
+        for parameter, state in optimizer.state.items()
         for kind, value in state.items()
         if isinstance(value, torch.Tensor)
     }
 
 
-def restore_optimiser(module: nn.Module, optimiser: torch.optim.Optimizer, tensors: Named) -> None:
-    """Put back what `optimiser_tensors` returned."""
+def restore_optimizer(module: nn.Module, optimizer: torch.optim.Optimizer, tensors: Named) -> None:
+    """Put back what `optimizer_tensors` returned."""
     parameters = dict(module.named_parameters())
     state: dict[torch.Tensor, Named] = {}
     for key, value in tensors.items():
         kind, _, name = key.partition("/")
         state.setdefault(parameters[name], {})[kind] = value
     # state_dict numbers the parameters through all groups.
-    ordered = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    ordered = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     numbered = {number: state[parameter] for number, parameter in enumerate(ordered) if parameter in state}
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": numbered})
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": numbered})

@@ -64,7 +64,7 @@ def resample(
 
 
 def to_input(pixels: torch.Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]) -> torch.Tensor:
-    """Scale pixels from [0, 255] to [0, 1] and normalise each channel.
+    """Scale pixels from [0, 255] to [0, 1] and normalize each channel.
 
     Args:
         pixels: n x 3 x height x width, any type.

@@ -1,4 +1,4 @@
-"""Random colour: each training image as another light and another camera would have given it.
+"""Random color: each training image as another light and another camera would have given it.
 
 A linear map of the three channels of every pixel, in floating point and without clipping: what lies between
 neighbouring pixels, where a generator's traces are, only changes its scale.
@@ -14,17 +14,17 @@ _STREAM = 0x636F6C6F7572
 """Keeps these draws apart from those of the views."""
 
 
-def colour(
+def color(
     images: torch.Tensor, strength: float, *, seed: int, epoch: int, samples: npt.NDArray[np.int64]
 ) -> torch.Tensor:
     """Change contrast, brightness, saturation and white balance of every image.
 
-    With s for the strength and every u drawn evenly from [-1, 1): saturation exp(1.5 s u), about the pixel's grey (the
+    With s for the strength and every u drawn evenly from [-1, 1): saturation exp(1.5 s u), about the pixel's gray (the
     mean of its channels); then each channel is multiplied by exp(s u) exp(0.4 s u_c) and s u + 0.5 s u_c is added, u
     for the image and u_c for the channel.
 
     Args:
-        images: float32, n x 3 x height x width, normalised, so that 1 is about a standard deviation.
+        images: float32, n x 3 x height x width, normalized, so that 1 is about a standard deviation.
         strength: s.
         seed: Of the run.
         epoch: From 0.
@@ -41,5 +41,5 @@ def colour(
     def each(values: npt.NDArray[np.float64]) -> torch.Tensor:
         return torch.from_numpy(values.astype(np.float32)).to(images.device)[:, :, None, None]
 
-    grey = images.mean(dim=1, keepdim=True)
-    return torch.lerp(grey, images, each(saturation)) * each(gain) + each(shift)
+    gray = images.mean(dim=1, keepdim=True)
+    return torch.lerp(gray, images, each(saturation)) * each(gain) + each(shift)

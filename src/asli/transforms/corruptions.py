@@ -118,7 +118,7 @@ def brightness(pixels: Array, factor: float) -> Array:
 
 
 def contrast(pixels: Array, factor: float) -> Array:
-    """Multiply every level's distance from the image's mean grey by a factor, cut off at 0 and 255."""
+    """Multiply every level's distance from the image's mean gray by a factor, cut off at 0 and 255."""
     return np.asarray(ImageEnhance.Contrast(Image.fromarray(pixels)).enhance(factor))
 
 

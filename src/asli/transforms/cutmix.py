@@ -25,7 +25,7 @@ def cutmix(
     """Mix a share of the images with their neighbours in the micro-batch.
 
     The rectangle has the image's proportions and covers a share of it drawn evenly from [0, 1) (the paper's
-    Beta(1, 1)); its centre lies anywhere, and what reaches beyond the image is lost, as in the paper.
+    Beta(1, 1)); its center lies anywhere, and what reaches beyond the image is lost, as in the paper.
 
     Args:
         images: n x 3 x height x width.
@@ -54,11 +54,11 @@ def cutmix(
 
 
 def _extent(
-    centre: npt.NDArray[np.float64], side: npt.NDArray[np.float64], extent: int
+    center: npt.NDArray[np.float64], side: npt.NDArray[np.float64], extent: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return where a rectangle starts and ends along an axis, in pixels."""
 
     def pixel(edge: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         return np.rint(edge * extent).clip(0, extent).astype(np.int64)
 
-    return pixel(centre - side / 2), pixel(centre + side / 2)
+    return pixel(center - side / 2), pixel(center + side / 2)

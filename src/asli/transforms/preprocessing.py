@@ -9,7 +9,7 @@ from PIL import Image
 
 from asli.errors import ImageError
 from asli.limits import MAX_PIXELS
-from asli.recipe import Interpolation, Window
+from asli.recipe import CropMode, Interpolation
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +29,7 @@ TILES = 4
 class Preprocessing:
     """From an image of any size to the network's input.
 
-    With the window `resize` this is timm's and torchvision's evaluation transform at crop share 1, to the bit: a
+    With the crop mode `resize` this is timm's and torchvision's evaluation transform at crop share 1, to the bit: a
     network opened there gives our score. An image whose shorter side is `size` already is not resampled.
     """
 
@@ -39,8 +39,8 @@ class Preprocessing:
     mean: tuple[float, float, float]
     """Of each channel, red first, of values in [0, 1]."""
     std: tuple[float, float, float]
-    window: Window = "resize"
-    """What is looked at (see the recipe's `data.window`); a smaller image is enlarged to `size` first."""
+    crop_mode: CropMode = "resize"
+    """What is looked at (see the recipe's `data.crop_mode`); a smaller image is enlarged to `size` first."""
 
     def fit(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Cut the windows of one image.
@@ -63,17 +63,17 @@ class Preprocessing:
             ImageError: See `fit`.
         """
         short = min(pixels.shape[:2])
-        if short < self.size or (self.window in ("resize", "mirrored") and short != self.size):
+        if short < self.size or (self.crop_mode in ("resize", "mirrored") and short != self.size):
             pixels = self._resize(pixels)
         height, width = pixels.shape[:2]
-        if self.window == "tiles":
+        if self.crop_mode == "tiles":
             return pixels, [(top, left) for top in self._starts(height) for left in self._starts(width)]
         return pixels, [(round((height - self.size) / 2), round((width - self.size) / 2))]
 
     def cut(self, pixels: npt.NDArray[np.uint8], corners: list[tuple[int, int]]) -> npt.NDArray[np.uint8]:
         """Cut windows out of what `place` returned: uint8, windows x size x size x 3, mirror images last."""
         windows = np.stack([pixels[top : top + self.size, left : left + self.size] for top, left in corners])
-        return np.concatenate([windows, windows[:, :, ::-1]]) if self.window == "mirrored" else windows
+        return np.concatenate([windows, windows[:, :, ::-1]]) if self.crop_mode == "mirrored" else windows
 
     def batch(self, windows: npt.NDArray[np.uint8], device: "torch.device") -> "torch.Tensor":
         """Turn windows, uint8, n x size x size x 3, into the network's input, float32, n x 3 x size x size."""

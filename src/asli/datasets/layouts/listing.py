@@ -20,6 +20,11 @@ class Entry:
     split: str | None = None
     category: str | None = None
     generator: str | None = None
+    source: str | None = None
+    """Where it comes from: a camera, site, platform or data set."""
+    prompt: str | None = None
+    date: str | None = None
+    """When it, or its generator, was published, as the source writes it (ISO 8601 sorts)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Listing:
             lines.append(f"  split {split}: {counts['real']:,} real + {counts['fake']:,} fake")
         for what, values in (
             ("generators", Counter(entry.generator for entry in self.entries if entry.label == "fake")),
+            ("sources", Counter(entry.source for entry in self.entries)),
             ("categories", Counter(entry.category for entry in self.entries)),
         ):
             unknown = values.pop(None, 0)

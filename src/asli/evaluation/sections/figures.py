@@ -31,7 +31,7 @@ DRAWN_GROUPS = 12
 def figures_section(result: dict[str, Any]) -> Section:
     """Return every figure at the saved threshold, at the argmax and without one."""
     at, argmax, ranking = (result["figures"][kind] for kind in ("threshold", "argmax", "ranking"))
-    without = (result["without_crossing_twins"] or {}).get("figures")
+    without = (result["without_cross_split_duplicates"] or {}).get("figures")
     columns = ["figure", f"at {result['threshold']:.4f}", "95% interval", "at 0.5", "95% interval", "images"]
     rows = [
         [
@@ -50,7 +50,10 @@ def figures_section(result: dict[str, Any]) -> Section:
     if without:
         tables.append(
             Table(
-                caption=f"Without the {result['data']['crossing']:,} images that have a twin in another official split",
+                caption=(
+                    f"Without the {result['data']['cross_split_duplicates']:,} images that have a duplicate in"
+                    " another official split"
+                ),
                 columns=["figure", f"at {result['threshold']:.4f}", "95% interval", "images"],
                 rows=[[NAMES[k], *cells(f), f"{f['n']:,}"] for k, f in without.items()],
             )
@@ -62,7 +65,7 @@ def figures_section(result: dict[str, Any]) -> Section:
         title="Figures",
         tables=tables,
         pictures=_figure_pictures(result),
-        notes=[_intervals_note(result["intervals"], result["data"]["twins"]), _threshold_note(result)],
+        notes=[_intervals_note(result["intervals"], result["data"]["duplicates"]), _threshold_note(result)],
     )
 
 
@@ -96,11 +99,11 @@ def verdicts_section(result: dict[str, Any]) -> Section:
                 ],
                 rows=[
                     [
-                        f"{line['prior']:.4g}",
+                        f"{line['prevalence']:.4g}",
                         *cells(line["ppv"]),
                         *cells(line["npv"]),
                     ]
-                    for line in result["priors"]
+                    for line in result["prevalences"]
                 ],
             ),
         ],
@@ -246,8 +249,10 @@ def _threshold_note(result: dict[str, Any]) -> str:
     return text
 
 
-def _intervals_note(methods: dict[str, Any], twins: int) -> str:
-    groups = f"{twins:,} images repeat another one; all methods take identical images together. " if twins else ""
+def _intervals_note(methods: dict[str, Any], duplicates: int) -> str:
+    groups = (
+        f"{duplicates:,} images repeat another one; all methods take identical images together. " if duplicates else ""
+    )
     return (
         f"95% intervals. {groups}Shares: {methods['shares']}. F1: {methods['f1']}. Balanced accuracy:"
         f" {methods['balanced_accuracy']}. AUROC: {methods['auroc']}. Others: {methods['others']},"

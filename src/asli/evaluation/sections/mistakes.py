@@ -47,7 +47,7 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
             f" identical images{unsure}): {counts}. Mistakes are held against rightly judged images of the same label."
             f" Mann-Whitney's test; interval of the chance: DeLong's; Holm over these {tested} claims. It says how"
             " mistakes differ, not what makes them.",
-            "Colourfulness: Hasler and Suesstrunk 2003. Texture: root mean square difference of neighbouring pixels'"
+            "Colorfulness: Hasler and Suesstrunk 2003. Texture: root mean square difference of neighbouring pixels'"
             " brightness (energy of the gradient). Background flatness: share of blocks along the picture's edge whose"
             " brightness varies by less than 5 levels of 255. The panels below show the most confident mistakes first.",
         ],
@@ -102,11 +102,11 @@ def headline(part: dict[str, Any]) -> list[str]:
         if found:
             parts.append(f"{title}: {', '.join(found)}")
     return [
-        f"The paper's remarks on its mistakes (vivid colours, little texture, plain backgrounds), {'; '.join(parts)}."
+        f"The paper's remarks on its mistakes (vivid colors, little texture, plain backgrounds), {'; '.join(parts)}."
     ]
 
 
 def _caption(line: dict[str, Any]) -> str:
     kind = line["generator"] or line["category"]
-    numbers = f"colour {line['colourfulness']:.0f}, texture {line['texture']:.0f}, flat {line['flatness']:.0%}"
+    numbers = f"color {line['colorfulness']:.0f}, texture {line['texture']:.0f}, flat {line['flatness']:.0%}"
     return f"{kind + '; ' if kind else ''}{numbers}; {line['id']}"

@@ -88,10 +88,10 @@ def limits(result: dict[str, Any]) -> list[str]:
             f"Worst of {worst['of']} groups for {RATES[rate]}: {worst['property']} {worst['name']},"
             f" {percent_text(worst['figure'])} of {worst['figure']['n']:,}."
         )
-    if result["without_crossing_twins"]:
-        without = result["without_crossing_twins"]
+    if result["without_cross_split_duplicates"]:
+        without = result["without_cross_split_duplicates"]
         lines.append(
-            f"{data['crossing']:,} images have an identical twin in another official split; without them F1 is"
+            f"{data['cross_split_duplicates']:,} images have a duplicate in another official split; without them F1 is"
             f" {value_text(without['figures']['f1'])} [{interval_text(without['figures']['f1'])}]."
         )
     return lines

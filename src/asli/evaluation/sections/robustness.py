@@ -17,7 +17,7 @@ ERRORS = (
     ("false_positive_rate", "photographs called fake", REAL, "o", "-"),
     ("false_negative_rate", "fakes not called fake", FAKE, "s", "--"),
 )
-"""Key, name, colour, marker and line: told apart without colour, too."""
+"""Key, name, color, marker and line: told apart without color, too."""
 
 _ACROSS = 4
 
@@ -98,14 +98,14 @@ def draw(part: dict[str, Any]) -> Figure:
 
 def _panel(axes: Axes, levels: list[dict[str, Any]], clean: dict[str, Any]) -> None:
     ordered = not isinstance(levels[0]["level"], str)
-    for shift, (key, title, colour, marker, line) in zip((-0.07, 0.07), ERRORS, strict=True):
+    for shift, (key, title, color, marker, line) in zip((-0.07, 0.07), ERRORS, strict=True):
         place = np.arange(len(levels)) + shift
         value, low, high = (np.array([level[key][end] for level in levels]) for end in ("value", "low", "high"))
         axes.errorbar(
             place,
             value,
             (np.maximum(value - low, 0), np.maximum(high - value, 0)),
-            color=colour,
+            color=color,
             marker=marker,
             linestyle=line if ordered else "none",
             markersize=4,
@@ -113,7 +113,7 @@ def _panel(axes: Axes, levels: list[dict[str, Any]], clean: dict[str, Any]) -> N
             elinewidth=1,
             label=title,
         )
-        axes.axhline(clean[key]["value"], color=colour, linestyle=line, linewidth=0.6, alpha=0.7)
+        axes.axhline(clean[key]["value"], color=color, linestyle=line, linewidth=0.6, alpha=0.7)
     axes.set_xticks(range(len(levels)), [level_text(level["level"]) for level in levels])
     if not ordered:
         axes.tick_params(axis="x", labelsize=6.5)
