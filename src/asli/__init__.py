@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from asli.datasets.build import open_cifake, open_folders
     from asli.datasets.folder import DataFolder
     from asli.demonstration import demo
-    from asli.detector.bundle import Detector
+    from asli.detector.base import Detector
     from asli.detector.calibrate import calibrate
-    from asli.detector.hub import push
     from asli.detector.predict import predict
+    from asli.detector.push import push
     from asli.errors import AsliError
     from asli.evaluation.domain_study import domain_study
     from asli.evaluation.evaluate import evaluate
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AsliError": "asli.errors",
     "DataFolder": "asli.datasets.folder",
-    "Detector": "asli.detector.bundle",
+    "Detector": "asli.detector.base",
     "Policy": "asli.metrics.thresholds",
     "Recipe": "asli.recipe",
     "calibrate": "asli.detector.calibrate",
@@ -46,7 +46,7 @@ _HOME = {
     "open_cifake": "asli.datasets.build",
     "open_folders": "asli.datasets.build",
     "predict": "asli.detector.predict",
-    "push": "asli.detector.hub",
+    "push": "asli.detector.push",
     "scan": "asli.scanning.scan",
     "serve": "asli.serving.serve",
     "train": "asli.pipeline",

@@ -14,10 +14,10 @@ from torch import nn
 
 from asli.datasets.folder import DataFolder
 from asli.datasets.splits import stratified_sample
-from asli.detector.bundle import Detector, fold_temperature
 from asli.detector.calibrate import domain_of, figures_of, fit, validation_of
 from asli.detector.card import Card
-from asli.detector.runtime import TorchRuntime, logits_of_rows
+from asli.detector.classifier import Classifier, fold_temperature
+from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import DataError, RecipeError
 from asli.metrics.classification import Floats, training_figures
 from asli.metrics.figures import as_json
@@ -211,7 +211,7 @@ def _make_detector(
 
     calibration = data.rows("calibration")
     temperature, thresholds = fit(logits_of(calibration), data, calibration, Policy())
-    fold_temperature(network, temperature)
+    left = fold_temperature(network, temperature)
     figures = figures_of(logits_of(data.rows("validation")), data, "validation", thresholds)
     card = Card(
         temperature=temperature,
@@ -223,7 +223,7 @@ def _make_detector(
         seed=recipe.loop.seed,
         start_weights=start,
     )
-    Detector(network, preprocessing, card, data.keys(rows)).save(run.detector)
+    Classifier(network, preprocessing, card, data.keys(rows), temperature=left).save(run.detector)
     seconds = checkpoint.State.read(checkpoint.pointed(run.checkpoints, "last") or chosen).seconds
     logger.info("detector of %s: validation F1 %s at threshold %.4f", chosen.name, figures["f1"], thresholds.high)
     logger.info("trained in %s; the detector is %s", duration(seconds), run.detector)

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.predict import predict
 from asli.errors import DetectorError
 from tests.conftest import run_asli
@@ -175,7 +175,7 @@ def test_every_kind_of_damage_has_its_line(exported, tmp_path, name, content, wo
         file.write_bytes(content(before))
         assert file.read_bytes() != before
     with pytest.raises(DetectorError, match=words) as caught:
-        Detector.open(tmp_path / "d")
+        Detector.load(tmp_path / "d")
     assert "\n" not in str(caught.value)
 
 
@@ -184,4 +184,4 @@ def test_unknown_network_is_refused_when_it_is_asked_for(exported, tmp_path):
     config = (tmp_path / "d/config.json").read_text()
     (tmp_path / "d/config.json").write_text(config.replace("cifar_resnet20", "of_tomorrow", 1))
     with pytest.raises(DetectorError, match="no network named 'of_tomorrow'"):
-        Detector.open(tmp_path / "d").runtime("cpu", "torch")
+        Detector.load(tmp_path / "d").runtime("cpu", "torch")

@@ -12,10 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from asli.detector.bundle import Detector, fold_temperature
+from asli.detector.base import Detector
 from asli.detector.calibrate import calibrate
+from asli.detector.classifier import fold_temperature
 from asli.detector.predict import predict
-from asli.detector.runtime import OnnxRuntime, TorchRuntime, usable_threads
+from asli.detector.runtimes import OnnxRuntime, TorchRuntime, usable_threads
 from asli.errors import DetectorError, MissingExtraError
 from asli.evaluation.evaluate import evaluate
 from asli.exporting import onnx as exporting
@@ -38,13 +39,13 @@ def test_golden_images_have_one_score_at_every_door(exported, finished, files):
 
 
 def test_onnx_is_another_form_of_the_same_detector(exported, finished):
-    opened = Detector.open(exported)
-    assert opened.hash == Detector.open(finished.path).hash
+    opened = Detector.load(exported)
+    assert opened.hash == Detector.load(finished.path).hash
     assert isinstance(opened.runtime("cpu"), OnnxRuntime)
     assert isinstance(opened.runtime("cpu", "torch"), TorchRuntime)
-    assert isinstance(Detector.open(finished.path).runtime("cpu"), TorchRuntime)
+    assert isinstance(Detector.load(finished.path).runtime("cpu"), TorchRuntime)
     with pytest.raises(DetectorError, match="asli export DETECTOR --onnx"):
-        Detector.open(finished.path).runtime("cpu", "onnx")
+        Detector.load(finished.path).runtime("cpu", "onnx")
     with pytest.raises(DetectorError, match="ONNX runs on the CPU"):
         opened.runtime("cuda", "onnx")
     assert "uint8, n x 32 x 32 x 3" in (exported / "README.md").read_text()
@@ -82,7 +83,7 @@ def test_graph_that_knows_one_batch_only_is_refused(finished):
         def logits(self, fitted):
             return whole.logits([*fitted, *fitted][: max(len(fitted), 2)])[: len(fitted)] + (len(fitted) == 7)
 
-    detector = Detector.open(finished.path)
+    detector = Detector.load(finished.path)
     whole = detector.runtime("cpu", "torch")
     with pytest.raises(DetectorError, match="does not give"):
         exporting.compare(Stuck(), whole, detector)
@@ -93,13 +94,13 @@ def test_onnx_file_that_was_changed_missing_or_foreign_is_refused(exported, tmp_
     file = tmp_path / "d/model.onnx"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(DetectorError, match="not the file detector.json describes"):
-        Detector.open(tmp_path / "d").runtime("cpu")
-    assert isinstance(Detector.open(tmp_path / "d").runtime("cpu", "torch"), TorchRuntime)
+        Detector.load(tmp_path / "d").runtime("cpu")
+    assert isinstance(Detector.load(tmp_path / "d").runtime("cpu", "torch"), TorchRuntime)
     with pytest.raises(DetectorError, match="cannot be run"):
         OnnxRuntime(tmp_path / "d/detector.json")
     file.unlink()
     with pytest.raises(DetectorError, match="model.onnx is missing"):
-        Detector.open(tmp_path / "d").runtime("cpu")
+        Detector.load(tmp_path / "d").runtime("cpu")
 
 
 def test_export_goes_only_where_it_may(exported, tmp_path):
@@ -120,7 +121,7 @@ def test_missing_library_is_named(exported, monkeypatch):
 
 def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
     done = export_int8(exported, sample, tmp_path / "int8", threads=1)
-    small, large = Detector.open(tmp_path / "int8"), Detector.open(exported)
+    small, large = Detector.load(tmp_path / "int8"), Detector.load(exported)
     assert small.hash != large.hash
     assert small.quantized
     assert not (tmp_path / "int8/model.safetensors").exists()
@@ -149,7 +150,7 @@ def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
 
 
 def test_one_with_an_onnx_form_is_calibrated_as_one_without(finished, sample, tmp_path):
-    opened = Detector.open(finished.detector)
+    opened = Detector.load(finished.detector)
     fold_temperature(opened.network, 3.0)
     Detector(opened.network, opened.preprocessing, opened.card).save(tmp_path / "torch")
     export_onnx(tmp_path / "torch", tmp_path / "onnx")
@@ -180,7 +181,7 @@ def test_stability_is_the_range_over_views(exported, files):
     values = [image["score"], *span["views"].values()]
     assert (span["low"], span["high"]) == (min(values), max(values))
     assert list(span["views"]) == list(VIEWS)
-    runtime = Detector.open(exported).runtime("cpu")
+    runtime = Detector.load(exported).runtime("cpu")
     saved_again = runtime.logits([jpeg(decode(files[0].read_bytes())[0], 75)[None]])[0]
     assert span["views"]["JPEG 75"] == pytest.approx(1 / (1 + np.exp(saved_again[0] - saved_again[1])), abs=1e-6)
     assert predict(files[:1], exported)["images"][0]["stability"] is None

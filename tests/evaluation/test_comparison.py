@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.errors import DataError, DetectorError
 from asli.evaluation.comparison import Judged, compare
 from asli.evaluation.evaluate import evaluate
@@ -102,7 +102,7 @@ def shaken(finished, tmp_path_factory):
     text = (finished.path / "recipe.toml").read_text()
     (folder / "recipe.toml").write_text(text.replace("seed = 42", "seed = 43"))
     shutil.copy(finished.metrics, folder)
-    detector = Detector.open(finished.path)
+    detector = Detector.load(finished.path)
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in detector.network.module.parameters():

@@ -8,7 +8,7 @@ from sklearn.datasets import load_sample_images
 from sklearn.metrics import roc_auc_score
 
 from asli.datasets.build import open_folders
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.errors import DataError
 from asli.evaluation.domain_study import PHOTOGRAPHS, describe, domain_study
 from asli.metrics.classification import score_of_logits
@@ -37,7 +37,7 @@ def test_every_kernel_and_source_is_judged_as_by_hand(finished, pictures):
     assert list(result["kernels"]) == list(KERNELS)
     assert result["data"]["pictures"] == 24
     assert result["data"]["too_small"] == 1
-    detector = Detector.open(finished.path)
+    detector = Detector.load(finished.path)
     rows = [row for row in range(len(pictures)) if pictures.pixels.image(row).shape[0] > 32]
     squares = [pictures.pixels.image(row)[:, 5:205] for row in rows]
     labels = pictures.labels[rows]
@@ -59,7 +59,7 @@ def test_the_ledger_says_that_test_pictures_were_scored(finished, pictures):
     (line,) = pictures.ledger()[before:]
     large = [row for row in pictures.rows("test") if pictures.pixels.image(int(row)).shape[0] > 32]
     assert (line["split"], line["images"]) == ("test", len(large))
-    assert line["detector_hash"] == Detector.open(finished.path).hash
+    assert line["detector_hash"] == Detector.load(finished.path).hash
 
 
 def test_the_spread_is_that_of_the_false_alarms(finished, pictures):
@@ -89,11 +89,11 @@ def test_command_writes_what_it_prints(finished, pictures, tmp_path):
 def test_its_figures_go_into_the_card_once_for_each_data_and_leave_the_hash(finished, pictures, tmp_path):
     copy = tmp_path / "detector"
     shutil.copytree(finished.detector, copy)
-    before = Detector.open(copy)
+    before = Detector.load(copy)
     for _ in range(2):
         done = run_asli("domain-study", copy, pictures.path, "--card", "--json")
         assert done.returncode == 0, done.stderr
-    after, share = Detector.open(copy), json.loads(done.stdout)["kernels"]["box"]["sources"][PHOTOGRAPHS]["called_fake"]
+    after, share = Detector.load(copy), json.loads(done.stdout)["kernels"]["box"]["sources"][PHOTOGRAPHS]["called_fake"]
     assert after.hash == before.hash
     card = (copy / "README.md").read_text()
     assert card.count("### Ordinary pictures of") == 1

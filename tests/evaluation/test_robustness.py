@@ -15,7 +15,7 @@ from PIL import Image
 from asli.datasets.build import open_folders
 from asli.datasets.folder import DataFolder
 from asli.datasets.pixels import FilePixels
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.scoring import Scores, score_split
 from asli.errors import DataError
 from asli.evaluation import robustness
@@ -31,7 +31,7 @@ SHORT = tuple(corruption for corruption in LADDER if corruption.name in ("JPEG",
 
 @pytest.fixture(scope="module")
 def detector(finished):
-    return Detector.open(finished.path)
+    return Detector.load(finished.path)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.predict import predict
 from asli.errors import DetectorError
 from asli.explanation import explain as module
@@ -48,7 +48,7 @@ TOP_LEFT = np.s_[0:8, 0:8]
 
 
 def test_the_last_map_of_a_pooled_network_adds_up_to_the_log_odds(finished, pictures, tmp_path):
-    bias = Detector.open(finished.path).network.module.linear.bias.detach().numpy()
+    bias = Detector.load(finished.path).network.module.linear.bias.detach().numpy()
     result = explain(pictures, finished.path, out=tmp_path)
     for image in result["images"]:
         found = image["explanation"]

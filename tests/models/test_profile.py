@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from asli.cli import main
-from asli.detector.bundle import fold_temperature
-from asli.detector.runtime import TorchRuntime, logits_of_rows
+from asli.detector.classifier import fold_temperature
+from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import RecipeError
 from asli.models.networks import create_network, set_trainable, stages
 from asli.models.profile import PRINTED, known_networks, print_table, profile

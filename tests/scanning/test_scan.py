@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from asli import files
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.predict import predict
 from asli.errors import AsliError, DataError, RunError
 from asli.scanning import scan as module
@@ -194,7 +194,7 @@ def test_csv_says_the_same(finished, troubled, tmp_path):
 
 
 def test_unsure_images_are_shown_nearest_to_the_band_first(finished, pictures, tmp_path):
-    detector = Detector.open(finished.path)
+    detector = Detector.load(finished.path)
     wide = replace(detector.card.thresholds, low=0.0, high=1.0)
     detector.card = replace(detector.card, thresholds=wide)
     detector.save(tmp_path / "unsure")

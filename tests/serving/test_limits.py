@@ -11,7 +11,7 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.predict import Scorer
 from asli.errors import AsliError
 from asli.serving.app import create_app
@@ -72,7 +72,7 @@ def test_a_body_that_pauses_or_trickles_is_given_up(address, parts):
 
 
 def test_who_left_is_answered_no_further(finished):
-    opened = Detector.open(finished.path)
+    opened = Detector.load(finished.path)
     scorer, scored, begun = Scorer(opened, opened.runtime("cpu")), [], threading.Event()
 
     class Counting:
@@ -102,7 +102,7 @@ def test_who_left_is_answered_no_further(finished):
 
 
 def test_the_page_is_shown_within_named_sites_only(finished):
-    opened = Detector.open(finished.path)
+    opened = Detector.load(finished.path)
     scorer = Scorer(opened, opened.runtime("cpu"))
 
     def policy(*sites):

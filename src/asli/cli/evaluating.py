@@ -187,7 +187,8 @@ def domain_study(
         out: Also write the study here, as JSON.
         card: Also keep its figures in the detector's model card.
     """
-    from asli.detector.bundle import Detector
+    from asli.detector.base import Detector
+    from asli.detector.classifier import as_classifier
     from asli.detector.locate import require_own_folder
     from asli.evaluation.domain_study import describe, for_card
     from asli.evaluation.domain_study import domain_study as run
@@ -199,5 +200,5 @@ def domain_study(
     if out is not None:
         write_json(out, result)
     if card:
-        Detector.open(detector).add_domain_study(for_card(result))
+        as_classifier(Detector.load(detector), "the domain study").add_domain_study(for_card(result))
     print(json.dumps(result, indent=2) if as_json else describe(result))

@@ -1,13 +1,17 @@
 """Commands that use a detector."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, Device, Threads, app, explanation_text, image_text, leave
+from asli.cli.common import AsJson, Count, Device, Threads, app, explanation_text, leave, prediction_text
 from asli.errors import AsliError
+
+if TYPE_CHECKING:
+    from asli.detector.prediction import Prediction
 
 
 @app.command
@@ -15,6 +19,7 @@ def predict(
     images: Annotated[list[Path], Parameter(negative="")],
     *,
     detector: str = "default",
+    batch_size: Count | None = None,
     stability: Annotated[bool, Parameter(negative="")] = False,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
@@ -25,29 +30,33 @@ def predict(
     """Score pictures: P(fake), a verdict and its reasons.
 
     Args:
-        images: Image files.
-        detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
+        images: Image files, or one folder of them.
+        detector: A detector folder, a run folder, hub:owner/name, or the bundled one.
+        batch_size: Images computed at a time; by default chosen by input size.
         stability: Also say how far the score moves when the picture is saved again or resized a little.
         force_domain: Give a verdict on pictures unlike those the detector knows, too.
         runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
     """
     from asli.detector.predict import predict as run
+    from asli.detector.prediction import Predictions
 
     result = run(
-        images,
+        images[0] if len(images) == 1 and images[0].is_dir() else images,
         detector,
+        batch_size=batch_size,
         stability=stability,
         force_domain=force_domain,
         device=device,
         runtime=runtime,
         threads=threads,
     )
+    assert isinstance(result, Predictions), "several were given, as far as `predict` can tell"
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(result.to_dict(), indent=2))
     else:
-        for image in result["images"]:
-            print(image_text(image))
-    _name_failures(result)
+        for prediction in result:
+            print(prediction_text(prediction))
+    _require_all(result)
 
 
 @app.command
@@ -92,13 +101,13 @@ def explain(
         threads=threads,
     )
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(result.to_dict(), indent=2))
     else:
-        for image in result["images"]:
-            print(image_text(image))
-            if image["explanation"]:
-                print(explanation_text(image["explanation"]))
-    _name_failures(result)
+        for image in result.images:
+            print(prediction_text(image.prediction))
+            if image.explanation is not None:
+                print(explanation_text(image.explanation))
+    _require_all([image.prediction for image in result.images])
 
 
 @app.command
@@ -156,12 +165,12 @@ def push(
         repository: OWNER/NAME; made if it is not there.
         private: Make a new repository private.
     """
-    from asli.detector.hub import push as run
+    from asli.detector.push import push as run
 
     print(f"uploaded; this name pins it: {run(detector, repository, private=private)}")
 
 
-def _name_failures(result: dict[str, Any]) -> None:
-    failed = [image for image in result["images"] if image["error"]]
+def _require_all(predictions: Sequence["Prediction"]) -> None:
+    failed = sum(prediction.error is not None for prediction in predictions)
     if failed:
-        raise AsliError(f"{len(failed)} of {len(result['images'])} images could not be scored; each is named above")
+        raise AsliError(f"{failed} of {len(predictions)} images could not be scored; each is named above")

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
-from asli.detector.bundle import Detector, fold_temperature
+from asli.detector.base import Detector
 from asli.detector.card import Thresholds
+from asli.detector.classifier import Classifier
 from asli.detector.domain import Domain
-from asli.detector.runtime import BATCH
+from asli.detector.runtimes import BATCH
 from asli.detector.scoring import count_seen, logits_of_split, seen_in_training
 from asli.detector.statistics import statistics
 from asli.errors import DataError, DetectorError
@@ -21,13 +22,13 @@ from asli.metrics.figures import as_json, figures_at, ranking_figures
 from asli.metrics.intervals import Figure
 from asli.metrics.thresholds import Policy, choose
 from asli.models.device import pick_device, set_threads
-from asli.transforms.preprocessing import Preprocessing
+from asli.transforms.preprocessing import Preparation
 
 logger = logging.getLogger("asli")
 
 
 def calibrate(
-    detector: str | Path,
+    detector: str | Path | Detector,
     data: str | Path | DataFolder,
     out: str | Path,
     policy: Policy = Policy(),  # noqa: B008 - it is frozen
@@ -70,8 +71,9 @@ def calibrate(
         raise DetectorError(f"{out} exists; give another --out")
     data = data if isinstance(data, DataFolder) else DataFolder.open(data)
     set_threads(threads)
-    opened, place = Detector.open(detector), pick_device(device)
-    if opened.quantized:
+    opened = detector if isinstance(detector, Detector) else Detector.load(detector)
+    place = pick_device(device)
+    if isinstance(opened, Classifier) and opened.quantized:
         raise DetectorError(f"{detector} is an int8 detector; calibrate the float32 one and export that again")
     unseen = fresh(opened, data, data.rows(split))
     rows = data.rows(split)[unseen]
@@ -83,9 +85,8 @@ def calibrate(
         logits = logits_of_split(opened, data, "validation", place) / temperature
         measured = figures_of(logits, data, "validation", thresholds)
         figures[validation_of(data, chose=data.hash == opened.card.trained_on["hash"])] = as_json(measured)
-    fold_temperature(opened.network, temperature)
     domain = dataclasses.replace(
-        domain_of(data, rows, opened.preprocessing), generators=opened.card.domain.generators
+        domain_of(data, rows, opened.preparation), generators=opened.card.domain.generators
     )  # generators are those it was trained on
     card = dataclasses.replace(
         opened.card,
@@ -95,7 +96,7 @@ def calibrate(
         figures=figures,
         license=license or opened.card.license,
     )
-    made = Detector(opened.network, opened.preprocessing, card, opened.training_images)
+    made = opened.recalibrated(temperature, card)
     made.save(out)
     return made
 
@@ -190,7 +191,7 @@ def validation_of(data: DataFolder, *, chose: bool) -> str:
     return f"validation part of {data.name}" + (" (choices were made on it)" if chose else "")
 
 
-def domain_of(data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preprocessing) -> Domain:
+def domain_of(data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preparation) -> Domain:
     """Return the domain of a data folder's rows, as a network with this preprocessing sees them."""
     parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
     values = np.concatenate([statistics(data.pixels.fitted(part, preprocessing)) for part in parts])

@@ -1,9 +1,10 @@
-"""What a detector says of itself: thresholds with their promise, origin, figures."""
+"""A detector's card: thresholds with their promise, domain, origin, figures."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
 from asli.detector.domain import Domain
+from asli.detector.store import present_names
 
 Verdict = Literal["real", "unsure", "fake"]
 
@@ -38,6 +39,10 @@ class Thresholds:
     band: bool = False
     errors: dict[str, int] | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return asdict(self)
+
     def verdict(self, score: float) -> Verdict:
         """Return what a score means."""
         if score >= self.high:
@@ -58,14 +63,14 @@ class Thresholds:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
-    """What a detector says of itself.
+    """What is known of a detector.
 
     Attributes:
-        temperature: By which its logits were divided; folded into the head already.
+        temperature: Its logits are divided by it already.
         thresholds: Of the verdict.
-        domain: What it knows.
+        domain: The kind of input it was calibrated on.
         trained_on: Name, content hash and counts of the training data.
-        figures: Measured ones with their intervals, by the name of what they were measured on.
+        figures: Measured ones with their intervals, by the data they were measured on.
         recipe_hash: Of the recipe.
         seed: Of the run.
         start_weights: Where training started.
@@ -81,3 +86,15 @@ class Card:
     seed: int
     start_weights: str
     license: str = "not stated"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Self:
+        """Build it from the JSON of any version."""
+        settings = present_names(value)
+        settings["thresholds"] = Thresholds(**value["thresholds"])
+        settings["domain"] = Domain.from_json(value["domain"])
+        return cls(**settings)

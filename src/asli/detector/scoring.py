@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import torch
 
 from asli.datasets.folder import DataFolder
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.card import Thresholds
-from asli.detector.runtime import logits_of_rows
+from asli.detector.runtimes import logits_of_rows
 from asli.files import replacing
 from asli.metrics.classification import Floats, Labels, log_losses, losses_of_scores, score_of_logits
 from asli.progress import progress
@@ -44,7 +44,7 @@ def logits_of_split(detector: Detector, data: DataFolder, split: str, device: to
     """Return the logits of every readable image of a split, float64, n x 2, in the order of `data.rows(split)`."""
     rows, runtime, parts = data.rows(split), detector.runtime(detector.near(device)), []
     with progress(f"scoring {split}", len(rows), unit="images") as bar:
-        for logits in logits_of_rows(runtime, data.pixels, rows, detector.preprocessing):
+        for logits in logits_of_rows(runtime, data.pixels, rows, detector.preparation):
             parts.append(logits)
             bar.advance(len(logits))
     return np.concatenate(parts)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.scoring import Scores, count_seen, record_table, score_split
 from asli.errors import DataError
 from asli.evaluation import external
@@ -193,7 +193,7 @@ def compare(
 def _opened(name: str | Path, data: DataFolder, split: str) -> Rival:
     path = Path(name)
     if not external.is_score_file(path):
-        opened = Detector.open(name)
+        opened = Detector.load(name).answering_for(data, split)
         count_seen(opened, data, split)
         return Rival(path, opened)
     joined = external.join(external.read_scores(path), data, split, str(path))

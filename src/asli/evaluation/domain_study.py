@@ -17,8 +17,9 @@ from PIL import Image
 
 from asli.datasets.folder import DataFolder
 from asli.datasets.images import decode
-from asli.detector.bundle import Detector
-from asli.detector.runtime import BATCH
+from asli.detector.base import Detector
+from asli.detector.classifier import Classifier, as_classifier
+from asli.detector.runtimes import BATCH
 from asli.errors import DataError
 from asli.metrics.classification import Floats, score_of_logits
 from asli.metrics.delong import auroc_interval
@@ -66,7 +67,7 @@ def domain_study(
     Raises:
         DetectorError, DataError: See their messages.
     """
-    opened = Detector.open(detector)
+    opened = as_classifier(Detector.load(detector), "the domain study")
     data = data if isinstance(data, DataFolder) else DataFolder.open(data)
     set_threads(threads)
     rows = _large_enough(data, opened.preprocessing.size)
@@ -179,7 +180,7 @@ def _sources(data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.st
 
 
 def _judge(
-    detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64], device: str | None
+    detector: Classifier, data: DataFolder, rows: npt.NDArray[np.int64], device: str | None
 ) -> dict[Kernel, Judged]:
     """Judge every picture through every kernel; each picture is decoded once."""
     runtime, domain = detector.runtime(detector.near(pick_device(device))), detector.card.domain
@@ -210,18 +211,18 @@ def _central_square(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return pixels[top : top + side, left : left + side]
 
 
-def _quality(detector: Detector) -> int | None:
+def _quality(detector: Classifier) -> int | None:
     """Return the JPEG quality in the middle of what the detector knows, or None where it knows no JPEG."""
     known = detector.card.domain.qualities
     return None if known is None else sum(known) // 2
 
 
-def _encoding_text(detector: Detector) -> str:
+def _encoding_text(detector: Classifier) -> str:
     quality = _quality(detector)
     return "kept without loss (PNG)" if quality is None else f"encoded as JPEG of quality {quality}, 4:2:0"
 
 
-def _encoded(detector: Detector, pixels: npt.NDArray[np.uint8]) -> bytes:
+def _encoded(detector: Classifier, pixels: npt.NDArray[np.uint8]) -> bytes:
     quality, buffer = _quality(detector), io.BytesIO()
     if quality is None:
         Image.fromarray(pixels).save(buffer, "PNG")

@@ -11,7 +11,7 @@ import numpy as np
 
 from asli._version import __version__
 from asli.datasets.folder import DataFolder
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.card import Thresholds
 from asli.detector.scoring import Scores, count_seen, record_table, score_split, write_scores
 from asli.errors import DataError
@@ -70,7 +70,7 @@ def evaluate(
     if any(not 0 < prevalence < 1 for prevalence in prevalences):
         raise DataError(f"prevalences are shares of fakes between 0 and 1, not {', '.join(map(str, prevalences))}")
     set_threads(threads)
-    opened = None if external.is_score_file(path) else Detector.open(detector)
+    opened = None if external.is_score_file(path) else Detector.load(detector).answering_for(data, split)
     run = None if opened is None or opened.run_folder is None else Run.open(opened.run_folder)
     if robustness and opened is None:
         raise DataError(f"{path} is a table of scores; --robustness needs the detector itself")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from asli.datasets.folder import DataFolder
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.card import Thresholds
 from asli.detector.scoring import Scores
 from asli.evaluation.comparison import Judged, Rival, compare_with

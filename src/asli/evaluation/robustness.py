@@ -14,9 +14,9 @@ from PIL import features
 
 from asli.datasets.folder import DataFolder
 from asli.datasets.pixels import Pixels
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.card import Thresholds
-from asli.detector.runtime import logits_of_rows
+from asli.detector.runtimes import logits_of_rows
 from asli.detector.scoring import Scores
 from asli.errors import DataError
 from asli.files import replacing, sha256_of_json, write_json
@@ -26,7 +26,7 @@ from asli.metrics.intervals import f1_interval, percentile, proportion, resample
 from asli.progress import Progress, progress
 from asli.transforms.corruptions import WEBP_SIDE, Array
 from asli.transforms.ladder import LADDER, VERSION, Corruption, corrupted
-from asli.transforms.preprocessing import Preprocessing
+from asli.transforms.preprocessing import Preparation
 from asli.transforms.randomness import order
 
 logger = logging.getLogger("asli")
@@ -46,11 +46,11 @@ class CorruptedPixels:
     level: float | str
     seed: int
 
-    def fitted(self, rows: Rows, preprocessing: Preprocessing) -> list[Array]:
-        """Return what evaluation sees of each row: uint8, windows x size x size x 3 each."""
+    def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
+        """Return each row's corrupted image, prepared by `preparation.fit`."""
 
-        def one(row: int, image: Array) -> Array:
-            return preprocessing.fit(corrupted(image, self.corruption, self.level, seed=self.seed, row=row))
+        def one(row: int, image: Array) -> Any:
+            return preparation.fit(corrupted(image, self.corruption, self.level, seed=self.seed, row=row))
 
         return self.pixels.map(one, rows)
 
@@ -135,7 +135,7 @@ def sweep(
                 assert runtime is not None
                 changed = CorruptedPixels(data.pixels, corruption, level, seed)
                 note = f"{corruption.name} {level_text(level)}"
-                logits = _advancing(logits_of_rows(runtime, changed, rows, detector.preprocessing), bar, note)
+                logits = _advancing(logits_of_rows(runtime, changed, rows, detector.preparation), bar, note)
                 with replacing(kept / _file_name(corruption, level)) as temporary, temporary.open("wb") as stream:
                     np.save(stream, logits, allow_pickle=False)
             found_scores = score_of_logits(logits)

@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
-from asli.detector.bundle import ONNX, Detector
+from asli.detector.base import Detector
 from asli.detector.calibrate import figures_of, fit, fresh, policy_of
 from asli.detector.card import Thresholds
+from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.locate import require_own_folder
-from asli.detector.runtime import OnnxRuntime, Runtime, logits_of_rows
+from asli.detector.runtimes import OnnxRuntime, Runtime, logits_of_rows
 from asli.detector.scoring import count_seen
+from asli.detector.store import ONNX
 from asli.errors import DetectorError
 from asli.exporting.onnx import require_new, require_onnx, write_graph
 from asli.metrics.classification import Floats, Labels, score_of_logits
@@ -56,7 +58,7 @@ def export_int8(
         DetectorError, DataError: See their messages.
         MissingExtraError: ONNX is not installed.
     """
-    opened = Detector.open(detector)
+    opened = as_classifier(Detector.load(detector), "int8")
     require_onnx()
     if out is None:
         require_own_folder(detector)
@@ -94,7 +96,7 @@ def export_int8(
             },
         )
         try:
-            Detector(opened.network, prep, card, opened.training_images).save_int8(target, graph)
+            Classifier(opened.network, prep, card, opened.training_images).save_int8(target, graph)
         except OSError as error:
             raise DetectorError(f"cannot write to {target} ({error.strerror}); give another folder by --out") from error
     share = cost["verdicts_changed"].value or 0.0

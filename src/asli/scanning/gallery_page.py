@@ -12,7 +12,7 @@ from jinja2 import Environment
 from PIL import Image
 
 from asli.datasets.images import decode
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.errors import AsliError, ImageError
 from asli.files import write_text
 from asli.reports.pages import MARK, require_page

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.locate import DEFAULT
-from asli.detector.runtime import Kind, Runtime, usable_threads
+from asli.detector.runtimes import Kind, usable_threads
 from asli.errors import DataError, Interrupted, RunError
 from asli.progress import progress
 from asli.scanning import score_table
@@ -24,10 +24,11 @@ logger = logging.getLogger("asli")
 
 
 def scan(
-    paths: Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path],
     out: str | Path,
-    detector: str | Path = DEFAULT,
+    detector: str | Path | Detector = DEFAULT,
     *,
+    batch_size: int | None = None,
     html: str | Path | None = None,
     force_domain: bool = False,
     device: str | None = None,
@@ -39,7 +40,8 @@ def scan(
     Args:
         paths: Folders, zip archives, Parquet files with images inside, lists of paths (`.txt`), image files.
         out: The table to make: Parquet, or CSV where it ends in `.csv`. A finished one is never overwritten.
-        detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
+        detector: A detector, a detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
+        batch_size: Images computed at a time; None chooses by input size.
         html: Also write a page with the most telling pictures here.
         force_domain: Give a verdict on images outside the detector's domain too; echoed in the result.
         device: cuda, mps or cpu; None leaves it to the runtime.
@@ -59,19 +61,21 @@ def scan(
     """
     out = Path(out)
     score_table.check_ending(out)
-    opened = Detector.open(detector)
-    inputs, parts = Inputs([Path(path) for path in paths]), Parts(out)
+    if not isinstance(detector, Detector):
+        detector = Detector.load(detector, device=device, runtime=runtime, threads=threads)
+    given = [paths] if isinstance(paths, (str, Path)) else paths
+    inputs, parts = Inputs([Path(path) for path in given]), Parts(out)
     if html is not None:
         require_place(Path(html), (out, score_table.beside(out), parts.path))
-    computing = opened.runtime(device, runtime, threads)
+    computing = detector.engine
     begun = time.perf_counter()
     with parts.locked():
         now = write_listing(inputs, parts.path / "listing-now.parquet")
         if not now.count:
-            raise DataError(f"no image in {', '.join(map(str, paths))}; images end in .jpg, .png, .webp and the like")
+            raise DataError(f"no image in {', '.join(map(str, given))}; images end in .jpg, .png, .webp and the like")
         header = {
             "version": VERSION,
-            "detector": opened.hash,
+            "detector": detector.hash,
             "runtime": type(computing).__name__,
             "force_domain": force_domain,
             "inputs": now.digest,
@@ -95,17 +99,17 @@ def scan(
                 listing,
                 start,
                 places,
-                opened,
-                computing,
+                detector,
                 force_domain=force_domain,
+                batch=batch_size or detector.batch_size,
                 threads=threads or usable_threads(),
             )
             score_table.write(out, parts.joined(), {**header, "inputs": listing.digest})
         seconds = time.perf_counter() - begun
-        summary = summarize(out, opened.card.thresholds)
+        summary = summarize(out, detector.thresholds)
         result = {
             "out": str(out),
-            "detector": opened.describe() | ({"force_domain": True} if force_domain else {}),
+            "detector": detector.describe() | ({"force_domain": True} if force_domain else {}),
             **summary.as_json(),
             "not_images": dict(inputs.skipped.most_common()),
             "unsafe_entries": inputs.unsafe,
@@ -115,7 +119,7 @@ def scan(
             "html": str(html) if html else None,
         }
         if html is not None:
-            write_gallery(Path(html), summary, result, listing, opened)
+            write_gallery(Path(html), summary, result, listing, detector)
         parts.remove()
     return result
 
@@ -126,9 +130,9 @@ def _score(
     start: int,
     places: Places,
     detector: Detector,
-    runtime: Runtime,
     *,
     force_domain: bool,
+    batch: int,
     threads: int,
 ) -> None:
     """Score the images from `start` on into parts.
@@ -138,15 +142,13 @@ def _score(
     """
     if start:
         logger.info("going on: %s of %s images were scored before", f"{start:,}", f"{listing.count:,}")
-    preprocessing, domain = detector.preprocessing, detector.card.domain
-    batch = batch_size(preprocessing.size)
-    read = read_batches(listing.items(start), places, preprocessing, domain, batch=batch, threads=threads)
+    read = read_batches(listing.items(start), places, detector, batch=batch, threads=threads)
     done = start
     with stop_on_signal() as stop, progress("scanning", listing.count, unit="images", done=start) as bar:
         try:
             for images in read:
                 if images:
-                    parts.add(score_table.score_batch(images, places, detector, runtime, force_domain=force_domain))
+                    parts.add(score_table.score_batch(images, places, detector, force_domain=force_domain))
                     done += len(images)
                     bar.advance(len(images))
                 if stop.requested and done < listing.count:
@@ -157,11 +159,6 @@ def _score(
         finally:
             read.close()
         parts.flush()
-
-
-def batch_size(size: int) -> int:
-    """Return how many images of a size in pixels go through the network at a time: fewer large ones."""
-    return max(16, min(256, 256 * 64 * 64 // size**2))
 
 
 def _require_same(found: dict[str, Any] | None, header: dict[str, Any], out: Path) -> None:

@@ -9,7 +9,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
+from asli.detector.classifier import as_classifier
 from asli.explanation.feature_maps import draw_feature_maps
 from asli.explanation.feature_maps import feature_maps as maps_of
 from asli.metrics.classification import Confusion
@@ -53,7 +54,7 @@ def sample_sheet(data: SampledFolder) -> Figure:
 
 def feature_maps(run: Run, data: SampledFolder) -> Figure:
     """Draw the maps of successive layers for one test image (figure 5)."""
-    detector = Detector.open(run.path)
+    detector = as_classifier(Detector.load(run.path), "feature maps")
     picture = data.pixels.image(int(data.rows("test")[0]))
     module = detector.network.module
     names = [name for name, _ in module.named_children() if name == "conv1" or name.startswith("layer")]

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from asli.errors import DetectorError, MissingExtraError
-from asli.transforms.preprocessing import Preprocessing
+from asli.transforms.preprocessing import Preparation, Preprocessing
 
 if TYPE_CHECKING:
     import torch
@@ -28,20 +28,17 @@ Logits = npt.NDArray[np.float64]
 
 
 class Runtime(Protocol):
-    """Computes logits of images that went through the detector's preprocessing."""
+    """Computes logits of images that the detector prepared."""
 
-    def logits(self, fitted: Sequence[Windows]) -> Logits:
-        """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake).
-
-        Where an image has several windows, its logits are their mean.
-        """
+    def logits(self, prepared: Sequence[Any]) -> Logits:
+        """Map prepared images to logits, float64, n x 2 (real, fake)."""
 
 
 class Fitted(Protocol):
     """Anything that gives what evaluation sees of a data folder's rows: its pixels, or pixels changed on the way."""
 
-    def fitted(self, rows: npt.NDArray[np.int64], preprocessing: Preprocessing) -> list[Windows]:
-        """Return what evaluation sees of each row: uint8, windows x size x size x 3 each."""
+    def fitted(self, rows: npt.NDArray[np.int64], preparation: Preparation) -> list[Any]:
+        """Return each row's image, prepared by `preparation.fit`."""
 
 
 class TorchRuntime:
@@ -51,10 +48,14 @@ class TorchRuntime:
         module: Is put into evaluation mode.
         preprocessing: Normalizes the windows.
         device: Where the module is.
+        temperature: Divides the logits, where it is not folded into the module's head.
     """
 
-    def __init__(self, module: "nn.Module", preprocessing: Preprocessing, device: "torch.device") -> None:
+    def __init__(
+        self, module: "nn.Module", preprocessing: Preprocessing, device: "torch.device", temperature: float = 1.0
+    ) -> None:
         self._module, self._preprocessing, self._device = module.eval(), preprocessing, device
+        self._temperature = temperature
 
     def logits(self, fitted: Sequence[Windows]) -> Logits:
         """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake)."""
@@ -65,7 +66,7 @@ class TorchRuntime:
 
     def _forward(self, windows: Windows) -> "torch.Tensor":
         result: torch.Tensor = self._module(self._preprocessing.batch(windows, self._device))
-        return result
+        return result if self._temperature == 1 else result / self._temperature
 
 
 class OnnxRuntime:
@@ -96,7 +97,7 @@ class OnnxRuntime:
         except Exception as error:  # ONNX Runtime's own classes, without a common base but this one
             raise DetectorError(f"{path} cannot be run: {' '.join(str(error).split())[:200]}") from error
         if (images.name, images.type, logits.name) != ("images", "tensor(uint8)", "logits"):
-            raise DetectorError(f"{path} does not map images to logits; make it with: asli export DETECTOR --onnx")
+            raise DetectorError(f"{path} does not map images to logits; make it with: asli export DETECTOR")
 
     def logits(self, fitted: Sequence[Windows]) -> Logits:
         """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake)."""
@@ -131,7 +132,7 @@ def _mean_of_windows(fitted: Sequence[Windows], forward: Callable[[Windows], npt
 
 
 def logits_of_rows(
-    runtime: Runtime, pixels: Fitted, rows: npt.NDArray[np.int64], preprocessing: Preprocessing
+    runtime: Runtime, pixels: Fitted, rows: npt.NDArray[np.int64], preparation: Preparation
 ) -> Iterator[Logits]:
     """Yield the logits of a data folder's rows, batch after batch in their order.
 
@@ -139,8 +140,8 @@ def logits_of_rows(
         runtime: Computes them.
         pixels: Of the data folder.
         rows: Which of them.
-        preprocessing: The detector's; batches shrink as its size grows, to bound memory.
+        preparation: The detector's; batches shrink as its size grows, to bound memory.
     """
-    batch = max(16, min(BATCH, BATCH * 64 * 64 // preprocessing.size**2))
+    batch = max(16, min(BATCH, BATCH * 64 * 64 // preparation.size**2))
     for start in range(0, len(rows), batch):
-        yield runtime.logits(pixels.fitted(rows[start : start + batch], preprocessing))
+        yield runtime.logits(pixels.fitted(rows[start : start + batch], preparation))

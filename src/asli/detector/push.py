@@ -1,40 +1,16 @@
-"""Detectors on the Hugging Face hub: `hub:owner/name` wherever a detector is asked for, and the verb `asli push`."""
+"""Upload a detector to the Hugging Face hub: the verb behind `asli push`."""
 
-import logging
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
 from asli._version import __version__
-from asli.detector.bundle import FILES, ONNX, WEIGHTS, Detector
+from asli.detector.base import Detector
+from asli.detector.store import FILES, MEMBERS
 from asli.errors import DetectorError
-from asli.models.hub import snapshot, verify
-
-logger = logging.getLogger("asli")
 
 REFUSED = (401, 403)
-
-
-def fetch_detector(name: str) -> Path:
-    """Return the folder of a detector in the hub's cache, fetched if it is not there.
-
-    Args:
-        name: `owner/name`, or `owner/name@revision` with a commit, tag or branch.
-
-    Raises:
-        DetectorError: The hub does not have it, or it can be found neither there nor in the cache.
-    """
-    repository, _, revision = name.partition("@")
-    folder, commit = snapshot(name, FILES, wanted_by="DETECTOR", error=DetectorError)
-    if not (folder / "detector.json").is_file():
-        raise DetectorError(f"'{repository}' at commit {commit} is no detector of asli: it has no detector.json")
-    for large in (WEIGHTS, ONNX):
-        if (folder / large).exists():
-            verify(folder / large)
-    if revision != commit:
-        logger.info("%s is now commit %s; hub:%s@%s pins it", name, commit, repository, commit)
-    return folder
 
 
 def push(detector: str | Path, repository: str, *, private: bool = False) -> str:
@@ -53,7 +29,7 @@ def push(detector: str | Path, repository: str, *, private: bool = False) -> str
     Raises:
         DetectorError: It cannot be used, or the hub refused it.
     """
-    opened = Detector.open(detector)
+    opened = Detector.load(detector)
     assert opened.folder is not None
     files, api = opened.files(), HfApi()
     try:
@@ -63,7 +39,7 @@ def push(detector: str | Path, repository: str, *, private: bool = False) -> str
             folder_path=opened.folder,
             allow_patterns=files,
             # What an earlier detector left and this one does not have would no longer belong to it.
-            delete_patterns=[name for name in FILES if name not in files],
+            delete_patterns=[*(name for name in FILES if name not in files), f"{MEMBERS}/**"],
             commit_message=f"Detector {str(opened.hash)[:16]}, written by asli {__version__}",
         )
     except HFValidationError as error:
