@@ -160,8 +160,8 @@ def test_pushed_detector_is_the_same_by_its_name_on_the_hub(exported, files, tmp
         ("config.json", lambda data: b"[]", "damaged or foreign"),
         ("detector.json", lambda data: b"\xff\xfe", "damaged or foreign"),
         ("detector.json", lambda data: b"[1]", "damaged or foreign"),
-        ("detector.json", lambda data: data.replace(b'"version": 1', b'"version": "one"', 1), "damaged or foreign"),
-        ("detector.json", lambda data: data.replace(b'"version": 1', b'"version": 2', 1), "update asli"),
+        ("detector.json", lambda data: data.replace(b'"version": 2', b'"version": "one"', 1), "damaged or foreign"),
+        ("detector.json", lambda data: data.replace(b'"version": 2', b'"version": 3', 1), "update asli"),
         ("detector.json", lambda data: data.replace(b'"bilinear"', b'"bilinear", "zoom": 2', 1), "damaged or foreign"),
     ],
 )

@@ -5,6 +5,7 @@ import pytest
 
 from asli.detector.base import Detector
 from asli.detector.calibrate import calibrate, fit
+from asli.detector.classifier import Classifier
 from asli.detector.scoring import score_split
 from asli.errors import DataError, DetectorError
 from asli.evaluation.evaluate import evaluate
@@ -125,7 +126,7 @@ def test_images_seen_in_training_calibrate_nothing(finished, sample, tmp_path, c
     assert "50 of 600 calibration images were seen" in caplog.text
     assert "7 of 300 images of the validation part were seen" in caplog.text
     assert np.array_equal(Detector.load(tmp_path / "some").training_images, np.unique(seen))
-    ignorant = Detector(made.network, made.preprocessing, made.card)
+    ignorant = Classifier(made.network, made.preprocessing, made.card)
     ignorant.save(tmp_path / "some")  # in the place of one that knew
     assert Detector.load(tmp_path / "some").training_images is None
     with pytest.raises(DataError, match="trained on all 600 calibration images"):

@@ -40,7 +40,7 @@ def test_it_is_what_predict_takes_and_both_runtimes_agree(files):
     result = json.loads(done.stdout)
     assert result["detector"]["hash"] == Detector.load("default").hash
     found = [image["score"] for image in result["images"]]
-    by_torch = [image["score"] for image in predict(files, runtime="torch", threads=1)["images"]]
+    by_torch = [image["score"] for image in predict(files, runtime="torch", threads=1).to_dict()["images"]]
     assert np.abs(np.array(found) - by_torch).max() < 1e-5
     # It saw these in training, so this says that it works, not how well.
     right = [
@@ -57,7 +57,7 @@ def test_a_photograph_of_another_kind_is_outside_what_it_knows(tmp_path):
     done = run_asli("predict", tmp_path / "china.jpg")
     assert done.returncode == 0
     assert "unsure" in done.stdout
-    assert "this detector knows images of 32 px a side" in done.stdout
+    assert "supported are images of 32 px a side" in done.stdout
 
 
 def test_it_is_not_written_into(sample):

@@ -80,7 +80,7 @@ def test_timm_network_opens_in_timm_and_transformers_with_the_same_score(sample,
     run = train("smoke", sample, tmp_path / "run", settings=settings)
     ids = sample.table(["id"], sample.rows("test")[::40])["id"].to_pylist()
     files = sample_images(ids, tmp_path / "images")
-    ours = [image["score"] for image in predict(files, run.path)["images"]]
+    ours = [image["score"] for image in predict(files, run.path).to_dict()["images"]]
     assert np.ptp(ours) > 1e-4
 
     model = timm.create_model(f"local-dir:{run.detector}", pretrained=True).eval()
@@ -150,9 +150,12 @@ def test_predict_gives_the_contracts_objects(finished, sample, tmp_path):
     ids = sample.table(["id"], sample.rows("test")[[0, -1]])["id"].to_pylist()
     files = [*sample_images(ids, tmp_path), tmp_path / "missing.jpg", tmp_path / "broken.jpg"]
     files[-1].write_bytes(files[0].read_bytes()[:300])
-    result = predict(files, finished.path)
+    result = predict(files, finished.path).to_dict()
     for image in result["images"]:
-        assert set(image) == {"path", "score", "verdict", "reasons", "stability", "domain", "provenance", "error"}
+        assert set(image) == {
+            *("path", "score", "verdict", "reasons", "thresholds"),
+            *("stability", "domain", "provenance", "member", "error"),
+        }
     good, bad = result["images"][:2], result["images"][2:]
     rows = sample.rows("test")[[0, -1]]
     direct = score_of_logits(logits_of(Detector.load(finished.path), sample.images[rows]))
@@ -166,10 +169,10 @@ def test_predict_gives_the_contracts_objects(finished, sample, tmp_path):
 def test_picture_of_another_kind_is_unsure_unless_forced(finished, tmp_path, rng):
     photo = tmp_path / "photo.jpg"
     Image.fromarray(rng.integers(0, 256, (600, 800, 3), dtype=np.uint8)).save(photo, quality=75)
-    (image,) = predict([photo], finished.path)["images"]
+    (image,) = predict([photo], finished.path).to_dict()["images"]
     assert image["verdict"] == "unsure"
-    assert "800 x 600 pixels; this detector knows images of 32 px" in image["reasons"][0]
-    forced = predict([photo], finished.path, force_domain=True)
+    assert "800 x 600 pixels; supported are images of 32 px" in image["reasons"][0]
+    forced = predict([photo], finished.path, force_domain=True).to_dict()
     assert forced["detector"]["force_domain"] is True
     assert forced["images"][0]["verdict"] in ("real", "fake")
     assert forced["images"][0]["reasons"] == image["reasons"]

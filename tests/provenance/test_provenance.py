@@ -219,7 +219,7 @@ def test_it_stands_beside_the_score_and_never_in_it(finished, signed, tmp_path):
     original = golden_images()[0][1]
     (tmp_path / "plain.jpg").write_bytes(original)
     (tmp_path / "signed.jpg").write_bytes(signed(original, "image/jpeg"))
-    plain, marked = predict([tmp_path / "plain.jpg", tmp_path / "signed.jpg"], finished.path)["images"]
+    plain, marked = predict([tmp_path / "plain.jpg", tmp_path / "signed.jpg"], finished.path).to_dict()["images"]
     assert plain["provenance"] is None
     assert marked["provenance"]["credentials"]["state"] == "valid"
     assert {**plain, "path": 0, "provenance": 0} == {**marked, "path": 0, "provenance": 0}
@@ -251,7 +251,7 @@ def test_a_scan_keeps_and_counts_it(finished, signed, tmp_path, ending):
         },
     }
     rows = [line for batch in read_table(tmp_path / f"t.{ending}", ["provenance"]) for line in batch.to_pylist()]
-    expected = predict(sorted((tmp_path / "in").iterdir()), finished.path)["images"]
+    expected = predict(sorted((tmp_path / "in").iterdir()), finished.path).to_dict()["images"]
     assert [row["provenance"] and json.loads(row["provenance"]) for row in rows] == [
         image["provenance"] for image in expected
     ]

@@ -15,7 +15,6 @@ import pytest
 from asli.errors import Interrupted, RunError
 from asli.sample import sample_archive
 from asli.scanning import reading, score_table
-from asli.scanning import scan as module
 from asli.scanning.parts import Parts
 from asli.scanning.scan import scan
 from tests.conftest import run_asli
@@ -98,7 +97,6 @@ def interrupted(monkeypatch):
 
     def begin(*arguments, **options):
         with monkeypatch.context() as patched:
-            patched.setattr(module, "batch_size", lambda size: 4)
             original = score_table.score_batch
             calls = []
 
@@ -110,7 +108,7 @@ def interrupted(monkeypatch):
 
             patched.setattr(score_table, "score_batch", press)
             with pytest.raises(Interrupted, match="stopped after 8 of 12 images"):
-                scan(*arguments, **options)
+                scan(*arguments, batch_size=4, **options)
 
     return begin
 

@@ -32,7 +32,7 @@ def hf_parquet(files, path):
 def test_every_door_gives_predicts_scores_and_verdicts(finished, pictures, tmp_path):
     files = sorted(pictures.rglob("*.jpg"))
     (tmp_path / "list.txt").write_text("".join(f"{file}\n" for file in files))
-    expected = predict(files, finished.path)["images"]
+    expected = predict(files, finished.path).to_dict()["images"]
     doors = {
         "folder": [pictures],
         "zip": [zipped(pictures, tmp_path / "a.zip")],
@@ -115,7 +115,7 @@ def test_an_unreadable_file_is_a_row_with_its_reason(finished, troubled, tmp_pat
     assert all(id in page for id in errors)
     assert page.count("src=") == page.count('src="data:image/') == 6  # three images, the highest and the lowest
     assert "http" not in page
-    (told,) = predict([troubled / "e-narrow.png"], finished.path)["images"]
+    (told,) = predict([troubled / "e-narrow.png"], finished.path).to_dict()["images"]
     assert told["error"] == errors["e-narrow.png"]
 
 
@@ -143,7 +143,7 @@ def test_the_domain_is_predicts(finished, pictures, tmp_path):
     big = tmp_path / "big.png"
     Image.open(next(pictures.rglob("*.jpg"))).resize((640, 480)).save(big)
     for force in (False, True):
-        (told,) = predict([big], finished.path, force_domain=force)["images"]
+        (told,) = predict([big], finished.path, force_domain=force).to_dict()["images"]
         result = scan([big], tmp_path / f"{force}.parquet", finished.path, force_domain=force)
         (row,) = pq.read_table(tmp_path / f"{force}.parquet").to_pylist()
         assert (row["verdict"], row["reasons"]) == (told["verdict"], told["reasons"])

@@ -19,7 +19,6 @@ from asli.detector.locate import DEFAULT, find_detector
 from asli.detector.prediction import DomainCheck, Prediction, Predictions, decide
 from asli.detector.reading import Examined, examine_all
 from asli.detector.runtimes import Kind, Logits, Runtime, usable_threads
-from asli.detector.stability import score_range
 from asli.detector.store import identity, read_info
 from asli.errors import DetectorError, ImageError
 from asli.metrics.classification import score_of_logits
@@ -56,7 +55,7 @@ class Detector(ABC):
         self._info: dict[str, Any] = {}
         self._compute: tuple[str | None, Kind | None, int | None] = (None, None, None)
         self._engine: Runtime | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # `engine` holds it while the network is read
 
     @staticmethod
     def load(
@@ -332,6 +331,8 @@ class Detector(ABC):
         verdict, reasons = decide(leaf.thresholds, score, image.outside, force_domain=force_domain)
         moved = None
         if stability and image.pixels is not None:
+            from asli.detector.stability import score_range  # here: it needs scipy, which a cold start does not
+
             moved = score_range(image.pixels, score, leaf.preparation, leaf.engine)
         return Prediction(
             path=name,
