@@ -46,13 +46,6 @@ def leave(message: str, status: int) -> NoReturn:
     sys.exit(status)
 
 
-def figure_text(figure: dict[str, Any]) -> str:
-    """Return a figure with its interval."""
-    if figure["value"] is None:
-        return "undefined"
-    return f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]"
-
-
 def image_text(image: dict[str, Any]) -> str:
     """Return what `predict` says of one image."""
     if image["error"]:

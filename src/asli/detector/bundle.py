@@ -191,7 +191,7 @@ class Detector:
         """Keep a domain study in this saved detector's card, in place of an older one on the same data; `hash` stays.
 
         Args:
-            study: As `asli.evaluation.domain_study.for_card` returns it.
+            study: As `DomainStudy.for_card` returns it.
         """
         assert self.folder is not None, "only a saved detector has a card"
         others = [old for old in self._info.get("domain_studies", []) if old["data"]["hash"] != study["data"]["hash"]]
