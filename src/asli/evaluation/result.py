@@ -63,6 +63,12 @@ class EvaluationResult(Measured):
         """Build it from what `measure` returned and the other attributes."""
         return cls(**{item.name: getattr(measured, item.name) for item in fields(measured)}, **settings)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `metrics.json` and `asli evaluate --json` hold."""
+        found = super(EvaluationResult, self).to_dict()  # the short form fails in a class with slots (Python < 3.14)
+        first = ("version", "asli", "date", "detector", "seed", "data")
+        return {key: found[key] for key in first} | found
+
     @property
     def metrics(self) -> dict[str, Estimate]:
         """Return every metric by name: those of verdicts at the saved threshold, then the threshold-free ones."""
