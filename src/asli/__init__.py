@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from asli.exporting.int8 import export_int8
     from asli.exporting.onnx import export_onnx
     from asli.metrics.intervals import Estimate
-    from asli.metrics.registry import Metric
+    from asli.metrics.metric import Metric
     from asli.metrics.thresholds import Policy
     from asli.pipeline import train
     from asli.recipe import Recipe, load_recipe
@@ -39,7 +39,7 @@ _HOME = {
     "Detector": "asli.detector.bundle",
     "Estimate": "asli.metrics.intervals",
     "EvaluationResult": "asli.evaluation.result",
-    "Metric": "asli.metrics.registry",
+    "Metric": "asli.metrics.metric",
     "Policy": "asli.metrics.thresholds",
     "Recipe": "asli.recipe",
     "calibrate": "asli.detector.calibrate",

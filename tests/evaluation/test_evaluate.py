@@ -155,7 +155,7 @@ def test_twenty_thousand_images_fit_in_memory(rng):
     import numpy as np
 
     from asli.evaluation.measure import measure
-    from asli.metrics.registry import LabeledScores
+    from asli.metrics.metric import LabeledScores
 
     labels = rng.integers(0, 2, 20_000).astype(np.int8)
     scores = 1 / (1 + np.exp(-rng.normal(2.0 * (2 * labels - 1), 1.5)))

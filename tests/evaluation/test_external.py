@@ -167,6 +167,8 @@ def test_from_the_command_line(given, sample, tmp_path):
     assert [line["prevalence"] for line in json.loads((tmp_path / "r/metrics.json").read_text())["prevalences"]] == [
         0.01
     ]
+    former = run_asli(*arguments, "--out", "f", "--prior", "2%", "--json", cwd=tmp_path)
+    assert [line["prevalence"] for line in json.loads(former.stdout)["prevalences"]] == [0.02]
     done = run_asli(*arguments, cwd=tmp_path)
     assert done.returncode == 1
     assert "--out" in done.stderr

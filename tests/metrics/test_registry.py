@@ -11,8 +11,10 @@ from sklearn import metrics as reference
 from asli.errors import AsliError
 from asli.evaluation.evaluate import evaluate
 from asli.metrics import registry
+from asli.metrics.built_in import BUILT_IN, built_in
 from asli.metrics.intervals import Estimate
-from asli.metrics.registry import BUILT_IN, Bootstrap, LabeledScores, Metric, built_in, measure, register
+from asli.metrics.metric import Bootstrap, LabeledScores, Metric
+from asli.metrics.registry import measure, register
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "extending.md"
 
@@ -140,8 +142,8 @@ def test_the_documented_metric_works_from_a_package_of_its_own(tmp_path):
     ("source", "target", "words"),
     [
         ("raise ImportError('needs more')", "metrics_of_others:MCC", "cannot be loaded (ImportError: needs more)"),
-        ("MCC = 3", "metrics_of_others:MCC", "'metrics_of_others:MCC' of package others is no asli.metrics"),
-        ("from asli.metrics.registry import BUILT_IN\nfrom dataclasses import replace\nMCC = replace(BUILT_IN[0])",
+        ("MCC = 3", "metrics_of_others:MCC", "'metrics_of_others:MCC' of package others is no asli.Metric"),
+        ("from asli.metrics.built_in import BUILT_IN\nfrom dataclasses import replace\nMCC = replace(BUILT_IN[0])",
          "metrics_of_others:MCC", "metric 'f1' of package others exists already"),
     ],
 )  # fmt: skip

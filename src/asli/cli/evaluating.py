@@ -118,6 +118,7 @@ def evaluate(
     against: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     threshold: float | None = None,
     prevalence: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
+    prior: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True, show=False)] = None,
     as_json: AsJson = False,
     device: Device = None,
     threads: Threads = None,
@@ -138,6 +139,7 @@ def evaluate(
         threshold: Where fake begins for a table of scores; 0.5 by default. A detector brings its own.
         prevalence: Shares of fakes among future images, such as 1%, for which the report states how often a verdict is
             right; 50%, 10%, 1% and 0.1% by default.
+        prior: Formerly prevalence.
     """
     from asli.evaluation.evaluate import evaluate as run
     from asli.evaluation.evaluate import report_folder
@@ -153,7 +155,7 @@ def evaluate(
         robustness=(robustness_images or IMAGES) if robustness is True else int(robustness),
         against=against or (),
         threshold=threshold,
-        prevalences=prevalence or PREVALENCES,
+        prevalences=prevalence or prior or PREVALENCES,
         device=device,
         threads=threads,
     )

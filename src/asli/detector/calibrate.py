@@ -15,10 +15,12 @@ from asli.detector.runtime import BATCH
 from asli.detector.scoring import count_seen, logits_of_split, seen_in_training
 from asli.detector.statistics import statistics
 from asli.errors import DataError, DetectorError
+from asli.metrics.built_in import built_in
 from asli.metrics.calibration import fit_temperature
 from asli.metrics.classification import Floats, log_losses, score_of_logits
 from asli.metrics.intervals import Estimate
-from asli.metrics.registry import LabeledScores, built_in, measure
+from asli.metrics.metric import LabeledScores
+from asli.metrics.registry import measure
 from asli.metrics.thresholds import Policy, choose
 from asli.models.device import pick_device, set_threads
 from asli.records import plain

@@ -14,7 +14,7 @@ from asli.evaluation.parts import Attachments, DataSummary
 from asli.evaluation.result import EvaluationResult
 from asli.files import sha256_of_json
 from asli.metrics.classification import Floats, Labels
-from asli.metrics.registry import LabeledScores
+from asli.metrics.metric import LabeledScores
 
 NAMES = {"real": 0, "fake": 1}
 RESERVED = ("worst", "enough", "id", "score", "verdict", "label", "real", "fake")

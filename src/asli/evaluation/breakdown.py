@@ -7,7 +7,9 @@ import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
 from asli.evaluation.parts import ErrorRate, Group, Groups, WorstGroup
-from asli.metrics.registry import LabeledScores, built_in, measure
+from asli.metrics.built_in import built_in
+from asli.metrics.metric import LabeledScores
+from asli.metrics.registry import measure
 
 ENOUGH = 30
 """A group counts as worst only from this many images on: of fewer, chance alone makes one look bad."""

@@ -22,7 +22,8 @@ from asli.evaluation.report import require_report_folder
 from asli.evaluation.result import EvaluationResult
 from asli.evaluation.robustness import sweep
 from asli.evaluation.subject import Given, Subject
-from asli.metrics.registry import LabeledScores, registered
+from asli.metrics.metric import LabeledScores
+from asli.metrics.registry import registered
 from asli.models.device import pick_device, set_threads
 from asli.run import Run
 

@@ -18,10 +18,11 @@ from asli.evaluation.parts import (
     RocCurve,
     WithoutCrossSplitDuplicates,
 )
-from asli.metrics import registry
+from asli.metrics import built_in, registry
 from asli.metrics.calibration import RMS_ERROR, Calibration, calibration_of
 from asli.metrics.classification import Confusion, Floats
 from asli.metrics.intervals import CONFIDENCE, RESAMPLES, Estimate
+from asli.metrics.metric import BOOTSTRAP, LabeledScores, Metric
 from asli.metrics.rates import (
     PREDICTIVE_VALUES,
     TPR_AT_FPR,
@@ -31,7 +32,6 @@ from asli.metrics.rates import (
     tpr_at_fpr,
     verdict_shares,
 )
-from asli.metrics.registry import LabeledScores, Metric
 from asli.records import Record, named
 
 PREVALENCES = (0.5, 0.1, 0.01, 0.001)
@@ -59,14 +59,14 @@ class IntervalMethods(Record):
 
     confidence: float = CONFIDENCE
     resamples: int = RESAMPLES
-    shares: str = registry.SHARES
-    f1: str = registry.F1
-    balanced_accuracy: str = registry.BALANCED_ACCURACY
+    shares: str = built_in.SHARES
+    f1: str = built_in.F1
+    balanced_accuracy: str = built_in.BALANCED_ACCURACY
     predictive_values: str = PREDICTIVE_VALUES
-    auroc: str = registry.AUROC
+    auroc: str = built_in.AUROC
     tpr_at_fpr: str = TPR_AT_FPR
     rms_error: str = RMS_ERROR
-    others: str = registry.BOOTSTRAP
+    others: str = BOOTSTRAP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,7 @@ def _without(
     kept = of.where(~across)
     if not across.any() or not kept.has_both_labels:
         return None
-    figures = registry.measure([*at_threshold, *registry.built_in("auroc")], kept)
+    figures = registry.measure([*at_threshold, *built_in.built_in("auroc")], kept)
     return WithoutCrossSplitDuplicates(images=len(kept.labels), figures=figures)
 
 

@@ -124,7 +124,7 @@ class Groups(Record):
     enough: int
 
 
-class GroupTable(Sequence[Group]):
+class GroupTable:
     """The groups of one property, as a table.
 
     Attributes:
@@ -140,7 +140,7 @@ class GroupTable(Sequence[Group]):
     def __iter__(self) -> Iterator[Group]:
         return iter(self._groups)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: int | str) -> Group:
         """Return a group by its position or its name."""
         if isinstance(key, str):
             return {group.name: group for group in self._groups}[key]

@@ -21,9 +21,11 @@ from asli.detector.scoring import Scores
 from asli.errors import DataError
 from asli.evaluation.further import CorruptionLevel, LevelMetrics, Robustness
 from asli.files import replacing, sha256_of_json, write_json
+from asli.metrics.built_in import built_in
 from asli.metrics.classification import Floats, score_of_logits
 from asli.metrics.intervals import Estimate, percentile, resampled, share_of, weighted_f1
-from asli.metrics.registry import LabeledScores, built_in, measure
+from asli.metrics.metric import LabeledScores
+from asli.metrics.registry import measure
 from asli.progress import Progress, progress
 from asli.transforms.corruptions import WEBP_SIDE, Array
 from asli.transforms.ladder import LADDER, VERSION, Corruption, corrupted

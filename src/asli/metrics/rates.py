@@ -7,7 +7,7 @@ import numpy as np
 
 from asli.metrics.classification import Floats, Labels
 from asli.metrics.intervals import Estimate, predictive_value, share_above, share_of
-from asli.metrics.registry import Groups, LabeledScores
+from asli.metrics.metric import Groups, LabeledScores
 from asli.records import Record
 
 RATES = (0.05, 0.01, 0.001)
