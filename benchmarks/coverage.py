@@ -18,9 +18,12 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from asli.metrics import intervals
+from asli.metrics.built_in import built_in
 from asli.metrics.calibration import calibration_error, equal_mass
 from asli.metrics.delong import auroc_interval
-from asli.metrics.figures import RATES, ranking
+from asli.metrics.metric import LabeledScores
+from asli.metrics.rates import RATES, tpr_at_fpr
+from asli.metrics.registry import measure as measure_metrics
 from asli.metrics.thresholds import Policy, choose
 
 SHIFT = 1.5
@@ -43,7 +46,7 @@ def coverage(rounds: int, holds: Callable[[np.random.Generator], bool]) -> dict[
     return {**asdict(figure), "rounds": rounds}
 
 
-def ranking_coverage(rounds: int, n: int, duplicates: float) -> dict[str, dict[str, float]]:
+def threshold_free_coverage(rounds: int, n: int, duplicates: float) -> dict[str, dict[str, float]]:
     """Return the coverage of the 95% intervals of what no threshold bears on, and of the TPR at an FPR."""
 
     def over_all(value: Callable[[float, float], float]) -> float:
@@ -63,15 +66,14 @@ def ranking_coverage(rounds: int, n: int, duplicates: float) -> dict[str, dict[s
     held = Counter(dict.fromkeys(truth, 0))
     for random in np.random.default_rng(0).spawn(rounds):
         labels, scores, groups = draw(random, n, duplicates)
-        losses = -np.log(np.where(labels == 1, scores, 1 - scores))
-        found, curve = ranking(labels, scores, losses, groups)
-        figures = [found["average_precision"], found["loss"], found["brier"]]
-        figures += [intervals.Figure(**line["tpr"]) for line in curve]
-        held.update(name for name, figure in zip(truth, figures, strict=True) if inside(figure, truth[name]))
+        of = LabeledScores.of(labels, scores, groups)
+        estimates = [*measure_metrics(built_in("average_precision", "loss", "brier"), of).values()]
+        estimates += [line.tpr for line in tpr_at_fpr(of)]
+        held.update(name for name, estimate in zip(truth, estimates, strict=True) if inside(estimate, truth[name]))
     return {name: {**asdict(intervals.proportion(held[name], rounds)), "rounds": rounds} for name in held}
 
 
-def inside(figure: intervals.Figure, truth: float) -> bool:
+def inside(figure: intervals.Estimate, truth: float) -> bool:
     """Return whether an interval holds the truth."""
     return figure.low <= truth <= figure.high
 
@@ -169,13 +171,13 @@ def measure(rounds: int = 2000) -> dict[str, dict]:
     return {
         "intervals, 500 images": {
             **interval_coverage(rounds, 500, 0.0),
-            **ranking_coverage(rounds // 4, 500, 0.0),
+            **threshold_free_coverage(rounds // 4, 500, 0.0),
         },
         "intervals, 500 images, 20% of them duplicates": {
             **interval_coverage(rounds, 500, 0.2),
-            **ranking_coverage(rounds // 4, 500, 0.2),
+            **threshold_free_coverage(rounds // 4, 500, 0.2),
         },
-        "intervals, 5,000 images": ranking_coverage(rounds // 8, 5000, 0.0),
+        "intervals, 5,000 images": threshold_free_coverage(rounds // 8, 5000, 0.0),
         "promise of 1% at 95%, 2,500 real": promise_coverage(rounds, 2500, Policy(name="target-fpr")),
         "promise of 1% at 95%, 299 real": promise_coverage(rounds, 299, Policy(name="target-fpr")),
         "promise of 1% at 90%, band, 2,500 real": promise_coverage(

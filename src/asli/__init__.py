@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from asli.detector.predict import predict
     from asli.detector.push import push
     from asli.errors import AsliError
+    from asli.evaluation.arrays import evaluate_scores
     from asli.evaluation.domain_study import domain_study
     from asli.evaluation.evaluate import evaluate
+    from asli.evaluation.result import EvaluationResult
     from asli.explanation.explain import explain
     from asli.exporting.int8 import export_int8
     from asli.exporting.onnx import export_onnx
+    from asli.metrics.intervals import Estimate
+    from asli.metrics.metric import Metric
     from asli.metrics.thresholds import Policy
     from asli.pipeline import train
     from asli.recipe import Recipe, load_recipe
@@ -33,12 +37,16 @@ _HOME = {
     "AsliError": "asli.errors",
     "DataFolder": "asli.datasets.folder",
     "Detector": "asli.detector.base",
+    "Estimate": "asli.metrics.intervals",
+    "EvaluationResult": "asli.evaluation.result",
+    "Metric": "asli.metrics.metric",
     "Policy": "asli.metrics.thresholds",
     "Recipe": "asli.recipe",
     "calibrate": "asli.detector.calibrate",
     "demo": "asli.demonstration",
     "domain_study": "asli.evaluation.domain_study",
     "evaluate": "asli.evaluation.evaluate",
+    "evaluate_scores": "asli.evaluation.arrays",
     "explain": "asli.explanation.explain",
     "export_int8": "asli.exporting.int8",
     "export_onnx": "asli.exporting.onnx",
@@ -56,6 +64,9 @@ __all__ = [
     "AsliError",
     "DataFolder",
     "Detector",
+    "Estimate",
+    "EvaluationResult",
+    "Metric",
     "Policy",
     "Recipe",
     "__version__",
@@ -63,6 +74,7 @@ __all__ = [
     "demo",
     "domain_study",
     "evaluate",
+    "evaluate_scores",
     "explain",
     "export_int8",
     "export_onnx",

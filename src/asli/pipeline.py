@@ -20,13 +20,13 @@ from asli.detector.classifier import Classifier, fold_temperature
 from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import DataError, RecipeError
 from asli.metrics.classification import Floats, training_figures
-from asli.metrics.figures import as_json
 from asli.metrics.thresholds import Policy
 from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
 from asli.models.networks import Network, create_network, set_trainable
 from asli.models.weights import load_start_weights, restore
 from asli.progress import duration
 from asli.recipe import Recipe, load_recipe
+from asli.records import plain
 from asli.run import Run
 from asli.tracking.jsonl import JsonLines
 from asli.training import checkpoint
@@ -218,7 +218,7 @@ def _make_detector(
         thresholds=thresholds,
         domain=domain_of(data, calibration, preprocessing),
         trained_on={"name": data.name, "hash": data.hash, "images": len(rows)},
-        figures={validation_of(data, chose=True): as_json(figures)},
+        figures={validation_of(data, chose=True): plain(figures)},
         recipe_hash=recipe.hash(),
         seed=recipe.loop.seed,
         start_weights=start,

@@ -122,7 +122,7 @@ def test_training_on_photos_resumes_bit_exactly_and_is_judged(photos, tmp_path, 
     for name in ("detector/model.safetensors", "metrics.jsonl"):
         assert sha256_of_file(whole.path / name) == sha256_of_file(cut.path / name)
     result = evaluate(cut.path, photos)
-    assert result["data"]["images"] == len(photos.rows("test"))
+    assert result.data.images == len(photos.rows("test"))
 
 
 def test_padded_crop_of_photos_is_refused(photos, tmp_path):

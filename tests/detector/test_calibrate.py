@@ -65,14 +65,14 @@ def test_temperature_multiplies_and_lowers_the_loss(finished, sample):
 def test_unsure_band_reaches_the_report_and_the_card(promised, sample, tmp_path):
     _, out = promised
     result = evaluate(out, sample, split="validation", out=tmp_path / "report")
-    unsure = result["verdicts"]["real"]["unsure"]["value"]
+    unsure = result.verdicts["real"]["unsure"].value
     assert unsure > 0
-    assert result["figures"]["threshold"]["false_positive_rate"] == result["verdicts"]["real"]["fake"]
+    assert result.metrics["false_positive_rate"] == result.verdicts["real"]["fake"]
     page, card = (tmp_path / "report/report.html").read_text(), (tmp_path / "report/model_card.md").read_text()
     assert "promise at most 0.05 of photographs called fake and at most as many fakes called real" in page
-    assert f"{result['figures']['threshold']['f1']['value']:.4f}" in card
-    assert f"{result['prevalences'][2]['ppv']['value']:.4f}" in card
-    assert Detector.load(out).hash == result["detector"]["hash"]  # judging a detector does not change it
+    assert f"{result.metrics['f1'].value:.4f}" in card
+    assert f"{result.prevalences[2].ppv.value:.4f}" in card
+    assert Detector.load(out).hash == result.detector["hash"]  # judging a detector does not change it
 
 
 def test_only_the_calibration_part_may_set_thresholds(finished, sample, tmp_path):

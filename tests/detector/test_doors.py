@@ -140,8 +140,8 @@ def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
     alone = predict(files[:3], tmp_path / "int8")
     assert scores(alone) == pytest.approx(scores(predict(files[:9], tmp_path / "int8"))[:3], abs=1e-5)
     judged = evaluate(tmp_path / "int8", sample, split="validation", out=tmp_path / "report", against=[exported])
-    assert judged["detector"]["hash"] == small.hash
-    assert len(judged["comparison"]["pairs"]) == 1
+    assert judged.detector["hash"] == small.hash
+    assert len(judged.comparison.pairs) == 1
     assert f"{large.network.parameters:,} parameters" in (tmp_path / "report/model_card.md").read_text()
     with pytest.raises(DetectorError, match="int8 one"):
         small.runtime("cpu", "torch")

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from asli.cli.common import AsJson, Device, Seed, Share, Threads, app, figure_text, leave
+from asli.cli.common import AsJson, Count, Device, Seed, Share, Threads, app, leave
 from asli.errors import AsliError
 
 
@@ -112,60 +113,60 @@ def evaluate(
     *,
     split: Literal["train", "validation", "calibration", "test"] = "test",
     out: Path | None = None,
-    robustness: Annotated[bool, Parameter(negative="")] = False,
-    robustness_images: int = 2000,
+    robustness: Annotated[bool | int, Parameter(negative="", metavar="[N]", validator=Number(gte=0))] = False,
+    robustness_images: Annotated[Count | None, Parameter(show=False)] = None,
     against: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     threshold: float | None = None,
     prevalence: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
+    prior: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True, show=False)] = None,
     as_json: AsJson = False,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Judge a detector, or a table of anyone's scores, on a part of a data folder and write a report.
+    """Evaluate a detector, or a table of anyone's scores, on a part of a data folder and write a report.
 
     Args:
         detector: A detector folder, a run folder, or a table of filename,score, the score being P(fake).
         data: The data folder.
         split: Which part; each opening of test is recorded in the data folder's ledger.
-        out: Where the report goes; by default into the detector's run.
-        robustness: Also corrupt images (JPEG, blur, noise, ...) and judge them at the unchanged threshold; an
-            interrupted sweep goes on with the same command.
-        robustness_images: At most as many, drawn evenly by label.
+        out: Folder of the report; by default in the detector's run.
+        robustness: Also corrupt images (JPEG, blur, noise, ...) and evaluate them at the unchanged threshold; with a
+            number at most as many images (2,000 by default), drawn evenly by label. The same command resumes an
+            interrupted sweep.
+        robustness_images: Formerly the number of images.
         against: Detectors or runs to compare with on the same images; runs of one recipe that differ by their seed are
             taken together.
         threshold: Where fake begins for a table of scores; 0.5 by default. A detector brings its own.
         prevalence: Shares of fakes among future images, such as 1%, for which the report states how often a verdict is
             right; 50%, 10%, 1% and 0.1% by default.
+        prior: Formerly prevalence.
     """
     from asli.evaluation.evaluate import evaluate as run
-    from asli.evaluation.further import headlines
-    from asli.evaluation.judge import PREVALENCES
+    from asli.evaluation.evaluate import report_folder
+    from asli.evaluation.measure import PREVALENCES
+    from asli.evaluation.report import headlines
+    from asli.evaluation.robustness import IMAGES
 
     result = run(
         detector,
         data,
         split=split,
-        out=out,
-        robustness=robustness_images * robustness,
+        out=report_folder(detector, data, split) if out is None else out,
+        robustness=(robustness_images or IMAGES) if robustness is True else int(robustness),
         against=against or (),
         threshold=threshold,
-        prevalences=prevalence or PREVALENCES,
+        prevalences=prevalence or prior or PREVALENCES,
         device=device,
         threads=threads,
     )
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(result.to_dict(), indent=2))
         return
-    judged = result["data"]
-    print(f"{judged['images']:,} images of {judged['name']}, {split} part; fake from {result['threshold']:.4f}")
-    for name, figure in {**result["figures"]["threshold"], **result["figures"]["ranking"]}.items():
-        print(f"  {name.replace('_', ' '):<20} {figure_text(figure)}")
-    for rate, worst in result["groups"]["worst"].items():
-        name = f"worst {rate.replace('_', ' ')} of {worst['of']} groups"
-        print(f"  {name}: {worst['property']} {worst['name']} {figure_text(worst['figure'])}")
-    for line in headlines(result):
+    print(result)
+    for line in headlines(result.to_dict()):
         print(f"  {line}")
-    print(f"report: {Path(result['folder']) / 'report.html'}")
+    assert result.folder is not None
+    print(f"report: {result.folder / 'report.html'}")
 
 
 @app.command
@@ -190,7 +191,6 @@ def domain_study(
     from asli.detector.base import Detector
     from asli.detector.classifier import as_classifier
     from asli.detector.locate import require_own_folder
-    from asli.evaluation.domain_study import describe, for_card
     from asli.evaluation.domain_study import domain_study as run
     from asli.files import write_json
 
@@ -198,7 +198,7 @@ def domain_study(
         require_own_folder(detector)
     result = run(detector, data, device=device, threads=threads)
     if out is not None:
-        write_json(out, result)
+        write_json(out, result.to_dict())
     if card:
-        as_classifier(Detector.load(detector), "the domain study").add_domain_study(for_card(result))
-    print(json.dumps(result, indent=2) if as_json else describe(result))
+        as_classifier(Detector.load(detector), "the domain study").add_domain_study(result.for_card())
+    print(json.dumps(result.to_dict(), indent=2) if as_json else result.describe())

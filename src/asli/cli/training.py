@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, Count, Device, Threads, app, figure_text, prediction_text
+from asli.cli.common import AsJson, Count, Device, Threads, app, prediction_text
 
 
 @app.command
@@ -18,12 +18,12 @@ def demo(*, out: Path = Path("asli-demo"), threads: Threads = None) -> None:
     """
     from asli.demonstration import demo as run
 
-    result = run(out, threads=threads)
-    at = result.evaluation["figures"]["threshold"]
-    print(f"\ntest F1 {figure_text(at['f1'])}, accuracy {figure_text(at['accuracy'])}, {at['accuracy']['n']} images")
-    for picture in result.pictures:
+    done = run(out, threads=threads)
+    metrics = done.evaluation.metrics
+    print(f"\ntest F1 {metrics['f1']}, accuracy {metrics['accuracy']}, {metrics['accuracy'].n} images")
+    for picture in done.pictures:
         print(prediction_text(picture))
-    print(f"report: {Path(result.evaluation['folder']) / 'report.html'}")
+    print(f"report: {done.report}")
 
 
 @app.command

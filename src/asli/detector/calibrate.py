@@ -16,15 +16,24 @@ from asli.detector.runtimes import BATCH
 from asli.detector.scoring import count_seen, logits_of_split, seen_in_training
 from asli.detector.statistics import statistics
 from asli.errors import DataError, DetectorError
+from asli.metrics.built_in import built_in
 from asli.metrics.calibration import fit_temperature
 from asli.metrics.classification import Floats, log_losses, score_of_logits
-from asli.metrics.figures import as_json, figures_at, ranking_figures
-from asli.metrics.intervals import Figure
+from asli.metrics.intervals import Estimate
+from asli.metrics.metric import LabeledScores
+from asli.metrics.registry import measure
 from asli.metrics.thresholds import Policy, choose
 from asli.models.device import pick_device, set_threads
+from asli.records import plain
 from asli.transforms.preprocessing import Preparation
 
 logger = logging.getLogger("asli")
+
+CARD_METRICS = (
+    *("f1", "precision", "recall", "accuracy", "balanced_accuracy", "false_positive_rate"),
+    *("auroc", "average_precision", "loss", "brier"),
+)
+"""What a detector's card keeps, in this order."""
 
 
 def calibrate(
@@ -84,7 +93,7 @@ def calibrate(
         # Divided here, since an ONNX form, which may be what computes, does not know the new temperature.
         logits = logits_of_split(opened, data, "validation", place) / temperature
         measured = figures_of(logits, data, "validation", thresholds)
-        figures[validation_of(data, chose=data.hash == opened.card.trained_on["hash"])] = as_json(measured)
+        figures[validation_of(data, chose=data.hash == opened.card.trained_on["hash"])] = plain(measured)
     domain = dataclasses.replace(
         domain_of(data, rows, opened.preparation), generators=opened.card.domain.generators
     )  # generators are those it was trained on
@@ -176,14 +185,21 @@ def policy_of(thresholds: Thresholds) -> Policy:
     return Policy(name="target-fpr", target=thresholds.target, confidence=thresholds.confidence, band=thresholds.band)
 
 
-def figures_of(logits: Floats, data: DataFolder, split: str, thresholds: Thresholds) -> dict[str, Figure]:
-    """Return the figures that a detector keeps of itself, from the logits of a part, after temperature."""
+def figures_of(logits: Floats, data: DataFolder, split: str, thresholds: Thresholds) -> dict[str, Estimate]:
+    """Return the metrics that a detector's card keeps, from the logits of a part, after temperature.
+
+    They are part of what the detector's hash covers, so metrics of other packages are not among them.
+    """
     rows = data.rows(split)
-    labels, groups, scores = data.labels[rows], data.groups(rows), score_of_logits(logits)
-    return {
-        **figures_at(labels, scores, thresholds.high, groups),
-        **ranking_figures(labels, scores, log_losses(labels, logits), groups),
-    }
+    labels = data.labels[rows]
+    of = LabeledScores.of(
+        labels,
+        score_of_logits(logits),
+        data.groups(rows),
+        losses=log_losses(labels, logits),
+        threshold=thresholds.high,
+    )
+    return measure(built_in(*CARD_METRICS), of)
 
 
 def validation_of(data: DataFolder, *, chose: bool) -> str:

@@ -26,8 +26,8 @@ from asli.detector.store import ONNX
 from asli.errors import DetectorError
 from asli.exporting.onnx import require_new, require_onnx, write_graph
 from asli.metrics.classification import Floats, Labels, score_of_logits
-from asli.metrics.figures import as_json
-from asli.metrics.intervals import Figure, bootstrap, share_of, weighted_f1
+from asli.metrics.intervals import Estimate, bootstrap, share_of, weighted_f1
+from asli.records import plain
 from asli.transforms.preprocessing import Preprocessing
 
 RANGE_IMAGES = 512
@@ -92,7 +92,7 @@ def export_int8(
             temperature=opened.card.temperature * temperature,
             thresholds=thresholds,
             figures={
-                f"int8, validation part of {data.name}; beside the float32 detector {opened.hash}": as_json(figures)
+                f"int8, validation part of {data.name}; beside the float32 detector {opened.hash}": plain(figures)
             },
         )
         try:
@@ -190,7 +190,7 @@ def _cost(
     before_at: Thresholds,
     after: Floats,
     after_at: Thresholds,
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """Return the share of verdicts that differ, each detector at its own thresholds, and the F1 lost (paired)."""
     first, second = score_of_logits(before), score_of_logits(after)
     changed = np.array([before_at.verdict(a) != after_at.verdict(b) for a, b in zip(first, second, strict=True)])

@@ -154,7 +154,7 @@ def group_rates(lines: list[dict[str, Any]]) -> Figure:
     with canvas(4.2, 1.1 + 0.3 * len(lines)) as (figure, axes):
         for rate, label, color, marker, shift in (
             ("false_positive_rate", "photographs called fake", REAL, "o", -0.14),
-            ("miss_rate", "fakes not called fake", FAKE, "D", 0.14),
+            ("false_negative_rate", "fakes not called fake", FAKE, "D", 0.14),
         ):
             rates = [(y, line["figures"][rate]) for y, line in enumerate(lines)]
             shown = [(y, figure) for y, figure in rates if figure["value"] is not None]

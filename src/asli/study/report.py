@@ -96,7 +96,7 @@ class Report:
         parts = []
         for item in of:
             if item.test is not None:
-                c = item.test.claim
+                c = item.test.result
                 unit = "" if item.contrast.figure == "F1" else f" {item.contrast.figure}"
                 parts.append(f"{item.contrast.says}: {c.difference:+.4f} [{c.low:+.4f}, {c.high:+.4f}]{unit}")
         parts += dict.fromkeys(item.why for item in of if item.test is None)

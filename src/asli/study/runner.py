@@ -134,7 +134,7 @@ def _once(study: Study, cell: Cell, seed: int, path: Path, turn: str) -> Result:
     run = train(recipe, study.data, folder, resume=True, device=study.device, threads=study.threads)
     start, judged = time.monotonic(), run.evaluation(f"{study.data.name}-test") / "metrics.json"
     if not judged.exists():  # the test part is opened once a run
-        evaluate(run.path, study.data, device=study.device, threads=study.threads)
+        evaluate(run.path, study.data, out=judged.parent, device=study.device, threads=study.threads)
     result = _result(cell, seed, recipe, run, read_json(judged), identity, time.monotonic() - start)
     write_json(path, result)
     shutil.rmtree(run.checkpoints)

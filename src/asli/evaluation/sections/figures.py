@@ -6,21 +6,7 @@ from asli.metrics.classification import Confusion
 from asli.reports import plots
 from asli.reports.kit import Picture, Section, Table, cells
 
-NAMES = {
-    "f1": "F1",
-    "precision": "precision",
-    "recall": "recall (true positive rate)",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "false_positive_rate": "false positive rate",
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "loss": "loss (nats)",
-    "brier": "Brier score",
-}
-"""How the report calls each figure."""
-
-RATES = {"false_positive_rate": "photographs called fake", "miss_rate": "fakes not called fake"}
+RATES = {"false_positive_rate": "photographs called fake", "false_negative_rate": "fakes not called fake"}
 
 GROUP_FIGURES = {**RATES, "auroc": "AUROC"}
 
@@ -30,19 +16,20 @@ DRAWN_GROUPS = 12
 
 def figures_section(result: dict[str, Any]) -> Section:
     """Return every figure at the saved threshold, at the argmax and without one."""
-    at, argmax, ranking = (result["figures"][kind] for kind in ("threshold", "argmax", "ranking"))
+    at, argmax, threshold_free = (result["figures"][kind] for kind in ("threshold", "argmax", "threshold_free"))
+    names = {key: metric["title"] for key, metric in result["definitions"].items()}
     without = (result["without_cross_split_duplicates"] or {}).get("figures")
     columns = ["figure", f"at {result['threshold']:.4f}", "95% interval", "at 0.5", "95% interval", "images"]
     rows = [
         [
-            NAMES[key],
+            names[key],
             *cells(f),
             *cells(argmax[key]),
             f"{f['n']:,}",
         ]
         for key, f in at.items()
     ]
-    free = [[NAMES[key], *cells(f), f"{f['n']:,}"] for key, f in ranking.items()]
+    free = [[names[key], *cells(f), f"{f['n']:,}"] for key, f in threshold_free.items()]
     tables = [
         Table(columns=columns, rows=rows),
         Table(columns=["whatever the threshold", "value", "95% interval", "images"], rows=free),
@@ -55,7 +42,7 @@ def figures_section(result: dict[str, Any]) -> Section:
                     " another official split"
                 ),
                 columns=["figure", f"at {result['threshold']:.4f}", "95% interval", "images"],
-                rows=[[NAMES[k], *cells(f), f"{f['n']:,}"] for k, f in without.items()],
+                rows=[[names[k], *cells(f), f"{f['n']:,}"] for k, f in without.items()],
             )
         )
     if result["tpr_at_fpr"]:
@@ -155,7 +142,7 @@ def groups_section(result: dict[str, Any]) -> Section | None:
     tables, pictures, single = [], [], []
     found = result["groups"]
     marked = {(worst["property"], worst["name"]) for worst in found["worst"].values()}
-    for property_ in ("generator", "category", "size", "format"):
+    for property_ in (key for key in found if key not in ("worst", "enough")):
         lines = found[property_]
         if len(lines) < 2:
             single += [f"{property_} {line['name']}" for line in lines]

@@ -21,13 +21,13 @@ def page_of(result: dict[str, Any], further: Sequence[Section] = ()) -> Page:
         result: The whole of it.
         further: Sections of what only some evaluations measure; they stand before the origin.
     """
-    data, at, ranking = result["data"], result["figures"]["threshold"], result["figures"]["ranking"]
+    data, at = result["data"], result["figures"]["threshold"]
     shown = (
         ("F1", at["f1"]),
         ("accuracy", at["accuracy"]),
         ("photos called fake", at["false_positive_rate"]),
         ("fakes called fake", at["recall"]),
-        ("AUROC", ranking["auroc"]),
+        ("AUROC", result["figures"]["threshold_free"]["auroc"]),
     )
     sections = [
         figures_section(result),
@@ -38,7 +38,7 @@ def page_of(result: dict[str, Any], further: Sequence[Section] = ()) -> Page:
         origin_section(result),
     ]
     return Page(
-        title=f"{result['detector']['network']} on {data['name']}, {data['split']} part",
+        title=f"{result['detector']['network']} on {data['name']}{_part(data)}",
         origin=f"{data['images']:,} images ({data['real']:,} real, {data['fake']:,} fake), {result['date'][:10]},"
         f" asli {result['asli']}. Fake is the positive class; figures at the saved threshold, with 95% intervals.",
         boxes=[Box(title=name, value=value_text(f), interval=interval_text(f)) for name, f in shown],
@@ -52,7 +52,8 @@ def limits(result: dict[str, Any]) -> list[str]:
     data, opened, out = result["data"], result["test_opened"], result["unscored"]
     lines = [f"These figures hold for images like those of {data['name']}; they say nothing about others."]
     if result["detector"].get("scores"):
-        lines.append(f"The scores come from a file; where fake begins ({result['threshold']:.4g}) was given.")
+        source = "arrays" if data["split"] is None else "a file"
+        lines.append(f"The scores come from {source}; where fake begins ({result['threshold']:.4g}) was given.")
     elif data["split"] != "test":
         flatter = {
             "train": "The detector was trained on it",
@@ -114,7 +115,11 @@ def origin_section(result: dict[str, Any]) -> Section:
     detector, data = result["detector"], result["data"]
     if detector.get("scores"):
         facts = [("scores", detector["network"]), ("SHA-256", detector["hash"])]
-        again = f"asli evaluate SCORES DATA --split {data['split']} --threshold {result['threshold']:g} --out REPORT"
+        again = (
+            "asli.evaluate_scores(labels, scores, ...)"
+            if data["split"] is None
+            else f"asli evaluate SCORES DATA --split {data['split']} --threshold {result['threshold']:g} --out REPORT"
+        )
     else:
         facts = [
             ("network", detector["network"]),
@@ -125,7 +130,7 @@ def origin_section(result: dict[str, Any]) -> Section:
         ]
         again = f"asli evaluate DETECTOR DATA --split {data['split']} --out REPORT"
     facts += [
-        ("judged on", f"{data['name']}, {data['split']} part, data hash {data['hash']}"),
+        ("judged on", f"{data['name']}{_part(data)}, data hash {data['hash']}"),
         ("measured again by", again),
         ("as data", "metrics.json holds every number about these images, scores.parquet every score"),
     ]
@@ -138,6 +143,11 @@ def _scale(result: dict[str, Any]) -> str:
         only = "fake" if data["fake"] else "real"
         return f"All images are {only}: what needs both labels (F1, precision, AUROC, ...) is undefined."
     return f'For scale: answering "fake" always gives F1 {always["f1"]:.4f} and accuracy {always["accuracy"]:.4f} here.'
+
+
+def _part(data: dict[str, Any]) -> str:
+    """Return the part that was evaluated; arrays have none."""
+    return "" if data["split"] is None else f", {data['split']} part"
 
 
 def _count(number: int, unit: str, plural: str | None = None) -> str:
