@@ -16,14 +16,16 @@ from asli.detector.card import Thresholds
 from asli.detector.scoring import Scores, count_seen, record_table, score_split, write_scores
 from asli.errors import DataError
 from asli.evaluation import external
+from asli.evaluation.commands import evaluate_command
 from asli.evaluation.comparison import open_others
 from asli.evaluation.further import Asked, measure_further
 from asli.evaluation.judge import PREVALENCES, judge
-from asli.evaluation.sections.overview import page_of, training_section
+from asli.evaluation.sections.overview import report_of, training_section
 from asli.files import read_json, sha256_of_file, write_json, write_text
+from asli.messages import Language
 from asli.models.device import pick_device, set_threads
-from asli.reports.kit import write_report
 from asli.reports.pages import require_page
+from asli.reports.render import write_report
 from asli.run import Run
 
 logger = logging.getLogger("asli")
@@ -44,6 +46,7 @@ def evaluate(
     prevalences: Sequence[float] = PREVALENCES,
     device: str | None = None,
     threads: int | None = None,
+    language: Language | None = None,
 ) -> dict[str, Any]:
     """Score a split once and report every figure with its interval and origin.
 
@@ -59,6 +62,7 @@ def evaluate(
         prevalences: Shares of fakes among images to come, for which it is said how often a verdict is right.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
+        language: Of the report's summary; None takes the browser's.
 
     Returns:
         What `metrics.json` holds; `folder` says where that is.
@@ -129,7 +133,17 @@ def evaluate(
     write_json(folder / "metrics.json", result)
     if opened is not None:
         write_text(folder / "model_card.md", opened.model_card(result))
-    logger.info("report: %s", write_report(folder, page_of(result, further)))
+    command = evaluate_command(
+        detector,
+        data.path,
+        split=split,
+        out=out,
+        robustness=robustness,
+        against=against,
+        threshold=threshold,
+        prevalences=prevalences,
+    )
+    logger.info("report: %s", write_report(folder, report_of(result, further, command=command, language=language)))
     return {**result, "folder": str(folder)}
 
 
