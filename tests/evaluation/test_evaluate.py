@@ -10,6 +10,7 @@ from sklearn import metrics as reference
 from asli.datasets.folder import DataFolder
 from asli.errors import AsliError, DataError, DetectorError
 from asli.evaluation.evaluate import evaluate
+from asli.reports.numbers import value_text
 from asli.sample import open_sample
 
 
@@ -47,7 +48,7 @@ def test_the_network_has_learnt_something(judged):
     assert judged[0]["figures"]["ranking"]["auroc"]["low"] > 0.6
 
 
-def test_report_stands_alone_and_says_where_its_figures_come_from(judged):
+def test_report_stands_alone_and_says_where_its_figures_come_from(judged, finished):
     result, data = judged
     page = Path(result["folder"], "report.html").read_text()
     assert not re.findall(
@@ -55,7 +56,9 @@ def test_report_stands_alone_and_says_where_its_figures_come_from(judged):
     )  # nothing is fetched
     for origin in (data.hash, result["detector"]["hash"], result["detector"]["recipe_hash"]):
         assert origin in page
-    assert f"{result['figures']['threshold']['f1']['value']:.4f}" in page
+    assert value_text(result["figures"]["threshold"]["f1"]) in page
+    assert str(result["figures"]["threshold"]["f1"]["value"]) in page  # for sorting and CSV, in full
+    assert f"asli evaluate {finished.path} {data.path} --split test" in page
     assert page.count("<svg") == 8
     assert json.loads(Path(result["folder"], "metrics.json").read_text()) == {
         k: v for k, v in result.items() if k != "folder"

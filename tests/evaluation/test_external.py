@@ -42,9 +42,9 @@ def test_a_foreign_detector_is_judged_like_ones_own(given, sample, tmp_path):
     assert ranking["brier"]["value"] == pytest.approx(reference.brier_score_loss(labels, scores))
     assert result["unscored"] == {"missing": 0, "missing_names": [], "extra": 0, "extra_names": [], "elsewhere": 0}
     page = (tmp_path / "report/report.html").read_text()
-    assert "theirs.csv on sample, validation part" in page
+    assert "theirs.csv on sample, validation split" in page
     assert "was given" in page
-    assert "come from" not in page.replace("The scores come from a file", "")  # nothing is said of calibration images
+    assert "calibration images" not in page
     assert not (tmp_path / "report/model_card.md").exists()
 
 

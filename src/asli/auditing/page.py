@@ -103,8 +103,8 @@ def _key_numbers(result: AuditResult) -> list[KeyNumber]:
         numbers.append(
             KeyNumber(
                 title="Labels from file settings",
-                value=f"AUROC {area['value']:.3f}",
-                detail=f"95 % CI {area['low']:.3f} to {area['high']:.3f}; 0.5 is chance",
+                value=f"{area['value']:.3f}",
+                detail=f"AUROC; 95 % CI {area['low']:.3f} to {area['high']:.3f}; 0.5 is chance",
                 status=status["file-settings"],
             )
         )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, Device, Threads, app, explanation_text, image_text, leave
+from asli.cli.common import AsJson, Device, InLanguage, Threads, app, explanation_text, image_text, leave
 from asli.errors import AsliError
 
 
@@ -61,6 +61,7 @@ def explain(
     check: Annotated[bool, Parameter(negative="")] = False,
     feature_maps: Annotated[bool, Parameter(negative="")] = False,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
+    language: InLanguage = None,
     as_json: AsJson = False,
     device: Device = None,
     threads: Threads = None,
@@ -70,7 +71,7 @@ def explain(
     Args:
         images: Image files.
         detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
-        out: Folder for the drawn maps and explain.json.
+        out: Folder for the drawn maps, explain.html and explain.json.
         method: Grad-CAM asks the network's gradients; occlusion covers part after part and works for any detector.
         layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
         check: Also measure whether the map marks what moves the score, against random orders and random weights.
@@ -87,6 +88,7 @@ def explain(
         layer=layer,
         check=check,
         feature_maps=feature_maps,
+        language=language,
         force_domain=force_domain,
         device=device,
         threads=threads,
@@ -98,6 +100,7 @@ def explain(
             print(image_text(image))
             if image["explanation"]:
                 print(explanation_text(image["explanation"]))
+        print(f"page: {out / 'explain.html'}")
     _name_failures(result)
 
 

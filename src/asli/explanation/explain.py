@@ -20,9 +20,11 @@ from asli.explanation.feature_maps import feature_maps as maps_of
 from asli.explanation.gradcam import choose, enlarged, gradcam
 from asli.explanation.gradcam import layers as layers_of
 from asli.explanation.occlusion import occlusion
+from asli.explanation.page import check_text, reasons_of, title_of, write_page
 from asli.explanation.picture import draw
 from asli.explanation.view import Array, LogOdds, View
 from asli.files import printable, replacing, visible, write_json
+from asli.messages import Language, message
 from asli.metrics.classification import Floats
 from asli.models.device import pick_device, set_threads
 from asli.models.networks import create_network
@@ -35,8 +37,6 @@ RANDOM_NETWORKS = 3
 
 TOO_ALIKE = 0.5
 """Mean rank correlation with their maps from which on a map says nothing about what was learnt."""
-
-CAPTION = "Where, not why: a map shows which places move the score, not what is wrong with them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,14 @@ def explain(
     force_domain: bool = False,
     device: str | None = None,
     threads: int | None = None,
+    language: Language | None = None,
 ) -> dict[str, Any]:
     """Score pictures and draw where each score comes from.
 
     Args:
         images: Paths. One that cannot be read is reported in its place, not dropped.
         detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
-        out: Folder of the pictures and of `explain.json`.
+        out: Folder of the pictures, of `explain.html` and of `explain.json`.
         method: `grad-cam` asks the network's gradients, `occlusion` covers part after part and asks any detector.
         layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
         check: Also measure whether the map holds (see `asli.explanation.check`).
@@ -82,6 +83,7 @@ def explain(
         force_domain: Give a verdict on images outside the detector's domain too.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves the library's choice.
+        language: Of pictures and page; None draws English pictures, and the page follows the browser.
 
     Returns:
         What `predict` returns, each image with an `explanation`: method, layer, the map by cells, the check, and the
@@ -104,6 +106,7 @@ def explain(
     scorer, read = Scorer(opened, runtime), lru_cache(maxsize=1)(read_file)  # once for the score and the map
     scored: list[dict[str, Any]] = []
     names: set[str] = set()
+    drawn: list[Path | None] = []
     with progress("explaining", len(images), unit="pictures") as bar:
         for path in map(Path, images):
             bar.advance(1)
@@ -111,8 +114,10 @@ def explain(
             scored.append(image)
             image["explanation"] = None
             if image["error"]:
+                drawn.append(None)
                 continue
-            view = View.of(decode(read(path))[0], opened.preprocessing)
+            picture = decode(read(path))[0]
+            view = View.of(picture, opened.preprocessing)
             found = explainer.explain(view)
             stem = _new_name(_short(printable(path.stem)), names)
             image["explanation"] = {
@@ -126,11 +131,22 @@ def explain(
                 "picture": printable(folder / f"{stem}.explained.png"),
                 "feature_maps": printable(folder / f"{stem}.maps.png") if feature_maps else None,
             }
-            _write(draw(view, found.heat, _title(image), CAPTION), folder / f"{stem}.explained.png")
+            checked = image["explanation"]["check"]
+            lines = [
+                title_of(image, _short(visible(printable(path.name)))),
+                *reasons_of(image),
+                check_text(checked, TOO_ALIKE),
+                message("explain.caption"),
+            ]
+            failed = checked is not None and not checked["holds"]
+            figure = draw(picture, view, found.heat, lines, failed=failed, language=language or "en")
+            drawn.append(folder / f"{stem}.explained.png")
+            _write(figure, folder / f"{stem}.explained.png")
             if feature_maps:
                 _write(_draw_maps(opened, view, stages), folder / f"{stem}.maps.png")
     result = scorer.result(scored, force_domain=force_domain)
     write_json(folder / "explain.json", result)
+    write_page(folder, result, drawn, TOO_ALIKE, language)
     return result
 
 
@@ -165,10 +181,6 @@ def _checked(view: View, found: Explained, log_odds: LogOdds) -> dict[str, Any]:
     alike = likeness(view, found.heat, found.others) if found.others else None
     holds = measured["holds"] and (alike is None or alike < TOO_ALIKE)
     return {**measured, "likeness_to_random": alike, "holds": holds}
-
-
-def _title(image: dict[str, Any]) -> str:
-    return f"{_short(visible(Path(image['path']).name))}: {image['verdict']}, P(fake) {image['score']:.4f}"
 
 
 def _short(name: str) -> str:

@@ -61,8 +61,9 @@ class ReportTable:
 
     @property
     def numeric(self) -> list[bool]:
-        """Return for each column whether it holds numbers, which are aligned right."""
-        return [all(map(_is_number, column)) for column in zip(*self.rows, strict=True)] or [False] * len(self.columns)
+        """Return for each column whether it holds numbers, which are aligned right; the first names its row."""
+        columns = list(zip(*self.rows, strict=True))
+        return [number > 0 and all(map(_is_number, columns[number])) for number in range(len(columns))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +190,7 @@ class Report:
         title: What was measured on what.
         origin: One line below it.
         sections: In order.
+        warning: What makes the result optimistic; stands before the summary.
         summary: The result in words.
         key_numbers: The four or so numbers that matter most.
         base_rate: For reports on detectors.
@@ -200,12 +202,19 @@ class Report:
     title: Text
     origin: str
     sections: Sequence[Section]
+    warning: Text | None = None
     summary: Sequence[Text] = ()
     key_numbers: Sequence[KeyNumber] = ()
     base_rate: BaseRate | None = None
     limits: Sequence[Text] = ()
     commands: Sequence[str] = ()
     language: Language | None = None
+
+    @property
+    def switchable(self) -> bool:
+        """Return whether any of it is in the catalog, so that readers can choose a language."""
+        texts = [self.title, *self.summary, *self.limits, *(number.title for number in self.key_numbers)]
+        return any(isinstance(text, Message) for text in texts)
 
 
 def measured(figure: Any) -> list[str | Cell]:
@@ -228,5 +237,5 @@ _NUMBER = re.compile(r"[<+-]?[\d.,]+")
 
 def _is_number(cell: str | Cell) -> bool:
     if isinstance(cell, Cell) and isinstance(cell.value, float | int):
-        return True
+        return cell.status is None
     return not str(cell) or (_NUMBER.match(str(cell)) is not None and len(str(cell)) <= 24)

@@ -33,23 +33,28 @@ def write_report(folder: Path, report: Report, name: str = "report.html") -> Pat
         figure.name: _drawn(figure, folder / "figures") for section in report.sections for figure in section.figures
     }
     path = folder / name
-    write_text(path, render("report.html.j2", report.language, report=report, drawn=drawn))
+    write_text(
+        path,
+        render(asset("report.html.j2"), report.language if report.switchable else "en", report=report, drawn=drawn),
+    )
     return path
 
 
 def render(template: str, language: Language | None = None, *, scripts: tuple[str, ...] = (), **values: Any) -> str:
-    """Fill a template of this package with the style sheet and script of the kit.
+    """Fill a template with the style sheet and script of the kit.
 
     Args:
-        template: A file of `asli.reports`.
+        template: Its text; it extends `base.html.j2`.
         language: The one shown first; None takes the browser's.
-        scripts: Further scripts of this package that the page runs.
+        scripts: Texts of further scripts, run after the kit's own.
         values: Of the template.
     """
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(asset))
+    environment = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(asset), finalize=_unbroken
+    )
     environment.filters |= {"text": in_every_language, "cell": _cell_attributes, "lines": _lines}
-    code = "\n".join(asset(script) for script in ("kit.js", *scripts))
-    return environment.get_template(template).render(
+    code = "\n".join((asset("kit.js"), *scripts))
+    return environment.from_string(template).render(
         mark=Markup(MARK),  # noqa: S704 - ours
         policy=_policy(code),
         style=Markup(asset("kit.css")),  # noqa: S704 - ours
@@ -67,7 +72,7 @@ def in_every_language(text: Text) -> Markup:
     """Return a text as HTML: a message as one element a language, of which the page shows one."""
     if not isinstance(text, Message):
         return escape(text)
-    parts = [Markup('<span lang="{}">{}</span>').format(code, text.text(code)) for code in LANGUAGES]
+    parts = [Markup('<span lang="{}">{}</span>').format(code, _unbroken(text.text(code))) for code in LANGUAGES]
     return Markup("").join(parts)
 
 
@@ -75,6 +80,11 @@ def in_every_language(text: Text) -> Markup:
 def asset(name: str) -> str:
     """Return a file of this package as text."""
     return (resources.files("asli.reports") / name).read_text(encoding="utf-8")
+
+
+def _unbroken(value: Any) -> Any:
+    """Keep a per cent sign on the line of its number; what is HTML already stays."""
+    return value.replace(" %", "\u00a0%") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _policy(code: str) -> str:

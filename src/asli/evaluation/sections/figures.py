@@ -227,7 +227,7 @@ def _oracle_table(result: Result) -> ReportTable:
         rows=[
             [
                 Cell(text=f"{100 * line['fpr']:.1f} %", value=line["fpr"]),
-                *rate(line["tpr"]),
+                *_percent_cells(line["tpr"]),
                 f"{line['allowed']:,} of {result['data']['real']:,}",
             ]
             for line in result["tpr_at_fpr"]

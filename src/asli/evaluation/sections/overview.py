@@ -58,6 +58,7 @@ def report_of(
         title=f"{result['detector']['network']} on {data['name']}, {data['split']} split",
         origin=f"{data['images']:,} images ({data['real']:,} real, {data['fake']:,} fake), {result['date'][:10]},"
         f" asli {result['asli']}. Fake is the positive class. Threshold {result['threshold']:.4f}; 95 % intervals.",
+        warning=optimism(result),
         summary=summary(result),
         key_numbers=key_numbers(result),
         base_rate=base_rate(result),
@@ -66,6 +67,16 @@ def report_of(
         language=language,
         sections=[section for section in sections if section is not None],
     )
+
+
+def optimism(result: Result) -> Message | None:
+    """Return why the numbers are optimistic, if they are: images that were trained on, or that chose or fitted."""
+    data = result["data"]
+    if result["seen_in_training"]:
+        return message("report.seen", seen=result["seen_in_training"], images=data["images"])
+    if data["split"] != "test" and not is_score_table(result):
+        return message(f"report.split_{data['split']}")
+    return None
 
 
 def summary(result: Result) -> list[Message]:
@@ -105,7 +116,12 @@ def key_numbers(result: Result) -> list[KeyNumber]:
         ("key_auroc", area, value_text(area), _beats(area)),
         ("key_f1", at["f1"], value_text(at["f1"]), Status.NEUTRAL),
     ]
-    return [_key_number(key, figure, text, status) for key, figure, text, status in numbers]
+    # What is optimistic proves nothing good.
+    best = Status.CAUTION if optimism(result) else Status.GOOD
+    return [
+        _key_number(key, figure, text, best if status is Status.GOOD else status)
+        for key, figure, text, status in numbers
+    ]
 
 
 def base_rate(result: Result) -> BaseRate | None:
@@ -123,10 +139,8 @@ def limits(result: Result) -> list[Text]:
     lines: list[Text] = [message("report.like_these", name=data["name"])]
     if is_score_table(result):
         lines.append(message("report.scores_given", threshold=Number(f"{result['threshold']:.4g}")))
-    elif data["split"] != "test":
+    elif data["split"] != "test" and result["seen_in_training"]:  # the first reason stands before the summary
         lines.append(message(f"report.split_{data['split']}"))
-    if result["seen_in_training"]:
-        lines.append(message("report.seen", seen=result["seen_in_training"], images=data["images"]))
     if data["split"] == "test":
         lines.append(message("report.opened", times=opened["times"], recipes=opened["recipes"]))
     if out and out["missing"]:
