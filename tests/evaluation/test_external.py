@@ -144,7 +144,7 @@ def test_one_label_alone_gives_what_is_defined(given, sample, tmp_path):
     assert result["figures"]["ranking"]["auroc"]["value"] is None
     assert result["tpr_at_fpr"] == []
     page = (tmp_path / "report/report.html").read_text()
-    assert "All images are fake" in page
+    assert "All images are AI-generated" in page
     assert not math.isnan(result["figures"]["ranking"]["brier"]["value"])
 
 

@@ -1,5 +1,6 @@
 """An explanation as a picture: the original, what the detector looks at, and the map over it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ COLORS = LinearSegmentedColormap.from_list("asli", [REAL, "white", FAKE])
 
 
 def draw(
-    picture: Array, view: View, heat: Floats, lines: list[Message | str], *, failed: bool, language: Language
+    picture: Array, view: View, heat: Floats, lines: Sequence[Message | str], *, failed: bool, language: Language
 ) -> Figure:
     """Draw a picture, what the detector sees of it, and the map, side by side.
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from asli.reports.colors import VARIABLES
 
 _SVG = "http://www.w3.org/2000/svg"
+_ABOVE = 10  # over all that is drawn, or the pointer would rest on that
 
 
 class HoverFigure(Figure):
@@ -47,14 +48,16 @@ def hover_points(axes: Axes, x: ArrayLike, y: ArrayLike, texts: Sequence[str]) -
     inside = [point for point in points if left <= point[0] <= right and bottom <= point[1] <= top]
     if inside:
         a, b, kept = zip(*inside, strict=True)
-        axes.plot(a, b, "o", markersize=10, alpha=0, gid=figure.name(kept), scalex=False, scaley=False)
+        axes.plot(a, b, "o", markersize=10, alpha=0, zorder=_ABOVE, gid=figure.name(kept), scalex=False, scaley=False)
 
 
 def hover_area(axes: Axes, left: float, bottom: float, width: float, height: float, text: str) -> None:
     """Lay an unseen rectangle over an area in data coordinates; resting on it shows the text."""
     figure = axes.figure
     assert isinstance(figure, HoverFigure)
-    axes.add_artist(Rectangle((left, bottom), width, height, alpha=0, linewidth=0, gid=figure.name([text])))
+    axes.add_artist(
+        Rectangle((left, bottom), width, height, alpha=0, linewidth=0, zorder=_ABOVE, gid=figure.name([text]))
+    )
 
 
 def to_svg(figure: Figure) -> bytes:
