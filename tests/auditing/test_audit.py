@@ -11,6 +11,8 @@ from PIL import Image
 
 from asli.auditing import shortcuts
 from asli.auditing.audit import audit, opened
+from asli.auditing.checks.check import Severity
+from asli.auditing.checks.registry import BUILT_IN
 from asli.auditing.equalize import equalize
 from asli.auditing.features import SPECTRUM_NAMES, spectrum
 from asli.auditing.hamming import neighbours
@@ -71,8 +73,8 @@ CASES = {
 def settings(root):
     with opened(root) as data:
         result = audit(data)
-    (verdict,) = [v for v in result["verdicts"] if v["trap"] == "labels in the file settings"]
-    return result["shortcuts"]["kinds"]["files"], verdict
+    (finding,) = [finding for finding in result.findings if finding.check == "file-settings"]
+    return result.shortcuts["kinds"]["files"], finding
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -80,14 +82,15 @@ def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photo
     monkeypatch.setattr(shortcuts, "PERMUTATIONS", 10)  # chance is clear enough, and the test is quicker
     how, feature = CASES[case]
     root = write(tmp_path / "in", photographs, how)
-    found, verdict = settings(root)
+    found, finding = settings(root)
     if feature is None:
         assert found["auroc"]["low"] <= 0.5 <= found["auroc"]["high"]
-        assert verdict["verdict"] == "fine"
+        assert finding.severity is Severity.PASS
     else:
         assert found["auroc"]["value"] > 0.99
-        assert verdict["verdict"] == "sprung"
-        assert "your labels are readable from the files" in verdict["says"]
+        assert finding.severity is Severity.FAIL
+        assert "labels are readable from the files" in finding.finding
+        assert "--equalize" in finding.remedy
         assert feature in [line["feature"] for line in found["telling"]]
     before = {p: p.read_bytes() for p in root.rglob("*.*")}
     with opened(root) as data:
@@ -98,9 +101,9 @@ def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photo
     assert len(copies) == 240
     for path in copies:
         assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "out")).read_bytes()
-    after, verdict = settings(tmp_path / "out")
+    after, finding = settings(tmp_path / "out")
     assert 0.35 < after["auroc"]["value"] < 0.65
-    assert verdict["verdict"] == "fine"
+    assert (finding.severity, finding.remedy) == (Severity.PASS, "")
 
 
 def test_neighbours_equal_a_comparison_of_all_pairs(rng):
@@ -133,7 +136,7 @@ def test_damage_and_duplicates_are_named_and_strict_leaves_with_3(photographs, t
     page = tmp_path / "audit.html"
     done = run_asli("audit", root, "--json", "--strict", "--html", page)
     assert done.returncode == 3, done.stderr
-    assert done.stderr.strip().splitlines()[-1].startswith("asli: ")
+    assert "checks failed: " in done.stderr.strip().splitlines()[-1]
     result = json.loads(done.stdout)
     assert {kind["kind"]: kind["count"] for kind in result["oddities"]} == {"zero bytes": 1, "CMYK": 1}
     assert result["duplicates"]["exact"]["across_labels"] == 1
@@ -141,11 +144,13 @@ def test_damage_and_duplicates_are_named_and_strict_leaves_with_3(photographs, t
     assert any({"real/000.jpg", "real/near.jpg"} == set(pair[:2]) for pair in result["duplicates"]["near"]["listed"])
     text = page.read_text()
     assert all(link.startswith(("data:", "#")) for link in re.findall(r'(?:src|href)="([^"]*)"', text))
-    for line in result["verdicts"]:
-        assert f"<td>{line['trap']}</td><td>{line['verdict']}</td>" in text
+    assert [line["check"] for line in result["findings"]] == [check.name for check in BUILT_IN]
+    rows = text.split('id="checks"')[1].split("</table>")[0].split("<tr>")[2:]
+    for line, row in zip(result["findings"], rows, strict=True):
+        assert {line["title"], line["severity"]} <= set(re.findall(r"(?<=>)[^<]+(?=<)", row))
     assert "<p>fake/001.jpg</p><p>real/copy.jpg</p>" in text
     assert "Exact duplicates" in text
-    assert "Near duplicates" in text
+    assert "Near-duplicates" in text
     assert "CMYK" in text
 
 
@@ -172,7 +177,7 @@ def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
     (odd / "empty.png").write_bytes(b"")
     with opened(root) as data:
         result = audit(data)
-    named = {kind["kind"]: {name.split(":")[0].split("/")[1] for name in kind["names"]} for kind in result["oddities"]}
+    named = {kind["kind"]: {name.split(":")[0].split("/")[1] for name in kind["names"]} for kind in result.oddities}
     assert named == {
         "zero bytes": {"empty.png"},
         "corrupt, truncated or refused": {"truncated.jpg", "text.jpg"},
@@ -185,7 +190,7 @@ def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
         "rotated by EXIF": {"rotated.jpg"},
         "giant (over 20 megapixels)": {"giant.png"},
     }
-    assert all(kind["count"] == kind["fake"] == len(kind["names"]) for kind in result["oddities"])
+    assert all(kind["count"] == kind["fake"] == len(kind["names"]) for kind in result.oddities)
 
 
 def test_killed_copy_goes_on_and_ends_as_an_undisturbed_one(photographs, tmp_path):

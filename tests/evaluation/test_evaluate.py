@@ -16,6 +16,7 @@ from asli.evaluation.parts import Openings
 from asli.evaluation.result import EvaluationResult
 from asli.evaluation.schema import metrics_schema
 from asli.records import json_schema
+from asli.reports.numbers import value_text
 from asli.sample import open_sample
 from tests.conftest import run_asli
 
@@ -62,7 +63,10 @@ def test_report_stands_alone_and_says_where_its_figures_come_from(judged):
     )  # nothing is fetched
     for origin in (data.hash, result.detector["hash"], result.detector["recipe_hash"]):
         assert origin in page
-    assert f"{result.metrics['f1'].value:.4f}" in page
+    assert value_text(result.metrics["f1"]) in page
+    assert str(result.metrics["f1"].value) in page  # for sorting and CSV, in full
+    assert "asli evaluate" in page
+    assert f"{data.path} --split test" in page
     assert page.count("<svg") == 8
     assert json.loads(Path(result.folder, "metrics.json").read_text()) == result.to_dict()
 

@@ -43,9 +43,9 @@ def test_a_foreign_detector_is_judged_like_ones_own(given, sample, tmp_path):
     assert at["brier"].value == pytest.approx(reference.brier_score_loss(labels, scores))
     assert result.unscored == Unscored(missing=0, missing_names=(), extra=0, extra_names=(), elsewhere=0)
     page = (tmp_path / "report/report.html").read_text()
-    assert "theirs.csv on sample, validation part" in page
+    assert "theirs.csv on sample, validation split" in page
     assert "was given" in page
-    assert "come from" not in page.replace("The scores come from a file", "")  # nothing is said of calibration images
+    assert "calibration images" not in page
     assert not (tmp_path / "report/model_card.md").exists()
 
 
@@ -145,7 +145,7 @@ def test_one_label_alone_gives_what_is_defined(given, sample, tmp_path):
     assert result.metrics["auroc"].value is None
     assert result.tpr_at_fpr == ()
     page = (tmp_path / "report/report.html").read_text()
-    assert "All images are fake" in page
+    assert "All images are AI-generated" in page
     assert not math.isnan(result.metrics["brier"].value)
 
 

@@ -20,7 +20,9 @@ from asli.explanation.check import check, likeness
 from asli.explanation.explain import explain
 from asli.explanation.gradcam import choose, enlarged, gradcam, layers
 from asli.explanation.occlusion import occlusion
+from asli.explanation.page import check_text, reasons_of, title_of
 from asli.explanation.view import View
+from asli.messages import catalog
 from asli.models.networks import create_network
 from asli.sample import golden_images
 from asli.transforms.preprocessing import Preprocessing
@@ -189,6 +191,9 @@ def test_command_draws_maps_and_says_the_same_score(finished, pictures, tmp_path
     assert drawn == [f"maps/{pictures[0].stem}.explained.png", f"maps/{pictures[0].stem}~2.explained.png"]
     for name in drawn:
         assert np.asarray(Image.open(tmp_path / name).convert("RGB")).std() > 10
+    page = (tmp_path / "maps/explain.html").read_text()
+    assert page.count("data:image/png;base64,") == 4  # a map and feature maps of each that could be read
+    assert "Could not be scored" in page
     checked = result["images"][0]["explanation"]["check"]
     assert checked["orders"] == 40
     assert (checked["likeness_to_random"] is None) == (method == "occlusion")
@@ -241,8 +246,42 @@ def test_a_long_name_is_shortened_and_a_file_that_goes_meanwhile_costs_nothing(
 def test_a_large_view_is_drawn_small(monkeypatch):
     monkeypatch.setattr(picture, "SIDE", 20)
     view = View(np.zeros((50, 70, 3), np.uint8), [(0, 0), (18, 38)], plain(32, "tiles"))
-    figure = picture.draw(view, np.zeros((50, 70)), "title", "caption")
-    assert [axes.images[0].get_array().shape[:2] for axes in figure.axes[:2]] == [(13, 18)] * 2
+    original = np.zeros((60, 80, 3), np.uint8)
+    figure = picture.draw(original, view, np.zeros((50, 70)), ["title", "caption"], failed=False, language="en")
+    assert [axes.images[0].get_array().shape[:2] for axes in figure.axes[:3]] == [(15, 20), (13, 18), (13, 18)]
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+@pytest.mark.parametrize("failed", [True, False])
+def test_the_warning_of_a_failed_check_lies_across_the_map(failed, language):
+    view = View(np.zeros((32, 32, 3), np.uint8), [(0, 0)], plain(32))
+    figure = picture.draw(view.pixels, view, np.ones((32, 32)), ["title"], failed=failed, language=language)
+    texts = [text.get_text() for text in figure.axes[2].texts]
+    assert texts == [catalog(language)["explain.warning"]] * failed
+
+
+def test_the_title_has_the_reason_and_no_score_outside_the_domain():
+    outside = {"reasons": ["outside domain: too large"], "verdict": "unsure", "score": 0.998}
+    assert str(title_of(outside, "a.jpg")) == "a.jpg: unsure, no score"
+    assert str(reasons_of(outside)[0]) == "Reason: outside domain: too large"
+    inside = {"reasons": [], "verdict": "fake", "score": 0.998}
+    assert title_of(inside, "a.jpg").text("id") == "a.jpg: palsu, P(palsu) 0,9980"
+
+
+@pytest.mark.parametrize(
+    ("beats", "alike", "words"),
+    [
+        (1.0, 0.1, "Check passed"),
+        (0.5, 0.1, "only 20 of 40"),
+        (1.0, 0.9, "random weights"),
+        (0.5, 0.9, "only 20 of 40"),
+    ],
+)
+def test_the_result_of_the_check_is_told_in_words(beats, alike, words):
+    result = {"beats": beats, "orders": 40, "needed": 0.95, "likeness_to_random": alike}
+    result["holds"] = beats >= 0.95 and alike < 0.5
+    assert words in str(check_text(result, 0.5))
+    assert ("Do not read it" in str(check_text(result, 0.5))) != result["holds"]
 
 
 def test_feature_maps_of_a_network_without_any_are_refused_before_anything_is_drawn(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
+from asli.progress import progress
 
 Image8 = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
@@ -33,8 +34,22 @@ class Pixels:
         """
         return self._pixels.image(row)
 
-    def map(self, function: Callable[[Image8], Result], rows: npt.NDArray[np.int64]) -> Iterator[Result]:
-        """Yield a function of each image, in the order of the rows; few images are in memory at once."""
+    def map(
+        self, function: Callable[[Image8], Result], rows: npt.NDArray[np.int64], what: str = "comparing images"
+    ) -> Iterator[Result]:
+        """Yield a function of each image, in the order of the rows; few images are in memory at once.
+
+        Args:
+            function: Called in threads where images are decoded.
+            rows: Of the manifest.
+            what: Names the work in the progress bar.
+        """
+        with progress(what, len(rows), unit="images") as bar:
+            for found in self._mapped(function, rows):
+                yield found
+                bar.advance()
+
+    def _mapped(self, function: Callable[[Image8], Result], rows: npt.NDArray[np.int64]) -> Iterator[Result]:
         if self._packed:
             for row in rows:
                 yield function(self.read(int(row)))

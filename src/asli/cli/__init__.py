@@ -17,7 +17,7 @@ from asli.files import visible
 
 
 def main(tokens: list[str] | None = None) -> None:
-    """Run a command and leave with its exit status: 0 done, 1 bad data, 2 usage, 3 trap sprung, 130 interrupted."""
+    """Run a command and leave with its exit status: 0 done, 1 bad data, 2 usage, 3 audit failed, 130 interrupted."""
     logger = logging.getLogger("asli")
     logger.setLevel(logging.INFO)
     logger.addHandler(_StandardError())

@@ -30,6 +30,10 @@ Device = Annotated[
 Threads = Annotated[
     int | None, Parameter(help="CPU threads of one operation; torch's choice by default.", validator=Number(gte=1))
 ]
+InLanguage = Annotated[
+    Literal["en", "id"] | None,
+    Parameter(name="--language", help="English or Indonesian; the page follows the browser by default."),
+]
 Seed = Annotated[int, Parameter(validator=Number(gte=0))]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from asli.cli.common import AsJson, Count, Device, Seed, Share, Threads, app, leave
+from asli.cli.common import AsJson, Count, Device, InLanguage, Seed, Share, Threads, app, leave
 from asli.errors import AsliError
 
 
@@ -27,18 +27,18 @@ def audit(
     Args:
         data: A data folder, or a folder or zip archive of images sorted into real and fake.
         html: Also write a page with pictures here.
-        strict: Leave with exit status 3 where a trap is sprung.
+        strict: Exit with status 3 if a check fails.
         equalize: Instead write a copy here in which both labels went through the same random chain.
         size: Side of the copy's images in pixels; by default 256, or what 95 of 100 images reach.
         seed: Of every random choice.
     """
     from asli.auditing.audit import audit as run
     from asli.auditing.audit import opened
+    from asli.auditing.checks.check import Severity
     from asli.auditing.equalize import equalize as copy
-    from asli.auditing.findings import TrapSprungError
 
     if equalize is not None and (html is not None or strict):
-        leave("--equalize writes a copy and judges nothing: audit that copy with --html and --strict", 2)
+        leave("--equalize writes a copy and runs no check: audit that copy with --html and --strict", 2)
     with opened(data) as folder:
         if equalize is not None:
             done = copy(folder, equalize, size=size, seed=seed)
@@ -49,17 +49,18 @@ def audit(
             return
         result = run(folder, seed=seed, html=html)
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(result.to_dict(), indent=2))
     else:
-        for line in result["verdicts"]:
-            print(f"{line['verdict']:<10} {line['trap']}: {line['says']}")
-            if line["do"] and line["verdict"] in ("look", "sprung"):
-                print(f"{'':<11}{line['do']}")
+        for finding in result.findings:
+            print(f"{finding.severity:<12} {finding.title}: {finding.finding}")
+            if finding.remedy:
+                print(f"{'':<13}To do: {finding.remedy}")
+        count = {severity: len(result.of(severity)) for severity in Severity}
+        print(f"{len(result.findings)} checks: {', '.join(f'{n} {severity}' for severity, n in count.items() if n)}")
         if html is not None:
             print(f"page: {html}")
-    sprung = [line["trap"] for line in result["verdicts"] if line["verdict"] == "sprung"]
-    if strict and sprung:
-        raise TrapSprungError(f"{len(sprung)} traps are sprung: {', '.join(sprung)}")
+    if strict:
+        result.require_pass()
 
 
 @app.command
@@ -119,6 +120,7 @@ def evaluate(
     threshold: float | None = None,
     prevalence: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
     prior: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True, show=False)] = None,
+    language: InLanguage = None,
     as_json: AsJson = False,
     device: Device = None,
     threads: Threads = None,
@@ -156,6 +158,7 @@ def evaluate(
         against=against or (),
         threshold=threshold,
         prevalences=prevalence or prior or PREVALENCES,
+        language=language,
         device=device,
         threads=threads,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, Count, Device, Threads, app, explanation_text, leave, prediction_text
+from asli.cli.common import AsJson, Count, Device, InLanguage, Threads, app, explanation_text, leave, prediction_text
 from asli.errors import AsliError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def explain(
     check: Annotated[bool, Parameter(negative="")] = False,
     feature_maps: Annotated[bool, Parameter(negative="")] = False,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
+    language: InLanguage = None,
     as_json: AsJson = False,
     device: Device = None,
     threads: Threads = None,
@@ -79,7 +80,7 @@ def explain(
     Args:
         images: Image files.
         detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
-        out: Folder for the drawn maps and explain.json.
+        out: Folder for the drawn maps, explain.html and explain.json.
         method: Grad-CAM asks the network's gradients; occlusion covers part after part and works for any detector.
         layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
         check: Also measure whether the map marks what moves the score, against random orders and random weights.
@@ -96,6 +97,7 @@ def explain(
         layer=layer,
         check=check,
         feature_maps=feature_maps,
+        language=language,
         force_domain=force_domain,
         device=device,
         threads=threads,
@@ -107,6 +109,7 @@ def explain(
             print(prediction_text(image.prediction))
             if image.explanation is not None:
                 print(explanation_text(image.explanation))
+        print(f"page: {out / 'explain.html'}")
     _require_all([image.prediction for image in result.images])
 
 

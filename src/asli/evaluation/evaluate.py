@@ -13,6 +13,7 @@ from asli.detector.scoring import Scores, count_seen, score_table
 from asli.errors import DataError
 from asli.evaluation.arrays import now, require_prevalences, summary_of
 from asli.evaluation.breakdown import group_names
+from asli.evaluation.commands import evaluate_command
 from asli.evaluation.comparison import Contender, compare_with, open_others
 from asli.evaluation.external import Joined, is_score_file
 from asli.evaluation.measure import PREVALENCES, measure
@@ -22,6 +23,7 @@ from asli.evaluation.report import require_report_folder
 from asli.evaluation.result import EvaluationResult
 from asli.evaluation.robustness import sweep
 from asli.evaluation.subject import Given, Subject
+from asli.messages import Language
 from asli.metrics.metric import LabeledScores
 from asli.metrics.registry import registered
 from asli.models.device import pick_device, set_threads
@@ -45,6 +47,7 @@ def evaluate(
     prevalences: Sequence[float] = PREVALENCES,
     device: str | None = None,
     threads: int | None = None,
+    language: Language | None = None,
 ) -> EvaluationResult:
     """Score a split once and compute every metric with its interval and origin.
 
@@ -61,6 +64,7 @@ def evaluate(
         prevalences: Shares of fakes among images to come, for PPV and NPV.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
+        language: Of the report's summary; None takes the browser's.
 
     Raises:
         DetectorError, DataError: See their messages.
@@ -82,6 +86,16 @@ def evaluate(
     scores = subject.score(data, split, place)
     mistakes = find_mistakes(data, scores.rows, scores.score, subject.thresholds)
     result = _measured(subject, scores, data, split, prevalences)
+    command = evaluate_command(
+        subject.where,
+        data.path,
+        split=split,
+        out=out,
+        robustness=robustness,
+        against=[other.where for other in others],
+        threshold=threshold,
+        prevalences=prevalences,
+    )
     result = replace(
         result,
         seen_in_training=None if subject.detector is None else count_seen(subject.detector, data, split),
@@ -98,14 +112,14 @@ def evaluate(
         else None,
         mistakes=mistakes,
         test_opened=_openings(data, split),  # those of the others included
-        attachments=replace(result.attachments, pictures=pictures_of(data, mistakes)),
+        attachments=replace(result.attachments, pictures=pictures_of(data, mistakes), command=command),
     )
     if subject.detector is not None:
         card = subject.detector.model_card(result.to_dict())
         result = replace(result, attachments=replace(result.attachments, model_card=card))
     if folder is None:
         return result
-    result.save(folder)
+    result.save(folder, language=language)
     return replace(result, folder=folder)
 
 

@@ -292,6 +292,7 @@ class Attachments:
         training: Lines of the run's `metrics.jsonl`.
         pictures: PNG files of the most confident mistakes, by row of the manifest.
         model_card: The detector's card with these metrics; None for a table of scores.
+        command: That evaluates again; None for arrays.
     """
 
     scores: "pa.Table"
@@ -299,6 +300,7 @@ class Attachments:
     training: Sequence[dict[str, Any]] = ()
     pictures: Mapping[int, bytes] = field(default_factory=dict)
     model_card: str | None = None
+    command: str | None = None
 
 
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 from asli.errors import DataError
 from asli.evaluation.parts import Attachments
 from asli.evaluation.sections import comparison, mistakes, robustness
-from asli.evaluation.sections.overview import page_of, training_section
+from asli.evaluation.sections.overview import report_of, training_section
 from asli.files import read_json, replacing, write_json, write_text
-from asli.reports.kit import write_report
+from asli.messages import Language
 from asli.reports.pages import require_page
+from asli.reports.render import write_report
 
 logger = logging.getLogger("asli")
 
@@ -34,8 +35,20 @@ def require_report_folder(folder: Path) -> None:
             raise DataError(f"{metrics} is there already and asli did not write it; give another --out")
 
 
-def write_report_folder(content: dict[str, Any], attached: Attachments, folder: Path) -> Path:
-    """Write what `EvaluationResult.to_dict` returns and its attachments; return the path of the report."""
+def write_report_folder(
+    content: dict[str, Any], attached: Attachments, folder: Path, language: Language | None = None
+) -> Path:
+    """Write what `EvaluationResult.to_dict` returns and its attachments.
+
+    Args:
+        content: What `EvaluationResult.to_dict` returns.
+        attached: What else the report holds.
+        folder: Where it goes.
+        language: Of the report's summary; None takes the browser's.
+
+    Returns:
+        The path of the report.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "scores.parquet") as temporary:
         pq.write_table(attached.scores, temporary, compression="zstd")
@@ -51,7 +64,7 @@ def write_report_folder(content: dict[str, Any], attached: Attachments, folder: 
         sections += robustness.robustness_sections(content["robustness"])
     if "gallery" in content:
         sections += mistakes.gallery_sections(content["gallery"], attached.pictures)
-    report = write_report(folder, page_of(content, sections))
+    report = write_report(folder, report_of(content, sections, command=attached.command, language=language))
     logger.info("report: %s", report)
     return report
 

@@ -11,6 +11,7 @@ from asli.errors import DataError
 from asli.evaluation.further import Comparison, Mistakes, Robustness
 from asli.evaluation.measure import Measured
 from asli.evaluation.parts import Attachments, DataSummary, GroupTable, Openings, Unscored, html_table
+from asli.messages import Language
 from asli.metrics.intervals import Estimate
 from asli.records import HIDDEN, OPTIONAL, named
 
@@ -85,10 +86,14 @@ class EvaluationResult(Measured):
             raise DataError(f"no groups by '{property}'; there are {', '.join(known) or 'none'}")
         return GroupTable(property, known[property])
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, *, language: Language | None = None) -> Path:
         """Write `metrics.json`, `scores.parquet`, `report.html` and what belongs to them into a folder.
 
         An earlier report there is replaced.
+
+        Args:
+            folder: Where.
+            language: Of the report's summary; None takes the browser's.
 
         Returns:
             The path of `report.html`.
@@ -99,7 +104,7 @@ class EvaluationResult(Measured):
         from asli.evaluation.report import require_report_folder, write_report_folder  # brings matplotlib
 
         require_report_folder(Path(folder))
-        return write_report_folder(self.to_dict(), self.attachments, Path(folder))
+        return write_report_folder(self.to_dict(), self.attachments, Path(folder), language)
 
     @property
     def title(self) -> str:

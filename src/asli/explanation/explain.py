@@ -20,9 +20,11 @@ from asli.explanation.feature_maps import feature_maps as maps_of
 from asli.explanation.gradcam import choose, enlarged, gradcam
 from asli.explanation.gradcam import layers as layers_of
 from asli.explanation.occlusion import occlusion
+from asli.explanation.page import check_text, reasons_of, title_of, write_page
 from asli.explanation.picture import draw
 from asli.explanation.view import Array, LogOdds, View
 from asli.files import printable, replacing, visible, write_json
+from asli.messages import Language, message
 from asli.metrics.classification import Floats
 from asli.models.device import pick_device, set_threads
 from asli.models.networks import create_network
@@ -35,8 +37,6 @@ RANDOM_NETWORKS = 3
 
 TOO_ALIKE = 0.5
 """Mean rank correlation with their maps from which on a map says nothing about what was learnt."""
-
-CAPTION = "Where, not why: a map shows which places move the score, not what is wrong with them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,14 @@ def explain(
     force_domain: bool = False,
     device: str | None = None,
     threads: int | None = None,
+    language: Language | None = None,
 ) -> "Explanations":
     """Score pictures and draw where each score comes from.
 
     Args:
         images: As in `asli.predict`. One that cannot be read is reported in its place, not dropped.
         detector: A detector, a detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
-        out: Folder of the pictures and of `explain.json`.
+        out: Folder of the pictures, of `explain.html` and of `explain.json`.
         method: `grad-cam` asks the network's gradients, `occlusion` covers part after part and asks any detector.
         layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
         check: Also measure whether the map holds (see `asli.explanation.check`).
@@ -82,6 +83,7 @@ def explain(
         force_domain: Give a verdict on images outside the detector's domain too.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves the library's choice.
+        language: Of pictures and page; None draws English pictures, and the page follows the browser.
 
     Returns:
         The prediction of each image with its explanation, which is None where the image could not be scored.
@@ -111,10 +113,12 @@ def explain(
                 makers[id(leaf)] = _Maker(leaf, method, layer, device, check=check, feature_maps=feature_maps)
             view = View.of(examined.pixels, leaf.preprocessing)
             stem = _new_name(_short(Path(one.name).stem), names)
-            explanation = makers[id(leaf)].explain(prediction, view, folder, stem)
+            explanation = makers[id(leaf)].explain(prediction, examined.pixels, view, folder / stem, language or "en")
             made.append(ExplainedImage(prediction, explanation))
     result = Explanations(described, made)
     write_json(folder / "explain.json", result.to_dict())
+    drawn = [None if image.explanation is None else Path(image.explanation.picture) for image in made]
+    write_page(folder, result.to_dict(), drawn, TOO_ALIKE, language)
     return result
 
 
@@ -214,11 +218,29 @@ class _Maker:
         )
         self._stages = _stages(detector) if feature_maps else []
 
-    def explain(self, prediction: Prediction, view: View, folder: Path, stem: str) -> Explanation:
-        """Explain one image and draw the map into a folder."""
+    def explain(
+        self, prediction: Prediction, pixels: Array, view: View, place: Path, language: Language
+    ) -> Explanation:
+        """Explain one image and draw the map.
+
+        Args:
+            prediction: Of the image.
+            pixels: uint8, height x width x 3.
+            view: What the network sees of it.
+            place: Path of the drawings, without their endings.
+            language: Of the drawing.
+        """
         found = self._maps.explain(view)
-        picture, maps = folder / f"{stem}.explained.png", folder / f"{stem}.maps.png"
-        _write(draw(view, found.heat, _title(prediction), CAPTION), picture)
+        picture, maps = (place.with_name(f"{place.name}.{kind}.png") for kind in ("explained", "maps"))
+        check = _checked(view, found, self._log_odds) if self._check else None
+        lines = [
+            title_of(prediction.to_dict(), _short(visible(Path(prediction.path).name))),
+            *reasons_of(prediction.to_dict()),
+            check_text(check, TOO_ALIKE),
+            message("explain.caption"),
+        ]
+        failed = check is not None and not check["holds"]
+        _write(draw(pixels, view, found.heat, lines, failed=failed, language=language), picture)
         if self._stages:
             _write(_draw_maps(self._detector, view, self._stages), maps)
         return Explanation(
@@ -228,7 +250,7 @@ class _Maker:
             map_size=found.side,
             log_odds=float(self._log_odds([view.fitted()])[0]),
             cells=view.by_cell(found.heat).tolist(),
-            check=_checked(view, found, self._log_odds) if self._check else None,
+            check=check,
             picture=printable(picture),
             feature_maps=printable(maps) if self._stages else None,
         )
@@ -265,10 +287,6 @@ def _checked(view: View, found: Explained, log_odds: LogOdds) -> dict[str, Any]:
     alike = likeness(view, found.heat, found.others) if found.others else None
     holds = measured["holds"] and (alike is None or alike < TOO_ALIKE)
     return {**measured, "likeness_to_random": alike, "holds": holds}
-
-
-def _title(image: Prediction) -> str:
-    return f"{_short(visible(Path(image.path).name))}: {image.verdict}, P(fake) {image.score:.4f}"
 
 
 def _short(name: str) -> str:

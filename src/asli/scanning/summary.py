@@ -125,8 +125,19 @@ def _first(images: list[Shown], key: Callable[[Shown], float]) -> list[Shown]:
     return sorted(images, key=key)[:SHOWN]
 
 
+def plain_reason(reason: str) -> str:
+    """Return a reason without the figures of the distance, which say nothing to a reader."""
+    return re.sub(r"\(distance [\d.]+, limit [\d.]+; ([^)]*)\)", r"(\1)", reason)
+
+
 def _add(counter: Counter[str], reason: str) -> None:
     """Count a reason; figures of the image are left out of it, those of the detector, behind a semicolon, are not."""
-    of_image, semicolon, of_detector = reason.partition(";")
-    reason = re.sub(r"(?!0\b)\d[\d,.]*", "N", of_image) + semicolon + of_detector
+    of_image, semicolon, of_detector = plain_reason(reason).partition(";")
+    if not of_image.startswith("pixels unlike"):  # there the numbers are those of the statistic
+        of_image = re.sub(r"(?!0\b)\d[\d,.]*", "N", of_image)
+    reason = (
+        of_image.replace("N x N pixels", "other sizes").replace("quality N", "of another quality")
+        + semicolon
+        + of_detector
+    )
     counter[reason if reason in counter or len(counter) < REASONS else "other reasons"] += 1

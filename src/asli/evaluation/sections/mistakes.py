@@ -5,7 +5,8 @@ from typing import Any
 
 from asli.evaluation.mistakes import KINDS
 from asli.metrics.appearance import NAMES
-from asli.reports.kit import Section, Table, Tile, interval_text, value_text
+from asli.reports.kit import CaptionedImage, ReportTable, Section
+from asli.reports.numbers import interval_text, p_text, value_text
 
 _TITLES = {"real called fake": "Photographs called fake", "fake called real": "Fakes called real"}
 
@@ -18,14 +19,14 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
         pictures: PNG files of its pictures, by row.
     """
     tables = [
-        Table(
+        ReportTable(
             caption=f"{_TITLES[kind]}, against rightly judged images of the same label",
             columns=[
                 "measure",
                 "median: mistakes",
                 "right",
                 "chance that a mistake measures higher",
-                "95% interval",
+                "95 % CI",
                 "p, Holm",
                 "mistakes measure",
                 "the paper's remark",
@@ -56,8 +57,12 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
         Section(
             id=f"mistakes-{kind.split()[0]}",
             title=_TITLES[kind],
-            tiles=[
-                Tile(png=pictures[line["row"]], lines=[f"P(fake) {line['score']:.4f}", _caption(line)])
+            images=[
+                CaptionedImage(
+                    data=pictures[line["row"]],
+                    lines=[f"P(fake) {line['score']:.4f}", _caption(line)],
+                    alternative=f"{kind}, {line['id']}",
+                )
                 for line in part["worst"][kind]
             ],
         )
@@ -81,7 +86,7 @@ def _row(claim: dict[str, Any]) -> list[str]:
         *(f"{median:.{digits}f}" for median in claim["medians"]),
         value_text(claim["area"]),
         interval_text(claim["area"]),
-        "<0.0001" if claim["p_holm"] < 1e-4 else f"{claim['p_holm']:.4f}",
+        p_text(claim["p_holm"]),
         claim["says"],
         remark,
     ]
