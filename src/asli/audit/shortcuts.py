@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from asli.audit.features import NUMBERS, SETTINGS, Features, crop_side, file_settings, file_weight, from_pixels
 from asli.audit.pixels import Pixels
@@ -57,11 +58,13 @@ def measure(
     side = crop_side(facts)
     colours, spectra = from_pixels(pixels, rows, side)
     kinds = {"files": file_settings(facts), "weight": file_weight(facts), "colours": colours, "spectrum": spectra}
+    with threadpool_limits(1, user_api="openmp"):  # trees this small gain nothing from a second thread
+        judged = {name: judge(seen, labels, members, seed) for name, seen in kinds.items()}
     return {
         **result,
         "crop": side,
         "smaller_than_crop": int(np.isnan(spectra.values[:, 0]).sum()),
-        "kinds": {name: judge(seen, labels, members, seed) for name, seen in kinds.items()},
+        "kinds": judged,
     }
 
 

@@ -24,7 +24,10 @@ Device = Annotated[
     Literal["cuda", "mps", "cpu"] | None, Parameter(help="Where to compute; the best there is by default.")
 ]
 Threads = Annotated[
-    int | None, Parameter(help="CPU threads of one operation; torch's choice by default.", validator=Number(gte=1))
+    int | None,
+    Parameter(
+        help="CPU threads of one operation; by default one a core, fewer beside other work.", validator=Number(gte=1)
+    ),
 ]
 Seed = Annotated[int, Parameter(validator=Number(gte=0))]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]

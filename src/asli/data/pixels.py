@@ -3,7 +3,6 @@
 Both show the same views of the same rows, so order and augmentation do not depend on which it is.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
@@ -20,6 +19,7 @@ from asli.data.sources import Source
 from asli.data.views import Views, whole
 from asli.errors import DataError, ImageError
 from asli.recipe import Interpolation
+from asli.threads import usable_cpus
 
 Rows = npt.NDArray[np.int64]
 Array = npt.NDArray[np.uint8]
@@ -96,7 +96,7 @@ class FilePixels:
         self, source: Source, names: Sequence[str], sizes: npt.NDArray[np.int64], threads: int | None = None
     ) -> None:
         self._source, self._names, self._sizes = source, names, sizes
-        self._pool = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(threads or usable_cpus(), thread_name_prefix="decode")
 
     def sizes(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Return upright height and width of each row's image, int64, n x 2."""
