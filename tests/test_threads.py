@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from asli import threads
-from asli.threads import CpuTimes, choose_threads, cpu_times, environment, free_cpus, usable_cpus
+from asli.threads import CpuTimes, choose_threads, configure_process, cpu_times, environment, free_cpus, usable_cpus
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux states the CPU use of others")
 CLEAN = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_", "OPENBLAS_"))}
@@ -78,16 +78,26 @@ def test_the_cpu_use_of_another_process_is_seen_and_that_of_finished_children_is
     assert after.own - before.own > 0.4
 
 
-@pytest.mark.parametrize(("free", "chosen"), [(8.0, 8), (6.6, 7), (5.2, 5), (0.3, 4)])
-def test_a_command_leaves_busy_cpus_to_others_but_takes_half(monkeypatch, caplog, free, chosen):
+@pytest.mark.parametrize(("used", "chosen"), [(0.0, 8), (1.4, 7), (2.8, 5), (7.7, 4)])
+def test_a_command_leaves_busy_cpus_to_others_but_takes_half(monkeypatch, used, chosen):
     monkeypatch.delenv("OMP_NUM_THREADS")
+    for name in threads.SETTINGS:
+        monkeypatch.setenv(name, "1")  # so that what is set here is taken back
+    monkeypatch.setattr(threads, "affinity", lambda: set(range(8)))
     monkeypatch.setattr(threads, "usable_cpus", lambda: 8)
-    assert choose_threads(8) == 8, "a library call does not choose"
-    monkeypatch.setattr(threads._Process, "start", CpuTimes(0.0, 0.0, 0.0))
-    monkeypatch.setattr(threads._Process, "free", free)
-    assert [choose_threads(most) for most in (8, 2, 1)] == [chosen, 2, 1]
+    moments = iter([CpuTimes(10.0, 0.0, 0.0), CpuTimes(12.0, 2 * used + 2, 2.0)])
+    monkeypatch.setattr(threads, "cpu_times", lambda: next(moments))
+    configure_process()
+    assert [choose_threads(most) for most in (8, 2, 1)] == [chosen, 2, 1], "chosen once, from what was seen so far"
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     assert choose_threads(8) == 8, "the user did"
+
+
+def test_a_library_call_does_not_choose():
+    code = (
+        "import torch\nfrom asli.models.device import set_threads\nprint(torch.get_num_threads() == set_threads(None))"
+    )
+    assert python(code).stdout.strip() == "True"
 
 
 def test_usable_cpus_are_at_least_one_and_no_more_than_there_are():

@@ -119,6 +119,7 @@ def test_missing_library_is_named(exported, monkeypatch):
         OnnxRuntime(exported / "model.onnx")
 
 
+@pytest.mark.slow
 def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
     done = export_int8(exported, sample, tmp_path / "int8", threads=1)
     small, large = Detector.open(tmp_path / "int8"), Detector.open(exported)

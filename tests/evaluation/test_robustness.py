@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from asli.data.corruptions import blur
-from asli.data.folder import DataFolder
 from asli.data.ingest import open_folders
 from asli.data.ladder import LADDER, corrupted
 from asli.data.pixels import FilePixels
@@ -131,7 +130,7 @@ def test_anything_that_bears_on_the_result_starts_afresh(detector, sample, score
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_draw_is_even_and_takes_one_of_each_group_of_twins(sample, scores, monkeypatch):
+def test_draw_is_even_and_takes_one_of_each_group_of_duplicates(sample, scores, duplicated):
     rows = robustness.drawn_rows(sample, scores.rows, 100, 0)
     assert np.bincount(sample.labels[rows]).tolist() == [50, 50]
     assert set(rows) <= set(scores.rows)
@@ -139,9 +138,9 @@ def test_draw_is_even_and_takes_one_of_each_group_of_twins(sample, scores, monke
     assert not np.array_equal(rows, robustness.drawn_rows(sample, scores.rows, 100, 1))
     everything = robustness.drawn_rows(sample, scores.rows, 10**6, 0)
     assert np.array_equal(everything, scores.rows)
-    monkeypatch.setattr(DataFolder, "groups", lambda self, of: of // 2)  # neighbours are twins now
-    some = robustness.drawn_rows(sample, scores.rows, 10**6, 0)
-    assert len(np.unique(some // 2)) == len(some) < len(scores.rows)
+    test = duplicated.rows("test")
+    some = robustness.drawn_rows(duplicated, test, 10**6, 0)
+    assert len(np.unique(duplicated.groups(some))) == len(some) == len(test) - 16
     real = scores.rows[sample.labels[scores.rows] == 0]
     with pytest.raises(DataError, match="each label"):
         robustness.drawn_rows(sample, real, 100, 0)
@@ -178,6 +177,7 @@ def test_section_shows_every_figure_and_names_the_worst(undisturbed):
     assert f"of {len(undisturbed['levels'])} corruptions" in section.headline[0]
 
 
+@pytest.mark.slow
 def test_a_command_killed_in_the_middle_goes_on_and_the_ledger_counts_commands(finished, tmp_path):
     from asli.sample import open_sample
 

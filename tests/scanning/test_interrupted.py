@@ -41,6 +41,7 @@ def stop(process, parts, seconds, number):
     return process.returncode, words
 
 
+@pytest.mark.slow
 def test_killed_three_times_and_interrupted_it_has_the_rows_of_an_undisturbed_one(finished, tmp_path):
     chance = random.Random(7)
     with sample_archive() as archive:
