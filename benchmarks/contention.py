@@ -32,7 +32,7 @@ SIDES = {"idle": 0, "beside one": 1, "beside two": 2}
 BEFORE = "before, idle"
 LIMIT, GROWTH = 2.5, 1.03
 ROOT = Path(__file__).parents[1]
-TRAIN = ("model.name=resnet18", "data.sample=0", "loop.micro_batch=64", "loop.accumulation=1", "loop.max_updates=16")
+TRAIN = ("model.name=resnet18", "data.sample=0", "loop.micro_batch=64", "loop.accumulation=1", "loop.max_updates=10")
 
 
 def commands(work: Path) -> dict[str, list[str]]:
@@ -41,7 +41,7 @@ def commands(work: Path) -> dict[str, list[str]]:
     sample = str(work / "sample")
     return {
         "train": ["train", "smoke", "--data", sample, "--out", "{out}", "--device", "cpu", *settings],
-        "evaluate": ["evaluate", "default", sample, "--split", "train", "--out", "{out}", "--device", "cpu"],
+        "evaluate": ["evaluate", "default", sample, "--split", "calibration", "--out", "{out}", "--device", "cpu"],
         "audit": ["audit", str(work / "few")],
         "scan": ["scan", str(work / "sample.zip"), "--out", "{out}.parquet"],
         "predict": ["predict", str(work / "image.jpg")],

@@ -220,6 +220,24 @@ def test_resume_is_bit_exact_wherever_it_was_stopped(sample, tmp_path, undisturb
     assert not (tmp_path / "run/checkpoints/recovery").exists()
 
 
+def test_a_resumed_run_keeps_its_number_of_threads(sample, tmp_path, undisturbed, monkeypatch):
+    def breaking(self, **measured):
+        if measured["update"] == 6:
+            raise MemoryError("the machine went away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ProgressBar, "on_update", breaking)
+        with pytest.raises(MemoryError):
+            train("smoke", sample, tmp_path / "run", settings=FULL)  # in one thread, as all tests
+    torch.set_num_threads(2)
+    try:
+        train("smoke", sample, tmp_path / "run", settings=FULL, resume=True)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(1)
+    assert fingerprint(tmp_path / "run") == undisturbed
+
+
 def start(sample, out, *extra) -> subprocess.Popen:
     options = [item for setting in FULL for item in ("--set", setting)]
     command = [
