@@ -65,7 +65,8 @@ def train(
         resume: Go on with an interrupted run; with the same recipe and data the result is bit-identical to that of an
             undisturbed run. A finished run is left as it is; a missing one is begun.
         device: cuda, mps or cpu; None takes the best there is.
-        threads: CPU threads of one operation; None leaves torch's choice.
+        threads: CPU threads of one operation; None takes those of the run that goes on, for the same bits, else torch's
+            choice.
         trackers: Any of `tensorboard`, `wandb`.
         recovery_minutes: How often the state is saved, besides the recipe's checkpoints.
 
@@ -81,7 +82,7 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     data = data if isinstance(data, DataFolder) else DataFolder.open(data)
     place, out = pick_device(device), Path(out)
-    set_threads(threads)
+    set_threads(_threads_of(out) if resume and threads is None else threads)
     reuse_memory()
     machine = fingerprint(place)
     rows = training_rows(data, recipe)
@@ -120,6 +121,13 @@ def train(
         if not (run.detector / "README.md").exists():
             _make_detector(run, network, preprocessing, data, rows, place, start)
     return run
+
+
+def _threads_of(run: Path) -> int | None:
+    """Return how many threads an interrupted run last used; None where torch may not use as many here."""
+    folder = checkpoint.newest(run / "checkpoints")
+    before = None if folder is None else checkpoint.State.read(folder).machine.get("threads")
+    return before if before is not None and before <= torch.get_num_threads() else None
 
 
 def training_rows(data: DataFolder, recipe: Recipe) -> npt.NDArray[np.int64]:

@@ -77,7 +77,9 @@ def settings(root):
     return result.shortcuts["kinds"]["files"], finding
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", ["format", "nothing", *(pytest.param(c, marks=pytest.mark.slow) for c in ("size", "exif"))]
+)
 def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photographs, tmp_path, monkeypatch):
     monkeypatch.setattr(shortcuts, "PERMUTATIONS", 10)  # chance is clear enough, and the test is quicker
     how, feature = CASES[case]
@@ -124,6 +126,7 @@ def test_full_buckets_are_skipped_and_named():
     assert found.skipped.tolist() == list(range(50))
 
 
+@pytest.mark.slow
 def test_damage_and_duplicates_are_named_and_strict_leaves_with_3(photographs, tmp_path):
     root = write(tmp_path / "in", photographs, CASES["nothing"][0])
     (root / "real/copy.jpg").write_bytes((root / "fake/001.jpg").read_bytes())
@@ -193,6 +196,7 @@ def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
     assert all(kind["count"] == kind["fake"] == len(kind["names"]) for kind in result.oddities)
 
 
+@pytest.mark.slow
 def test_killed_copy_goes_on_and_ends_as_an_undisturbed_one(photographs, tmp_path):
     root = write(tmp_path / "in", photographs, CASES["nothing"][0])
     data = tmp_path / "data"

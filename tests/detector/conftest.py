@@ -14,7 +14,7 @@ def files(tmp_path_factory):
     return sorted(folder.iterdir())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def exported(finished, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "detector"
     export_onnx(finished.detector, folder)

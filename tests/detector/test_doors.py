@@ -22,6 +22,7 @@ from asli.evaluation.evaluate import evaluate
 from asli.exporting import onnx as exporting
 from asli.exporting.int8 import export_int8
 from asli.exporting.onnx import export_onnx
+from tests.compare import SAME
 from tests.conftest import run_asli
 from tests.detector.conftest import scores
 from tests.images import png_of_16_bits
@@ -34,8 +35,8 @@ def test_golden_images_have_one_score_at_every_door(exported, finished, files):
     done = run_asli("predict", *files, "--detector", exported, "--json")
     assert done.returncode == 0, done.stderr
     assert np.ptp(python) > 0.5
-    assert np.abs(onnx - python).max() < 1e-5
-    assert np.array_equal(scores(json.loads(done.stdout)), onnx)
+    assert np.abs(onnx - python).max() < SAME
+    assert np.abs(scores(json.loads(done.stdout)) - onnx).max() < SAME
 
 
 def test_onnx_is_another_form_of_the_same_detector(exported, finished):
@@ -119,6 +120,7 @@ def test_missing_library_is_named(exported, monkeypatch):
         OnnxRuntime(exported / "model.onnx")
 
 
+@pytest.mark.slow
 def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
     done = export_int8(exported, sample, tmp_path / "int8", threads=1)
     small, large = Detector.load(tmp_path / "int8"), Detector.load(exported)
@@ -183,7 +185,7 @@ def test_stability_is_the_range_over_views(exported, files):
     assert list(span["views"]) == list(VIEWS)
     runtime = Detector.load(exported).runtime("cpu")
     saved_again = runtime.logits([jpeg(decode(files[0].read_bytes())[0], 75)[None]])[0]
-    assert span["views"]["JPEG 75"] == pytest.approx(1 / (1 + np.exp(saved_again[0] - saved_again[1])), abs=1e-6)
+    assert span["views"]["JPEG 75"] == pytest.approx(1 / (1 + np.exp(saved_again[0] - saved_again[1])), abs=SAME)
     assert predict(files[:1], exported).to_dict()["images"][0]["stability"] is None
 
 

@@ -31,6 +31,7 @@ def smoke(tmp_path_factory):
     return out, written, results
 
 
+@pytest.mark.slow
 def test_smoke_budget_gives_every_table_and_figure(smoke):
     out, written, results = smoke
     assert {result["status"] for result in results} == {"done", "unavailable"}
@@ -50,6 +51,7 @@ def test_smoke_budget_gives_every_table_and_figure(smoke):
     assert str(out) not in page + (out / "results.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_published_study_shows_its_figures_and_holds_its_results(smoke, tmp_path):
     out, _, results = smoke
     tool = Path(__file__).parents[2] / "tools/publish_study.py"
@@ -64,6 +66,7 @@ def test_a_published_study_shows_its_figures_and_holds_its_results(smoke, tmp_pa
     assert (tmp_path / "study/tables/table7.csv").is_file()
 
 
+@pytest.mark.slow
 def test_test_part_is_opened_once_a_run(smoke):
     out, _, results = smoke
     done = [result for result in results if result["status"] == "done"]
@@ -72,6 +75,7 @@ def test_test_part_is_opened_once_a_run(smoke):
     assert {json.loads(line)["images"] for line in ledger} == {120}
 
 
+@pytest.mark.slow
 def test_cell_deleted_and_run_again_gives_identical_scores_and_others_are_skipped(smoke, monkeypatch):
     out, _, _ = smoke
     study = open_study("smoke", None, out, device="cpu", threads=1)

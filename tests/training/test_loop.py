@@ -202,15 +202,15 @@ def undisturbed(sample, tmp_path_factory):
 
 def test_resume_is_bit_exact_wherever_it_was_stopped(sample, tmp_path, undisturbed, monkeypatch):
     """In one process: an error after every few updates, recovery by the recipe's checkpoints and by time."""
-    original, stops = Training._one_update, iter([2, 5, 6, 9, 13])
+    original, stops = ProgressBar.on_update, iter([2, 5, 6, 9, 13])
     stop = next(stops)
 
-    def breaking(self):
-        original(self)
-        if self.update == stop:
+    def breaking(self, *, update, **measured):
+        original(self, update=update, **measured)
+        if update == stop:
             raise MemoryError("the machine went away")
 
-    monkeypatch.setattr(Training, "_one_update", breaking)
+    monkeypatch.setattr(ProgressBar, "on_update", breaking)
     for minutes in (10, 0, 10, 0, 10):
         with pytest.raises(MemoryError):
             train("smoke", sample, tmp_path / "run", settings=FULL, resume=True, recovery_minutes=minutes)
@@ -218,6 +218,24 @@ def test_resume_is_bit_exact_wherever_it_was_stopped(sample, tmp_path, undisturb
     train("smoke", sample, tmp_path / "run", settings=FULL, resume=True)
     assert fingerprint(tmp_path / "run") == undisturbed
     assert not (tmp_path / "run/checkpoints/recovery").exists()
+
+
+def test_a_resumed_run_keeps_its_number_of_threads(sample, tmp_path, undisturbed, monkeypatch):
+    def breaking(self, **measured):
+        if measured["update"] == 6:
+            raise MemoryError("the machine went away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ProgressBar, "on_update", breaking)
+        with pytest.raises(MemoryError):
+            train("smoke", sample, tmp_path / "run", settings=FULL)  # in one thread, as all tests
+    torch.set_num_threads(2)
+    try:
+        train("smoke", sample, tmp_path / "run", settings=FULL, resume=True)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(1)
+    assert fingerprint(tmp_path / "run") == undisturbed
 
 
 def start(sample, out, *extra) -> subprocess.Popen:
@@ -248,6 +266,7 @@ def wait_for_update(out: Path, update: int, process: subprocess.Popen) -> None:
     assert process.poll() is not None, "no update in two minutes"
 
 
+@pytest.mark.slow
 def test_killed_three_times_it_ends_with_the_same_bits(sample, tmp_path, undisturbed):
     out, chance = tmp_path / "run", random.Random()
     for earliest in (1, 5, 9):

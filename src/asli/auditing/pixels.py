@@ -1,6 +1,5 @@
 """A function of each of many images, with few of them in memory at once."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
 from asli.progress import progress
+from asli.threads import usable_cpus
 
 Image8 = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
@@ -54,6 +54,6 @@ class Pixels:
             for row in rows:
                 yield function(self.read(int(row)))
             return
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_cpus()) as pool:
             for start in range(0, len(rows), _AT_ONCE):
                 yield from pool.map(lambda row: function(self.read(int(row))), rows[start : start + _AT_ONCE])

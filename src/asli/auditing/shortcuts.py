@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from asli.auditing.features import NUMBERS, SETTINGS, Features, crop_side, file_settings, file_weight, from_pixels
 from asli.auditing.pixels import Pixels
@@ -59,7 +60,11 @@ def measure(
     side = crop_side(facts)
     colors, spectra = from_pixels(pixels, rows, side)
     kinds = {"files": file_settings(facts), "weight": file_weight(facts), "colors": colors, "spectrum": spectra}
-    with progress("fitting shortcut classifiers", len(kinds) * (2 + PERMUTATIONS), unit="fits") as bar:
+    # Trees this small gain nothing from a second thread.
+    with (
+        threadpool_limits(1, user_api="openmp"),
+        progress("fitting shortcut classifiers", len(kinds) * (2 + PERMUTATIONS), unit="fits") as bar,
+    ):
         measured = {name: judge(seen, labels, members, seed, bar.advance) for name, seen in kinds.items()}
     return {
         **result,

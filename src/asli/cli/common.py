@@ -28,7 +28,10 @@ Device = Annotated[
     Literal["cuda", "mps", "cpu"] | None, Parameter(help="Where to compute; the best there is by default.")
 ]
 Threads = Annotated[
-    int | None, Parameter(help="CPU threads of one operation; torch's choice by default.", validator=Number(gte=1))
+    int | None,
+    Parameter(
+        help="CPU threads of one operation; by default one a core, fewer beside other work.", validator=Number(gte=1)
+    ),
 ]
 InLanguage = Annotated[
     Literal["en", "id"] | None,

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -37,6 +36,7 @@ from asli.files import (
     write_text,
 )
 from asli.progress import progress
+from asli.threads import usable_cpus
 
 CHUNK = 1024
 """Images read between two points an interrupted call can go on from."""
@@ -204,7 +204,7 @@ class _Ingest:
         if done:
             logger.info("going on: %s of %s images were read before", f"{done:,}", f"{total:,}")
         # Threads: Pillow releases the interpreter lock while it decodes.
-        with progress("reading", total, unit="images", done=done) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with progress("reading", total, unit="images", done=done) as bar, ThreadPoolExecutor(usable_cpus()) as pool:
             futures = {pool.submit(self._read_chunk, number): number for number in todo}
             try:
                 for future in as_completed(futures):

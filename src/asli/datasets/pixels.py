@@ -3,7 +3,6 @@
 Both show the same views of the same rows, so order and augmentation do not depend on which it is.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -17,6 +16,7 @@ from asli.datasets.images import decode
 from asli.datasets.sources import Source
 from asli.errors import DataError, ImageError
 from asli.recipe import Interpolation
+from asli.threads import usable_cpus
 from asli.transforms.apply import crop, resample
 from asli.transforms.preprocessing import RESAMPLING, Preparation
 from asli.transforms.views import Views, whole
@@ -96,7 +96,7 @@ class FilePixels:
         self, source: Source, names: Sequence[str], sizes: npt.NDArray[np.int64], threads: int | None = None
     ) -> None:
         self._source, self._names, self._sizes = source, names, sizes
-        self._pool = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(threads or usable_cpus(), thread_name_prefix="decode")
 
     def sizes(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Return upright height and width of each row's image, int64, n x 2."""

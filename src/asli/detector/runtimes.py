@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.errors import DetectorError, MissingExtraError
+from asli.threads import choose_threads, usable_cpus
 from asli.transforms.preprocessing import Preparation, Preprocessing
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class OnnxRuntime:
         # Stated, since its own choice pins threads to cores a container may not have.
         options.intra_op_num_threads = threads or usable_threads()
         options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # see `asli.threads`
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -110,15 +112,14 @@ def onnx_installed() -> bool:
 
 
 def usable_threads() -> int:
-    """Return what torch uses where it is loaded, else `OMP_NUM_THREADS`, else how many CPUs this process may use."""
+    """Return what torch uses where it is loaded, else `OMP_NUM_THREADS`, else what a command may use of the CPUs."""
     torch = sys.modules.get("torch")
     if torch is not None:
         return int(torch.get_num_threads())
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return choose_threads(usable_cpus())
 
 
 def _mean_of_windows(fitted: Sequence[Windows], forward: Callable[[Windows], npt.NDArray[np.floating]]) -> Logits:

@@ -18,6 +18,7 @@ from asli.errors import AsliError
 from asli.models.device import set_threads
 from asli.models.gradients import Gradients, gradients_by_stage
 from asli.models.networks import create_network
+from asli.threads import environment
 from asli.transforms.preprocessing import Preprocessing
 
 WARM_UP = 2
@@ -42,7 +43,7 @@ def measure_network(name: str, size: int, *, threads: int | None, runs: int) -> 
         AsliError: The process failed.
     """
     command = [sys.executable, "-m", "asli.models.measure", name, str(size), str(threads or 0), str(runs)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)  # noqa: S603 - ours
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
         raise AsliError(f"measuring {name} failed: {last}")
