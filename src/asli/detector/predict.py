@@ -6,7 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asli.datasets.images import load, pixels_of
+import numpy as np
+import numpy.typing as npt
+
+from asli.datasets.images import decoding
 from asli.detector.bundle import Detector
 from asli.detector.card import Verdict
 from asli.detector.locate import DEFAULT
@@ -82,20 +85,20 @@ class Scorer:
         """
         try:
             data = read()
-            image, facts = load(data)
-            pixels = pixels_of(image)
-            fitted = self.detector.preprocessing.fit(pixels)
-            score = float(score_of_logits(self._runtime.logits([fitted]))[0])
+            with decoding(data) as (pixels, facts):
+                fitted = self.detector.preprocessing.fit(pixels)
+                score = float(score_of_logits(self._runtime.logits([fitted]))[0])
+                spread = self._stability(pixels, score) if stability else None
         except ImageError as error:
             return _failed(path, str(error))
         outside = self.detector.card.domain.why_outside(facts, fitted)
         judged = _judge(self.detector, path, score, outside, force_domain)
-        judged["provenance"] = provenance(data, image)
-        if stability:
-            from asli.detector.stability import score_range
+        return judged | {"provenance": provenance(data), "stability": spread}
 
-            judged["stability"] = score_range(pixels, score, self.detector.preprocessing, self._runtime)
-        return judged
+    def _stability(self, pixels: npt.NDArray[np.uint8], score: float) -> dict[str, Any]:
+        from asli.detector.stability import score_range
+
+        return score_range(pixels, score, self.detector.preprocessing, self._runtime)
 
     def result(self, images: Iterable[dict[str, Any]], *, force_domain: bool = False) -> dict[str, Any]:
         """Return scored pictures with the detector beside them, as `predict` returns them."""

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
-from asli.datasets.images import Facts, load, pixels_of
+from asli.datasets.images import Facts, decoding
 from asli.detector.domain import Domain
 from asli.detector.runtime import Windows
 from asli.errors import ImageError
@@ -60,8 +60,9 @@ def read_image(item: Item, places: Places, preprocessing: Preprocessing) -> Read
         return Read(item, error=f"cannot be read: {reason}")
     digest = hashlib.sha256(data).hexdigest()
     try:
-        image, facts = load(data)
-        fitted, said = preprocessing.fit(pixels_of(image)), provenance(data, image)
+        with decoding(data) as (pixels, facts):
+            fitted = preprocessing.fit(pixels)
+        said = provenance(data)
         return Read(item, digest, facts, fitted, provenance=json.dumps(said, ensure_ascii=False) if said else None)
     except ImageError as error:
         return Read(item, digest, error=str(error))
