@@ -246,6 +246,7 @@ def test_a_scan_keeps_and_counts_it(finished, signed, tmp_path, ending):
             " identity was not checked": 1,
             "AI-generated (settings of a Stable Diffusion interface); PNG text parameters, not signed": 1,
         },
+        "not_understood": 1,
     }
     rows = [line for batch in read_table(tmp_path / f"t.{ending}", ["provenance"]) for line in batch.to_pylist()]
     expected = predict(sorted((tmp_path / "in").iterdir()), finished.path)["images"]

@@ -1,8 +1,6 @@
 """A function of each of many images, with few of them in memory at once."""
 
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
@@ -23,7 +21,7 @@ class Pixels:
     """
 
     def __init__(self, data: DataFolder) -> None:
-        self._pixels, self._packed = data.pixels, data.info["packed"] is not None
+        self._pixels = data.pixels
 
     def read(self, row: int) -> Image8:
         """Return one image, uint8, height x width x 3.
@@ -35,10 +33,5 @@ class Pixels:
 
     def map(self, function: Callable[[Image8], Result], rows: npt.NDArray[np.int64]) -> Iterator[Result]:
         """Yield a function of each image, in the order of the rows; few images are in memory at once."""
-        if self._packed:
-            for row in rows:
-                yield function(self.read(int(row)))
-            return
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in range(0, len(rows), _AT_ONCE):
-                yield from pool.map(lambda row: function(self.read(int(row))), rows[start : start + _AT_ONCE])
+        for start in range(0, len(rows), _AT_ONCE):
+            yield from self._pixels.map(lambda _, image: function(image), rows[start : start + _AT_ONCE])

@@ -61,8 +61,11 @@ def image_text(image: dict[str, Any]) -> str:
     stability = image["stability"]
     span = f", {stability['low']:.4f} to {stability['high']:.4f} when re-encoded or resized" if stability else ""
     line = f"{image['path']}: {image['verdict']}  P(fake) {image['score']:.4f}{span}{reasons}"
-    said = image["provenance"]["says"] if image["provenance"] else ()
-    return "\n".join(map(visible, [line, *(f"  its file: {statement}" for statement in said)]))
+    found = image["provenance"] or {"says": [], "not_understood": 0}
+    lines = [line, *(f"  its file: {statement}" for statement in found["says"])]
+    if count := found["not_understood"]:
+        lines.append(f"  its file: {count} further {'entry' if count == 1 else 'entries'} of metadata, shown by --json")
+    return "\n".join(map(visible, lines))
 
 
 def explanation_text(explanation: dict[str, Any]) -> str:

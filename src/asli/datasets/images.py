@@ -80,7 +80,7 @@ _STORED: dict[int, Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]] = {
 GIANT = 50_000_000
 """Pixels of an image above which only one is decoded at a time, to bound memory."""
 
-_ONE_GIANT = threading.RLock()
+_ONE_GIANT, _LIMIT = threading.RLock(), threading.Lock()
 _STRIP = 1 << 22
 """Pixels that are converted at a time."""
 
@@ -205,15 +205,29 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _by_format(data: bytes) -> Image.Image:
-    """Do what `Image.open` does, without its own limit on pixels: `MAX_PIXELS` is the one that counts."""
+    """Do what `Image.open` does, without Pillow's own limit on pixels: `MAX_PIXELS` is the one that counts."""
     Image.init()
     for name in FORMATS:
         opener, accepts = Image.OPEN.get(name, (None, None))
         said = accepts(data[:16]) if accepts else True
         if opener is not None and said and not isinstance(said, str):  # words say why it cannot be read
             with suppress(SyntaxError, IndexError, TypeError, struct.error):  # as `Image.open`: the next may read it
-                return opener(io.BytesIO(data), "")
+                try:
+                    return opener(io.BytesIO(data), "")
+                except Image.DecompressionBombError:  # some openers ask for it themselves
+                    with _without_limit():
+                        return opener(io.BytesIO(data), "")
     raise UnidentifiedImageError
+
+
+@contextmanager
+def _without_limit() -> Iterator[None]:
+    with _LIMIT:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 @contextmanager
