@@ -1,7 +1,6 @@
 """A function of each of many images, with few of them in memory at once."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
@@ -9,7 +8,6 @@ import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
 from asli.progress import progress
-from asli.threads import usable_cpus
 
 Image8 = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
@@ -24,7 +22,7 @@ class Pixels:
     """
 
     def __init__(self, data: DataFolder) -> None:
-        self._pixels, self._packed = data.pixels, data.info["packed"] is not None
+        self._pixels = data.pixels
 
     def read(self, row: int) -> Image8:
         """Return one image, uint8, height x width x 3.
@@ -50,10 +48,5 @@ class Pixels:
                 bar.advance()
 
     def _mapped(self, function: Callable[[Image8], Result], rows: npt.NDArray[np.int64]) -> Iterator[Result]:
-        if self._packed:
-            for row in rows:
-                yield function(self.read(int(row)))
-            return
-        with ThreadPoolExecutor(usable_cpus()) as pool:
-            for start in range(0, len(rows), _AT_ONCE):
-                yield from pool.map(lambda row: function(self.read(int(row))), rows[start : start + _AT_ONCE])
+        for start in range(0, len(rows), _AT_ONCE):
+            yield from self._pixels.map(lambda _, image: function(image), rows[start : start + _AT_ONCE])

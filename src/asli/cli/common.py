@@ -75,9 +75,11 @@ def prediction_text(prediction: "Prediction") -> str:
     if p.stability and inside:
         score += f", {p.stability.low:.4f} to {p.stability.high:.4f} when re-encoded or resized"
     reasons = f"  ({'; '.join(p.reasons)})" if p.reasons else ""
-    statements = p.provenance["says"] if p.provenance else ()
-    line = f"{p.path}: {p.verdict}{member}{score}{reasons}"
-    return "\n".join(map(visible, [line, *(f"  file metadata: {statement}" for statement in statements)]))
+    found = p.provenance or {"says": [], "not_understood": 0}
+    lines = [f"{p.path}: {p.verdict}{member}{score}{reasons}", *(f"  file metadata: {text}" for text in found["says"])]
+    if count := found["not_understood"]:
+        lines.append(f"  file metadata: {count} more {'entry' if count == 1 else 'entries'}, shown by --json")
+    return "\n".join(map(visible, lines))
 
 
 def explanation_text(explanation: "Explanation") -> str:

@@ -61,6 +61,8 @@ def scan(
             print(f"  {title} {found['count']:,}")
             for reason, count in list(found["reasons"].items())[:10]:
                 print(f"    {count:>9,}  {visible(reason)}")
+    if unknown := result["provenance"]["not_understood"]:
+        print(f"  with metadata that asli does not interpret {unknown:,} (column provenance)")
     skipped = result["not_images"]
     if skipped:
         endings = ", ".join(f"{ending} {count:,}" for ending, count in list(skipped.items())[:10])

@@ -9,16 +9,20 @@ How each kind is treated (the same in training, evaluation and every later use):
 * Floating-point images are refused, and gray of 32 bits that does not fit into 16: their range is not stated.
 * HEIC needs the extra `heif`; its main picture is taken, turned upright by the decoder.
 * Of an animation the first frame is taken; the number of frames is recorded.
+* Metadata never make an image unreadable: damaged or very long texts and profiles are left aside.
+* What lies behind a picture's own end, such as the video of a motion photo, is not looked at.
 * A truncated file is an error, never half an image; so is a corrupt one where the format can tell. Damage inside the
   coded data of a JPEG file cannot be told: any bits decode to something.
 """
 
 import hashlib
 import io
+import re
 import struct
+import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -27,13 +31,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
+from asli.datasets.containers import PNG, has_profile, is_heif, jpeg_scans, tiff_pages, without_faulty_chunks
 from asli.errors import ImageError, MissingExtraError
 from asli.limits import MAX_PIXELS
 
 EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif", ".ppm", ".pgm"}
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".pjpeg", ".pjp", ".mpo"),
+        *(".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+        *(".avif", ".avifs", ".heic", ".heif", ".heics", ".heifs", ".hif"),
+        *(".ppm", ".pgm", ".pbm", ".pnm"),
+    )
 )
-"""File names that are taken for images; anything else is counted as an extra file."""
+"""Endings of image files, in lower case; see `is_image`."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "PPM")
 """What is opened, by Pillow's names. Its other plugins are for rare files; one would start a PostScript interpreter."""
@@ -55,20 +65,39 @@ SIDEWAYS = range(5, 9)
 """EXIF orientations that swap width and height."""
 
 _ORIENTATION = 0x0112
-_TURNED = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_STORED: dict[int, Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]] = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.transpose(1, 0, 2),
+    6: lambda upright: np.rot90(upright),
+    7: lambda upright: upright[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda upright: np.rot90(upright, -1),
 }
+"""By EXIF orientation: a view of upright pixels in which they lie as the file stores them."""
+
+GIANT = 50_000_000
+"""Pixels of an image above which only one is decoded at a time, to bound memory."""
+
+_ONE_GIANT, _LIMIT = threading.RLock(), threading.Lock()
+_STRIP = 1 << 22
+"""Pixels that are converted at a time."""
+
 _MOST_SCANS = 100
 """Of a JPEG file. Encoders write about ten; each costs a pass over all pixels, and a few bytes are enough for one."""
-_MOST_PAGES = 10_000
-"""Of a TIFF file that are counted."""
-_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_RAW = frozenset({".arw", ".cr2", ".dng", ".iiq", ".nef", ".nrw", ".orf", ".pef", ".raw", ".rw2", ".sr2", ".srw"})
+_BEGINNINGS = re.compile(
+    rb"\xff\xd8\xff"  # JPEG
+    rb"|\x89PNG\r\n\x1a\n"
+    rb"|RIFF.{4}WEBP"
+    rb"|GIF8[79]a"
+    rb"|II[*+]\0|MM\0[*+]"  # TIFF and BigTIFF
+    rb"|BM.{4}\0{4}.{4}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0"  # BMP: reserved zeros, a known header length
+    rb"|P[1-6]\s+[#\d]"  # PBM, PGM, PPM
+    rb"|.{4}ftyp(?:avi[fs]|hei[cmsx]|hev[cx]|mif1|miaf|msf1)",  # AVIF and HEIF
+    re.DOTALL,
+)
 _QUALITIES = np.arange(1, 101)
 _SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)
 _TABLE_SUMS = np.clip((_LUMINANCE.reshape(1, 64) * _SCALES[:, None] + 50) // 100, 1, 255).sum(axis=1)
@@ -96,6 +125,23 @@ class Facts:
     frames: int | None = None
 
 
+def is_image(name: str, head: bytes | None = None) -> bool:
+    """Return whether a file is taken for an image: the one rule for folders, archives, lists and tables.
+
+    A known ending decides. Any other name is decided by the first bytes, so that images without an ending or with a
+    foreign one (`photo.jpg.bak`) count. Camera raw files are never images here: they begin like TIFF files.
+
+    Args:
+        name: The file's name or path, `/`-separated.
+        head: Its first 32 bytes or more; None where only the name is known.
+    """
+    base = name.rpartition("/")[2].lower()
+    ending = f".{base.rpartition('.')[2]}" if "." in base else ""
+    if ending in EXTENSIONS:
+        return True
+    return head is not None and ending not in _RAW and _BEGINNINGS.match(head) is not None
+
+
 def decode(data: bytes) -> tuple[npt.NDArray[np.uint8], Facts]:
     """Decode an image completely.
 
@@ -108,40 +154,80 @@ def decode(data: bytes) -> tuple[npt.NDArray[np.uint8], Facts]:
     Raises:
         ImageError: Empty, corrupt, truncated, too large, or none of `FORMATS`.
     """
-    image, facts = load(data)
-    return pixels_of(image), facts
+    with decoding(data) as decoded:
+        return decoded
 
 
-def load(data: bytes) -> tuple[Image.Image, Facts]:
-    """Decode an image as Pillow does, with all its metadata; what `decode` does first.
+@contextmanager
+def decoding(data: bytes) -> Iterator[tuple[npt.NDArray[np.uint8], Facts]]:
+    """Decode an image for as long as its pixels are used; of those above `GIANT` pixels one at a time in a process.
+
+    Peak memory is 7 bytes a pixel, and up to 6 more for a progressive JPEG file (see docs/data.md).
 
     Raises:
         ImageError: See `decode`.
     """
-    if not data:
-        raise ImageError("empty file (0 bytes)")
     with _plainly():
-        if _is_heif(data):
-            _register_heif()
-        scans = data.count(b"\xff\xda") if data.startswith(b"\xff\xd8") else 0
-        if scans > _MOST_SCANS:
-            raise ImageError(f"a JPEG file of {scans:,} scans, more than {_MOST_SCANS}")
-        image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name != "HEIF" or name in Image.OPEN])
-        if image.width * image.height > MAX_PIXELS:
-            raise ImageError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+        image = _open(data)
         facts = _facts(image, data)
-        image.load()
-        return image, facts
+    with _ONE_GIANT if image.width * image.height > GIANT else nullcontext():
+        with _plainly():
+            image.load()
+            pixels = _pixels(image)
+        del image
+        yield pixels, facts
 
 
-def pixels_of(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """Return the pixels of a loaded image, uint8, height x width x 3, treated as the head of this module says.
+def opened(data: bytes) -> Image.Image:
+    """Open an image for its metadata, without decoding its pixels.
 
     Raises:
-        ImageError: They cannot be had so.
+        ImageError: See `decode`.
     """
     with _plainly():
-        return np.asarray(to_rgb(image))
+        return _open(data)
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise ImageError("empty file (0 bytes)")
+    if is_heif(data):
+        _register_heif()
+    if data.startswith(b"\xff\xd8") and (scans := jpeg_scans(data)) > _MOST_SCANS:
+        raise ImageError(f"a JPEG file of {scans:,} scans, more than {_MOST_SCANS}")
+    image = _by_format(without_faulty_chunks(data) if data.startswith(PNG) else data)
+    if image.width * image.height > MAX_PIXELS:
+        limit = MAX_PIXELS // 1_000_000
+        raise ImageError(
+            f"{image.width} x {image.height} pixels, more than the limit of {limit} megapixels; make it smaller"
+        )
+    return image
+
+
+def _by_format(data: bytes) -> Image.Image:
+    """Do what `Image.open` does, without Pillow's own limit on pixels: `MAX_PIXELS` is the one that counts."""
+    Image.init()
+    for name in FORMATS:
+        opener, accepts = Image.OPEN.get(name, (None, None))
+        said = accepts(data[:16]) if accepts else True
+        if opener is not None and said and not isinstance(said, str):  # words say why it cannot be read
+            with suppress(SyntaxError, IndexError, TypeError, struct.error):  # as `Image.open`: the next may read it
+                try:
+                    return opener(io.BytesIO(data), "")
+                except Image.DecompressionBombError:  # some openers ask for it themselves
+                    with _without_limit():
+                        return opener(io.BytesIO(data), "")
+    raise UnidentifiedImageError
+
+
+@contextmanager
+def _without_limit() -> Iterator[None]:
+    with _LIMIT:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 @contextmanager
@@ -149,8 +235,7 @@ def _plainly() -> Iterator[None]:
     """Turn what Pillow says of damaged files into one plain error."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns of corrupt EXIF and of large images; MAX_PIXELS decides on the latter.
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of corrupt metadata
             yield
     except ImageError:
         raise
@@ -158,14 +243,34 @@ def _plainly() -> Iterator[None]:
         raise ImageError(_reason(error)) from error
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Return an image as upright 8-bit RGB, treated as the head of this module says."""
+def pixels_of(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """Return the pixels of an image that somebody else opened, as `decode` does.
+
+    Raises:
+        ImageError: See `decode`.
+    """
+    with _plainly():
+        image.load()
+        return _pixels(image)
+
+
+def _pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """Return a loaded image as upright 8-bit RGB, uint8, height x width x 3, strip by strip to save memory."""
     if image.mode == "F":
         raise ImageError("floating-point image of unstated range; convert it to 8 or 16 bits")
+    width, height = image.size
+    orientation = _orientation(image) or 1
+    upright = np.empty((width, height, 3) if orientation in SIDEWAYS else (height, width, 3), dtype=np.uint8)
     # Not ImageOps.exif_transpose: it writes the EXIF anew, which fails on values that bear on nothing.
-    turned = _TURNED.get(_orientation(image) or 1)
-    if turned is not None:
-        image = image.transpose(turned)
+    stored = _STORED[orientation](upright)
+    rows = max(_STRIP // width, 1)
+    for top in range(0, height, rows):
+        part = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
+        stored[top : top + rows] = np.asarray(_rgb(part))
+    return upright
+
+
+def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         wide = np.asarray(image)
         if wide.min() < 0 or wide.max() > 65_535:
@@ -206,8 +311,15 @@ def pixel_sha256(pixels: npt.NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
+def _exif(image: Image.Image) -> Image.Exif:
+    try:
+        return image.getexif()
+    except Exception:  # Pillow raises almost anything on damaged EXIF; the picture is whole all the same
+        return Image.Exif()
+
+
 def _orientation(image: Image.Image) -> int | None:
-    said = image.getexif().get(_ORIENTATION)
+    said = _exif(image).get(_ORIENTATION)
     return said if isinstance(said, int) and 1 <= said <= 8 else None
 
 
@@ -224,9 +336,9 @@ def _facts(image: Image.Image, data: bytes) -> Facts:
         "height": height,
         "bytes": len(data),
         "orientation": orientation,
-        "has_exif": bool(len(image.getexif())),
-        "icc": "icc_profile" in image.info,
-        "frames": _pages(data) if image.format == "TIFF" else getattr(image, "n_frames", 1),
+        "has_exif": bool(len(_exif(image))),
+        "icc": "icc_profile" in image.info or (image.format == "PNG" and has_profile(data)),
+        "frames": tiff_pages(data) if image.format == "TIFF" else getattr(image, "n_frames", 1),
     }
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         tables = image.quantization
@@ -235,28 +347,6 @@ def _facts(image: Image.Image, data: bytes) -> Facts:
             known = _of_tables(tuple((key, tuple(tables[key])) for key in sorted(tables)))
             values["quantization"], values["quality"] = known
     return Facts(**values)
-
-
-def _pages(tiff: bytes) -> int | None:
-    """Count the pages of a TIFF file (TIFF 6.0, section 2; BigTIFF); None above `_MOST_PAGES`.
-
-    Pillow looks for each page among all that came before it: the square of what a crafted file holds.
-    """
-    order = "<" if tiff[:2] == b"II" else ">"
-    big = struct.unpack_from(f"{order}H", tiff, 2)[0] == 43
-    count, offset, entry = (f"{order}Q", f"{order}Q", 20) if big else (f"{order}H", f"{order}I", 12)
-    seen: set[int] = set()
-    (place,) = struct.unpack_from(offset, tiff, 8 if big else 4)
-    while place and place not in seen:
-        if len(seen) == _MOST_PAGES:
-            return None
-        seen.add(place)
-        try:
-            (entries,) = struct.unpack_from(count, tiff, place)
-            (place,) = struct.unpack_from(offset, tiff, place + struct.calcsize(count) + entries * entry)
-        except struct.error:  # the file ends here
-            break
-    return len(seen)
 
 
 def _is_deep_color(image: Image.Image) -> bool:
@@ -271,14 +361,6 @@ def _of_tables(tables: tuple[tuple[int, tuple[int, ...]], ...]) -> tuple[str, in
     flat = repr([(key, list(values)) for key, values in tables]).encode()
     quality = int(_QUALITIES[np.abs(_TABLE_SUMS - sum(tables[0][1])).argmin()])
     return hashlib.sha256(flat).hexdigest()[:16], quality
-
-
-def _is_heif(data: bytes) -> bool:
-    """Return whether a file is HEIC; AVIF files may begin with the same general brand and name their own further on."""
-    if data[4:8] != b"ftyp" or data[8:12] not in _HEIF_BRANDS:
-        return False
-    brands = data[16 : min(int.from_bytes(data[:4]), 256)]
-    return not (data[8:12] in (b"mif1", b"msf1") and any(brands[n : n + 4] == b"avif" for n in range(0, 240, 4)))
 
 
 def _register_heif() -> None:

@@ -3,8 +3,9 @@
 Both show the same views of the same rows, so order and augmentation do not depend on which it is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from asli.datasets.images import decode
+from asli.datasets.images import decoding
 from asli.datasets.sources import Source
 from asli.errors import DataError, ImageError
 from asli.recipe import Interpolation
@@ -110,9 +111,11 @@ class FilePixels:
 
         def one(row: int, box: npt.NDArray[np.int64], flip: bool) -> Array:
             top, left, height, width = (int(value) for value in box)
-            cut = Image.fromarray(self.image(row)).crop((left, top, left + width, top + height))
-            if (width, height) != (size, size):
-                cut = cut.resize((size, size), RESAMPLING[kernel])
+            with self._decoding(row) as image:
+                # Not Pillow's crop: it has a limit of its own on pixels.
+                cut = Image.fromarray(_cut(image, top, left, height, width))
+                if (width, height) != (size, size):
+                    cut = cut.resize((size, size), RESAMPLING[kernel])
             pixels = np.asarray(cut)
             return pixels[:, ::-1] if flip else pixels
 
@@ -121,11 +124,16 @@ class FilePixels:
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
         """Return each row's image, prepared by `preparation.fit`."""
-        return list(self._pool.map(lambda row: preparation.fit(self.image(row)), rows.tolist()))
+        return self.map(lambda _, image: preparation.fit(image), rows)
 
     def map(self, function: Callable[[int, Array], T], rows: Rows) -> list[T]:
         """Return a function of each row and its whole image; the pool computes them."""
-        return list(self._pool.map(lambda row: function(row, self.image(row)), rows.tolist()))
+
+        def one(row: int) -> T:
+            with self._decoding(row) as image:
+                return function(row, image)
+
+        return list(self._pool.map(one, rows.tolist()))
 
     def image(self, row: int) -> Array:
         """Return one whole upright image, uint8, height x width x 3.
@@ -133,11 +141,28 @@ class FilePixels:
         Raises:
             DataError: The file is gone, or not the one the manifest describes any more.
         """
+        with self._decoding(row) as image:
+            return image
+
+    @contextmanager
+    def _decoding(self, row: int) -> Iterator[Array]:
         name = self._names[row]
-        try:
-            pixels, _ = decode(self._source.read(name))
-        except (OSError, KeyError, ImageError) as error:
-            raise DataError(f"{name} can no longer be read ({error}); make the data folder again") from error
-        if pixels.shape[:2] != tuple(self._sizes[row]):
-            raise DataError(f"{name} has changed since the data folder was made; make it again")
-        return pixels
+        with ExitStack() as stack:
+            try:
+                pixels, _ = stack.enter_context(decoding(self._source.read(name)))
+            except (OSError, KeyError, ImageError) as error:
+                raise DataError(f"{name} can no longer be read ({error}); make the data folder again") from error
+            if pixels.shape[:2] != tuple(self._sizes[row]):
+                raise DataError(f"{name} has changed since the data folder was made; make it again")
+            yield pixels
+
+
+def _cut(image: Array, top: int, left: int, height: int, width: int) -> Array:
+    """Cut a box out of an image, black where it reaches beyond."""
+    inside = image[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
+    if inside.shape[:2] == (height, width):
+        return np.ascontiguousarray(inside)
+    box = np.zeros((height, width, 3), dtype=np.uint8)
+    y, x = max(-top, 0), max(-left, 0)
+    box[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    return box

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from asli.datasets.images import EXTENSIONS, Facts
+from asli.datasets.images import EXTENSIONS, Facts, pixels_of
 from asli.datasets.sources import Folder
-from asli.detector.reading import Loaded, loaded, read_file
+from asli.detector.reading import Decoded, read_file
 from asli.errors import DataError, ImageError
 from asli.files import printable
 
@@ -26,11 +26,11 @@ class Input:
 
     Attributes:
         name: Its path, or `image-N` for what has no name; N counts from 0.
-        load: Reads and decodes it.
+        load: Returns the bytes of its file, or the decoded image.
     """
 
     name: str
-    load: Callable[[], Loaded]
+    load: Callable[[], bytes | Decoded]
 
 
 def is_one(images: Any) -> bool:
@@ -72,34 +72,30 @@ def _of_folder(folder: Path) -> Iterator[Input]:
 def _input(image: Any, number: int) -> Input:
     name = f"image-{number}"
     if isinstance(image, (str, Path)):
-        return Input(printable(image), lambda: loaded(read_file(Path(image))))
+        return Input(printable(image), partial(read_file, Path(image)))
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return Input(name, lambda: loaded(bytes(image)))
+        return Input(name, partial(bytes, image))
     if isinstance(image, Image.Image):
         return Input(printable(getattr(image, "filename", "") or name), partial(_of_pillow, image))
     if isinstance(image, np.ndarray):
         return Input(name, partial(_of_array, image))
     if hasattr(image, "read"):
         given = getattr(image, "name", None)
-        return Input(printable(given) if isinstance(given, str) and given else name, lambda: loaded(_of_file(image)))
+        return Input(printable(given) if isinstance(given, str) and given else name, partial(_of_file, image))
     raise DataError(f"image {number} is of type {type(image).__name__}; give {KINDS}")
 
 
-def _of_pillow(image: Image.Image) -> Loaded:
-    try:
-        image.load()
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ImageError(f"cannot be decoded: {error}") from error
+def _of_pillow(image: Image.Image) -> Decoded:
     width, height = image.size
-    return Loaded(image, Facts(format=image.format, mode=image.mode, width=width, height=height))
+    return Decoded(pixels_of(image), Facts(format=image.format, mode=image.mode, width=width, height=height))
 
 
-def _of_array(pixels: npt.NDArray[Any]) -> Loaded:
+def _of_array(pixels: npt.NDArray[Any]) -> Decoded:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         shape = " x ".join(map(str, pixels.shape))
         raise ImageError(f"array of {pixels.dtype}, {shape}; give uint8, height x width x 3 (red, green, blue)")
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    return Loaded(image, Facts(mode="RGB", width=image.width, height=image.height))
+    height, width = pixels.shape[:2]
+    return Decoded(np.ascontiguousarray(pixels), Facts(mode="RGB", width=width, height=height))
 
 
 def _of_file(file: Any) -> bytes:

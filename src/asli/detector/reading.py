@@ -2,15 +2,15 @@
 
 import shlex
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from asli.datasets.images import Facts, load, pixels_of
+from asli.datasets.images import Facts, decoding
 from asli.errors import ImageError
 from asli.files import printable, read_regular
 from asli.provenance.read import provenance
@@ -20,18 +20,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A decoded image.
+class Decoded:
+    """An image that never was a file, or is no file any more.
 
     Attributes:
-        image: As Pillow decodes it, with its metadata.
-        facts: Of its file, as far as there is one.
-        data: The file's bytes; None for an image that never was a file.
+        pixels: uint8, height x width x 3, upright.
+        facts: As far as they are known.
     """
 
-    image: Image.Image
+    pixels: npt.NDArray[np.uint8]
     facts: Facts
-    data: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -55,34 +53,31 @@ class Examined:
     error: str | None = None
 
 
-def loaded(data: bytes) -> Loaded:
-    """Decode a file.
+def examine(read: Callable[[], bytes | Decoded], detector: "Detector", *, keep_pixels: bool = False) -> Examined:
+    """Read, decode and prepare one image; what is wrong with it becomes its error. `check_domain` comes later.
 
-    Raises:
-        ImageError: It cannot be decoded.
+    Args:
+        read: Returns the bytes of its file, or the decoded image.
+        detector: Prepares it.
+        keep_pixels: Keep the decoded pixels.
     """
-    image, facts = load(data)
-    return Loaded(image, facts, data)
-
-
-def examine(read: Callable[[], Loaded], detector: "Detector", *, keep_pixels: bool = False) -> Examined:
-    """Read, decode and prepare one image; what is wrong with it becomes its error. `check_domain` comes later."""
     try:
-        found = read()
-        pixels = pixels_of(found.image)
-        prepared = detector.prepare(pixels, found.facts)
+        given = read()
+        with nullcontext((given.pixels, given.facts)) if isinstance(given, Decoded) else decoding(given) as found:
+            pixels, facts = found
+            prepared = detector.prepare(pixels, facts)
     except ImageError as error:
         return Examined(error=str(error))
     return Examined(
-        facts=found.facts,
+        facts=facts,
         prepared=prepared,
-        provenance=None if found.data is None else provenance(found.data, found.image),
+        provenance=None if isinstance(given, Decoded) else provenance(given),
         pixels=pixels if keep_pixels else None,
     )
 
 
 def examine_all(
-    reads: Iterable[Callable[[], Loaded]], detector: "Detector", *, keep_pixels: bool = False
+    reads: Iterable[Callable[[], bytes | Decoded]], detector: "Detector", *, keep_pixels: bool = False
 ) -> list[Examined]:
     """Examine several images and check their domain all at once, which is quicker."""
     images = [examine(read, detector, keep_pixels=keep_pixels) for read in reads]

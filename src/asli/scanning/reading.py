@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from itertools import islice, takewhile
 
 from asli.detector.base import Detector
-from asli.detector.reading import Examined, Loaded, check_domain, examine, loaded
-from asli.errors import ImageError
+from asli.detector.reading import Examined, check_domain, examine
 from asli.scanning.inputs import Item, Places
 
 AHEAD = 2
@@ -36,24 +35,17 @@ class Read:
 
     item: Item
     found: Examined
-    sha256: str | None
+    sha256: str | None = None
 
 
 def read_image(item: Item, places: Places, detector: Detector) -> Read:
     """Read, decode and prepare one image; whatever is wrong with it becomes its error."""
-    digest: list[str] = []
-
-    def load() -> Loaded:
-        try:
-            data = places.read(item)
-        except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise ImageError(f"cannot be read: {reason}") from error
-        digest.append(hashlib.sha256(data).hexdigest())
-        return loaded(data)
-
-    found = examine(load, detector)
-    return Read(item, found, digest[0] if digest else None)
+    try:
+        data = places.read(item)
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return Read(item, Examined(error=f"cannot be read: {reason}"))
+    return Read(item, examine(lambda: data, detector), hashlib.sha256(data).hexdigest())
 
 
 def read_images(items: Iterable[Item], places: Places, detector: Detector) -> list[Read]:

@@ -57,6 +57,8 @@ class Summary:
     """Images by what their files say of their own origin; one that says several things is counted for each."""
     saying: int = 0
     """Images whose files name a source."""
+    not_understood: int = 0
+    """Images whose files hold metadata that have no meaning known to asli, or that could not be read."""
     examples: list[tuple[str, str]] = field(default_factory=list)
     """Path and error of the first unreadable images."""
     histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
@@ -72,7 +74,11 @@ class Summary:
             "images": self.images,
             "verdicts": {verdict: self.verdicts[verdict] for verdict in ("real", "unsure", "fake")},
             "outside_domain": {"count": self.outside.total(), "reasons": dict(self.outside.most_common())},
-            "provenance": {"count": self.saying, "says": dict(self.said.most_common())},
+            "provenance": {
+                "count": self.saying,
+                "says": dict(self.said.most_common()),
+                "not_understood": self.not_understood,
+            },
             "unreadable": {"count": self.errors.total(), "reasons": dict(self.errors.most_common())},
         }
 
@@ -103,6 +109,7 @@ def _count(found: Summary, rows: dict[str, list[Any]], middle: float) -> None:
         for said in provenance["says"]:
             found.said[said if said in found.said or len(found.said) < REASONS else "other statements"] += 1
         found.saying += names_a_source(provenance)
+        found.not_understood += bool(provenance.get("not_understood"))  # tables of asli 0.1.0 have no count
     columns = (rows[name] for name in ("path", "score", "verdict", "reasons"))
     for number, (path, score, verdict, why) in enumerate(zip(*columns, strict=True), start=found.images):
         if verdict is None:

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from asli._version import __version__
 from asli.detector.base import Detector
 from asli.detector.prediction import Prediction, Predictions
-from asli.detector.reading import examine_all, loaded
+from asli.detector.reading import examine_all
 from asli.errors import AsliError
 from asli.serving.limits import BodyLimit, PlaceLimit
 
@@ -81,7 +81,7 @@ def create_app(detector: Detector, *, max_bytes: int, max_images: int, embed_in:
         def score(image: UploadFile) -> Prediction:
             start = time.perf_counter()
             name = (image.filename or "picture").encode(errors="backslashreplace").decode()
-            examined = examine_all([lambda: loaded(image.file.read())], detector, keep_pixels=stability)
+            examined = examine_all([image.file.read], detector, keep_pixels=stability)
             (scored,) = detector.predictions([(name, examined[0])], force_domain=force_domain, stability=stability)
             metrics.count(scored, time.perf_counter() - start)
             return scored
