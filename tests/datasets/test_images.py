@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn
 
-from asli.datasets.images import SIDEWAYS, decode, perceptual_hashes, pixel_sha256, thumbnail
+from asli.datasets.images import EXTENSIONS, SIDEWAYS, decode, is_image, perceptual_hashes, pixel_sha256, thumbnail
 from asli.errors import ImageError
 
 
@@ -192,3 +192,29 @@ def test_avif_under_a_general_brand_is_no_heic(rng, monkeypatch):
     data = encoded(photo(rng), "AVIF")
     assert data[8:12] == b"avif"
     assert decode(data[:8] + b"mif1" + data[12:])[1].format == "AVIF"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "PPM", "MPO"])
+def test_an_image_is_known_by_its_first_bytes_where_its_name_does_not_say(rng, form):
+    if form == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    head = encoded(photo(rng), form)[:32]
+    assert all(is_image(name, head) for name in ("a/0001", "photo.jpg.bak", "x.data", "shot.jpg?v=2"))
+    assert not is_image("a/0001")
+    assert not is_image("a/0001", head[:2])
+    assert not is_image("raw.nef", head)
+
+
+def test_names_tell_and_other_files_are_no_images():
+    assert all(is_image(f"A.B/x{ending.upper()}", b"") for ending in EXTENSIONS)
+    assert {".jpe", ".jif", ".jfif", ".tif", ".heic"} <= EXTENSIONS
+    others = {
+        "notes": b"BM is short for bitmap, said the author",
+        "P6": b"P6 of the plan is to rest",
+        "clip": b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom",
+        "a.wav": b"RIFF\x24\0\0\0WAVEfmt ",
+        "folder.jpg/readme": b"Read me",
+        "jpg": b"",
+        "page.html": b"<html><img src=x.jpg>",
+    }
+    assert not any(is_image(name, head) for name, head in others.items())

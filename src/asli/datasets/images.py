@@ -15,6 +15,7 @@ How each kind is treated (the same in training, evaluation and every later use):
 
 import hashlib
 import io
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -31,9 +32,14 @@ from asli.errors import ImageError, MissingExtraError
 from asli.limits import MAX_PIXELS
 
 EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif", ".ppm", ".pgm"}
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".pjpeg", ".pjp", ".mpo"),
+        *(".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+        *(".avif", ".avifs", ".heic", ".heif", ".heics", ".heifs", ".hif"),
+        *(".ppm", ".pgm", ".pbm", ".pnm"),
+    )
 )
-"""File names that are taken for images; anything else is counted as an extra file."""
+"""Endings of image files, in lower case; see `is_image`."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "PPM")
 """What is opened, by Pillow's names. Its other plugins are for rare files; one would start a PostScript interpreter."""
@@ -69,6 +75,18 @@ _MOST_SCANS = 100
 _MOST_PAGES = 10_000
 """Of a TIFF file that are counted."""
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_RAW = frozenset({".arw", ".cr2", ".dng", ".iiq", ".nef", ".nrw", ".orf", ".pef", ".raw", ".rw2", ".sr2", ".srw"})
+_BEGINNINGS = re.compile(
+    rb"\xff\xd8\xff"  # JPEG
+    rb"|\x89PNG\r\n\x1a\n"
+    rb"|RIFF.{4}WEBP"
+    rb"|GIF8[79]a"
+    rb"|II[*+]\0|MM\0[*+]"  # TIFF and BigTIFF
+    rb"|BM.{4}\0{4}.{4}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0"  # BMP: reserved zeros, a known header length
+    rb"|P[1-6]\s+[#\d]"  # PBM, PGM, PPM
+    rb"|.{4}ftyp(?:avi[fs]|hei[cmsx]|hev[cx]|mif1|miaf|msf1)",  # AVIF and HEIF
+    re.DOTALL,
+)
 _QUALITIES = np.arange(1, 101)
 _SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)
 _TABLE_SUMS = np.clip((_LUMINANCE.reshape(1, 64) * _SCALES[:, None] + 50) // 100, 1, 255).sum(axis=1)
@@ -94,6 +112,23 @@ class Facts:
     has_exif: bool | None = None
     icc: bool | None = None
     frames: int | None = None
+
+
+def is_image(name: str, head: bytes | None = None) -> bool:
+    """Return whether a file is taken for an image: the one rule for folders, archives, lists and tables.
+
+    A known ending decides. Any other name is decided by the first bytes, so that images without an ending or with a
+    foreign one (`photo.jpg.bak`) count. Camera raw files are never images here: they begin like TIFF files.
+
+    Args:
+        name: The file's name or path, `/`-separated.
+        head: Its first 32 bytes or more; None where only the name is known.
+    """
+    base = name.rpartition("/")[2].lower()
+    ending = f".{base.rpartition('.')[2]}" if "." in base else ""
+    if ending in EXTENSIONS:
+        return True
+    return head is not None and ending not in _RAW and _BEGINNINGS.match(head) is not None
 
 
 def decode(data: bytes) -> tuple[npt.NDArray[np.uint8], Facts]:
