@@ -10,7 +10,7 @@ from asli.auditing.audit import opened
 from asli.datasets.build import open_folders
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LabelNames
-from asli.datasets.survey import recognise, understand
+from asli.datasets.survey import recognize, understand
 from asli.errors import DataError
 from asli.sample import sample_archive
 
@@ -27,7 +27,7 @@ def images():
 
 
 def rows(names, layout=None, **labels):
-    found = recognise(names, LabelNames(**labels), layout)
+    found = recognize(names, [], LabelNames(**labels), layout)
     return found[0], {(e.id, e.label, e.split, e.category, e.generator) for e in found[1].entries}
 
 

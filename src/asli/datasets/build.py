@@ -3,8 +3,9 @@
 import hashlib
 import logging
 import os
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import astuple
 from pathlib import Path
@@ -21,7 +22,7 @@ from asli.datasets import cifake as cifake_data
 from asli.datasets import fetch, manifest
 from asli.datasets.folder import PACK_LIMIT, DataFolder
 from asli.datasets.images import decode, perceptual_hashes, pixel_sha256, thumbnail
-from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Layout, Listing, table_layout
+from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Listing, table_layout
 from asli.datasets.parquet_rows import ParquetRows
 from asli.datasets.sources import Source, open_source
 from asli.datasets.splits import SEED, assign_splits
@@ -71,7 +72,7 @@ def open_cifake(path: str | Path | None, out: str | Path, *, hub: str | None = N
         *(snapshot.revision, snapshot.checked, len(snapshot.paths)),
     )
     source = ParquetRows(snapshot.root, snapshot.paths)
-    listing = cifake_data.mirrored(table_layout.listing(source.rows(), LabelNames(), hub), source.original_names())
+    listing = cifake_data.mirrored(table_layout.listing(source.rows, LabelNames(), hub), source.original_names())
     found = Survey(source, listing, "cifake", f"{hub.partition('@')[0]}@{snapshot.revision}")
     logger.info("%s", found.describe())
     return make(found, out)
@@ -93,8 +94,8 @@ def open_folders(path: str | Path | None, out: str | Path, **how: Any) -> DataFo
     return make(found, Path(out))
 
 
-def ingest(path: Path, out: Path, layout: Layout, layout_name: str) -> DataFolder:
-    """Make a data folder of what lies at `path`, read by `layout`.
+def ingest(path: Path, out: Path, layout: Callable[[Iterable[str]], Listing], layout_name: str) -> DataFolder:
+    """Make a data folder of what lies at `path`, its file names read by `layout`.
 
     Raises:
         DataError: See the callers.
@@ -117,10 +118,8 @@ def make(found: Survey, out: Path) -> DataFolder:
         "listing": sha256_of_json_array(map(astuple, listing.entries)),
         "chunk": CHUNK,
     }
-    first = [[e.id, e.label, e.split, e.category, e.generator] for e in listing.entries]
-    version_1 = {**plan, "version": 1, "listing": sha256_of_json_array(first)}
     if (out / "data.json").exists():
-        return _complete(found, (plan, version_1), out)
+        return _complete(found, (plan, *_former_plans(plan, listing)), out)
     out.mkdir(parents=True, exist_ok=True)
     if _others(out):
         raise DataError(f"{out} is not empty; give a new folder")
@@ -129,6 +128,13 @@ def make(found: Survey, out: Path) -> DataFolder:
             return _Ingest(source, listing, plan, out).run(found.origin)
     except Timeout:
         raise DataError(f"another process is writing {out}; wait for it or give another folder") from None
+
+
+def _former_plans(plan: dict[str, Any], listing: Listing) -> Iterator[dict[str, Any]]:
+    """Yield the plans under which earlier versions of asli made a folder of these images: with less that is known."""
+    for generators in (True, False):
+        known = ((e.id, e.label, e.split, e.category, e.generator if generators else None) for e in listing.entries)
+        yield {**plan, "version": 1, "listing": sha256_of_json_array(map(list, known))}
 
 
 def _complete(found: Survey, plans: Iterable[dict[str, Any]], out: Path) -> DataFolder:
@@ -164,6 +170,7 @@ class _Ingest:
         for stale in (*self.out.glob(".*.part"), *(self.out / name for name in _RESULTS)):
             stale.unlink(missing_ok=True)  # of a call that was cut after the last image was read
         self._read_all()
+        self._require_readable()
         packed = self._pack()
         self._write_manifest()
         problems = self._problems()
@@ -180,6 +187,8 @@ class _Ingest:
                 "labels": {"real": 0, "fake": 1},
                 "counts": _counts(manifest_path),
                 "problems": {kind: len(names) for kind, names in problems.items()},
+                "hidden": dict(self.source.left_out.hidden),
+                "dropped": dict(self.listing.dropped),
                 "packed": packed,
                 "split_seed": SEED,
                 "manifest_sha256": sha256_of_file(manifest_path),
@@ -213,6 +222,33 @@ class _Ingest:
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+
+    def _require_readable(self) -> None:
+        """Refuse to make a data folder that lacks a label since none of its images can be read.
+
+        Raises:
+            DataError: It would; what was read is removed.
+        """
+        listed = Counter(entry.label for entry in self.listing.entries)
+        readable: Counter[str] = Counter()
+        reasons: Counter[str] = Counter()
+        first: dict[str, str] = {}
+        for table in self._tables():
+            good = pa.compute.is_null(table["error"])
+            readable.update(table.filter(good)["label"].to_pylist())
+            for line in table.filter(pa.compute.invert(good)).select(["id", "label", "error"]).to_pylist():
+                reasons[line["error"]] += 1
+                first.setdefault(line["label"], f"{line['id']}: {line['error']}")
+        lost = [label for label in listed if not readable[label]]
+        if not lost:
+            return
+        shutil.rmtree(self.parts)
+        which = "images" if len(lost) == len(listed) else f"{lost[0]} images"
+        count = listed.total() if len(lost) == len(listed) else listed[lost[0]]
+        most, times = reasons.most_common(1)[0]
+        raise DataError(
+            f"none of the {count:,} {which} could be decoded (first: {first[lost[0]]}; {times:,} with the reason: {most})"
+        )
 
     def _part(self, number: int, suffix: str) -> Path:
         return self.parts / f"{number:06d}.{suffix}"
@@ -303,7 +339,8 @@ class _Ingest:
             "unreadable": unreadable,
             "missing": self.listing.missing,
             "extra": self.listing.extra,
-            "unsafe": getattr(self.source, "unsafe", []),
+            "unsafe": self.source.left_out.unsafe,
+            "ignored": self.listing.ignored,
         }
         lines = [f"{kind}\t{name}\n" for kind, names in problems.items() for name in names]
         if lines:
