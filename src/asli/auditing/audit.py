@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from asli._version import __version__
 from asli.auditing import facts
 from asli.auditing.duplicates import find_duplicates
@@ -15,17 +17,24 @@ from asli.auditing.pixels import Pixels
 from asli.auditing.shortcuts import measure
 from asli.datasets.build import open_folders
 from asli.datasets.folder import DataFolder, is_data_folder
+from asli.datasets.layouts import LABELS
+from asli.errors import DataError
 from asli.reports.pages import require_page
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[DataFolder]:
-    """Yield a data folder, or one made for the moment of a folder or zip archive of images."""
+def opened(path: Path, **how: Any) -> Iterator[DataFolder]:
+    """Yield a data folder, or one made for the moment of what `asli data open` takes.
+
+    Args:
+        path: The folder, archive or table.
+        how: See `asli.datasets.survey.understand`; `real` and `fake` need a data folder made by `asli data open`.
+    """
     if is_data_folder(path):
         yield DataFolder.open(path)
         return
     with tempfile.TemporaryDirectory(prefix="asli-audit-") as folder:
-        yield open_folders(path, Path(folder) / (path.stem or "data"))
+        yield open_folders(path, Path(folder) / (path.stem or "data"), **how)
 
 
 def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> dict[str, Any]:
@@ -38,9 +47,13 @@ def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> dict[
 
     Returns:
         Findings, and under `verdicts` what they mean.
+
+    Raises:
+        DataError: All images have one label.
     """
     if html is not None:
         require_page(html)
+    _require_both(data)
     table, pixels = facts.read(data), Pixels(data)
     duplicates = find_duplicates(data, pixels)
     result: dict[str, Any] = {
@@ -61,3 +74,10 @@ def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> dict[
 
         write_page(html, result, data, pixels, duplicates)
     return result
+
+
+def _require_both(data: DataFolder) -> None:
+    present = np.unique(data.labels[data.readable])
+    if len(present) < 2:
+        held = f"only {LABELS[int(present[0])]} images" if len(present) else "no readable image"
+        raise DataError(f"{data.path} has {held}; an audit compares real with fake ones, so it needs both")

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, Device, Seed, Share, Threads, app, figure_text, leave
+from asli.cli.common import AsJson, Device, GroupBy, GroupFile, Seed, Share, Threads, app, figure_text, leave
+from asli.cli.opening import NO_FLAGS, Opening
 from asli.errors import AsliError
 
 
@@ -20,11 +21,12 @@ def audit(
     equalize: Path | None = None,
     size: int | None = None,
     seed: Seed = 0,
+    opening: Opening = NO_FLAGS,
 ) -> None:
     """Look for what would let a classifier cheat: damage, duplicates, labels readable from files, colors or sharpness.
 
     Args:
-        data: A data folder, or a folder or zip archive of images sorted into real and fake.
+        data: A data folder, or what `asli data open` takes, with the same flags.
         html: Also write a page with pictures here.
         strict: Leave with exit status 3 where a trap is sprung.
         equalize: Instead write a copy here in which both labels went through the same random chain.
@@ -38,7 +40,7 @@ def audit(
 
     if equalize is not None and (html is not None or strict):
         leave("--equalize writes a copy and judges nothing: audit that copy with --html and --strict", 2)
-    with opened(data) as folder:
+    with opened(data, **opening.how()) as folder:
         if equalize is not None:
             done = copy(folder, equalize, size=size, seed=seed)
             small = done["too_small"]
@@ -73,6 +75,8 @@ def calibrate(
     band: Annotated[bool, Parameter(negative="")] = False,
     license: str | None = None,
     split: str = "calibration",
+    group_by: GroupBy = None,
+    group_file: GroupFile = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
@@ -97,7 +101,18 @@ def calibrate(
     if target_fpr is not None and chosen != "target-fpr":
         raise AsliError(f"--target-fpr goes with --policy target-fpr, not with {chosen}")
     settings = Policy(name=chosen, target=0.01 if target_fpr is None else target_fpr, confidence=confidence, band=band)
-    made = run(detector, data, out, settings, license=license, split=split, device=device, threads=threads)
+    made = run(
+        detector,
+        data,
+        out,
+        settings,
+        license=license,
+        split=split,
+        group_by=group_by,
+        group_file=group_file,
+        device=device,
+        threads=threads,
+    )
     thresholds = made.card.thresholds
     print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy})")
     if thresholds.promise:
@@ -118,6 +133,8 @@ def evaluate(
     threshold: float | None = None,
     prevalence: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
     as_json: AsJson = False,
+    group_by: GroupBy = None,
+    group_file: GroupFile = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
@@ -150,6 +167,8 @@ def evaluate(
         against=against or (),
         threshold=threshold,
         prevalences=prevalence or PREVALENCES,
+        group_by=group_by,
+        group_file=group_file,
         device=device,
         threads=threads,
     )

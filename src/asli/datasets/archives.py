@@ -241,7 +241,7 @@ class TarArchive:
                 return
             if member is None:
                 return
-            archive.members = []  # tarfile keeps every entry otherwise
+            archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every entry otherwise
             place = (member.offset_data, member.size, int(member.mtime))
             if member.islnk():
                 place = every.get(member.linkname, (0, -1, 0))
@@ -309,7 +309,7 @@ def _decompressor(head: bytes) -> Callable[[IO[bytes]], IO[bytes]] | None:
     if head.startswith(b"\xfd7zXZ\0"):
         return lzma.LZMAFile
     if head.startswith(b"\x28\xb5\x2f\xfd"):
-        return lambda packed: pa.CompressedInputStream(packed, "zstd")  # type: ignore[no-any-return]
+        return lambda packed: pa.CompressedInputStream(packed, "zstd")
     return None
 
 

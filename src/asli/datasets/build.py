@@ -20,12 +20,14 @@ from filelock import FileLock, Timeout
 from asli._version import __version__
 from asli.datasets import cifake as cifake_data
 from asli.datasets import fetch, manifest
+from asli.datasets.division import Division, as_plan, spread, whole_groups
 from asli.datasets.folder import PACK_LIMIT, DataFolder
+from asli.datasets.groups import COLUMNS
 from asli.datasets.images import decode, perceptual_hashes, pixel_sha256, thumbnail
 from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Listing, table_layout
 from asli.datasets.parquet_rows import ParquetRows
 from asli.datasets.sources import Source, open_source
-from asli.datasets.splits import SEED, assign_splits
+from asli.datasets.splits import CALIBRATION_SHARE, SEED, TEST_SHARE, VALIDATION_SHARE, assign_splits
 from asli.datasets.survey import Survey, understand
 from asli.errors import DataError, ImageError
 from asli.files import (
@@ -78,20 +80,23 @@ def open_cifake(path: str | Path | None, out: str | Path, *, hub: str | None = N
     return make(found, out)
 
 
-def open_folders(path: str | Path | None, out: str | Path, **how: Any) -> DataFolder:
+def open_folders(
+    path: str | Path | None, out: str | Path, *, division: Division | None = None, **how: Any
+) -> DataFolder:
     """Make a data folder of a user's own images; what is taken for real and fake is logged before any is read.
 
     Args:
         path: A folder, an archive, a folder of archives, a table, or Parquet files.
         out: Where the data folder goes.
-        how: `real`, `fake`, `layout`, `labels`, `generator`: see `asli.datasets.survey.understand`.
+        division: Which images are test and which groups stay whole; None draws by chance.
+        how: `real`, `fake`, `layout`, `labels`, `generator`, `include_hidden`: see `asli.datasets.survey.understand`.
 
     Raises:
         DataError: A label cannot be told, two layouts disagree, or `out` holds something else.
     """
     found = understand(path, **how)
     logger.info("%s", found.describe())
-    return make(found, Path(out))
+    return make(found, Path(out), division or Division())
 
 
 def ingest(path: Path, out: Path, layout: Callable[[Iterable[str]], Listing], layout_name: str) -> DataFolder:
@@ -104,8 +109,13 @@ def ingest(path: Path, out: Path, layout: Callable[[Iterable[str]], Listing], la
     return make(Survey(source, layout(source.names()), layout_name, str(path.resolve())), out)
 
 
-def make(found: Survey, out: Path) -> DataFolder:
+def make(found: Survey, out: Path, division: Division = Division()) -> DataFolder:  # noqa: B008 - it is frozen
     """Make a data folder of a source and its listing.
+
+    Args:
+        found: The source and its listing.
+        out: Where the data folder goes.
+        division: Which images are test and which groups stay whole.
 
     Raises:
         DataError: `out` holds something else, or another process writes it.
@@ -117,6 +127,7 @@ def make(found: Survey, out: Path) -> DataFolder:
         "source": source.fingerprint([entry.name for entry in listing.entries]),
         "listing": sha256_of_json_array(map(astuple, listing.entries)),
         "chunk": CHUNK,
+        **as_plan(division),
     }
     if (out / "data.json").exists():
         return _complete(found, (plan, *_former_plans(plan, listing)), out)
@@ -125,7 +136,7 @@ def make(found: Survey, out: Path) -> DataFolder:
         raise DataError(f"{out} is not empty; give a new folder")
     try:
         with FileLock(out / ".lock", timeout=0):
-            return _Ingest(source, listing, plan, out).run(found.origin)
+            return _Ingest(source, listing, plan, out, division).run(found.origin)
     except Timeout:
         raise DataError(f"another process is writing {out}; wait for it or give another folder") from None
 
@@ -160,8 +171,8 @@ def _others(out: Path) -> set[str]:
 
 
 class _Ingest:
-    def __init__(self, source: Source, listing: Listing, plan: dict[str, Any], out: Path) -> None:
-        self.source, self.listing, self.plan, self.out = source, listing, plan, out
+    def __init__(self, source: Source, listing: Listing, plan: dict[str, Any], out: Path, division: Division) -> None:
+        self.source, self.listing, self.plan, self.out, self.division = source, listing, plan, out, division
         self.parts = out / ".parts"
         entries = listing.entries
         self.chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
@@ -191,6 +202,7 @@ class _Ingest:
                 "dropped": dict(self.listing.dropped),
                 "packed": packed,
                 "split_seed": SEED,
+                "division": self.division.describe(),
                 "manifest_sha256": sha256_of_file(manifest_path),
                 "content_hash": manifest.content_hash(manifest_path),
             },
@@ -247,7 +259,8 @@ class _Ingest:
         count = listed.total() if len(lost) == len(listed) else listed[lost[0]]
         most, times = reasons.most_common(1)[0]
         raise DataError(
-            f"none of the {count:,} {which} could be decoded (first: {first[lost[0]]}; {times:,} with the reason: {most})"
+            f"none of the {count:,} {which} could be decoded (first: {first[lost[0]]}); most often, {times:,} times:"
+            f" {most}"
         )
 
     def _part(self, number: int, suffix: str) -> Path:
@@ -314,10 +327,13 @@ class _Ingest:
     def _write_manifest(self) -> None:
         columns = ["id", "label", "named_split", "category", "pixel_sha256"]
         brief = pa.concat_tables(table.select(columns) for table in self._tables())
-        groups, crosses = manifest.group_duplicates(brief["pixel_sha256"], brief["named_split"])
-        labels, categories = brief["label"].to_pylist(), brief["category"].to_pylist()
-        strata = [f"{label}/{category}" for label, category in zip(labels, categories, strict=True)]
-        splits = assign_splits(brief["id"].to_pylist(), strata, brief["named_split"].to_pylist(), groups)
+        named = brief["named_split"]
+        if self.division.names_test:
+            named = pa.chunked_array([self._named_test(brief)])
+        groups, crosses = manifest.group_duplicates(brief["pixel_sha256"], named)
+        splits = self._splits(brief, named.to_pylist(), groups)
+        if self.division != Division():
+            _, crosses = manifest.group_duplicates(brief["pixel_sha256"], pa.chunked_array([splits]))
 
         def finished() -> Iterator[pa.Table]:
             start = 0
@@ -328,6 +344,32 @@ class _Ingest:
 
         with replacing(self.out / "manifest.parquet") as temporary:
             manifest.write(temporary, finished())
+
+    def _columns(self) -> dict[str, list[str | None]]:
+        table = pa.concat_tables(part.select(list(COLUMNS)) for part in self._tables())
+        return {name: table[name].to_pylist() for name in COLUMNS}
+
+    def _named_test(self, brief: pa.Table) -> pa.Array:
+        """Return `test` for the images that the division holds out, null for the others."""
+        ids, labels = brief["id"].to_pylist(), brief["label"].to_pylist()
+        tests = self.division.tests(self._columns(), labels, ids, TEST_SHARE)
+        duplicates, _ = manifest.group_duplicates(brief["pixel_sha256"], brief["named_split"])
+        groups = self.division.groups(self._columns(), ids, duplicates)
+        tests = spread(tests, duplicates if groups is None else groups)
+        if brief["named_split"].null_count < len(brief):
+            logger.warning("the splits that the data names are not used: the division says which images are test")
+        return pa.array(["test" if held else None for held in tests.tolist()], pa.string())
+
+    def _splits(self, brief: pa.Table, named: list[str | None], duplicates: npt.NDArray[np.int64]) -> list[str]:
+        ids, labels, categories = (brief[name].to_pylist() for name in ("id", "label", "category"))
+        groups = self.division.groups(self._columns(), ids, duplicates) if self.division != Division() else None
+        if groups is None:
+            strata = [f"{label}/{category}" for label, category in zip(labels, categories, strict=True)]
+            return assign_splits(ids, strata, named, duplicates)
+        have = {split for split in named if split}
+        wanted = {"validation": VALIDATION_SHARE, "calibration": CALIBRATION_SHARE, "test": TEST_SHARE}
+        drawn = {split: share for split, share in wanted.items() if split not in have and (split != "test" or not have)}
+        return whole_groups(labels, named, groups, drawn)
 
     def _problems(self) -> dict[str, list[str]]:
         """Name every file that is not used as it is: in `problems.txt`, one a line."""

@@ -76,8 +76,8 @@ class _File:
         column = image_column(schema)
         if column is None:
             raise DataError(
-                f"{path} has no column of images (binary, or a struct with bytes, named {', '.join(IMAGE_COLUMNS)});"
-                f" it has {', '.join(schema.names)}"
+                f"{path} has no column of images (binary, or a struct with bytes, such as {IMAGE_COLUMNS[0]}); it has"
+                f" {', '.join(schema.names)}"
             )
         self.image, self.classes = column, class_labels(schema)
         self.columns = find_columns(name for name in schema.names if name != column)
@@ -244,7 +244,8 @@ def _images(file: _File, group: int) -> Iterator[pa.RecordBatch]:
 def split_of(name: str) -> str | None:
     """Return the split that `train-00000-of-00002.parquet` or `default/test/0000.parquet` belongs to."""
     path = PurePosixPath(name)
-    for part in (path.stem.split("-")[0], *reversed(path.parent.parts)):
-        if part.lower() in SPLIT_ALIASES:
-            return part
+    for part in (path.stem, *reversed(path.parent.parts)):
+        first = part.split("-")[0]
+        if first.lower() in SPLIT_ALIASES:
+            return first
     return None

@@ -1,4 +1,4 @@
-"""Where files' bytes come from: a folder, archives, or several of these. Nothing is unpacked into the user's folders."""
+"""Where files' bytes come from: a folder, archives, or several of these. Nothing is unpacked beside them."""
 
 import hashlib
 import logging
@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol
 from asli.datasets.archives import Archive, LeftOut, ending, is_archive, must_unpack, open_archive
 from asli.datasets.images import is_image
 from asli.datasets.portable import portable
-from asli.datasets.walking import is_hidden_file, is_system_folder
+from asli.datasets.walking import HIDDEN_FILES, is_hidden_file, is_system_folder
 from asli.errors import DataError
 from asli.files import printable, read_regular
 
@@ -111,7 +111,7 @@ class Folder:
             elif self.include_hidden or not is_hidden_file(base):
                 yield below + name
             else:
-                hidden[".*"] += 1
+                hidden[HIDDEN_FILES] += 1
 
     def _listed(self, below: str) -> list[str]:
         try:

@@ -9,13 +9,14 @@ from pathlib import Path
 from asli.datasets import cifake as cifake_data
 from asli.datasets import walking
 from asli.datasets.layouts import LABELS, LabelNames, Listing, published, table_layout, trees
+from asli.datasets.layouts.imagefolder import origin
 from asli.datasets.layouts.places import Parts, Place, Reading
 from asli.datasets.layouts.registry import Found, Layout, find, registered
 from asli.datasets.layouts.tables import Beside, beside
 from asli.datasets.layouts.tables import table_layout as tables
 from asli.datasets.layouts.webdataset import gas_station, webdataset
 from asli.datasets.parquet_rows import ParquetRows, has_images
-from asli.datasets.sources import TABLES, Folder, Joined, Source, open_source
+from asli.datasets.sources import TABLES, Archives, Folder, Joined, Source, open_source
 from asli.datasets.table_files import open_table
 from asli.errors import DataError
 
@@ -95,8 +96,9 @@ def _require_both(made: Survey) -> None:
     if len(present) == 1 and not made.listing.one_label:
         (only,) = present
         (other,) = set(LABELS) - present
+        count = f"{len(made.listing.entries):,}"
         raise DataError(
-            f"{made.origin} has {only} images only ({len(made.listing.entries):,}); add {other} ones, or declare it with:"
+            f"{made.origin} has {only} images only ({count}); add {other} ones, or declare it with:"
             f" asli data open DIR --{only} {made.origin}"
         )
 
@@ -205,7 +207,7 @@ def survey_pair(real: Sequence[Path], fake: Sequence[Path], *, include_hidden: b
     return Survey(joined, made, "pair", " + ".join(str(path.resolve()) for _, path in places.values()))
 
 
-def _open_place(path: Path, *, include_hidden: bool) -> Folder | ParquetRows | Source:
+def _open_place(path: Path, *, include_hidden: bool) -> Folder | Archives | ParquetRows:
     if path.suffix.lower() == ".parquet" and path.is_file():
         return ParquetRows(path.parent, [path])
     return open_source(path, include_hidden=include_hidden)
@@ -215,9 +217,9 @@ def _with_generators(places: dict[Parts, Place]) -> dict[Parts, Place]:
     """Take the folders right below a place of fake images for generators, where there are several of them."""
     below: dict[str, set[str]] = {}
     for folder in places:
-        below.setdefault(folder[0], set()).add(trees.origin(folder, 0) or "")
+        below.setdefault(folder[0], set()).add(origin(folder, 0) or "")
     return {
-        folder: replace(place, generator=trees.origin(folder, 0))
+        folder: replace(place, generator=origin(folder, 0))
         if place.label == "fake" and len(below[folder[0]] - {""}) > 1
         else place
         for folder, place in places.items()
@@ -338,4 +340,3 @@ def _file(path: Path, names: LabelNames, layout: str | None) -> Survey:
     known: Beside = beside(table, source, published.one_is_fake(names) if is_ntire else names)
     made = known.listing()
     return Survey(source, made, "ntire" if is_ntire else "table", origin)
-

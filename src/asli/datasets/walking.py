@@ -21,6 +21,7 @@ SYSTEM_FOLDERS = frozenset(
 _PREVIEWS = re.compile(r".*\.(lrdata|cocatalogdb|cot)")
 """Folders of Lightroom and Capture One with previews."""
 
+HIDDEN_FILES = "hidden files"
 INCLUDE_HIDDEN = "--include-hidden takes them in"
 
 
@@ -36,9 +37,11 @@ def is_hidden_file(name: str) -> bool:
 
 
 def left_out(name: str) -> str | None:
-    """Return what a relative, `/`-separated name is left out for: the outermost such folder, `.*`, or None."""
+    """Return what a relative, `/`-separated name is left out for: the outermost such folder, hidden files, or None."""
     *folders, base = name.split("/")
-    return next((f"{folder}/" for folder in folders if is_system_folder(folder)), ".*" if is_hidden_file(base) else None)
+    return next(
+        (f"{folder}/" for folder in folders if is_system_folder(folder)), HIDDEN_FILES if is_hidden_file(base) else None
+    )
 
 
 def describe(hidden: Counter[str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from asli._version import __version__
 from asli.datasets.folder import DataFolder
+from asli.datasets.groups import grouped
 from asli.detector.bundle import Detector
 from asli.detector.card import Thresholds
 from asli.detector.scoring import Scores, count_seen, record_table, score_split, write_scores
@@ -42,6 +43,8 @@ def evaluate(
     against: Sequence[str | Path] = (),
     threshold: float | None = None,
     prevalences: Sequence[float] = PREVALENCES,
+    group_by: str | None = None,
+    group_file: str | Path | None = None,
     device: str | None = None,
     threads: int | None = None,
 ) -> dict[str, Any]:
@@ -57,6 +60,8 @@ def evaluate(
             seed are taken together.
         threshold: Where fake begins for a table of scores, 0.5 if None; a detector brings its own.
         prevalences: Shares of fakes among images to come, for which it is said how often a verdict is right.
+        group_by: A column of the manifest, such as `source`, whose groups are resampled as one for every interval.
+        group_file: A table of `id,group` for the same.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
 
@@ -67,6 +72,7 @@ def evaluate(
         DetectorError, DataError: See their messages.
     """
     path, data = Path(detector), data if isinstance(data, DataFolder) else DataFolder.open(data)
+    data = grouped(data, group_by, group_file)
     if any(not 0 < prevalence < 1 for prevalence in prevalences):
         raise DataError(f"prevalences are shares of fakes between 0 and 1, not {', '.join(map(str, prevalences))}")
     set_threads(threads)

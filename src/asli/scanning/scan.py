@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from asli.datasets import walking
 from asli.detector.bundle import Detector
 from asli.detector.locate import DEFAULT
 from asli.detector.runtime import Kind, Runtime, usable_threads
@@ -30,6 +31,7 @@ def scan(
     *,
     html: str | Path | None = None,
     force_domain: bool = False,
+    include_hidden: bool = False,
     device: str | None = None,
     runtime: Kind | None = None,
     threads: int | None = None,
@@ -37,11 +39,12 @@ def scan(
     """Score every image below some paths into a table; a call that was cut goes on when it is repeated.
 
     Args:
-        paths: Folders, zip archives, Parquet files with images inside, lists of paths (`.txt`), image files.
+        paths: Folders, zip and tar archives, Parquet files with images inside, lists of paths (`.txt`), image files.
         out: The table to make: Parquet, or CSV where it ends in `.csv`. A finished one is never overwritten.
         detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
         html: Also write a page with the most telling pictures here.
         force_domain: Give a verdict on images outside the detector's domain too; echoed in the result.
+        include_hidden: Also score hidden files and those in system and thumbnail folders.
         device: cuda, mps or cpu; None leaves it to the runtime.
         runtime: torch or onnx; None takes ONNX where there is nothing against it (see `Detector.runtime`).
         threads: CPU threads of the network, and as many that read and decode; None takes the usual number.
@@ -60,7 +63,7 @@ def scan(
     out = Path(out)
     score_table.check_ending(out)
     opened = Detector.open(detector)
-    inputs, parts = Inputs([Path(path) for path in paths]), Parts(out)
+    inputs, parts = Inputs([Path(path) for path in paths], include_hidden), Parts(out)
     if html is not None:
         require_place(Path(html), (out, score_table.beside(out), parts.path))
     computing = opened.runtime(device, runtime, threads)
@@ -68,7 +71,7 @@ def scan(
     with parts.locked():
         now = write_listing(inputs, parts.path / "listing-now.parquet")
         if not now.count:
-            raise DataError(f"no image in {', '.join(map(str, paths))}; images end in .jpg, .png, .webp and the like")
+            raise DataError(_nothing(paths, inputs))
         header = {
             "version": VERSION,
             "detector": opened.hash,
@@ -108,6 +111,8 @@ def scan(
             "detector": opened.describe() | ({"force_domain": True} if force_domain else {}),
             **summary.as_json(),
             "not_images": dict(inputs.skipped.most_common()),
+            "hidden": dict(inputs.hidden.most_common()),
+            "ignored": inputs.ignored,
             "unsafe_entries": inputs.unsafe,
             "done_before": summary.images if finished else start,
             "seconds": seconds,
@@ -118,6 +123,14 @@ def scan(
             write_gallery(Path(html), summary, result, listing, opened)
         parts.remove()
     return result
+
+
+def _nothing(paths: Sequence[str | Path], inputs: Inputs) -> str:
+    """Return why there is nothing to score."""
+    held = ", ".join(f"{ending} {count:,}" for ending, count in inputs.skipped.most_common(5))
+    reasons = [*inputs.ignored[:3], walking.describe(inputs.hidden), f"it holds: {held}" if held else ""]
+    what = "; ".join(reason for reason in reasons if reason)
+    return f"no image in {', '.join(map(str, paths))}" + (f": {what}" if what else "")
 
 
 def _score(

@@ -109,7 +109,7 @@ class _Tree:
         return at
 
     def _is_subject(self, parent: Parts) -> bool:
-        """Return whether every folder in `parent` that names a label holds both labels itself, and so names a subject."""
+        """Return whether each folder in `parent` that names a label holds both itself, and so names a subject."""
         if parent not in self._subjects:
             depth = len(parent)
             children = {

@@ -35,7 +35,22 @@ _WORDS = {
 """Words inside a longer name that let a label be proposed."""
 
 _DOUBTS = frozenset(
-    {"not", "no", "non", "none", "without", "never", "isnt", "anti", "free", "un", "semi", "half", "partly", "partially"}
+    {
+        "not",
+        "no",
+        "non",
+        "none",
+        "without",
+        "never",
+        "isnt",
+        "anti",
+        "free",
+        "un",
+        "semi",
+        "half",
+        "partly",
+        "partially",
+    }
 )
 """Words that take back what others in the name say."""
 
@@ -145,9 +160,9 @@ class LabelNames:
         name = next(iter(counts or said))
         quoted = f"'{name}'" if " " in name else name
         return DataError(
-            f"cannot tell the label of {where}: {what} (real: {known['real']}; fake: {known['fake']});"
-            f" rename it, leave it out with --drop {quoted}, or say what it means with --real-label {quoted} or"
-            f" --fake-label {quoted}{_of(counts)}"
+            f"cannot tell the label of {where}: {what}; say what it means with --fake-label {quoted} or"
+            f" --real-label {quoted}, or leave its images out with --drop {quoted}{_of(counts)}"
+            f" (known names: real: {known['real']}; fake: {known['fake']})"
         )
 
     def _is_unclear(self, name: str) -> bool:

@@ -26,7 +26,17 @@ COLUMNS = {
         *("generator", "model", "gen", "model_name", "generator_name", "source_model", "gen_model", "architecture"),
     ),
     "category": ("category", "class", "class_name"),
-    "source": ("source", "real_source", "source_name", "platform", "site", "dataset", "data_source", "camera", "domain"),
+    "source": (
+        "source",
+        "real_source",
+        "source_name",
+        "platform",
+        "site",
+        "dataset",
+        "data_source",
+        "camera",
+        "domain",
+    ),
     "prompt": ("prompt", "caption", "text_prompt"),
     "date": ("date", "release_date", "created", "created_at", "creation_date", "timestamp", "year"),
     "archive": ("archive_filename", "archive", "archive_name", "shard", "shard_name", "tar"),
@@ -172,13 +182,14 @@ def listing(
             continue
         said[label, label_text] += 1
         split, beside = splits.of(row.split, row.name)
-        generator, source = text(row.generator), text(row.source) or text(beside)
+        generator, source = text(row.generator), text(row.source)
         if label == LABELS[0]:
             # What a table names the generator of a photograph is where it comes from, unless it is a label.
             source = source or (generator if generator and names.label(generator) is None else None)
             generator = None
         elif generator is None:
             generator = numbered_generator(label_text)
+        source = source or text(beside)
         entries[name] = Entry(
             *(name, name, label, split, text(row.category), generator, source),
             *(_text(row.prompt) or None, text(_date(row.date))),
@@ -290,7 +301,7 @@ def _date(value: Any) -> str | None:
 
 
 def _text(value: Any) -> str:
-    if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN, as pandas writes nothing
+    if value is None or (isinstance(value, float) and value != value):  # NaN, as pandas writes nothing
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

@@ -72,8 +72,8 @@ def beside(table: Table, source: Files, names: LabelNames) -> Beside:
         if meaning not in table.columns:
             known = ", ".join(COLUMNS[meaning])
             raise DataError(
-                f"{table.name} has no column of {meaning}s; it has {', '.join(map(repr, table.known))}; name one of them"
-                f" {known}"
+                f"{table.name} has no column of {meaning}s; it has {', '.join(map(repr, table.known))}; name one of"
+                f" them {known}"
             )
     folder = "/".join(parts(table.name))
 
@@ -108,7 +108,7 @@ def table_layout(found: Found) -> Listing | None:
 
 
 def usable_tables(found: Found) -> list[Beside]:
-    """Return the tables of a tree that name images which are there; the source's `left_out` has those that are damaged."""
+    """Return the tables of a tree that name images which are there; `left_out` has those that are damaged."""
     images = set(found.images)
     stems = {name[: name.rfind(".")] for name in images}
     tables = [

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from asli.datasets.images import is_image
-from asli.datasets.layouts.imagefolder import imagefolder, origin
+from asli.datasets.layouts.imagefolder import imagefolder
 from asli.datasets.layouts.labels import SPLIT_ALIASES, LabelNames
 from asli.datasets.layouts.listing import Entry, Listing
 from asli.datasets.layouts.places import (
@@ -103,7 +103,7 @@ def generators(folders: Collection[Parts], names: LabelNames) -> Reading | None:
     drop = next((i + 1 for i, part in enumerate(shared) if re.fullmatch("ai[ _-]images", part.lower())), 0)
     stated = drop > 0
     if not stated:
-        drop = min(len(shared), len(least) - 1, len(most) - 1)
+        drop = max(min(len(shared), len(least) - 1, len(most) - 1), 0)
     makers = {folder[drop] if len(folder) > drop else "" for folder in folders}
     known = len(makers) > 1 and all(_KNOWN_GENERATORS.fullmatch(name) for name in makers)
     if not (stated or known) or any(names.label(part) for folder in folders for part in folder[drop:]):

@@ -1,4 +1,4 @@
-"""WebDataset: `key.jpg` beside `key.json` or `key.cls`, in tar shards or unpacked; GAS-Station's tar shards and index."""
+"""WebDataset: `key.jpg` beside `key.json` or `key.cls`, in tar shards or unpacked; GAS-Station's shards and index."""
 
 import json
 from collections.abc import Iterator
