@@ -156,8 +156,10 @@ def test_a_pair_of_folders_says_the_labels(images, tmp_path):
         ("fake/x.jpg", "fake", "flux"),
         ("real/x.jpg", "real", None),
     ]
-    with pytest.raises(DataError, match="both --real and --fake"):
-        understand(None, real=[tmp_path / "mine"])
+    one = understand(None, real=[tmp_path / "mine"])  # the flag declares that it has one label
+    assert {e.label for e in one.listing.entries} == {"real"}
+    with pytest.raises(DataError, match="give --real or --fake"):
+        understand(None)
     for real, fake in ((tmp_path, tmp_path / "mine"), (tmp_path / "mine", tmp_path / "mine")):
         with pytest.raises(DataError, match="is given too"):
             understand(None, real=[real], fake=[fake])

@@ -263,7 +263,9 @@ class TarArchive:
         written = 0
         try:
             with self.path.open("rb") as packed, unpack(packed) as stream:
-                while block := stream.read(_BLOCK):
+                # read1 gives what is there before it meets damage; read would lose it.
+                take = getattr(stream, "read1", stream.read)
+                while block := take(_BLOCK):
                     written += plain.write(block)
         except (OSError, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
             if isinstance(error, OSError) and error.errno is not None:

@@ -79,18 +79,16 @@ class Folder:
     def __init__(self, root: Path, *, include_hidden: bool = False) -> None:
         self.root, self.include_hidden = root, include_hidden
         self.left_out = LeftOut()
+        self._names: list[str] | None = None
 
     def names(self) -> list[str]:
-        """Return every file's name, sorted."""
-        self.left_out = LeftOut()
-        found = []
-        for name in self.walk():
-            text = printable(name)
-            if text == name:
-                found.append(name)
-            else:
-                self.left_out.unsafe.append(text)
-        return found
+        """Return every file's name, sorted, as the folder was when they were asked for first."""
+        if self._names is None:
+            self._names = []
+            for name in self.walk():
+                text = printable(name)
+                (self._names if text == name else self.left_out.unsafe).append(text)
+        return self._names
 
     def walk(self, below: str = "") -> Iterator[str]:
         """Yield every file's name in the order of `names`, holding one folder's listing at a time.
