@@ -91,7 +91,7 @@ def test_every_trouble_is_counted_and_named_and_nothing_else_is_lost(tree, tmp_p
     (tree / "train/fake/02.jpg").write_bytes(b"<html>")
     (tree / "notes.txt").write_text("hello")
     data = open_folders(tree, tmp_path / "out")
-    assert data.info["problems"] == {"unreadable": 3, "missing": 0, "extra": 1, "unsafe": 0}
+    assert data.info["problems"] == {"unreadable": 3, "missing": 0, "extra": 1, "unsafe": 0, "ignored": 0}
     named = (tmp_path / "out/problems.txt").read_text()
     assert "train/fake/01.jpg: empty file (0 bytes)" in named
     assert "train/fake/02.jpg: not an image" in named
@@ -271,7 +271,7 @@ def test_the_whole_of_cifake(shared: Path, tmp_path):
     data = open_cifake(shared / "data" / "cifake", tmp_path / "cifake")
     sizes = {split: sum(labels.values()) for split, labels in data.info["counts"].items()}
     assert sizes == {"train": 90_000, "validation": 5_000, "calibration": 5_000, "test": 20_000}
-    assert data.info["problems"] == {"unreadable": 0, "missing": 0, "extra": 0, "unsafe": 0}
+    assert data.info["problems"] == {"unreadable": 0, "missing": 0, "extra": 0, "unsafe": 0, "ignored": 0}
     _, sizes = np.unique(data.groups(np.arange(len(data))), return_counts=True)
     assert int((sizes * (sizes - 1) // 2).sum()) == 1336
     assert data.hash == DATA_HASH

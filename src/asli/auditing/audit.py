@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from asli._version import __version__
 from asli.auditing import facts
 from asli.auditing.checks.check import Finding, Severity
@@ -18,7 +20,8 @@ from asli.auditing.pixels import Pixels
 from asli.auditing.shortcuts import measure
 from asli.datasets.build import open_folders
 from asli.datasets.folder import DataFolder, is_data_folder
-from asli.errors import AsliError
+from asli.datasets.layouts import LABELS
+from asli.errors import AsliError, DataError
 from asli.reports.pages import require_page
 
 
@@ -89,13 +92,18 @@ class AuditResult:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[DataFolder]:
-    """Yield a data folder, or one made for the moment of a folder or zip archive of images."""
+def opened(path: Path, **how: Any) -> Iterator[DataFolder]:
+    """Yield a data folder, or one made for the moment of what `asli data open` takes.
+
+    Args:
+        path: The folder, archive or table.
+        how: See `asli.datasets.survey.understand`; `real` and `fake` need a data folder made by `asli data open`.
+    """
     if is_data_folder(path):
         yield DataFolder.open(path)
         return
     with tempfile.TemporaryDirectory(prefix="asli-audit-") as folder:
-        yield open_folders(path, Path(folder) / (path.stem or "data"))
+        yield open_folders(path, Path(folder) / (path.stem or "data"), **how)
 
 
 def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> AuditResult:
@@ -107,10 +115,12 @@ def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> Audit
         html: Also write a page here.
 
     Raises:
+        DataError: All images have one label.
         AsliError: A check of an installed package cannot be used, or `html` is something else than a page of asli.
     """
     if html is not None:
         require_page(html)
+    _require_both(data)
     extra = installed_checks()
     table, pixels = facts.read(data), Pixels(data)
     duplicates = find_duplicates(data, pixels)
@@ -141,3 +151,10 @@ def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> Audit
 
         write_page(html, result, evidence)
     return result
+
+
+def _require_both(data: DataFolder) -> None:
+    present = np.unique(data.labels[data.readable])
+    if len(present) < 2:
+        held = f"only {LABELS[int(present[0])]} images" if len(present) else "no readable image"
+        raise DataError(f"{data.path} has {held}; an audit compares real with fake ones, so it needs both")

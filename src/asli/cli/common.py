@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import cyclopts
@@ -39,6 +40,15 @@ InLanguage = Annotated[
 ]
 Seed = Annotated[int, Parameter(validator=Number(gte=0))]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
+GroupBy = Annotated[
+    str | None,
+    Parameter(help="Column whose groups count as one: source, generator, category, date or prompt."),
+]
+GroupFile = Annotated[Path | None, Parameter(help="Table of id,group whose groups count as one.")]
+IncludeHidden = Annotated[
+    bool,
+    Parameter(negative="", help="Take in hidden files, and those in system and thumbnail folders such as @eaDir."),
+]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 

@@ -7,7 +7,20 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from asli.cli.common import AsJson, Count, Device, InLanguage, Seed, Share, Threads, app, leave
+from asli.cli.common import (
+    AsJson,
+    Count,
+    Device,
+    GroupBy,
+    GroupFile,
+    InLanguage,
+    Seed,
+    Share,
+    Threads,
+    app,
+    leave,
+)
+from asli.cli.opening import NO_FLAGS, Opening
 from asli.errors import AsliError
 
 
@@ -21,11 +34,12 @@ def audit(
     equalize: Path | None = None,
     size: int | None = None,
     seed: Seed = 0,
+    opening: Opening = NO_FLAGS,
 ) -> None:
     """Look for what would let a classifier cheat: damage, duplicates, labels readable from files, colors or sharpness.
 
     Args:
-        data: A data folder, or a folder or zip archive of images sorted into real and fake.
+        data: A data folder, or what `asli data open` takes, with the same flags.
         html: Also write a page with pictures here.
         strict: Exit with status 3 if a check fails.
         equalize: Instead write a copy here in which both labels went through the same random chain.
@@ -39,7 +53,7 @@ def audit(
 
     if equalize is not None and (html is not None or strict):
         leave("--equalize writes a copy and runs no check: audit that copy with --html and --strict", 2)
-    with opened(data) as folder:
+    with opened(data, **opening.how()) as folder:
         if equalize is not None:
             done = copy(folder, equalize, size=size, seed=seed)
             small = done["too_small"]
@@ -75,6 +89,8 @@ def calibrate(
     band: Annotated[bool, Parameter(negative="")] = False,
     license: str | None = None,
     split: str = "calibration",
+    group_by: GroupBy = None,
+    group_file: GroupFile = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
@@ -99,7 +115,18 @@ def calibrate(
     if target_fpr is not None and chosen != "target-fpr":
         raise AsliError(f"--target-fpr goes with --policy target-fpr, not with {chosen}")
     settings = Policy(name=chosen, target=0.01 if target_fpr is None else target_fpr, confidence=confidence, band=band)
-    made = run(detector, data, out, settings, license=license, split=split, device=device, threads=threads)
+    made = run(
+        detector,
+        data,
+        out,
+        settings,
+        license=license,
+        split=split,
+        group_by=group_by,
+        group_file=group_file,
+        device=device,
+        threads=threads,
+    )
     thresholds = made.card.thresholds
     print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy})")
     if thresholds.promise:
@@ -122,6 +149,8 @@ def evaluate(
     prior: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True, show=False)] = None,
     language: InLanguage = None,
     as_json: AsJson = False,
+    group_by: GroupBy = None,
+    group_file: GroupFile = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
@@ -159,6 +188,8 @@ def evaluate(
         threshold=threshold,
         prevalences=prevalence or prior or PREVALENCES,
         language=language,
+        group_by=group_by,
+        group_file=group_file,
         device=device,
         threads=threads,
     )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
+from asli.datasets.groups import grouped
 from asli.detector.base import Detector
 from asli.detector.card import Thresholds
 from asli.detector.classifier import Classifier
@@ -44,6 +45,8 @@ def calibrate(
     *,
     license: str | None = None,
     split: str = "calibration",
+    group_by: str | None = None,
+    group_file: str | Path | None = None,
     device: str | None = None,
     threads: int | None = None,
 ) -> Detector:
@@ -59,6 +62,8 @@ def calibrate(
         policy: How thresholds are chosen.
         license: Under which the weights may be used, for the card; None keeps what the detector says.
         split: Must be `calibration`: what chose the network or judges it may not set its thresholds.
+        group_by: A column of the manifest, such as `source`, whose groups count as one independent image each.
+        group_file: A table of `id,group` for the same.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
 
@@ -78,7 +83,7 @@ def calibrate(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DetectorError(f"{out} exists; give another --out")
-    data = data if isinstance(data, DataFolder) else DataFolder.open(data)
+    data = grouped(data if isinstance(data, DataFolder) else DataFolder.open(data), group_by, group_file)
     set_threads(threads)
     opened = detector if isinstance(detector, Detector) else Detector.load(detector)
     place = pick_device(device)

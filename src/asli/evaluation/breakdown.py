@@ -22,10 +22,11 @@ SIZES = (64, 128, 256, 512, 1024, 2048)
 
 def group_names(data: DataFolder, rows: npt.NDArray[np.int64]) -> dict[str, list[str | None]]:
     """Return for each property the group of each row; None where the data does not say."""
-    table = data.table(["generator", "category", "format", "width", "height"], rows)
+    table = data.table(["generator", "source", "category", "format", "width", "height"], rows)
     sides = np.maximum(*(table[side].fill_null(0).to_numpy() for side in ("width", "height")))
     return {
         "generator": table["generator"].to_pylist(),
+        "source": table["source"].to_pylist(),
         "category": table["category"].to_pylist(),
         "size": [_size(side) for side in sides.tolist()],
         "format": table["format"].to_pylist(),

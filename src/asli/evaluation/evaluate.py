@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from asli.datasets.folder import DataFolder
+from asli.datasets.groups import grouped
 from asli.detector.locate import find_detector
 from asli.detector.scoring import Scores, count_seen, score_table
 from asli.errors import DataError
@@ -45,6 +46,8 @@ def evaluate(
     against: Sequence[Given] = (),
     threshold: float | None = None,
     prevalences: Sequence[float] = PREVALENCES,
+    group_by: str | None = None,
+    group_file: str | Path | None = None,
     device: str | None = None,
     threads: int | None = None,
     language: Language | None = None,
@@ -62,6 +65,8 @@ def evaluate(
             their seed are taken together.
         threshold: Fake from here on, for a table of scores; None takes 0.5. A detector has its own.
         prevalences: Shares of fakes among images to come, for PPV and NPV.
+        group_by: A column of the manifest, such as `source`, whose groups are resampled as one for every interval.
+        group_file: A table of `id,group` for the same.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
         language: Of the report's summary; None takes the browser's.
@@ -69,7 +74,7 @@ def evaluate(
     Raises:
         DetectorError, DataError: See their messages.
     """
-    data = data if isinstance(data, DataFolder) else DataFolder.open(data)
+    data = grouped(data if isinstance(data, DataFolder) else DataFolder.open(data), group_by, group_file)
     require_prevalences(prevalences)
     registered()  # a metric that cannot be loaded is found before test is opened
     set_threads(threads)
@@ -157,7 +162,11 @@ def _measured(
         detector=subject.describe(),
         seed=None if subject.detector is None else subject.detector.card.seed,
         thresholds=subject.thresholds,
-        data=summary_of(of, name=data.name, hash=data.hash, split=split, across=across),
+        data=replace(
+            summary_of(of, name=data.name, hash=data.hash, split=split, across=across),
+            duplicates=data.count_duplicates(rows),
+            grouped_by=data.grouped_by,
+        ),
         unreadable=data.info["problems"]["unreadable"],
         unscored=None if subject.joined is None else _unscored(subject.joined),
         attachments=Attachments(

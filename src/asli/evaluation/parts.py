@@ -28,6 +28,7 @@ class DataSummary(Record):
         fake: Fake ones.
         duplicates: Images that repeat another one.
         cross_split_duplicates: Images with a duplicate in another official split.
+        grouped_by: What made groups other than duplicates the units of resampling; None where nothing did.
     """
 
     name: str
@@ -38,6 +39,7 @@ class DataSummary(Record):
     fake: int
     duplicates: int
     cross_split_duplicates: int
+    grouped_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

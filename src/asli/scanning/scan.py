@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from asli.datasets import walking
 from asli.detector.base import Detector
 from asli.detector.locate import DEFAULT
 from asli.detector.runtimes import Kind, usable_threads
@@ -31,6 +32,7 @@ def scan(
     batch_size: int | None = None,
     html: str | Path | None = None,
     force_domain: bool = False,
+    include_hidden: bool = False,
     device: str | None = None,
     runtime: Kind | None = None,
     threads: int | None = None,
@@ -38,12 +40,13 @@ def scan(
     """Score every image below some paths into a table; a call that was cut goes on when it is repeated.
 
     Args:
-        paths: Folders, zip archives, Parquet files with images inside, lists of paths (`.txt`), image files.
+        paths: Folders, zip and tar archives, Parquet files with images inside, lists of paths (`.txt`), image files.
         out: The table to make: Parquet, or CSV where it ends in `.csv`. A finished one is never overwritten.
         detector: A detector, a detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
         batch_size: Images computed at a time; None chooses by input size.
         html: Also write a page with the most telling pictures here.
         force_domain: Give a verdict on images outside the detector's domain too; echoed in the result.
+        include_hidden: Also score hidden files and those in system and thumbnail folders.
         device: cuda, mps or cpu; None leaves it to the runtime.
         runtime: torch or onnx; None takes ONNX where there is nothing against it (see `Detector.runtime`).
         threads: CPU threads of the network, and as many that read and decode; None takes the usual number.
@@ -64,7 +67,7 @@ def scan(
     if not isinstance(detector, Detector):
         detector = Detector.load(detector, device=device, runtime=runtime, threads=threads)
     given = [paths] if isinstance(paths, (str, Path)) else paths
-    inputs, parts = Inputs([Path(path) for path in given]), Parts(out)
+    inputs, parts = Inputs([Path(path) for path in given], include_hidden), Parts(out)
     if html is not None:
         require_place(Path(html), (out, score_table.beside(out), parts.path))
     computing = detector.engine
@@ -72,7 +75,7 @@ def scan(
     with parts.locked():
         now = write_listing(inputs, parts.path / "listing-now.parquet")
         if not now.count:
-            raise DataError(f"no image in {', '.join(map(str, given))}; images end in .jpg, .png, .webp and the like")
+            raise DataError(_nothing(given, inputs))
         header = {
             "version": VERSION,
             "detector": detector.hash,
@@ -112,6 +115,8 @@ def scan(
             "detector": detector.describe() | ({"force_domain": True} if force_domain else {}),
             **summary.as_json(),
             "not_images": dict(inputs.skipped.most_common()),
+            "hidden": dict(inputs.hidden.most_common()),
+            "ignored": inputs.ignored,
             "unsafe_entries": inputs.unsafe,
             "done_before": summary.images if finished else start,
             "seconds": seconds,
@@ -122,6 +127,14 @@ def scan(
             write_gallery(Path(html), summary, result, listing, detector)
         parts.remove()
     return result
+
+
+def _nothing(paths: Sequence[str | Path], inputs: Inputs) -> str:
+    """Return why there is nothing to score."""
+    held = ", ".join(f"{ending} {count:,}" for ending, count in inputs.skipped.most_common(5))
+    reasons = [*inputs.ignored[:3], walking.describe(inputs.hidden), f"it holds: {held}" if held else ""]
+    what = "; ".join(reason for reason in reasons if reason)
+    return f"no image in {', '.join(map(str, paths))}" + (f": {what}" if what else "")
 
 
 def _score(
