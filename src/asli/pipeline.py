@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.splits import stratified_sample
 from asli.detector.calibrate import domain_of, figures_of, fit, validation_of
@@ -80,7 +81,7 @@ def train(
     if isinstance(recipe, Recipe) and settings:
         raise RecipeError("settings go with the name or the file of a recipe; put them into this one yourself")
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
-    data = data if isinstance(data, DataFolder) else DataFolder.open(data)
+    data = open_data(data)
     place, out = pick_device(device), Path(out)
     set_threads(_threads_of(out) if resume and threads is None else threads)
     reuse_memory()

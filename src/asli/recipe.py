@@ -309,6 +309,28 @@ def bundled_recipes() -> list[str]:
     return sorted(names)
 
 
+def list_recipes() -> dict[str, str]:
+    """Return what each bundled recipe is for, by name: the first line of its file."""
+    root = resources.files("asli") / "recipes"
+    texts = {name: (root / f"{name}.toml").read_text(encoding="utf-8") for name in bundled_recipes()}
+    return {name: text.splitlines()[0].removeprefix("# ") for name, text in texts.items()}
+
+
+def recipe_text(name: str) -> str:
+    """Return the file of a bundled recipe, with its comments.
+
+    Raises:
+        RecipeError: There is none of that name.
+    """
+    load_recipe(name)  # names what there is, where this is not
+    path = Path(name)
+    return (
+        path.read_text(encoding="utf-8")
+        if path.suffix == ".toml"
+        else (resources.files("asli") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+    )
+
+
 def recipe_from_dict(tree: dict[str, Any]) -> Recipe:
     """Build a recipe from nested dictionaries, as TOML gives them.
 

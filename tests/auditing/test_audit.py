@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from asli.auditing import shortcuts
-from asli.auditing.audit import audit, opened
+from asli.auditing.audit import audit
 from asli.auditing.checks.check import Severity
 from asli.auditing.checks.registry import BUILT_IN
 from asli.auditing.equalize import equalize
 from asli.auditing.features import SPECTRUM_NAMES, spectrum
 from asli.auditing.hamming import neighbours
 from asli.datasets.build import open_folders
+from asli.datasets.cache import open_data
 from tests.conftest import run_asli
 from tests.images import png_of_16_bits
 
@@ -71,8 +72,7 @@ CASES = {
 
 
 def settings(root):
-    with opened(root) as data:
-        result = audit(data)
+    result = audit(root)
     (finding,) = [finding for finding in result.findings if finding.check == "file-settings"]
     return result.shortcuts["kinds"]["files"], finding
 
@@ -95,9 +95,9 @@ def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photo
         assert "--equalize" in finding.remedy
         assert feature in [line["feature"] for line in found["telling"]]
     before = {p: p.read_bytes() for p in root.rglob("*.*")}
-    with opened(root) as data:
-        equalize(data, tmp_path / "out", size=32)
-        equalize(data, tmp_path / "again", size=32)
+    data = open_data(root)
+    equalize(data, tmp_path / "out", size=32)
+    equalize(data, tmp_path / "again", size=32)
     assert before == {p: p.read_bytes() for p in root.rglob("*.*")}
     copies = sorted((tmp_path / "out").rglob("*.jpg"))
     assert len(copies) == 240
@@ -178,8 +178,7 @@ def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
     (odd / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
     (odd / "text.jpg").write_text("not an image")
     (odd / "empty.png").write_bytes(b"")
-    with opened(root) as data:
-        result = audit(data)
+    result = audit(root)
     named = {kind["kind"]: {name.split(":")[0].split("/")[1] for name in kind["names"]} for kind in result.oddities}
     assert named == {
         "zero bytes": {"empty.png"},

@@ -1,9 +1,6 @@
 """Audit a data set: the verb behind `asli audit`."""
 
 import datetime
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +15,8 @@ from asli.auditing.duplicates import find_duplicates
 from asli.auditing.evidence import Evidence
 from asli.auditing.pixels import Pixels
 from asli.auditing.shortcuts import measure
-from asli.datasets.build import open_folders
-from asli.datasets.folder import DataFolder, is_data_folder
+from asli.datasets.cache import open_data
+from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABELS
 from asli.errors import AsliError, DataError
 from asli.reports.pages import require_page
@@ -91,26 +88,11 @@ class AuditResult:
             raise AuditFailedError(f"{len(failed)} of {len(self.findings)} checks failed: {names}")
 
 
-@contextmanager
-def opened(path: Path, **how: Any) -> Iterator[DataFolder]:
-    """Yield a data folder, or one made for the moment of what `asli data open` takes.
-
-    Args:
-        path: The folder, archive or table.
-        how: See `asli.datasets.survey.understand`; `real` and `fake` need a data folder made by `asli data open`.
-    """
-    if is_data_folder(path):
-        yield DataFolder.open(path)
-        return
-    with tempfile.TemporaryDirectory(prefix="asli-audit-") as folder:
-        yield open_folders(path, Path(folder) / (path.stem or "data"), **how)
-
-
-def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> AuditResult:
+def audit(data: str | Path | DataFolder, *, seed: int = 0, html: Path | None = None) -> AuditResult:
     """Look for everything that would let a classifier cheat.
 
     Args:
-        data: The data folder; nothing is written into it.
+        data: A data folder, into which nothing is written, or images as `asli data open` takes them.
         seed: Of folds and permutations.
         html: Also write a page here.
 
@@ -120,6 +102,7 @@ def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> Audit
     """
     if html is not None:
         require_page(html)
+    data = open_data(data)
     _require_both(data)
     extra = installed_checks()
     table, pixels = facts.read(data), Pixels(data)

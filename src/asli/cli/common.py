@@ -49,6 +49,10 @@ IncludeHidden = Annotated[
     bool,
     Parameter(negative="", help="Take in hidden files, and those in system and thumbnail folders such as @eaDir."),
 ]
+FailOn = Annotated[
+    Literal["fake", "error"] | None,
+    Parameter(help="For automatic checks: also exit with status 3 if an image is called fake; errors exit with 1."),
+]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 

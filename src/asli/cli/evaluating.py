@@ -26,12 +26,13 @@ from asli.errors import AsliError
 
 @app.command
 def audit(
-    data: Path,
+    data: Path | None = None,
     *,
     as_json: AsJson = False,
     html: Path | None = None,
     strict: Annotated[bool, Parameter(negative="")] = False,
     equalize: Path | None = None,
+    equalise: Annotated[Path | None, Parameter(show=False)] = None,
     size: int | None = None,
     seed: Seed = 0,
     opening: Opening = NO_FLAGS,
@@ -47,21 +48,22 @@ def audit(
         seed: Of every random choice.
     """
     from asli.auditing.audit import audit as run
-    from asli.auditing.audit import opened
     from asli.auditing.checks.check import Severity
     from asli.auditing.equalize import equalize as copy
+    from asli.datasets.cache import open_data
 
+    equalize = equalize or equalise
     if equalize is not None and (html is not None or strict):
         leave("--equalize writes a copy and runs no check: audit that copy with --html and --strict", 2)
-    with opened(data, **opening.how()) as folder:
-        if equalize is not None:
-            done = copy(folder, equalize, size=size, seed=seed)
-            small = done["too_small"]
-            left = f"{done['unreadable']:,} unreadable, {small['real']:,} real and {small['fake']:,} fake too small"
-            said = f"{done['images']:,} images of {done['size']} px in {equalize}; left out (see equalize.json): {left}"
-            print(json.dumps(done, indent=2) if as_json else said)
-            return
-        result = run(folder, seed=seed, html=html)
+    folder = open_data(data, **opening.how())
+    if equalize is not None:
+        done = copy(folder, equalize, size=size, seed=seed)
+        small = done["too_small"]
+        left = f"{done['unreadable']:,} unreadable, {small['real']:,} real and {small['fake']:,} fake too small"
+        said = f"{done['images']:,} images of {done['size']} px in {equalize}; left out (see equalize.json): {left}"
+        print(json.dumps(done, indent=2) if as_json else said)
+        return
+    result = run(folder, seed=seed, html=html)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
     else:
@@ -80,14 +82,16 @@ def audit(
 @app.command
 def calibrate(
     detector: str,
-    data: Path,
+    data: Path | None = None,
     *,
+    opening: Opening = NO_FLAGS,
     out: Path,
     policy: Literal["max-f1", "argmax", "target-fpr"] | None = None,
     target_fpr: Share | None = None,
     confidence: Share = 0.95,
     band: Annotated[bool, Parameter(negative="")] = False,
     license: str | None = None,
+    licence: Annotated[str | None, Parameter(show=False)] = None,
     split: str = "calibration",
     group_by: GroupBy = None,
     group_file: GroupFile = None,
@@ -98,7 +102,7 @@ def calibrate(
 
     Args:
         detector: A detector folder or a run folder; it stays as it is.
-        data: The data folder.
+        data: A data folder, or images as asli data open takes them, with the same flags.
         out: The new detector's folder.
         policy: Where fake begins: highest F1, 0.5, or a promised false positive rate; target-fpr where that is given,
             else max-f1.
@@ -108,6 +112,7 @@ def calibrate(
         license: Under which the weights may be used, for the model card; the given detector's by default.
         split: Must be calibration; other parts are refused.
     """
+    from asli.datasets.cache import open_data
     from asli.detector.calibrate import calibrate as run
     from asli.metrics.thresholds import Policy
 
@@ -117,10 +122,10 @@ def calibrate(
     settings = Policy(name=chosen, target=0.01 if target_fpr is None else target_fpr, confidence=confidence, band=band)
     made = run(
         detector,
-        data,
+        open_data(data, **opening.how()),
         out,
         settings,
-        license=license,
+        license=license or licence,
         split=split,
         group_by=group_by,
         group_file=group_file,
@@ -137,8 +142,9 @@ def calibrate(
 @app.command
 def evaluate(
     detector: str,
-    data: Path,
+    data: Path | None = None,
     *,
+    opening: Opening = NO_FLAGS,
     split: Literal["train", "validation", "calibration", "test"] = "test",
     out: Path | None = None,
     robustness: Annotated[bool | int, Parameter(negative="", metavar="[N]", validator=Number(gte=0))] = False,
@@ -158,7 +164,7 @@ def evaluate(
 
     Args:
         detector: A detector folder, a run folder, or a table of filename,score, the score being P(fake).
-        data: The data folder.
+        data: A data folder, or images as asli data open takes them, with the same flags.
         split: Which part; each opening of test is recorded in the data folder's ledger.
         out: Folder of the report; by default in the detector's run.
         robustness: Also corrupt images (JPEG, blur, noise, ...) and evaluate them at the unchanged threshold; with a
@@ -172,17 +178,19 @@ def evaluate(
             right; 50%, 10%, 1% and 0.1% by default.
         prior: Formerly prevalence.
     """
+    from asli.datasets.cache import open_data
     from asli.evaluation.evaluate import evaluate as run
     from asli.evaluation.evaluate import report_folder
     from asli.evaluation.measure import PREVALENCES
     from asli.evaluation.report import headlines
     from asli.evaluation.robustness import IMAGES
 
+    folder = open_data(data, **opening.how())
     result = run(
         detector,
-        data,
+        folder,
         split=split,
-        out=report_folder(detector, data, split) if out is None else out,
+        out=report_folder(detector, folder, split) if out is None else out,
         robustness=(robustness_images or IMAGES) if robustness is True else int(robustness),
         against=against or (),
         threshold=threshold,

@@ -102,3 +102,26 @@ def show(path: Path, *, as_json: AsJson = False) -> None:
 
     folder = DataFolder.open(path)
     print(json.dumps(folder.info, indent=2) if as_json else folder.describe())
+
+
+@data.command
+def cache(*, clear: Annotated[bool, Parameter(negative="")] = False, as_json: AsJson = False) -> None:
+    """List the data folders that commands made of raw images, or remove them.
+
+    `ASLI_CACHE` sets their place.
+
+    Args:
+        clear: Remove them, with their splits and records of evaluations. Your images stay.
+    """
+    from asli.datasets.cache import cache_folder, cached, clear_cache
+
+    found = cached()
+    if clear:
+        clear_cache()
+    if as_json:
+        print(json.dumps([one.to_dict() for one in found], indent=2))
+        return
+    for one in found:
+        print(f"{one.bytes / 1e6:10,.1f} MB  {one.openings:,} evaluations on test  {one.path}")
+    done = "removed from" if clear else "in"
+    print(f"{len(found):,} data folders, {sum(one.bytes for one in found) / 1e6:,.1f} MB, {done} {cache_folder()}")

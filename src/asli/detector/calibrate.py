@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.groups import grouped
 from asli.detector.base import Detector
@@ -83,7 +84,7 @@ def calibrate(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DetectorError(f"{out} exists; give another --out")
-    data = grouped(data if isinstance(data, DataFolder) else DataFolder.open(data), group_by, group_file)
+    data = grouped(open_data(data), group_by, group_file)
     set_threads(threads)
     opened = detector if isinstance(detector, Detector) else Detector.load(detector)
     place = pick_device(device)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.detector.base import Detector
 from asli.detector.calibrate import domain_of, fit, fresh
@@ -61,7 +62,7 @@ def combine(
     else:
         if data is None:
             raise DetectorError(f"an ensemble by {method} is fitted on images: give a data folder with --data")
-        folder = data if isinstance(data, DataFolder) else DataFolder.open(data)
+        folder = open_data(data)
         made = _ensemble(members, folder, method, policy, device, threads)
     made.save(out)
     return made

@@ -1,9 +1,10 @@
 """Detectors on the Hugging Face hub: `hub:owner/name` wherever a detector is asked for."""
 
 import logging
+import shutil
 from pathlib import Path
 
-from asli.detector.store import FILES, INFO, MEMBERS, ONNX, WEIGHTS
+from asli.detector.store import FILES, INFO, MEMBERS, ONNX, WEIGHTS, rewriting
 from asli.errors import DetectorError
 from asli.models.hub import snapshot, verify
 
@@ -29,3 +30,28 @@ def fetch_detector(name: str) -> Path:
     if revision != commit:
         logger.info("%s is now commit %s; hub:%s@%s pins it", name, commit, repository, commit)
     return folder
+
+
+def pull(name: str, out: str | Path) -> Path:
+    """Download a detector into a folder of the caller's: the verb behind `asli pull`.
+
+    Args:
+        name: `owner/name`, or `owner/name@revision`; `hub:` may stand before it.
+        out: The folder to make.
+
+    Returns:
+        `out`.
+
+    Raises:
+        DetectorError: The hub does not have it, it is damaged, or `out` exists.
+    """
+    out = Path(out)
+    if out.exists():
+        raise DetectorError(f"{out} exists; give another folder")
+    folder = fetch_detector(name.removeprefix("hub:"))
+    with rewriting(out, keep=False) as part:
+        for file in (one for one in folder.rglob("*") if one.is_file()):
+            target = part / file.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+    return out

@@ -95,7 +95,10 @@ class Family(Composite):
         Raises:
             DetectorError: Always.
         """
-        raise DetectorError(f"a family prepares images by member; name one of {', '.join(self.members)}")
+        raise DetectorError(
+            "a family has no preprocessing and thresholds of its own: name a member, such as"
+            f" {self.folder}/members/{self.member_names[0]}, and combine the family again afterwards"
+        )
 
     @property
     def batch_size(self) -> int:
@@ -148,16 +151,6 @@ class Family(Composite):
         raise DetectorError(
             f"the images of the {split} part belong to several members of this family ({found});"
             f" evaluate one member at a time: {self.folder}/members/{self.member_names[0]}"
-        )
-
-    def recalibrated(self, temperature: float, card: Card) -> Detector:
-        """Refuse: each member has thresholds of its own.
-
-        Raises:
-            DetectorError: Always.
-        """
-        raise DetectorError(
-            "a family has no thresholds of its own: calibrate a member (members/NAME), then combine the family again"
         )
 
     def runtime(

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.images import decode
 from asli.detector.base import Detector
@@ -205,7 +206,7 @@ def domain_study(
         DetectorError, DataError: See their messages.
     """
     opened = as_classifier(Detector.load(detector), "the domain study")
-    data = data if isinstance(data, DataFolder) else DataFolder.open(data)
+    data = open_data(data)
     set_threads(threads)
     rows = _large_enough(data, opened.preprocessing.size)
     sources = _sources(data, rows)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.groups import grouped
 from asli.detector.locate import find_detector
@@ -74,7 +75,7 @@ def evaluate(
     Raises:
         DetectorError, DataError: See their messages.
     """
-    data = grouped(data if isinstance(data, DataFolder) else DataFolder.open(data), group_by, group_file)
+    data = grouped(open_data(data), group_by, group_file)
     require_prevalences(prevalences)
     registered()  # a metric that cannot be loaded is found before test is opened
     set_threads(threads)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.detector.base import Detector
 from asli.detector.calibrate import figures_of, fit, fresh, policy_of
@@ -64,7 +65,7 @@ def export_int8(
         require_own_folder(detector)
     target = Path(out) if out is not None else Path(f"{opened.folder}-int8")
     require_new(target)
-    data = data if isinstance(data, DataFolder) else DataFolder.open(data)
+    data = open_data(data)
     if data.hash != opened.card.trained_on["hash"]:
         logger.warning("%s is not what the detector was trained on: ranges and thresholds will fit it", data.path)
     prep = opened.preprocessing

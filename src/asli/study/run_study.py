@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.errors import DataError, RecipeError, WeightsError
 from asli.sample import open_sample
@@ -56,7 +57,7 @@ def open_study(
     if data is None:
         opened = open_sample(out / "cifake-sample")
     else:
-        opened = data if isinstance(data, DataFolder) else DataFolder.open(data)
+        opened = open_data(data)
     return Study(
         budget=how,
         data=SampledFolder(opened, how.parts),
