@@ -223,7 +223,7 @@ def test_it_stands_beside_the_score_and_never_in_it(finished, signed, tmp_path):
     assert differences({**plain, "path": 0, "provenance": 0}, {**marked, "path": 0, "provenance": 0}) == []
     done = run_asli("predict", "signed.jpg", "--detector", finished.path, cwd=tmp_path)
     said = "AI-generated; C2PA, unchanged since signing by someone named Makers of tests, whose"
-    assert f"  its file: {said} identity was not checked\n" in done.stdout
+    assert f"  file metadata: {said} identity was not checked\n" in done.stdout
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
@@ -254,4 +254,4 @@ def test_a_scan_keeps_and_counts_it(finished, signed, tmp_path, ending):
     assert [row["provenance"] and json.loads(row["provenance"]) for row in rows] == [
         image["provenance"] for image in expected
     ]
-    assert "What files say of themselves" in page.read_text()
+    assert "AI-generated (settings of a Stable Diffusion interface)" in page.read_text()
