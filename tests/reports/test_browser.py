@@ -122,6 +122,7 @@ def test_a_phone_does_not_scroll_sideways_and_the_page_prints(browser, report, s
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.emulate_media(media="print")
     assert not page.locator("aside").is_visible()
+    assert page.locator("thead").first.inner_text().split("\t")[0].strip() == "name"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
