@@ -1,16 +1,20 @@
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from asli.evaluation.sections.overview.comparison import comparison_section
+from asli.evaluation.sections.overview.overview.overview.comparison import comparison_section
+from asli.evaluation.sections.overview.overview.overview.overview.comparison import comparison_section
 
 from asli.detector.base import Detector
 from asli.errors import DataError, DetectorError
 from asli.evaluation.comparison import Contender, compare
 from asli.evaluation.evaluate import evaluate
+from asli.evaluation.result import present_figures
+from asli.files import read_json
 from asli.metrics.paired import holm
 from asli.recipe import load_recipe
 
@@ -182,3 +186,18 @@ def test_tables_of_scores_can_be_compared_with(finished, sample, shaken, tmp_pat
     assert reverse.pairs[0].tests["auroc"].difference == pytest.approx(-ours["auroc"].difference)
     with pytest.raises(DataError, match="needs the detector itself"):
         evaluate(own, sample, split="validation", out=tmp_path / "no", robustness=10)
+
+
+def test_results_of_version_2_are_still_read(finished, sample, shaken, tmp_path):
+    """asli 0.1.0 wrote this `metrics.json`, less its curves, gallery and most groups."""
+    former = Path(__file__).parent / "metrics-version-2.json"
+    alone = evaluate(shaken, sample, split="validation", out=tmp_path / "alone")
+    shutil.copy(former, alone.folder / "metrics.json")
+    table = alone.folder / "scores.parquet"
+    compared = evaluate(finished.path, sample, split="validation", against=[table]).comparison
+    assert compared.detectors[1].threshold == read_json(former)["threshold"] == 0.6
+    figures = present_figures(read_json(former)["figures"])
+    assert set(figures) == {"threshold", "argmax", "threshold_free"}
+    assert 0 < figures["threshold_free"]["auroc"]["value"] < 1
+    alone.save(alone.folder)  # an earlier report of asli is replaced
+    assert read_json(alone.folder / "metrics.json") == alone.to_dict()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from asli.evaluation.sections.access import (
+from asli.evaluation.sections.overview.access import (
     Result,
     at_argmax,
     at_threshold,
