@@ -2,7 +2,7 @@
 
     python benchmarks/coverage.py --out benchmarks/results/coverage.json
 
-Images are drawn from two normal distributions of scores, so every rate is known exactly; twins repeat one another.
+Images are drawn from two normal distributions of scores, so every rate is known exactly; duplicates repeat one another.
 """
 
 import argparse
@@ -17,22 +17,25 @@ from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from asli.evaluation.figures import RATES, ranking
 from asli.metrics import intervals
+from asli.metrics.built_in import built_in
 from asli.metrics.calibration import calibration_error, equal_mass
 from asli.metrics.delong import auroc_interval
+from asli.metrics.metric import LabeledScores
+from asli.metrics.rates import RATES, tpr_at_fpr
+from asli.metrics.registry import measure as measure_metrics
 from asli.metrics.thresholds import Policy, choose
 
 SHIFT = 1.5
 """Fakes lie so many standard deviations above real images, real ones as many below 0."""
 
 
-def draw(random: np.random.Generator, n: int, twins: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def draw(random: np.random.Generator, n: int, duplicates: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return labels, scores and groups of n images, a share of which repeat an earlier one."""
     labels = random.integers(0, 2, n).astype(np.int8)
     scores = expit(random.normal(SHIFT * (2 * labels - 1)))
     source = np.arange(n)
-    again = np.flatnonzero(random.random(n) < twins)
+    again = np.flatnonzero(random.random(n) < duplicates)
     source[again] = random.integers(0, n, len(again))
     return labels[source], scores[source], source
 
@@ -43,7 +46,7 @@ def coverage(rounds: int, holds: Callable[[np.random.Generator], bool]) -> dict[
     return {**asdict(figure), "rounds": rounds}
 
 
-def ranking_coverage(rounds: int, n: int, twins: float) -> dict[str, dict[str, float]]:
+def threshold_free_coverage(rounds: int, n: int, duplicates: float) -> dict[str, dict[str, float]]:
     """Return the coverage of the 95% intervals of what no threshold bears on, and of the TPR at an FPR."""
 
     def over_all(value: Callable[[float, float], float]) -> float:
@@ -62,40 +65,39 @@ def ranking_coverage(rounds: int, n: int, twins: float) -> dict[str, dict[str, f
     }
     held = Counter(dict.fromkeys(truth, 0))
     for random in np.random.default_rng(0).spawn(rounds):
-        labels, scores, groups = draw(random, n, twins)
-        losses = -np.log(np.where(labels == 1, scores, 1 - scores))
-        found, curve = ranking(labels, scores, losses, groups)
-        figures = [found["average_precision"], found["loss"], found["brier"]]
-        figures += [intervals.Figure(**line["tpr"]) for line in curve]
-        held.update(name for name, figure in zip(truth, figures, strict=True) if inside(figure, truth[name]))
+        labels, scores, groups = draw(random, n, duplicates)
+        of = LabeledScores.of(labels, scores, groups)
+        estimates = [*measure_metrics(built_in("average_precision", "loss", "brier"), of).values()]
+        estimates += [line.tpr for line in tpr_at_fpr(of)]
+        held.update(name for name, estimate in zip(truth, estimates, strict=True) if inside(estimate, truth[name]))
     return {name: {**asdict(intervals.proportion(held[name], rounds)), "rounds": rounds} for name in held}
 
 
-def inside(figure: intervals.Figure, truth: float) -> bool:
+def inside(figure: intervals.Estimate, truth: float) -> bool:
     """Return whether an interval holds the truth."""
     return figure.low <= truth <= figure.high
 
 
-def interval_coverage(rounds: int, n: int, twins: float) -> dict[str, dict[str, float]]:
+def interval_coverage(rounds: int, n: int, duplicates: float) -> dict[str, dict[str, float]]:
     """Return the coverage of each kind of 95% interval."""
     recall, alarm = norm.sf(-SHIFT), norm.sf(SHIFT)  # at the threshold 0.5
     f1, area = 2 * recall / (1 + recall + alarm), norm.cdf(2 * SHIFT / np.sqrt(2))
     true_ppv = 0.01 * recall / (0.01 * recall + 0.99 * alarm)
 
     def wilson(random: np.random.Generator) -> bool:
-        labels, scores, groups = draw(random, n, twins)
+        labels, scores, groups = draw(random, n, duplicates)
         return inside(intervals.share_of((scores >= 0.5)[labels == 1], groups[labels == 1]), recall)
 
     def wilson_f1(random: np.random.Generator) -> bool:
-        labels, scores, groups = draw(random, n, twins)
+        labels, scores, groups = draw(random, n, duplicates)
         return inside(intervals.f1_interval(labels, scores >= 0.5, groups), f1)
 
     def bootstrap_f1(random: np.random.Generator) -> bool:
-        labels, scores, groups = draw(random, n, twins)
+        labels, scores, groups = draw(random, n, duplicates)
         return inside(intervals.bootstrap(intervals.weighted_f1(labels, scores >= 0.5), 0.0, groups), f1)
 
     def balanced(random: np.random.Generator) -> bool:
-        labels, scores, groups = draw(random, n, twins)
+        labels, scores, groups = draw(random, n, duplicates)
         called = scores >= 0.5
         shares = [
             intervals.share_of((called == (labels == 1))[labels == code], groups[labels == code]) for code in (0, 1)
@@ -103,17 +105,17 @@ def interval_coverage(rounds: int, n: int, twins: float) -> dict[str, dict[str, 
         return inside(intervals.mean_of(*shares), (recall + 1 - alarm) / 2)
 
     def predictive(random: np.random.Generator) -> bool:
-        labels, scores, groups = draw(random, n, twins)
+        labels, scores, groups = draw(random, n, duplicates)
         hit, miss = (intervals.share_of((scores >= 0.5)[labels == c], groups[labels == c]) for c in (1, 0))
         return inside(intervals.predictive_value(0.01, hit, miss), true_ppv)
 
     def delong(random: np.random.Generator) -> bool:
-        labels, scores, groups = draw(random, n, twins)
+        labels, scores, groups = draw(random, n, duplicates)
         return inside(auroc_interval(labels, scores, groups), area)
 
     def error(random: np.random.Generator, temperature: float) -> tuple[bool, float]:
         # P(fake | z) of these normals is expit(2 SHIFT z); a temperature other than 1 spoils it by a known amount.
-        labels, scores, groups = draw(random, n, twins)
+        labels, scores, groups = draw(random, n, duplicates)
         honest = expit(2 * SHIFT * logit(scores))
         shown = expit(2 * SHIFT * logit(scores) / temperature)
         bins = equal_mass(labels, shown)
@@ -169,13 +171,13 @@ def measure(rounds: int = 2000) -> dict[str, dict]:
     return {
         "intervals, 500 images": {
             **interval_coverage(rounds, 500, 0.0),
-            **ranking_coverage(rounds // 4, 500, 0.0),
+            **threshold_free_coverage(rounds // 4, 500, 0.0),
         },
-        "intervals, 500 images, 20% of them twins": {
+        "intervals, 500 images, 20% of them duplicates": {
             **interval_coverage(rounds, 500, 0.2),
-            **ranking_coverage(rounds // 4, 500, 0.2),
+            **threshold_free_coverage(rounds // 4, 500, 0.2),
         },
-        "intervals, 5,000 images": ranking_coverage(rounds // 8, 5000, 0.0),
+        "intervals, 5,000 images": threshold_free_coverage(rounds // 8, 5000, 0.0),
         "promise of 1% at 95%, 2,500 real": promise_coverage(rounds, 2500, Policy(name="target-fpr")),
         "promise of 1% at 95%, 299 real": promise_coverage(rounds, 299, Policy(name="target-fpr")),
         "promise of 1% at 90%, band, 2,500 real": promise_coverage(

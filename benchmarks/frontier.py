@@ -47,7 +47,7 @@ def of_run(path: Path) -> dict[str, Any]:
     if not judged or last is None:
         raise SystemExit(f"{path} has no evaluation of the test part yet; run asli evaluate {path} DATA")
     state, recipe, result = State.read(last), run.recipe, read_json(judged[0])
-    windows = 2 if recipe.data.window == "mirrored" else 1
+    windows = 2 if recipe.data.crop_mode == "mirrored" else 1
     validation = read_json(run.detector / "detector.json")["card"]["figures"]
     return {
         "family": recipe.family(),
@@ -84,7 +84,7 @@ def draw(ours: dict[str, list[dict[str, Any]]], study: list[dict[str, Any]], fol
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    from asli.evaluation.plots import FAKE, INK, REAL, STYLE, save
+    from asli.reports.plots import FAKE, INK, REAL, STYLE, save
 
     published = [{**p, "flops": flops(p["network"], p["size"]) if p["network"] else None} for p in PUBLISHED]
     worst = min(ours, key=lambda name: statistics.mean(run["f1"]["value"] for run in ours[name]))
@@ -135,7 +135,7 @@ def draw(ours: dict[str, list[dict[str, Any]]], study: list[dict[str, Any]], fol
         panels[0].set_xlim(0.02, 1000)
         figure.supxlabel(
             "orange: asli's recipes, the 95% intervals of their seeds together   blue: published by others"
-            "   grey: the study's networks (small samples)",
+            "   gray: the study's networks (small samples)",
             fontsize=7.5,
             color=INK,
         )

@@ -21,13 +21,13 @@ def measure(data: str, threads: int, reuse: bool) -> dict[str, float]:
     """Time updates in this process."""
     import torch
 
-    from asli.data.batches import TrainingBatches
-    from asli.data.folder import DataFolder
+    from asli.datasets.folder import DataFolder
     from asli.models.device import reuse_memory, set_threads
     from asli.pipeline import placed, prepare_network, training_rows
     from asli.recipe import load_recipe
+    from asli.training.batches import TrainingBatches
     from asli.training.loop import loss_sum
-    from asli.training.optimiser import make_optimiser
+    from asli.training.optimizer import make_optimizer
 
     set_threads(threads)
     if reuse:
@@ -37,14 +37,14 @@ def measure(data: str, threads: int, reuse: bool) -> dict[str, float]:
     module = placed(network, recipe, device).train()
     rows = training_rows(folder, recipe)
     batches = TrainingBatches(folder, rows, recipe.augment, preprocessing, recipe.loop, device)
-    optimiser = make_optimiser(module, recipe.optim)
+    optimizer = make_optimizer(module, recipe.optim)
     for update in range(WARM_UP + UPDATES):
         if update == WARM_UP:
             start, faults = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for batch in batches.micro_batches(update):
             (loss_sum(module, batch, recipe) / len(batch.inputs)).backward()
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "images_per_second": UPDATES * recipe.loop.micro_batch / (time.perf_counter() - start),

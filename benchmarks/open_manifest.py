@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from asli.data import manifest
-from asli.data.folder import FORMAT_VERSION
-from asli.data.ingest import CHUNK
+from asli.datasets import manifest
+from asli.datasets.build import CHUNK
+from asli.datasets.folder import FORMAT_VERSION
 from asli.files import sha256_of_file, write_json
 
 GENERATORS = ("ADM", "BigGAN", "glide", "Midjourney", "stable_diffusion_v_1_5", "VQDM", "wukong")
@@ -34,12 +34,12 @@ def kilobytes(key):
     with open("/proc/self/status") as lines:
         return next(int(line.split()[1]) for line in lines if line.startswith(key + ":"))
 clock, start = time.perf_counter, time.perf_counter()
-from asli.data.folder import DataFolder
+from asli.datasets.folder import DataFolder
 imported, bare = clock(), kilobytes("VmRSS")
 folder = DataFolder.open(sys.argv[1])
 rows = folder.rows("train")
 opened, open_peak = clock(), kilobytes("VmHWM")
-import asli.data.pixels
+import asli.datasets.pixels
 torch_there, before_pixels = clock(), kilobytes("VmRSS")
 pixels = folder.pixels
 names = [pixels._names[int(row)] for row in rows[:2]]
@@ -86,15 +86,15 @@ def tables(rows: int) -> Iterator[pa.Table]:
             "height": rng.integers(128, 2048, n).astype(np.int32),
             "bytes": rng.integers(10_000, 2_000_000, n),
             "subsampling": [None if is_fake else "4:2:0" for is_fake in fake],
-            "quantisation": [None if is_fake else tables_of_encoder[row % 20] for row, is_fake in enumerate(fake)],
+            "quantization": [None if is_fake else tables_of_encoder[row % 20] for row, is_fake in enumerate(fake)],
             "quality": pa.array(rng.integers(60, 100, n).astype(np.int16), mask=fake),
             "orientation": pa.array(rng.choice([1, 6, 8], n).astype(np.int16), mask=fake),
             "has_exif": rng.random(n) < 0.2,
             "icc": rng.random(n) < 0.1,
             "frames": np.ones(n, np.int32),
             "error": [None] * n,
-            "twin_group": pa.array(rng.integers(0, rows, n), mask=rng.random(n) > 0.01),
-            "crosses_split": rng.random(n) < 0.001,
+            "duplicate_group": pa.array(rng.integers(0, rows, n), mask=rng.random(n) > 0.01),
+            "cross_split_duplicate": rng.random(n) < 0.001,
         }
         yield pa.table(columns).cast(manifest.SCHEMA)
 

@@ -44,8 +44,8 @@ def cifake_files(shared: Path, folder: Path) -> None:
 
 def photo_files(photos: Path, folder: Path) -> None:
     """Write 300 files, beginning again with the first where there are fewer."""
-    from asli.data.images import EXTENSIONS
-    from asli.data.sources import open_source
+    from asli.datasets.images import EXTENSIONS
+    from asli.datasets.sources import open_source
 
     folder.mkdir()
     source = open_source(photos)
@@ -61,16 +61,16 @@ def make_detectors(work: Path) -> None:
 
     import torch
 
-    from asli.detector.bundle import Detector
-    from asli.export.int8 import export_int8
-    from asli.export.onnx import export_onnx
+    from asli.detector.base import Detector
+    from asli.exporting.int8 import export_int8
+    from asli.exporting.onnx import export_onnx
     from asli.models.networks import create_network
     from asli.pipeline import train
     from asli.sample import open_sample
 
     data = open_sample(work / "sample")
     settings = ["loop.max_updates=2"]
-    like = Detector.open(train("smoke", data, work / "run", settings=settings).path)
+    like = Detector.load(train("smoke", data, work / "run", settings=settings).path)
     for name, size in CASES.values():
         torch.manual_seed(0)
         preprocessing = dataclasses.replace(like.preprocessing, size=size, interpolation="bicubic")

@@ -1,4 +1,4 @@
-"""Images a second of the training stream alone, on one thread: packed pixels to normalised batches.
+"""Images a second of the training stream alone, on one thread: packed pixels to normalized batches.
 
 python benchmarks/stream_speed.py DATA [--out benchmarks/results/stream_speed.json]
 """
@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from asli.data.batches import TrainingBatches
-from asli.data.folder import DataFolder
-from asli.data.preprocessing import Preprocessing
+from asli.datasets.folder import DataFolder
 from asli.recipe import AugmentSettings, LoopSettings
+from asli.training.batches import TrainingBatches
+from asli.transforms.preprocessing import Preprocessing
 
 CASES = {
     "32 px, padded crop": (32, AugmentSettings(crop="padded"), 200),

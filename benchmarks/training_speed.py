@@ -31,11 +31,11 @@ def asli_speed(case: dict, data: str) -> float:
     """Return images a second over the updates after the warm-up."""
     import torch
 
-    from asli.data.batches import TrainingBatches
-    from asli.data.folder import DataFolder
+    from asli.datasets.folder import DataFolder
     from asli.pipeline import prepare_network, training_rows
     from asli.recipe import load_recipe
     from asli.tracking.jsonl import JsonLines
+    from asli.training.batches import TrainingBatches
     from asli.training.callbacks import Callback
     from asli.training.loop import Training
 
@@ -80,7 +80,6 @@ def trainer_speed(case: dict, source: str) -> float:
     """Return images a second over the updates after the warm-up."""
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
     import torch
-    from datasets import Dataset, Image
     from torchvision import transforms as T
     from transformers import (
         TimmWrapperConfig,
@@ -90,8 +89,9 @@ def trainer_speed(case: dict, source: str) -> float:
         TrainingArguments,
     )
 
-    from asli.data.cifake import cifake
-    from asli.data.sources import open_source
+    from asli.datasets.cifake import cifake
+    from asli.datasets.sources import open_source
+    from datasets import Dataset, Image
 
     total = case["updates"] + WARM_UP
     opened = open_source(Path(source))

@@ -16,12 +16,20 @@ import pytest
 import torch
 from PIL import Image
 
-from asli.data.folder import DataFolder
-from asli.data.ingest import open_folders
+from asli.datasets.build import open_folders
+from asli.datasets.folder import DataFolder
 from asli.run import Run
 from asli.sample import open_sample, sample_archive
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep data folders of raw images away from the user's own cache, in processes that tests start, too."""
+    place = tmp_path_factory.mktemp("cache")
+    os.environ["ASLI_CACHE"] = str(place)
+    return place
 
 
 @pytest.fixture(scope="session")

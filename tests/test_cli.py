@@ -58,7 +58,7 @@ def test_nothing_heavy_is_imported_before_a_command_runs(command):
         (["predict", "x.jpg", "--device", "abacus", "--detector", "d"], 2, "abacus"),
         (["train", "demo", "--data", "d", "--out", "run", "--threads", "0"], 2, "--threads"),
         (["audit", "d", "--seed", "-1"], 2, "--seed"),
-        (["audit", "d", "--equalise", "copy", "--strict"], 2, "--equalise writes a copy"),
+        (["audit", "d", "--equalize", "copy", "--strict"], 2, "--equalize writes a copy"),
     ],
 )
 def test_wrong_input_gives_one_line_and_the_right_status(arguments, status, words, tmp_path):

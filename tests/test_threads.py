@@ -41,7 +41,7 @@ def test_every_copy_of_libgomp_in_a_command_spins_shortly_unless_the_user_chose(
 @LINUX
 def test_the_command_line_prepares_its_process_and_an_import_changes_nothing():
     code = f"import os, asli.cli\nBODY\nprint(sorted(set(os.environ) & {set(threads.SETTINGS)}))"
-    everything = "import asli.pipeline, asli.detector.predict, asli.audit.audit, asli.serving.serve"
+    everything = "import asli.pipeline, asli.detector.predict, asli.auditing.audit, asli.serving.serve"
     assert python(code.replace("BODY", everything)).stdout.strip() == "[]"
     command = "try: asli.cli.main(['recipes', 'demo'])\nexcept SystemExit: pass"
     assert python(code.replace("BODY", command)).stdout.splitlines()[-1] == str(sorted(threads.SETTINGS))

@@ -1,4 +1,4 @@
-"""Draw the bundled sample: CIFAKE's train part, stratified over label and category, without twins.
+"""Draw the bundled sample: CIFAKE's train part, stratified over label and category, without duplicates.
 
     python tools/make_sample.py DATA SOURCE src/asli/sample/cifake_sample.zip
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from asli.data.folder import DataFolder
-from asli.data.randomness import order
-from asli.data.sources import open_source
+from asli.datasets.folder import DataFolder
+from asli.datasets.sources import open_source
+from asli.transforms.randomness import order
 
 PER_STRATUM = {"train": 100, "validation": 15, "calibration": 30, "test": 20}
 """Images of each of the 20 pairs of label and category. 30 gives 300 calibration photographs."""
@@ -23,8 +23,8 @@ def main(data_path: str, source_path: str, out: str) -> None:
     """Write the sample."""
     data, source = DataFolder.open(data_path), open_source(Path(source_path))
     rows = data.rows("train")
-    known = data.table(["id", "label", "category", "twin_group"], rows)
-    single = ~known["twin_group"].is_valid().to_numpy()
+    known = data.table(["id", "label", "category", "duplicate_group"], rows)
+    single = ~known["duplicate_group"].is_valid().to_numpy()
     strata = np.array(
         [f"{a}/{b}" for a, b in zip(known["label"].to_pylist(), known["category"].to_pylist(), strict=True)]
     )

@@ -12,16 +12,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from asli.data.batches import TrainingBatches
-from asli.data.folder import DataFolder
-from asli.data.preprocessing import Preprocessing
-from asli.data.splits import stratified_sample
-from asli.detector.bundle import Detector, fold_temperature
+from asli.datasets.cache import open_data
+from asli.datasets.folder import DataFolder
+from asli.datasets.splits import stratified_sample
+from asli.detector.calibrate import domain_of, figures_of, fit, validation_of
 from asli.detector.card import Card
-from asli.detector.runtime import TorchRuntime, logits_of_rows
+from asli.detector.classifier import Classifier, fold_temperature
+from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import DataError, RecipeError
-from asli.evaluation.calibrate import domain_of, figures_of, fit, validation_of
-from asli.evaluation.figures import as_json
 from asli.metrics.classification import Floats, training_figures
 from asli.metrics.thresholds import Policy
 from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
@@ -29,11 +27,14 @@ from asli.models.networks import Network, create_network, set_trainable
 from asli.models.weights import load_start_weights, restore
 from asli.progress import duration
 from asli.recipe import Recipe, load_recipe
+from asli.records import plain
 from asli.run import Run
 from asli.tracking.jsonl import JsonLines
 from asli.training import checkpoint
+from asli.training.batches import TrainingBatches
 from asli.training.callbacks import Callback, Callbacks, ProgressBar
 from asli.training.loop import JUDGED, Evaluate, Training
+from asli.transforms.preprocessing import Preprocessing
 
 logger = logging.getLogger("asli")
 
@@ -80,7 +81,7 @@ def train(
     if isinstance(recipe, Recipe) and settings:
         raise RecipeError("settings go with the name or the file of a recipe; put them into this one yourself")
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
-    data = data if isinstance(data, DataFolder) else DataFolder.open(data)
+    data = open_data(data)
     place, out = pick_device(device), Path(out)
     set_threads(_threads_of(out) if resume and threads is None else threads)
     reuse_memory()
@@ -137,8 +138,8 @@ def training_rows(data: DataFolder, recipe: Recipe) -> npt.NDArray[np.int64]:
         DataError: None, or of one label only.
     """
     rows = data.rows("train")
-    if recipe.data.drop_crossing_twins:
-        rows = rows[~data.crosses_split[rows]]
+    if recipe.data.drop_cross_split_duplicates:
+        rows = rows[~data.cross_split_duplicate[rows]]
     if recipe.data.sample:
         known = data.table(["label", "category"], rows)
         pairs = zip(known["label"].to_pylist(), known["category"].to_pylist(), strict=True)
@@ -153,7 +154,7 @@ def prepare_network(recipe: Recipe) -> tuple[Network, Preprocessing, str]:
     network, loaded = load_start_weights(network, recipe.weights.start)
     set_trainable(network, recipe.weights.train)
     preprocessing = Preprocessing(
-        recipe.data.size, recipe.data.interpolation, network.mean, network.std, recipe.data.window
+        recipe.data.size, recipe.data.interpolation, network.mean, network.std, recipe.data.crop_mode
     )
     return network, preprocessing, loaded.describe() if loaded else "scratch"
 
@@ -211,7 +212,7 @@ def _make_detector(
     chosen = checkpoint.pointed(run.checkpoints, recipe.loop.select)
     assert chosen is not None, "a finished run has evaluated and saved after its last update"
     network = dataclasses.replace(network, module=copy.deepcopy(network.module).cpu())
-    restore(network.module, chosen / f"{JUDGED[recipe.loop.average > 0]}.safetensors")
+    restore(network.module, chosen / f"{JUDGED[recipe.loop.ema > 0]}.safetensors")
 
     def logits_of(part: npt.NDArray[np.int64]) -> Floats:
         runtime = TorchRuntime(copy.deepcopy(network.module).to(device), preprocessing, device)
@@ -219,19 +220,19 @@ def _make_detector(
 
     calibration = data.rows("calibration")
     temperature, thresholds = fit(logits_of(calibration), data, calibration, Policy())
-    fold_temperature(network, temperature)
+    left = fold_temperature(network, temperature)
     figures = figures_of(logits_of(data.rows("validation")), data, "validation", thresholds)
     card = Card(
         temperature=temperature,
         thresholds=thresholds,
         domain=domain_of(data, calibration, preprocessing),
         trained_on={"name": data.name, "hash": data.hash, "images": len(rows)},
-        figures={validation_of(data, chose=True): as_json(figures)},
+        figures={validation_of(data, chose=True): plain(figures)},
         recipe_hash=recipe.hash(),
         seed=recipe.loop.seed,
         start_weights=start,
     )
-    Detector(network, preprocessing, card, data.keys(rows)).save(run.detector)
+    Classifier(network, preprocessing, card, data.keys(rows), temperature=left).save(run.detector)
     seconds = checkpoint.State.read(checkpoint.pointed(run.checkpoints, "last") or chosen).seconds
     logger.info("detector of %s: validation F1 %s at threshold %.4f", chosen.name, figures["f1"], thresholds.high)
     logger.info("trained in %s; the detector is %s", duration(seconds), run.detector)

@@ -19,7 +19,7 @@ from asli.errors import RecipeError
 from asli.files import sha256_of_json
 
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
-Window = Literal["resize", "mirrored", "centre-crop", "tiles"]
+CropMode = Literal["resize", "mirrored", "center-crop", "tiles"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,14 +28,14 @@ class DataSettings:
 
     size: int = 224
     """Height and width of the network's input, in pixels."""
-    window: Window = "resize"
+    crop_mode: CropMode = "resize"
     """What evaluation looks at: `resize` shrinks the shorter side to `size` and takes the central square; `mirrored`
-    averages the logits of that square and its mirror image; `centre-crop` takes the central square without resampling;
+    averages the logits of that square and its mirror image; `center-crop` takes the central square without resampling;
     `tiles` takes up to 16 squares and averages their logits."""
     interpolation: Interpolation = "bilinear"
     """Kernel of every resize, in training and at evaluation; always antialiased."""
-    drop_crossing_twins: bool = False
-    """Leave out of training the images whose exact twin lies in another official split."""
+    drop_cross_split_duplicates: bool = False
+    """Leave out of training the images whose exact duplicate lies in another official split."""
     sample: int = 0
     """Train on this many images, drawn in proportion over label and category; 0 takes all."""
 
@@ -83,7 +83,7 @@ class AugmentSettings:
     flip: float = 0.5
     """Probability of a horizontal flip."""
     degrade: float = 0.0
-    """Share of the images that are degraded at random, as pictures are on their way (`data/degrade.py`)."""
+    """Share of the images that are degraded at random, as pictures are on their way (`transforms/degrade.py`)."""
     brightness: float = 0.2
     """Largest change of a degraded image's brightness, as a share."""
     rescale: float = 0.6
@@ -96,9 +96,9 @@ class AugmentSettings:
     """Largest standard deviation of a degraded image's noise, of 255."""
     quality: tuple[int, int] = (40, 95)
     """Lowest and highest JPEG quality a degraded image is encoded at."""
-    colour: float = 0.0
+    color: float = 0.0
     """Strength of the random change of every image's contrast, brightness, saturation and white balance
-    (`data/colour.py`)."""
+    (`transforms/color.py`)."""
     cutmix: float = 0.0
     """Share of the images that get a rectangle of their neighbour in the micro-batch, and that much of its label
     (CutMix, Yun et al. 2019, arXiv 1905.04899)."""
@@ -111,7 +111,7 @@ class AugmentSettings:
             _require(0 <= getattr(self, name) <= 1, f"augment.{name}", "must lie in [0, 1]")
         _require(0 <= self.brightness < 1, "augment.brightness", "must lie in [0, 1)")
         _require(0 < self.rescale <= 1, "augment.rescale", "must lie in (0, 1]")
-        for name in ("blur", "sharpen", "noise", "colour"):
+        for name in ("blur", "sharpen", "noise", "color"):
             _require(getattr(self, name) >= 0, f"augment.{name}", "must not be negative")
         _require(
             1 <= self.quality[0] <= self.quality[1] <= 100, "augment.quality", "must be two of 1 to 100, lower first"
@@ -120,7 +120,7 @@ class AugmentSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimSettings:
-    """The optimiser."""
+    """The optimizer."""
 
     name: Literal["adamw", "sgd"] = "adamw"
     """AdamW (Loshchilov & Hutter 2019), or SGD with Nesterov momentum, `betas[0]` being the momentum."""
@@ -131,7 +131,7 @@ class OptimSettings:
     eps: float = 1e-8
     """Added to AdamW's denominator."""
     weight_decay: float = 0.0
-    """Decoupled decay; biases and normalisation layers are spared."""
+    """Decoupled decay; biases and normalization layers are spared."""
     clip: float = 1.0
     """Largest norm of the whole gradient; 0 does not clip."""
     label_smoothing: float = 0.0
@@ -175,7 +175,7 @@ class LoopSettings:
     """Updates between checkpoints that are kept; 0 keeps the last only."""
     max_updates: int = 0
     """Stop after this many updates without changing the schedule; 0 runs to the end."""
-    average: float = 0.0
+    ema: float = 0.0
     """Decay of the exponential moving average of the weights; 0 keeps none. Averaged weights are the ones judged."""
     select: Literal["best", "last"] = "best"
     """Which weights become the detector: the best by validation F1, or the last."""
@@ -187,7 +187,7 @@ class LoopSettings:
             _require(getattr(self, name) > 0, f"loop.{name}", "must be 1 or more")
         for name in ("evaluate_every", "checkpoint_every", "max_updates", "seed"):
             _require(getattr(self, name) >= 0, f"loop.{name}", "must not be negative")
-        _require(0 <= self.average < 1, "loop.average", "must lie in [0, 1)")
+        _require(0 <= self.ema < 1, "loop.ema", "must lie in [0, 1)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,7 +202,17 @@ class PrecisionSettings:
     """Run the network through torch.compile."""
 
 
-YOUNGER = (("augment", "cutmix", 0.0), ("augment", "colour", 0.0))
+FORMER_NAMES = {
+    "data": {"crop_mode": "window", "drop_cross_split_duplicates": "drop_crossing_twins"},
+    "augment": {"color": "colour"},
+    "loop": {"ema": "average"},
+}
+"""Keys as asli 0.1.0 called them, by section and present name: recipes are hashed under them, and still load."""
+
+FORMER_VALUES = {("data", "crop_mode"): {"center-crop": "centre-crop"}}
+"""Values as asli 0.1.0 called them, by section and present key."""
+
+YOUNGER = (("augment", "cutmix", 0.0), ("augment", "color", 0.0))
 """Settings added since, each with the value at which it does nothing: so the hashes of older recipes stand."""
 
 
@@ -220,11 +230,15 @@ class Recipe:
     precision: PrecisionSettings = field(default_factory=PrecisionSettings)
 
     def settings(self) -> dict[str, dict[str, Any]]:
-        """Return what is hashed: every setting, but for those younger than the first recipes while they are off."""
+        """Return what is hashed: every setting under its first name, without younger settings that are off."""
         tree = dataclasses.asdict(self)
         for section, key, off in YOUNGER:
             if tree[section][key] == off:
                 del tree[section][key]
+        for (section, key), names in FORMER_VALUES.items():
+            tree[section][key] = names.get(tree[section][key], tree[section][key])
+        for section, names in FORMER_NAMES.items():
+            tree[section] = {names.get(key, key): value for key, value in tree[section].items()}
         return tree
 
     def hash(self) -> str:
@@ -275,6 +289,9 @@ def load_recipe(recipe: str | Path, overrides: typing.Sequence[str] = ()) -> Rec
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"recipe {recipe} is not valid TOML: {error}") from error
+    for section, settings in tree.items():
+        if isinstance(settings, dict):
+            tree[section] = dict(_present(section, key, value) for key, value in settings.items())
     for override in overrides:
         _apply(tree, override)
     return recipe_from_dict(tree)
@@ -290,6 +307,28 @@ def bundled_recipes() -> list[str]:
         elif item.name.endswith(".toml"):
             names.append(item.name[:-5])
     return sorted(names)
+
+
+def list_recipes() -> dict[str, str]:
+    """Return what each bundled recipe is for, by name: the first line of its file."""
+    root = resources.files("asli") / "recipes"
+    texts = {name: (root / f"{name}.toml").read_text(encoding="utf-8") for name in bundled_recipes()}
+    return {name: text.splitlines()[0].removeprefix("# ") for name, text in texts.items()}
+
+
+def recipe_text(name: str) -> str:
+    """Return the file of a bundled recipe, with its comments.
+
+    Raises:
+        RecipeError: There is none of that name.
+    """
+    load_recipe(name)  # names what there is, where this is not
+    path = Path(name)
+    return (
+        path.read_text(encoding="utf-8")
+        if path.suffix == ".toml"
+        else (resources.files("asli") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+    )
 
 
 def recipe_from_dict(tree: dict[str, Any]) -> Recipe:
@@ -312,7 +351,15 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         value = text.strip()
     if not isinstance(tree.setdefault(section, {}), dict):
         raise RecipeError(f"'{section}' is not a section of a recipe")
-    tree[section][name] = value
+    tree[section].update([_present(section, name, value)])
+
+
+def _present(section: str, key: str, value: Any) -> tuple[str, Any]:
+    """Return a setting under its present name."""
+    names = {former: present for present, former in FORMER_NAMES.get(section, {}).items()}
+    key = names.get(key, key)
+    values = {former: present for present, former in FORMER_VALUES.get((section, key), {}).items()}
+    return key, values.get(value, value) if isinstance(value, str) else value
 
 
 def _build(cls: type, tree: dict[str, Any], prefix: str) -> Any:

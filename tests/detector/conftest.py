@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from asli.export.onnx import export_onnx
+from asli.exporting.onnx import export_onnx
 from asli.sample import golden_images
 
 
@@ -22,4 +22,5 @@ def exported(finished, tmp_path_factory):
 
 
 def scores(result):
-    return np.array([image["score"] for image in result["images"]])
+    images = result["images"] if isinstance(result, dict) else result.to_dict()["images"]
+    return np.array([image["score"] for image in images])

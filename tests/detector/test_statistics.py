@@ -7,8 +7,8 @@ from PIL import Image
 from scipy.spatial.distance import mahalanobis
 from sklearn.datasets import load_sample_images
 
-from asli.data.corruptions import jpeg, resized
 from asli.detector.statistics import KEPT, NAMES, PixelDomain, statistics
+from asli.transforms.corruptions import jpeg, resized
 
 
 @pytest.fixture(scope="module")

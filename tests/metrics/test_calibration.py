@@ -57,7 +57,7 @@ def test_debiased_error_is_nothing_for_calibrated_scores_and_right_for_others(rn
     assert figure.low < figure.value < figure.high
 
 
-def test_doubling_every_image_as_twins_changes_no_interval(rng):
+def test_doubling_every_image_as_duplicates_changes_no_interval(rng):
     labels, scores = calibrated(rng, 600, temperature=3)
     once = calibration_error(labels, scores, np.arange(600), equal_mass(labels, scores))
     twice = np.tile(labels, 2), np.tile(scores, 2)

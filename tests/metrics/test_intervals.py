@@ -20,7 +20,7 @@ def test_wilson_equals_statsmodels():
         assert figure.low <= figure.value <= figure.high
 
 
-def test_twins_are_worth_one_image(rng):
+def test_duplicates_are_worth_one_image(rng):
     labels, scores = images(rng)
     hits, groups = scores[labels == 1] >= 0.5, np.arange(int((labels == 1).sum()))
     once = intervals.share_of(hits, groups)
@@ -95,7 +95,7 @@ def test_share_above_holds_where_the_truth_is_known():
         random = np.random.default_rng(seed)
         real, fake = random.normal(0, 1, 300), random.normal(2, 1, 300)
         source = np.arange(300)
-        source[:60] = random.integers(60, 300, 60)  # a fifth are twins
+        source[:60] = random.integers(60, 300, 60)  # a fifth are duplicates
         found = intervals.share_above(real[source], fake[source], 0.05, source, source)
         held += found.low <= norm.sf(norm.isf(0.05) - 2) <= found.high
     assert held >= 0.93 * 300
@@ -118,7 +118,7 @@ def test_resampling_is_the_same_whatever_fits_in_memory(rng, monkeypatch):
 
 
 def test_coverage_where_the_truth_is_known():
-    """Recall and F1 of 300 simulated sets of 400 images, a fifth of them twins."""
+    """Recall and F1 of 300 simulated sets of 400 images, a fifth of them duplicates."""
     held = np.zeros(2)
     for seed in range(300):
         random = np.random.default_rng(seed)

@@ -118,7 +118,7 @@ def test_bootstrap_interval_covers_the_truth_as_often_as_it_says(rng, monkeypatc
     assert 0.89 <= hits / rounds <= 0.99
 
 
-def test_twins_widen_the_interval(rng):
+def test_duplicates_widen_the_interval(rng):
     values = rng.normal(size=200)
     alone = bootstrap(weighted_mean(values), 0.0, np.arange(200))
     doubled = bootstrap(weighted_mean(np.repeat(values, 2)), 0.0, np.repeat(np.arange(200), 2))

@@ -79,7 +79,7 @@ def test_a_detector_whose_highest_score_says_nothing_is_refused(rng):
         choose(ONE_PERCENT, labels, scores, own(labels))
 
 
-def test_twins_count_once(rng):
+def test_duplicates_count_once(rng):
     labels, scores = calibration(rng, 299, 299)
     doubled = np.tile(labels, 2), np.tile(scores, 2), np.tile(own(labels), 2)
     assert choose(ONE_PERCENT, *doubled) == choose(ONE_PERCENT, labels, scores, own(labels))

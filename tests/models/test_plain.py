@@ -10,12 +10,12 @@ from safetensors.torch import save_file
 from timm.models import resnet
 from torch import nn
 
-from asli.data.preprocessing import Preprocessing
 from asli.models import cifar_resnet
 from asli.models.gradients import gradients_by_stage
 from asli.models.networks import OWN, create_network, set_trainable
 from asli.models.plain import PlainBasicBlock, PlainBottleneck, PlainCifarBlock
 from asli.models.weights import load_start_weights
+from asli.transforms.preprocessing import Preprocessing
 
 PLAIN = [name for name in OWN if name.startswith("plain_")]
 
@@ -92,13 +92,13 @@ def test_a_plain_network_learns_over_several_updates(depth, sample):
     pixels = preprocessing.batch(sample.images[rows], torch.device("cpu"))
     labels = torch.from_numpy(sample.labels[rows].astype("int64"))
     module = create_network(f"plain_cifar_resnet{depth}", size=32).module
-    optimiser = torch.optim.AdamW(module.parameters(), 1e-3)
+    optimizer = torch.optim.AdamW(module.parameters(), 1e-3)
     losses: list[float] = []
     while len(losses) < 300 and (not losses or losses[-1] > 0.55):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = nn.functional.cross_entropy(module(pixels), labels)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     print(f"plain_cifar_resnet{depth}: loss {losses[0]:.3f} -> {losses[-1]:.3f} in {len(losses)} updates")
     assert losses[-1] <= 0.55

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from asli.cli import main
-from asli.data.batches import TrainingBatches
-from asli.data.preprocessing import Preprocessing
-from asli.detector.bundle import fold_temperature
-from asli.detector.runtime import TorchRuntime, logits_of_rows
+from asli.detector.classifier import fold_temperature
+from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import RecipeError
 from asli.models.networks import create_network, set_trainable, stages
 from asli.models.profile import PRINTED, known_networks, print_table, profile
 from asli.recipe import recipe_from_dict
 from asli.tracking.jsonl import JsonLines
+from asli.training.batches import TrainingBatches
 from asli.training.callbacks import Callback
 from asli.training.loop import Training
+from asli.transforms.preprocessing import Preprocessing
 
 SIZES = {"inception_v3": 75}
 CPU = torch.device("cpu")

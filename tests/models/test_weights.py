@@ -36,7 +36,7 @@ def test_what_did_not_load_is_listed(tmp_path):
     assert report.unexpected == ["extra.weight"]
 
 
-def test_hub_format_folder_brings_its_own_normalisation(tmp_path):
+def test_hub_format_folder_brings_its_own_normalization(tmp_path):
     model = timm.create_model("resnet18", num_classes=10)
     config = {
         "architecture": "resnet18",
@@ -109,14 +109,14 @@ def test_genuine_cifar10_weights_load_strictly(shared: Path, depth):
 
 @pytest.mark.shared
 def test_genuine_cifar10_weights_recognise_cifar10(shared: Path):
-    """The block, its shortcut and the normalisation are right: the weights reach the accuracy their origin states."""
+    """The block, its shortcut and the normalization are right: the weights reach the accuracy their origin states."""
     import io
     import zipfile
 
     import numpy as np
     from PIL import Image
 
-    from asli.data.preprocessing import Preprocessing
+    from asli.transforms.preprocessing import Preprocessing
 
     network = create_network("cifar_resnet20", size=32, num_classes=10)
     network, _ = load_start_weights(network, str(shared / "weights" / "cifar10_resnet20.safetensors"))

@@ -53,16 +53,24 @@ def signed():
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
-    def sign(data, kind, *, edited=False):
+    def sign(data, kind, *, edited=False, actions=None, assertions=(), ingredients=(), generator="Easel", extra=None):
+        """Sign a file; ingredients are pairs of a description and an image file's bytes."""
         created = {
             "action": "c2pa.created",
             "digitalSourceType": GENERATED,
             "softwareAgent": {"name": "Painter", "version": "3"},
         }
         manifest = {
-            "claim_generator_info": [{"name": "Easel", "version": "1"}],
+            "claim_generator_info": [{"name": generator, "version": "1"}],
             "assertions": [
-                {"label": "c2pa.actions.v2", "data": {"actions": [{"action": "c2pa.cropped"} if edited else created]}}
+                {
+                    "label": "c2pa.actions.v2",
+                    "data": {
+                        "actions": actions or [{"action": "c2pa.cropped"} if edited else created],
+                        **(extra or {}),
+                    },
+                },
+                *assertions,
             ],
         }
         signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", chain, private, None))
@@ -70,6 +78,8 @@ def signed():
         with c2pa.Builder(json.dumps(manifest)) as builder:
             if edited:
                 builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
+            for described, content in ingredients:
+                builder.add_ingredient(json.dumps(described), "image/jpeg", io.BytesIO(content))
             builder.sign(signer, kind, io.BytesIO(data), result)
         return result.getvalue()
 

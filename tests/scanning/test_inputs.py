@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from asli.data.sources import Folder
+from asli.datasets.sources import Folder
 from asli.errors import DataError
-from asli.scanning import listing as listing_module
+from asli.scanning import name_list as listing_module
 from asli.scanning.inputs import Inputs, Places
-from asli.scanning.listing import write_listing
+from asli.scanning.name_list import write_listing
 
 
 def ids_of(*paths):

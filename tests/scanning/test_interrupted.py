@@ -14,8 +14,7 @@ import pytest
 
 from asli.errors import Interrupted, RunError
 from asli.sample import sample_archive
-from asli.scanning import reading, table
-from asli.scanning import scan as module
+from asli.scanning import reading, score_table
 from asli.scanning.parts import Parts
 from asli.scanning.scan import scan
 from tests.compare import differences
@@ -104,8 +103,7 @@ def interrupted(monkeypatch):
 
     def begin(*arguments, **options):
         with monkeypatch.context() as patched:
-            patched.setattr(module, "batch_size", lambda size: 4)
-            original = table.score_batch
+            original = score_table.score_batch
             calls = []
 
             def press(*a, **k):
@@ -114,9 +112,9 @@ def interrupted(monkeypatch):
                     os.kill(os.getpid(), signal.SIGINT)
                 return original(*a, **k)
 
-            patched.setattr(table, "score_batch", press)
+            patched.setattr(score_table, "score_batch", press)
             with pytest.raises(Interrupted, match="stopped after 8 of 12 images"):
-                scan(*arguments, **options)
+                scan(*arguments, batch_size=4, **options)
 
     return begin
 
@@ -167,7 +165,7 @@ def test_an_interrupted_scan_of_a_folder_whose_name_is_not_utf8_goes_on(finished
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(table, "write", cut)
+        patched.setattr(score_table, "write", cut)
         with pytest.raises(KeyboardInterrupt):
             scan([folder], tmp_path / "scores.csv", finished.path)
     assert scan([folder], tmp_path / "scores.csv", finished.path)["done_before"] == 12

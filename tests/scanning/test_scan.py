@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from asli import files
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.predict import predict
 from asli.errors import AsliError, DataError, RunError
 from asli.scanning import scan as module
@@ -33,7 +33,7 @@ def hf_parquet(files, path):
 def test_every_door_gives_predicts_scores_and_verdicts(finished, pictures, tmp_path):
     files = sorted(pictures.rglob("*.jpg"))
     (tmp_path / "list.txt").write_text("".join(f"{file}\n" for file in files))
-    expected = predict(files, finished.path)["images"]
+    expected = predict(files, finished.path).to_dict()["images"]
     doors = {
         "folder": [pictures],
         "zip": [zipped(pictures, tmp_path / "a.zip")],
@@ -114,9 +114,12 @@ def test_an_unreadable_file_is_a_row_with_its_reason(finished, troubled, tmp_pat
     assert sum(result["verdicts"].values()) == 3
     page = (tmp_path / "page.html").read_text()
     assert all(id in page for id in errors)
-    assert page.count("src=") == page.count('src="data:image/') == 6  # three images, the highest and the lowest
-    assert "http" not in page
-    (told,) = predict([troubled / "e-narrow.png"], finished.path)["images"]
+    assert page.count('"data:image/') == 3  # thumbnails of what could be read
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#|data:)|https?:""", page)  # nothing is fetched
+    counts = [int(count) for count in re.search(r'class="sum">([\d +]+) = 13 images', page)[1].split(" + ")]
+    assert sum(counts) == 13
+    assert counts[-1] == 10  # unreadable
+    (told,) = predict([troubled / "e-narrow.png"], finished.path).to_dict()["images"]
     assert told["error"] == errors["e-narrow.png"]
 
 
@@ -144,7 +147,7 @@ def test_the_domain_is_predicts(finished, pictures, tmp_path):
     big = tmp_path / "big.png"
     Image.open(next(pictures.rglob("*.jpg"))).resize((640, 480)).save(big)
     for force in (False, True):
-        (told,) = predict([big], finished.path, force_domain=force)["images"]
+        (told,) = predict([big], finished.path, force_domain=force).to_dict()["images"]
         result = scan([big], tmp_path / f"{force}.parquet", finished.path, force_domain=force)
         (row,) = pq.read_table(tmp_path / f"{force}.parquet").to_pylist()
         assert (row["verdict"], row["reasons"]) == (told["verdict"], told["reasons"])
@@ -198,17 +201,19 @@ def test_csv_says_the_same(finished, troubled, tmp_path):
     assert not list(tmp_path.glob("*.parts"))
 
 
-def test_unsure_images_are_shown_nearest_to_the_band_first(finished, pictures, tmp_path):
-    detector = Detector.open(finished.path)
+def test_unsure_images_have_thumbnails_in_the_page(finished, pictures, tmp_path):
+    detector = Detector.load(finished.path)
     wide = replace(detector.card.thresholds, low=0.0, high=1.0)
     detector.card = replace(detector.card, thresholds=wide)
     detector.save(tmp_path / "unsure")
     result = scan([pictures], tmp_path / "s.parquet", tmp_path / "unsure", html=tmp_path / "page.html")
     assert result["verdicts"] == {"real": 0, "unsure": 12, "fake": 0}
     page = (tmp_path / "page.html").read_text()
-    shown = [float(score) for score in re.findall(r"<b>(0\.\d{4})</b> <span", page.split("<h2>Unsure</h2>")[1])]
-    assert len(shown) == 12 - result["outside_domain"]["count"] >= 6
-    assert shown == sorted(shown, key=lambda score: abs(score - 0.5))
+    data = json.loads(re.search(r'id="gallery-data">(.*?)</script>', page)[1])
+    assert data["middle"] == 0.5
+    unsure = [row for row in data["list"]["rows"] if data["list"]["categories"][row[3]] == "unsure"]
+    assert len(unsure) == 12 - result["outside_domain"]["count"] >= 6
+    assert all(row[-1].startswith("data:image/") for row in unsure)
 
 
 def test_the_command_prints_a_summary_or_json_and_one_line_for_what_is_wrong(finished, pictures, troubled, tmp_path):

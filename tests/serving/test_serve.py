@@ -58,7 +58,7 @@ def test_score_is_that_of_predict_and_a_broken_file_keeps_its_place(served, fini
     given.insert(1, ("images", ("broken.jpg", b"no image")))
     answer = served.post("/v1/predict", files=given, params={"stability": True})
     assert answer.status_code == 200
-    expected = predict([pictures[0], "nowhere.jpg", *pictures[1:]], finished.path, stability=True)
+    expected = predict([pictures[0], "nowhere.jpg", *pictures[1:]], finished.path, stability=True).to_dict()
     assert answer.json()["detector"] == json.loads(json.dumps(expected["detector"]))
     for got, said in zip(answer.json()["images"], expected["images"], strict=True):
         if said["error"]:
@@ -173,7 +173,7 @@ def test_page_in_a_browser(served, finished, pictures, tmp_path):
     from playwright.sync_api import sync_playwright
 
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    expected = predict(pictures[:2], finished.path)["images"]
+    expected = predict(pictures[:2], finished.path).to_dict()["images"]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         page = chromium.new_page()
@@ -195,7 +195,7 @@ def test_page_in_a_browser(served, finished, pictures, tmp_path):
         with page.expect_download() as download:
             page.get_by_role("button", name="Save results as JSON").click()
         saved = json.loads(download.value.path().read_text())
-        assert saved["detector"] == predict([], finished.path)["detector"]
+        assert saved["detector"] == predict([], finished.path).detector
         assert {image["path"] for image in saved["images"]} == {pictures[0].name, pictures[1].name, "broken.jpg"}
         page.get_by_role("button", name="Clear").click()
         assert page.locator("article").count() == 0

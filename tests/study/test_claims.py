@@ -64,7 +64,7 @@ def test_known_truth_is_found(results):
 
 def test_holm_is_over_all_claims(results):
     answers = answer(contrasts(CPU), results)
-    raw = [a.test.claim.p for a in answers]
+    raw = [a.test.result.p for a in answers]
     assert all(a.adjusted >= p for a, p in zip(answers, raw, strict=True))
     assert min(a.adjusted for a in answers) == pytest.approx(min(1, len(raw) * min(raw)))
 
@@ -88,7 +88,7 @@ def test_too_few_seeds_or_cells_settle_nothing():
     (deep,) = [c for c in known if c.name.endswith("residual-scratch-cifar_resnet56")]
     (shallow,) = [c for c in known if c.name.endswith("residual-scratch-cifar_resnet20")]
     f1 = [truth(c, seed)["figures"]["threshold"]["f1"]["value"] for c in (deep, shallow) for seed in (1, 2)]
-    assert scratch.test.claim.difference == pytest.approx((f1[0] + f1[1] - f1[2] - f1[3]) / 2)
+    assert scratch.test.result.difference == pytest.approx((f1[0] + f1[1] - f1[2] - f1[3]) / 2)
     (table,) = [t for t in all_tables(CPU, found) if t.name == "table3"]
     assert table.rows[0][1] == "not run: weights unavailable: none"
     assert set(table.rows[0][4:]) == {"-"}  # never filled in

@@ -14,8 +14,8 @@ from asli.errors import DataError, Interrupted
 from asli.study import runner
 from asli.study.grid import BUDGETS, cells, chosen
 from asli.study.plan import describe, plan
+from asli.study.run_study import open_study, run_study
 from asli.study.runner import run_cells, scores
-from asli.study.study import open_study, run_study
 from tests.conftest import run_asli
 
 

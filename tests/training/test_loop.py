@@ -17,15 +17,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from asli.data.batches import MicroBatch
 from asli.errors import Interrupted, RecipeError, RunError
 from asli.files import sha256_of_file
 from asli.pipeline import train
 from asli.recipe import Recipe, load_recipe, recipe_from_dict
 from asli.run import Run
 from asli.tracking.jsonl import JsonLines
-from asli.training.average import AveragedWeights
+from asli.training.batches import MicroBatch
 from asli.training.callbacks import Callback, ProgressBar
+from asli.training.ema import AveragedWeights
 from asli.training.loop import Training
 from asli.training.schedule import Schedule
 
@@ -88,7 +88,7 @@ def test_accumulated_gradients_are_the_large_batchs_ragged_group_included(tmp_pa
     for name, batches in (("parts", Noise(*portions)), ("whole", Noise(whole, 1))):
         job = training(tmp_path / name, batches)
         gradients = []
-        job.optimiser.step = lambda job=job, out=gradients: out.append([p.grad.clone() for p in job.parameters])
+        job.optimizer.step = lambda job=job, out=gradients: out.append([p.grad.clone() for p in job.parameters])
         for _ in range(3):
             job._one_update()
         seen[name] = gradients
@@ -117,11 +117,11 @@ def test_schedule_is_trainers(warmup):
 
     settings = dataclasses.replace(load_recipe("paper").schedule, warmup=warmup)
     ours = Schedule(settings, 5e-5, 3520)
-    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=5e-5)
-    theirs = get_linear_schedule_with_warmup(optimiser, ceil(warmup * 3520), 3520)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=5e-5)
+    theirs = get_linear_schedule_with_warmup(optimizer, ceil(warmup * 3520), 3520)
     for update in range(3520):
         assert ours(update) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
-        optimiser.step()
+        optimizer.step()
         theirs.step()
     assert ours(0) == (0.0 if warmup else 5e-5)
 
@@ -136,7 +136,7 @@ def test_other_shapes():
 
 def test_decay_spares_vectors(tmp_path):
     job = training(tmp_path, Noise(32, 4), recipe_from_dict({"optim": {"weight_decay": 0.1}}))
-    decays = {p.ndim > 1: group["weight_decay"] for group in job.optimiser.param_groups for p in group["params"]}
+    decays = {p.ndim > 1: group["weight_decay"] for group in job.optimizer.param_groups for p in group["params"]}
     assert decays == {True: 0.1, False: 0.0}
 
 
@@ -154,7 +154,7 @@ def test_averaged_weights_are_the_moving_average(tmp_path):
 
 
 def test_best_is_kept_the_moment_it_improves_and_older_ones_go(tmp_path):
-    recipe = recipe_from_dict({"loop": {"epochs": 4, "evaluate_every": 2, "checkpoint_every": 6, "average": 0.9}})
+    recipe = recipe_from_dict({"loop": {"epochs": 4, "evaluate_every": 2, "checkpoint_every": 6, "ema": 0.9}})
     figures = iter([0.5, 0.8, 0.7, 0.9, 0.6, 0.6])
     watched = []
 
@@ -171,7 +171,7 @@ def test_best_is_kept_the_moment_it_improves_and_older_ones_go(tmp_path):
     kept = sorted(p.name for p in (tmp_path / "checkpoints").glob("step-*"))
     assert kept == ["step-000006", "step-000008", "step-000012"]
     assert (tmp_path / "checkpoints/last").read_text().strip() == "step-000012"
-    assert {p.name for p in (tmp_path / "checkpoints/step-000008").iterdir()} == {"average.safetensors", "state.json"}
+    assert {p.name for p in (tmp_path / "checkpoints/step-000008").iterdir()} == {"ema.safetensors", "state.json"}
 
 
 def test_a_loss_that_blows_up_says_what_to_do(tmp_path):
@@ -182,13 +182,13 @@ def test_a_loss_that_blows_up_says_what_to_do(tmp_path):
 
 
 FULL = [
-    *("loop.epochs=1", "loop.max_updates=14", "loop.micro_batch=16", "loop.accumulation=3", "loop.average=0.9"),
+    *("loop.epochs=1", "loop.max_updates=14", "loop.micro_batch=16", "loop.accumulation=3", "loop.ema=0.9"),
     *("loop.evaluate_every=5", "loop.checkpoint_every=4", "data.sample=0", "augment.crop=random-resized"),
 ]
 
 
 def fingerprint(run: Path) -> dict[str, str]:
-    """What must not depend on interruptions: weights, optimiser, averages, detector, measurements."""
+    """What must not depend on interruptions: weights, optimizer, averages, detector, measurements."""
     files = [*run.glob("checkpoints/step-*/*.safetensors"), run / "detector/model.safetensors", run / "metrics.jsonl"]
     return {str(file.relative_to(run)): sha256_of_file(file) for file in files}
 

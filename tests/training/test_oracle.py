@@ -17,13 +17,13 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import Dataset, Sampler
 
-from asli.data.batches import TrainingBatches
-from asli.data.preprocessing import Preprocessing
 from asli.models.cifar_resnet import IMAGENET_MEAN, IMAGENET_STD
 from asli.recipe import recipe_from_dict
 from asli.tracking.jsonl import JsonLines
+from asli.training.batches import TrainingBatches
 from asli.training.callbacks import Callback
 from asli.training.loop import Training
+from asli.transforms.preprocessing import Preprocessing
 
 transformers = pytest.importorskip("transformers", reason="needs the extra hf")
 pytest.importorskip("accelerate", reason="needs the extra hf")

@@ -10,15 +10,15 @@ import sys
 import cyclopts
 
 # Importing a module of commands enters them into the table, in the order of `asli --help`.
-from asli.cli import folders, judging, scanning, study, training, using  # noqa: F401
-from asli.cli.table import app, leave
+from asli.cli import evaluating, folders, scanning, study, training, using  # noqa: F401
+from asli.cli.common import app, leave
 from asli.errors import AsliError
 from asli.files import visible
 from asli.threads import configure_process
 
 
 def main(tokens: list[str] | None = None) -> None:
-    """Run a command and leave with its exit status: 0 done, 1 bad data, 2 usage, 3 trap sprung, 130 interrupted."""
+    """Run a command and leave with its exit status: 0 done, 1 bad data, 2 usage, 3 audit failed, 130 interrupted."""
     configure_process()
     logger = logging.getLogger("asli")
     logger.setLevel(logging.INFO)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.table import Count, Device, Threads, app
+from asli.cli.common import Count, Device, Threads, app
 from asli.errors import AsliError
 
 study = cyclopts.App(name="study", help="Measure again what a paper claims.")
@@ -41,7 +41,7 @@ def paper(
         plan: Print the cells and how long they take here, from measured speed, and run nothing.
     """
     from asli.study.plan import describe
-    from asli.study.study import open_study, plan_study, run_study
+    from asli.study.run_study import open_study, plan_study, run_study
 
     opened = open_study(budget, data, out, weights=weights, device=device, threads=threads)
     if plan:

@@ -1,9 +1,10 @@
-"""What a detector says of itself: thresholds with their promise, origin, figures."""
+"""A detector's card: thresholds with their promise, domain, origin, figures."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
 from asli.detector.domain import Domain
+from asli.detector.store import present_names
 
 Verdict = Literal["real", "unsure", "fake"]
 
@@ -18,7 +19,7 @@ class Thresholds:
         policy: How they were chosen.
         n: Calibration images.
         calibration_hash: Content hash of the data they came from.
-        real: Real calibration images, a group of twins counted once; None where an older asli did not say.
+        real: Real calibration images, a group of duplicates counted once; None where an older asli did not say.
         fake: Fake ones, likewise.
         target: The error rate that was promised, or None where none was.
         confidence: Of the promise.
@@ -37,6 +38,10 @@ class Thresholds:
     confidence: float | None = None
     band: bool = False
     errors: dict[str, int] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return asdict(self)
 
     def verdict(self, score: float) -> Verdict:
         """Return what a score means."""
@@ -58,18 +63,18 @@ class Thresholds:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
-    """What a detector says of itself.
+    """What is known of a detector.
 
     Attributes:
-        temperature: By which its logits were divided; folded into the head already.
+        temperature: Its logits are divided by it already.
         thresholds: Of the verdict.
-        domain: What it knows.
+        domain: The kind of input it was calibrated on.
         trained_on: Name, content hash and counts of the training data.
-        figures: Measured ones with their intervals, by the name of what they were measured on.
+        figures: Measured ones with their intervals, by the data they were measured on.
         recipe_hash: Of the recipe.
         seed: Of the run.
         start_weights: Where training started.
-        licence: Under which the weights may be used; those of data and start weights bear on it.
+        license: Under which the weights may be used; those of data and start weights bear on it.
     """
 
     temperature: float
@@ -80,4 +85,16 @@ class Card:
     recipe_hash: str
     seed: int
     start_weights: str
-    licence: str = "not stated"
+    license: str = "not stated"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Self:
+        """Build it from the JSON of any version."""
+        settings = present_names(value)
+        settings["thresholds"] = Thresholds(**value["thresholds"])
+        settings["domain"] = Domain.from_json(value["domain"])
+        return cls(**settings)

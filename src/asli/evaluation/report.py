@@ -1,170 +1,83 @@
-"""The report: one HTML file that needs nothing else and prints well, made of sections.
+"""The folder of a saved evaluation: files for programs, and the report for people."""
 
-A section is what one pure function makes of a part of `metrics.json`; this module knows no figure by name.
-"""
-
-import base64
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import resources
+import logging
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
-from markupsafe import Markup
-from matplotlib.figure import Figure as Drawing
+import pyarrow.parquet as pq
 
-from asli.evaluation import plots
-from asli.files import write_text
-from asli.pages import MARK
+from asli.errors import DataError
+from asli.evaluation.parts import Attachments
+from asli.evaluation.sections import comparison, mistakes, robustness
+from asli.evaluation.sections.overview import report_of, training_section
+from asli.files import read_json, replacing, write_json, write_text
+from asli.messages import Language
+from asli.reports.pages import require_page
+from asli.reports.render import write_report
+
+logger = logging.getLogger("asli")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """Text in rows and columns; the first column is aligned left, the others right.
+def require_report_folder(folder: Path) -> None:
+    """Refuse to write into a folder where files of these names are somebody else's; an earlier report is replaced.
 
-    Attributes:
-        columns: Heading of each.
-        rows: Cells of each row, as many as there are columns.
-        caption: Above it; empty for none.
-        marked: Numbers of the rows to point out.
+    Raises:
+        AsliError: They are, or the folder's name is not UTF-8.
     """
+    require_page(folder / "report.html", "--out")
+    metrics = folder / "metrics.json"
+    if metrics.exists():
+        try:
+            ours = "asli" in read_json(metrics)
+        except (OSError, ValueError, TypeError):
+            ours = False
+        if not ours:
+            raise DataError(f"{metrics} is there already and asli did not write it; give another --out")
 
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    caption: str = ""
-    marked: frozenset[int] = frozenset()
 
+def write_report_folder(
+    content: dict[str, Any], attached: Attachments, folder: Path, language: Language | None = None
+) -> Path:
+    """Write what `EvaluationResult.to_dict` returns and its attachments.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A drawing; it is written to `figures/` as SVG and PNG, and the SVG into the page.
+    Args:
+        content: What `EvaluationResult.to_dict` returns.
+        attached: What else the report holds.
+        folder: Where it goes.
+        language: Of the report's summary; None takes the browser's.
 
-    Attributes:
-        name: Of its files.
-        title: Above it.
-        figure: From `plots`.
-        note: Below it.
+    Returns:
+        The path of the report.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "scores.parquet") as temporary:
+        pq.write_table(attached.scores, temporary, compression="zstd")
+    if attached.left_out:
+        write_text(folder / "unscored.txt", "".join(f"{line}\n" for line in attached.left_out))
+    write_json(folder / "metrics.json", content)
+    if attached.model_card is not None:
+        write_text(folder / "model_card.md", attached.model_card)
+    sections = [training_section(list(attached.training))] if attached.training else []
+    if "comparison" in content:
+        sections.append(comparison.comparison_section(content["comparison"]))
+    if "robustness" in content:
+        sections += robustness.robustness_sections(content["robustness"])
+    if "gallery" in content:
+        sections += mistakes.gallery_sections(content["gallery"], attached.pictures)
+    report = write_report(folder, report_of(content, sections, command=attached.command, language=language))
+    logger.info("report: %s", report)
+    return report
 
-    name: str
-    title: str
-    figure: Drawing
-    note: str = ""
 
-    @property
-    def wide(self) -> bool:
-        """Whether it takes a whole row."""
-        return bool(self.figure.get_figwidth() > 6)
+def headlines(content: dict[str, Any]) -> list[str]:
+    """Return what a reader must know of comparison, robustness and mistakes who reads nothing else.
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """A small image with a few lines of text below it.
-
-    Attributes:
-        png: Its file's bytes.
-        lines: Of text, the first one bold.
+    Args:
+        content: What `EvaluationResult.to_dict` returns.
     """
-
-    png: bytes
-    lines: Sequence[str]
-
-    @property
-    def source(self) -> str:
-        """Return the image as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A part of the report; whatever is empty is not shown.
-
-    Attributes:
-        id: Anchor in the page.
-        title: Its heading.
-        headline: Lines for the list of limits at the head of the page: what a reader must know who reads nothing else.
-        tables: In order.
-        pictures: Two in a row, wide ones alone.
-        tiles: Small images in a grid.
-        facts: Pairs of a term and its text.
-        notes: Paragraphs at its end: how it was measured.
-    """
-
-    id: str
-    title: str
-    headline: Sequence[str] = ()
-    tables: Sequence[Table] = ()
-    pictures: Sequence[Picture] = ()
-    tiles: Sequence[Tile] = ()
-    facts: Sequence[tuple[str, str]] = ()
-    notes: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
-    """A number in large type at the head of the page."""
-
-    title: str
-    value: str
-    interval: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """A report.
-
-    Attributes:
-        title: What was judged on what.
-        origin: One line below it.
-        boxes: The four or so figures that matter most.
-        limits: Sentences right below them; the sections' headlines follow.
-        sections: In order.
-    """
-
-    title: str
-    origin: str
-    boxes: Sequence[Box]
-    limits: Sequence[str]
-    sections: Sequence[Section]
-
-
-def write_report(folder: Path, page: Page, name: str = "report.html") -> Path:
-    """Write a page and the drawings in it, under `figures/`; return the page's path."""
-    source = (resources.files("asli") / "evaluation" / "report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    drawn = {
-        picture.name: Markup(plots.save(picture.figure, folder / "figures", picture.name))  # noqa: S704 - ours
-        for section in page.sections
-        for picture in section.pictures
-    }
-    path = folder / name
-    write_text(path, environment.from_string(source).render(page=page, drawn=drawn, mark=MARK))
-    return path
-
-
-def value_text(figure: dict[str, Any]) -> str:
-    """Return a figure's value as the report prints it: four decimals, or `undefined`."""
-    return "undefined" if figure["value"] is None else f"{figure['value']:.4f}"
-
-
-def interval_text(figure: dict[str, Any]) -> str:
-    """Return a figure's 95% interval as the report prints it."""
-    return "" if figure["low"] is None else f"{figure['low']:.4f} to {figure['high']:.4f}"
-
-
-def cells(figure: dict[str, Any]) -> list[str]:
-    """Return a figure as two cells of a table: value and interval."""
-    return [value_text(figure), interval_text(figure)]
-
-
-def percent_text(figure: dict[str, Any]) -> str:
-    """Return a share and its 95% interval in per cent, for sentences: `5.92% [5.06%, 6.91%]`."""
-    if figure["value"] is None:
-        return "undefined"
-    ends = [figure[end] for end in ("low", "high") if figure[end] is not None]
-    smallest = min((v for v in (figure["value"], *ends) if v > 0), default=1.0)
-    digits = min(max(1, math.ceil(-math.log10(100 * smallest)) + 1), 4)
-    text = f"{figure['value']:.{digits}%}"
-    return f"{text} [{', '.join(f'{end:.{digits}%}' for end in ends)}]" if ends else text
+    kinds = (
+        ("comparison", comparison.headline),
+        ("robustness", robustness.headline),
+        ("gallery", mistakes.headline),
+    )
+    return [line for key, says in kinds if key in content for line in says(content[key])]

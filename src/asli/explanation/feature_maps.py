@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch import nn
 
-from asli.evaluation.plots import STYLE
+from asli.reports.plots import STYLE
 
 Maps = dict[str, npt.NDArray[np.float32]]
 

@@ -13,7 +13,7 @@ BLOCK = 2
 
 
 def occlusion(view: View, log_odds: LogOdds) -> Floats:
-    """Cover block after block with the view's mean colour.
+    """Cover block after block with the view's mean color.
 
     Args:
         view: What the detector looks at.
@@ -24,7 +24,7 @@ def occlusion(view: View, log_odds: LogOdds) -> Floats:
         that cover it. Positive is evidence for fake. NaN where no window looks.
     """
     rows, columns = view.grid()
-    colour = view.pixels.mean(axis=(0, 1)).round().astype(np.uint8)
+    color = view.pixels.mean(axis=(0, 1)).round().astype(np.uint8)
     before = float(log_odds([view.fitted()])[0])
     heat = np.zeros(view.pixels.shape[:2])
     for top in range(1 - BLOCK, int(rows[-1]) + 1):
@@ -33,7 +33,7 @@ def occlusion(view: View, log_odds: LogOdds) -> Floats:
         for left in range(1 - BLOCK, int(columns[-1]) + 1):
             block = within[:, None] & ((columns >= left) & (columns < left + BLOCK))[None, :]
             changed = view.pixels.copy()
-            changed[block] = colour
+            changed[block] = color
             blocks.append(block)
             covered.append(view.fitted(changed))
         for block, after in zip(blocks, log_odds(covered), strict=True):

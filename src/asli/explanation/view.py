@@ -7,8 +7,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from asli.data.preprocessing import Preprocessing
 from asli.metrics.classification import Floats
+from asli.transforms.preprocessing import Preprocessing
 
 Array = npt.NDArray[np.uint8]
 
@@ -59,7 +59,7 @@ class View:
         Returns:
             height x width; NaN where no window looks.
         """
-        if self.preprocessing.window == "mirrored":
+        if self.preprocessing.crop_mode == "mirrored":
             first, mirrored = np.split(maps, 2)
             maps = (first + mirrored[:, :, ::-1]) / 2
         total, size = np.zeros(self.pixels.shape[:2]), self.preprocessing.size

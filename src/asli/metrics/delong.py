@@ -4,8 +4,6 @@ DeLong, DeLong & Clarke-Pearson 1988; in O(n log n) by midranks, Sun & Xu 2014. 
 variance is Obuchowski's (1997) for clustered data.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
@@ -13,24 +11,8 @@ from scipy.stats import norm, rankdata
 
 from asli.errors import DataError
 from asli.metrics.classification import Floats, Labels
-from asli.metrics.intervals import CONFIDENCE, Figure, proportion
-
-
-@dataclass(frozen=True, slots=True)
-class PairedTest:
-    """Difference of two areas on the same images.
-
-    Attributes:
-        difference: First minus second.
-        low: Of its 95% interval.
-        high: Likewise.
-        p: Two-sided, that the two areas are equal.
-    """
-
-    difference: float
-    low: float
-    high: float
-    p: float
+from asli.metrics.intervals import CONFIDENCE, Estimate, proportion
+from asli.metrics.paired import Difference
 
 
 def placements(labels: Labels, scores: Floats) -> tuple[Floats, Floats]:
@@ -67,7 +49,7 @@ def auroc_covariance(
     number = int(members.max()) + 1
     fakes, reals = int((labels == 1).sum()), int((labels == 0).sum())
 
-    def centred(code: int) -> Floats:
+    def centerd(code: int) -> Floats:
         of = members[labels == code]
         total = [
             np.bincount(of, above if code else below, minlength=number) - np.bincount(of, minlength=number) * area
@@ -75,7 +57,7 @@ def auroc_covariance(
         ]
         return np.array(total)
 
-    fake, real = centred(1), centred(0)
+    fake, real = centerd(1), centerd(0)
     with_fake = len(np.unique(members[labels == 1]))
     with_real = len(np.unique(members[labels == 0]))
     covariance = fake @ fake.T * _unbiased(with_fake) / fakes**2 + real @ real.T * _unbiased(with_real) / reals**2
@@ -84,7 +66,7 @@ def auroc_covariance(
     return areas, covariance
 
 
-def auroc_interval(labels: Labels, scores: Floats, groups: npt.NDArray[np.int64] | None = None) -> Figure:
+def auroc_interval(labels: Labels, scores: Floats, groups: npt.NDArray[np.int64] | None = None) -> Estimate:
     """Return the AUROC with its 95% interval, symmetric on the logit scale so that it stays within [0, 1].
 
     Where the labels do not overlap at all the variance is 0; the bound is then Wilson's for as many successes as the
@@ -96,26 +78,26 @@ def auroc_interval(labels: Labels, scores: Floats, groups: npt.NDArray[np.int64]
     members = np.arange(n) if groups is None else groups
     rarer = min(len(np.unique(members[labels == code])) for code in (0, 1))
     if rarer < 2:
-        return Figure(area, 0.0, 1.0, n)
+        return Estimate(area, 0.0, 1.0, n)
     if area in (0.0, 1.0):
         bound = proportion(round(area) * rarer, rarer)
-        return Figure(area, bound.low, bound.high, n)
+        return Estimate(area, bound.low, bound.high, n)
     half = norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(max(covariance[0, 0], 0)) / (area * (1 - area))
     low, high = expit(logit(area) + np.array([-half, half]))
-    return Figure(area, float(low), float(high), n)
+    return Estimate(area, float(low), float(high), n)
 
 
 def paired_test(
     labels: Labels, first: Floats, second: Floats, groups: npt.NDArray[np.int64] | None = None
-) -> PairedTest:
+) -> Difference:
     """Test whether two scores of the same images have the same AUROC."""
     areas, covariance = auroc_covariance(labels, np.stack([first, second]), groups)
     difference = float(areas[0] - areas[1])
     error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0)))
     if error < 1e-12:
-        return PairedTest(difference, difference, difference, 1.0 if abs(difference) < 1e-12 else 0.0)
+        return Difference(difference, difference, difference, 1.0 if abs(difference) < 1e-12 else 0.0)
     half = float(norm.ppf(0.5 + CONFIDENCE / 2)) * error
-    return PairedTest(difference, difference - half, difference + half, float(2 * norm.sf(abs(difference) / error)))
+    return Difference(difference, difference - half, difference + half, float(2 * norm.sf(abs(difference) / error)))
 
 
 def _unbiased(number: int) -> float:

@@ -1,4 +1,4 @@
-"""Two detectors on the same images, two recipes over seeds, and many claims at once."""
+"""Two detectors on the same images, two recipes over seeds, and corrections for several tests at once."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A difference, first minus second, and the test that there is none.
+class Difference:
+    """A difference of two metrics, and the test that there is none.
 
     Attributes:
         difference: First minus second.
-        low: Of its 95% interval.
-        high: Likewise.
+        low: Lower end of its 95% interval.
+        high: Upper end.
         p: Two-sided.
     """
 
@@ -50,7 +50,7 @@ class McNemar:
     first_only: int
     second_only: int
     n: int
-    accuracy: Claim
+    accuracy: Difference
 
 
 def mcnemar(first_right: Called, second_right: Called) -> McNemar:
@@ -60,7 +60,7 @@ def mcnemar(first_right: Called, second_right: Called) -> McNemar:
     interval of the difference adds half an image to each cell of the table (Agresti & Min 2005).
 
     Args:
-        first_right: Whether the first judges each image rightly; images must be independent, so one of each twin group.
+        first_right: Whether the first judges each image rightly; images must be independent: one per duplicate group.
         second_right: Likewise.
     """
     b, c, n = int((first_right & ~second_right).sum()), int((~first_right & second_right).sum()), len(first_right)
@@ -68,10 +68,12 @@ def mcnemar(first_right: Called, second_right: Called) -> McNemar:
     b2, c2, n2 = b + 0.5, c + 0.5, n + 2
     middle = (b2 - c2) / n2
     half = _z() * float(np.sqrt(b2 + c2 - (b2 - c2) ** 2 / n2)) / n2
-    return McNemar(b, c, n, Claim((b - c) / n, middle - half, middle + half, p))
+    return McNemar(b, c, n, Difference((b - c) / n, middle - half, middle + half, p))
 
 
-def f1_difference(labels: Labels, first: Called, second: Called, groups: npt.NDArray[np.int64], seed: int = 0) -> Claim:
+def f1_difference(
+    labels: Labels, first: Called, second: Called, groups: npt.NDArray[np.int64], seed: int = 0
+) -> Difference:
     """Compare F1 of two detectors on the same images by the paired bootstrap over groups of identical images.
 
     A resample is fixed by how often it draws each kind of group (what both detectors make of its images), so kinds are
@@ -96,7 +98,7 @@ def f1_difference(labels: Labels, first: Called, second: Called, groups: npt.NDA
     value = float((_f1(whole[:, 0], whole[:, 1]) - _f1(whole[:, 2], whole[:, 3]))[0])
     low, high = np.quantile(differences, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
     tail = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
-    return Claim(value, float(low), float(high), min(1.0, 2 * (tail + 1) / (RESAMPLES + 1)))
+    return Difference(value, float(low), float(high), min(1.0, 2 * (tail + 1) / (RESAMPLES + 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +106,14 @@ class OverSeeds:
     """Two recipes compared with their seeds as units.
 
     Attributes:
-        claim: Difference of the means over seeds.
+        result: Difference of the means over seeds.
         method: `paired` by seed where both have exactly the same seeds, else `Welch`.
         spread: Standard deviation over seeds of each recipe; of several, the root of their mean variance.
         needed: Seeds of each recipe with which a difference of this size and spread is found at the 5% level with a
             probability of 80%; None where it is over `MOST_SEEDS`, or where there is no difference or no spread.
     """
 
-    claim: Claim
+    result: Difference
     method: Literal["paired", "Welch"]
     spread: tuple[float, float]
     needed: int | None
@@ -129,8 +131,8 @@ def over_seeds(first: dict[int, float], second: dict[int, float]) -> OverSeeds:
         return over_cells([a], [b])
     unit = float((a - b).std(ddof=1))
     spread = (float(a.std(ddof=1)), float(b.std(ddof=1)))
-    claim = _by_t(float(a.mean() - b.mean()), unit / np.sqrt(len(a)), float(len(a) - 1))
-    return OverSeeds(claim, "paired", spread, seeds_needed(claim.difference, unit, 1))
+    result = _by_t(float(a.mean() - b.mean()), unit / np.sqrt(len(a)), float(len(a) - 1))
+    return OverSeeds(result, "paired", spread, seeds_needed(result.difference, unit, 1))
 
 
 def over_cells(first: Sequence[Floats], second: Sequence[Floats]) -> OverSeeds:
@@ -149,17 +151,19 @@ def over_cells(first: Sequence[Floats], second: Sequence[Floats]) -> OverSeeds:
     variances = weights**2 * np.array([np.var(cell, ddof=1) for cell in cells])
     parts = variances / runs
     freedom = float(parts.sum() ** 2 / (parts**2 / (runs - 1)).sum()) if parts.any() else 1.0
-    claim = _by_t(float(weights @ [np.mean(cell) for cell in cells]), float(np.sqrt(parts.sum())), freedom)
+    result = _by_t(float(weights @ [np.mean(cell) for cell in cells]), float(np.sqrt(parts.sum())), freedom)
     spread = tuple(float(np.sqrt(np.mean([np.var(cell, ddof=1) for cell in side]))) for side in (first, second))
-    needed = seeds_needed(claim.difference, float(np.sqrt(variances.sum())), len(cells))
-    return OverSeeds(claim, "Welch", (spread[0], spread[1]), needed)
+    needed = seeds_needed(result.difference, float(np.sqrt(variances.sum())), len(cells))
+    return OverSeeds(result, "Welch", (spread[0], spread[1]), needed)
 
 
-def _by_t(difference: float, error: float, freedom: float) -> Claim:
+def _by_t(difference: float, error: float, freedom: float) -> Difference:
     if error < 1e-12:  # deterministic recipes: every seed gave the same figure
-        return Claim(difference, difference, difference, 1.0 if abs(difference) < 1e-12 else 0.0)
+        return Difference(difference, difference, difference, 1.0 if abs(difference) < 1e-12 else 0.0)
     half = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
-    return Claim(difference, difference - half, difference + half, float(2 * t.sf(abs(difference) / error, freedom)))
+    return Difference(
+        difference, difference - half, difference + half, float(2 * t.sf(abs(difference) / error, freedom))
+    )
 
 
 def seeds_needed(difference: float, unit: float, freedom: int) -> int | None:
@@ -184,7 +188,7 @@ def seeds_needed(difference: float, unit: float, freedom: int) -> int | None:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjust p-values of claims made together, so that one below 5% is wrong in 5 of 100 reports (Holm 1979)."""
+    """Adjust p-values of tests made together, so that one below 5% is wrong in 5 of 100 reports (Holm 1979)."""
     values = np.asarray(p, dtype=np.float64)
     ascending = np.argsort(values, kind="stable")
     factors = np.arange(len(values), 0, -1)

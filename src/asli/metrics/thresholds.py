@@ -64,7 +64,7 @@ def choose(policy: Policy, labels: Labels, scores: Floats, groups: npt.NDArray[n
         policy: How to choose.
         labels: 0 real, 1 fake.
         scores: P(fake), after temperature.
-        groups: Of identical twins; a promise counts each group once, with its worst score.
+        groups: Of duplicates; a promise counts each group once, with its worst score.
 
     Raises:
         DataError: A label is missing, or there are too few images for the promise.

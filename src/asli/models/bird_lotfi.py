@@ -8,7 +8,7 @@ from torch.nn import functional as F
 class BirdLotfi(nn.Module):
     """Two convolutions, one hidden layer, for 32 px images.
 
-    From the paper, as its readers summarise it (its text could not be fetched to check this against): two layers of 32
+    From the paper, as its readers summarize it (its text could not be fetched to check this against): two layers of 32
     filters, each with ReLU and followed by max-pooling, one dense layer of 64, and an answer by a sigmoid. A public
     reimplementation (github YS7538/CIFAKE_implementation, models/cnn_paper.py) has the same layers and widths, but pads
     its convolutions by 1 and answers with two logits: what the authors padded is not known to us.

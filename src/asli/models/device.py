@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from asli import __version__
+from asli._version import __version__
 from asli.errors import AsliError
 from asli.threads import choose_threads
 

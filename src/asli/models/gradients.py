@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from asli.data.preprocessing import Preprocessing
 from asli.models.networks import Network, stages
+from asli.transforms.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Gradients:
 def gradients_by_stage(network: Network, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Gradients:
     """Return how much gradient reaches each stage.
 
-    One forward and backward pass in training mode, so BatchNorm normalises by these images; the network is left as it
+    One forward and backward pass in training mode, so BatchNorm normalizes by these images; the network is left as it
     was.
 
     Args:

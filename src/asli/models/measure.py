@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from asli.data.images import decode
-from asli.data.preprocessing import Preprocessing
+from asli.datasets.images import decode
 from asli.errors import AsliError
 from asli.models.device import set_threads
 from asli.models.gradients import Gradients, gradients_by_stage
 from asli.models.networks import create_network
 from asli.threads import environment
+from asli.transforms.preprocessing import Preprocessing
 
 WARM_UP = 2
 GRADIENT_IMAGES = 16

@@ -15,6 +15,7 @@ from asli.errors import RecipeError
 from asli.models.cifar_resnet import IMAGENET_MEAN, IMAGENET_STD, CifarResNet
 from asli.models.compact_resnet import CompactResNet
 from asli.models.small_maps import trim_kernels
+from asli.plugins import plugins
 
 
 def _bird_lotfi(num_classes: int) -> nn.Module:
@@ -64,6 +65,23 @@ OWN: dict[str, Callable[[int], nn.Module]] = {
 `plain_NAME_stage` without the one that opens each stage."""
 
 
+def networks() -> dict[str, Callable[[int], nn.Module]]:
+    """Return every network that timm does not have, by name: asli's own and those of installed packages.
+
+    A package adds one by an entry point of the group `asli.networks`: a function of the number of classes. The module
+    it returns has `head_name`, the name of its last linear layer.
+    """
+    return {**{name: _installed(load) for name, load in plugins("asli.networks", {}).items()}, **OWN}
+
+
+def _installed(load: Callable[[], Any]) -> Callable[[int], nn.Module]:
+    def build(num_classes: int) -> nn.Module:
+        module: nn.Module = load()(num_classes)
+        return module
+
+    return build
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """A network and what one must know to feed, freeze and save it.
@@ -102,9 +120,9 @@ def create_network(name: str, *, size: int, num_classes: int = 2, seed: int = 0)
     Raises:
         RecipeError: There is no network of that name, it has no linear head, or it does not take images of that size.
     """
-    if name in OWN:
+    if name in networks():
         torch.manual_seed(seed)
-        module = OWN[name](num_classes)
+        module = networks()[name](num_classes)
         network = Network(name, module, IMAGENET_MEAN, IMAGENET_STD, str(module.head_name), timm=False)
     else:
         network = _from_timm(name, size, num_classes, seed)
@@ -116,7 +134,7 @@ def _from_timm(name: str, size: int, num_classes: int, seed: int) -> Network:
     import timm
 
     if not timm.is_model(name):
-        known = [*OWN, *timm.list_models()]
+        known = [*networks(), *timm.list_models()]
         close = difflib.get_close_matches(name, known, n=3)
         advice = f"did you mean {' or '.join(close)}?" if close else "see timm.list_models()"
         raise RecipeError(f"no network named '{name}'; {advice}")

@@ -134,7 +134,7 @@ def _in_folder(folder: Path) -> tuple[Path, dict[str, Any]]:
     try:
         config = read_json(folder / "config.json")
         extractor = folder / "preprocessor_config.json"
-        if extractor.exists():  # transformers' own ResNets keep the normalisation there
+        if extractor.exists():  # transformers' own ResNets keep the normalization there
             values = read_json(extractor)
             return file, {"mean": values["image_mean"], "std": values["image_std"]}
     except (OSError, ValueError, KeyError) as error:

@@ -1,100 +1,176 @@
-"""PNG text, EXIF and XMP: unsigned, so anyone can have written them."""
+"""Text chunks, comments, EXIF, XMP and IPTC fields: unsigned, so anyone can have written them."""
 
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
-from xml.etree import ElementTree
+from dataclasses import dataclass
+from typing import Any
 
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, Image
 
-from asli.provenance.claims import Claim, claim, distinct
+from asli.datasets.images import opened
+from asli.provenance.blocks import MOST, Block, blocks
+from asli.provenance.claims import Claim, claim, distinct, meaning, plain
+from asli.provenance.texts import repaired, text_of, user_comment
+from asli.provenance.xmp import XmpError, properties
 
-_PNG_TEXT = (
-    *("parameters", "prompt", "workflow", "invokeai_metadata", "invokeai_graph", "sd-metadata", "fooocus_scheme"),
-    *("Software", "Source", "Author", "Title", "Description", "Comment"),
+_SHOWN_EXIF = frozenset(
+    (
+        *("Make", "Model", "Software", "Artist", "ImageDescription", "DateTimeOriginal", "UserComment"),
+        *("ProcessingSoftware", "HostComputer", "DocumentName", "XPTitle", "XPComment", "XPSubject", "XPAuthor"),
+        *("XPKeywords", "ImageTitle", "ImageEditingSoftware", "MetadataEditingSoftware", "CameraFirmware"),
+    )
 )
-_EXIF = {
-    "Make": ExifTags.Base.Make,
-    "Model": ExifTags.Base.Model,
-    "Software": ExifTags.Base.Software,
-    "Artist": ExifTags.Base.Artist,
-    "ImageDescription": ExifTags.Base.ImageDescription,
-    "DateTimeOriginal": ExifTags.Base.DateTimeOriginal,
-    "UserComment": ExifTags.Base.UserComment,
+_NEW_EXIF = {  # Exif 3.0
+    0xA436: "ImageTitle",
+    0xA437: "Photographer",
+    0xA438: "ImageEditor",
+    0xA439: "CameraFirmware",
+    0xA43A: "RAWDevelopingSoftware",
+    0xA43B: "ImageEditingSoftware",
+    0xA43C: "MetadataEditingSoftware",
 }
-_XMP = {
-    "http://iptc.org/std/Iptc4xmpExt/2008-02-29/": (
-        *("DigitalSourceType", "AISystemUsed", "AIPromptInformation", "AIPromptWriterName"),
-    ),
-    "http://ns.adobe.com/xap/1.0/": ("CreatorTool",),
-    "http://ns.adobe.com/photoshop/1.0/": ("Credit", "Source"),
+_WIDE = range(0x9C9B, 0x9CA0)
+"""EXIF tags XPTitle to XPSubject: UTF-16, little-endian."""
+
+_SHOWN_XMP = frozenset(
+    (
+        *("digitalsourcetype", "digitalsourcefiletype", "aisystemused", "aisystemversionused", "aipromptinformation"),
+        *("aipromptwritername", "creatortool", "softwareagent", "credit", "aigc", "provenance"),
+    )
+)
+_IPTC = {
+    5: "ObjectName",
+    40: "SpecialInstructions",
+    65: "OriginatingProgram",
+    80: "By-line",
+    105: "Headline",
+    110: "Credit",
+    115: "Source",
+    116: "CopyrightNotice",
+    120: "Caption",
 }
-_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
-LARGEST_XMP = 256_000
-"""Bytes; larger packets are not parsed."""
+"""Datasets of record 2 (IPTC IIM 4.2, section 6)."""
+
+_UNREAD = 10
 
 
-def metadata_claims(image: Image.Image) -> list[Claim]:
-    """Return what the metadata of an image say of its origin; of damaged ones, what comes before the damage.
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Metadata that are there and could not be read.
+
+    Attributes:
+        source: What holds them: EXIF, XMP and the like.
+        why: What is wrong with them.
+    """
+
+    source: str
+    why: str
+
+
+def metadata_claims(data: bytes) -> tuple[list[Claim], list[Unread]]:
+    """Return what the metadata of an image file state of its origin, and which of them could not be read.
 
     Args:
-        image: Loaded, so that text after the pixels is known without decoding them again.
+        data: The file's bytes.
     """
     found: list[Claim] = []
+    unread: list[Unread] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of corrupt EXIF
-        for read in (_text, _exif, _xmp):
-            # Pillow's readers raise almost anything on damaged metadata; the picture is whole all the same.
-            with suppress(Exception):
-                found.extend(read(image))
-    return distinct(found)
+        try:
+            for block in blocks(data):
+                _read(block, found, unread)
+        except Exception as error:  # the structure of a damaged file; its pixels may be whole all the same
+            unread.append(Unread("metadata", _line(error)))
+    return distinct(found), list(dict.fromkeys(unread))[:_UNREAD]
 
 
-def _text(image: Image.Image) -> Iterator[Claim]:
-    if isinstance(image, PngImagePlugin.PngImageFile):
-        yield from (claim("PNG text", key, str(image.text[key])) for key in _PNG_TEXT if image.text.get(key))
-
-
-def _exif(image: Image.Image) -> Iterator[Claim]:
-    exif = image.getexif()
-    values = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
-    for name, tag in _EXIF.items():
-        value = values.get(tag)
-        text = _decoded(value) if isinstance(value, bytes) else value
-        if isinstance(text, str) and text.strip("\0 "):
-            yield claim("EXIF", name, text.strip("\0 "))
-
-
-def _decoded(comment: bytes) -> str:
-    """Return the text of a UserComment, whose first eight bytes name its encoding (Exif 2.32, 4.6.5)."""
-    kind, text = comment[:8], comment[8:]
-    if kind.startswith(b"UNICODE"):
-        # The byte order is the file's own; writers do not agree. Text of Western letters tells which it is.
-        return text.decode("utf-16-be" if text[:1] == b"\0" else "utf-16-le", "replace")
-    return text.decode("utf-8", "replace") if kind.startswith((b"ASCII", b"\0")) else comment.decode("utf-8", "replace")
-
-
-def _xmp(image: Image.Image) -> Iterator[Claim]:
-    said = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
-    packet = (said.encode() if isinstance(said, str) else said).strip(b"\0 \n\r\t")
-    # XMP has no document type; one would be there to define entities that expand without end. Zero bytes would be an
-    # encoding in which one is written otherwise; XMP inside image files is UTF-8 (part 3 of its specification).
-    if len(packet) > LARGEST_XMP or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet or b"\0" in packet:
+def _read(block: Block, found: list[Claim], unread: list[Unread]) -> None:
+    name = f"{block.source} {block.field}".strip()
+    if block.content is None:
+        unread.append(Unread(name, f"damaged or longer than {MOST:,} bytes"))
+        return
+    if not block.content.strip(b"\0 \r\n\t"):
         return
     try:
-        tree = ElementTree.fromstring(packet)  # noqa: S314 - see above
-    except ElementTree.ParseError:
-        return
-    for element in tree.iter():
-        for name in (*element.attrib, element.tag):
-            space, _, field = name.removeprefix("{").partition("}")
-            if field not in _XMP.get(space, ()):
-                continue
-            if value := element.get(name) or _value(element):
-                yield claim("XMP", field, value)
+        found.extend(_READERS[block.kind](block, block.content))
+    except _Partly as error:
+        found.extend(error.claims)
+        unread.append(Unread(name, error.why))
+    except Exception as error:  # Pillow's reader of EXIF raises almost anything on damaged ones
+        unread.append(Unread(name, _line(error)))
 
 
-def _value(element: ElementTree.Element) -> str:
-    """Return a property's text: its own, its resource, or the items of its list."""
-    items = [item.text or "" for item in element.findall(f"*/{_RDF}li")]
-    return (element.text or "").strip() or element.get(f"{_RDF}resource", "") or "; ".join(filter(None, items))
+class _Partly(Exception):  # noqa: N818 - it carries what was read
+    def __init__(self, claims: list[Claim], why: str) -> None:
+        super().__init__(why)
+        self.claims, self.why = claims, why
+
+
+def _text(block: Block, content: bytes) -> Iterator[Claim]:
+    if text := text_of(content):
+        yield claim(block.source, block.field, text)
+
+
+def _exif(_: Block, content: bytes) -> Iterator[Claim]:
+    exif = Image.Exif()
+    if content[:4] in (b"II+\0", b"MM\0+"):  # a BigTIFF file, which Pillow's reader of EXIF alone does not take
+        exif = opened(content).getexif()
+    else:
+        exif.load(content)
+    values: dict[int, Any] = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
+    for tag, value in values.items():
+        name = ExifTags.TAGS.get(tag) or _NEW_EXIF.get(tag) or f"tag {tag:#06x}"
+        text = _exif_text(tag, value, big_endian=exif.endian == ">")
+        if text and (name in _SHOWN_EXIF or meaning(name, text)):
+            yield claim("EXIF", name, text)
+
+
+def _exif_text(tag: int, value: Any, *, big_endian: bool) -> str:
+    if isinstance(value, tuple) and value and all(isinstance(v, int) and 0 <= v < 256 for v in value):
+        value = bytes(value)
+    if isinstance(value, str):
+        return repaired(value).strip("\0 ")
+    if not isinstance(value, bytes) or tag in (700, 33723, 34377, 34675):  # blocks of their own; a color profile
+        return ""
+    if tag == ExifTags.Base.UserComment:
+        return user_comment(value, big_endian=big_endian)
+    return text_of(value, "utf-16-le" if tag in _WIDE else "utf-8")
+
+
+def _xmp(block: Block, content: bytes) -> list[Claim]:
+    found: list[Claim] = []
+    try:
+        for name, value in properties(content):
+            # A field `Source` of Photoshop names software; `source` of Dublin Core is a work this one derives from.
+            if plain(name) in _SHOWN_XMP or name == "Source" or (name != "source" and meaning(name, value)):
+                found.append(claim(block.source, name, value))
+    except XmpError as error:
+        if not any(claim.says for claim in found) and (said := meaning("text", text_of(content))):
+            found.append(Claim(block.source, "packet", text_of(content)[:200], *said))
+        raise _Partly(found, str(error)) from error
+    return found
+
+
+def _iptc(_: Block, content: bytes) -> Iterator[Claim]:
+    place = 0
+    while content[place : place + 1] == b"\x1c" and place + 5 <= len(content):
+        record, dataset = content[place + 1], content[place + 2]
+        length = int.from_bytes(content[place + 3 : place + 5])
+        place += 5
+        if length & 0x8000:  # the length of the length
+            size = length & 0x7FFF
+            length = int.from_bytes(content[place : place + size])
+            place += size
+        if record == 2 and dataset in _IPTC and (text := text_of(content[place : place + length])):
+            name = _IPTC[dataset]
+            if name in ("OriginatingProgram", "Credit", "Source") or meaning(name, text):
+                yield claim("IPTC", name, text)
+        place += length
+
+
+_READERS = {"text": _text, "exif": _exif, "xmp": _xmp, "iptc": _iptc}
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -4,30 +4,32 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from PIL import Image
-
-from asli.provenance.claims import Claim
+from asli.provenance.claims import Claim, states_source_type
 from asli.provenance.credentials import Credentials, credentials
-from asli.provenance.metadata import metadata_claims
+from asli.provenance.metadata import Unread, metadata_claims
 
 
-def provenance(data: bytes, image: Image.Image) -> dict[str, Any] | None:
+def provenance(data: bytes) -> dict[str, Any] | None:
     """Read what a file says of its origin. It bears on no score and no verdict; saying nothing proves nothing.
 
     Args:
         data: The file's bytes.
-        image: The same, loaded (see `asli.data.images.load`).
 
     Returns:
-        As plain JSON, `says`: what is understood, a line each with how far it is proven; `claims` of its metadata;
-        `credentials` (see `asli.provenance.credentials`). None where it has neither claims nor credentials.
+        As plain JSON, `says`: what is understood, a line each with how far it is proven, statements of AI origin first;
+        `claims` of its metadata; `credentials` (see `asli.provenance.credentials`); `unread`: metadata that could not
+        be read, and why; `not_understood`: how many claims and unread parts have no meaning known to asli. None where
+        the file has none of these.
     """
-    claims, signed = metadata_claims(image), credentials(data)
-    if not claims and signed is None:
+    (claims, unread), signed = metadata_claims(data), credentials(data)
+    if not claims and not unread and signed is None:
         return None
+    stated = [*claims, *(signed.claims if signed else ())]
     return {
-        "says": _statements(claims, signed),
+        "says": _statements(claims, unread, signed),
         "claims": [dataclasses.asdict(claim) for claim in claims],
+        "unread": [dataclasses.asdict(part) for part in unread],
+        "not_understood": sum(claim.says is None for claim in stated) + len(unread),
         "credentials": None if signed is None else dataclasses.asdict(signed),
     }
 
@@ -38,13 +40,26 @@ def names_a_source(found: dict[str, Any]) -> bool:
     return any(claim["says"] for claim in [*found["claims"], *(signed["claims"] if signed else ())])
 
 
-def _statements(claims: Sequence[Claim], signed: Credentials | None) -> list[str]:
-    lines = [f"{claim.says}; {claim.source} {claim.field}, not signed" for claim in claims if claim.says]
+def _statements(claims: Sequence[Claim], unread: Sequence[Unread], signed: Credentials | None) -> list[str]:
+    said = [
+        (claim.ai, f"{_words(claim)}; {claim.source} {claim.field}, not signed") for claim in claims if _tells(claim)
+    ]
     if signed is not None:
         proof = _proof(signed)
-        said = [f"{claim.says or claim.value}; {claim.source}, {proof}" for claim in signed.claims]
-        lines += said or [f"content credentials (C2PA) {proof}"]
-    return list(dict.fromkeys(lines))
+        signed_claims = [(claim.ai, f"{_words(claim)}; {claim.source}, {proof}") for claim in signed.claims]
+        said += signed_claims or [
+            (None, f"content credentials (C2PA) {proof}; asli finds no statement of origin there")
+        ]
+    said += [(None, f"{part.source} that could not be read: {part.why}") for part in unread]
+    return list(dict.fromkeys(line for ai, line in sorted(said, key=lambda pair: pair[0] is not True)))
+
+
+def _tells(claim: Claim) -> bool:
+    return claim.says is not None or states_source_type(claim.field) or claim.field.upper() == "AIGC"
+
+
+def _words(claim: Claim) -> str:
+    return claim.says or f"{claim.field.rpartition('/')[2]} '{claim.value}', which asli does not know"
 
 
 def _proof(signed: Credentials) -> str:

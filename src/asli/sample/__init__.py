@@ -1,7 +1,7 @@
 """3,300 real images of CIFAKE inside the package, so that demo and tests run anywhere, offline.
 
 Per label and category 100 images for training, 15 for validation, 30 for calibration and 20 for testing; no image has
-an identical twin. All of them, the test part too, come from CIFAKE's train split (Bird & Lotfi 2023, MIT licence), so
+a duplicate. All of them, the test part too, come from CIFAKE's train split (Bird & Lotfi 2023, MIT license), so
 CIFAKE's own test images are not touched. `tools/make_sample.py` draws it.
 """
 
@@ -12,9 +12,9 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from asli.data.cifake import cifake
-from asli.data.folder import DataFolder
-from asli.data.ingest import ingest
+from asli.datasets.build import ingest
+from asli.datasets.cifake import cifake
+from asli.datasets.folder import DataFolder
 
 
 @contextmanager

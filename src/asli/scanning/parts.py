@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 from asli.errors import RunError
 from asli.files import read_json, replacing, write_text
 from asli.scanning.inputs import Place
-from asli.scanning.listing import Listing
-from asli.scanning.table import ROWS, SCHEMA
+from asli.scanning.name_list import Listing
+from asli.scanning.score_table import ROWS, SCHEMA
 
 SECONDS = 10.0
 """A part is written at least this often: what a kill can cost."""

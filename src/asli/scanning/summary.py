@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from asli.detector.card import Thresholds
 from asli.provenance.read import names_a_source
-from asli.scanning import table
+from asli.scanning import score_table
 
 SHOWN = 24
 """Images of each kind in the gallery."""
@@ -57,6 +57,8 @@ class Summary:
     """Images by what their files say of their own origin; one that says several things is counted for each."""
     saying: int = 0
     """Images whose files name a source."""
+    not_understood: int = 0
+    """Images whose files hold metadata that have no meaning known to asli, or that could not be read."""
     examples: list[tuple[str, str]] = field(default_factory=list)
     """Path and error of the first unreadable images."""
     histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
@@ -72,12 +74,16 @@ class Summary:
             "images": self.images,
             "verdicts": {verdict: self.verdicts[verdict] for verdict in ("real", "unsure", "fake")},
             "outside_domain": {"count": self.outside.total(), "reasons": dict(self.outside.most_common())},
-            "provenance": {"count": self.saying, "says": dict(self.said.most_common())},
+            "provenance": {
+                "count": self.saying,
+                "says": dict(self.said.most_common()),
+                "not_understood": self.not_understood,
+            },
             "unreadable": {"count": self.errors.total(), "reasons": dict(self.errors.most_common())},
         }
 
 
-def summarise(out: Path, thresholds: Thresholds) -> Summary:
+def summarize(out: Path, thresholds: Thresholds) -> Summary:
     """Go through a finished table once.
 
     Args:
@@ -86,7 +92,7 @@ def summarise(out: Path, thresholds: Thresholds) -> Summary:
     """
     found = Summary()
     middle = (thresholds.low + thresholds.high) / 2
-    for batch in table.read(out, _COLUMNS):
+    for batch in score_table.read(out, _COLUMNS):
         _count(found, batch.to_pydict(), middle)
     return found
 
@@ -103,6 +109,7 @@ def _count(found: Summary, rows: dict[str, list[Any]], middle: float) -> None:
         for said in provenance["says"]:
             found.said[said if said in found.said or len(found.said) < REASONS else "other statements"] += 1
         found.saying += names_a_source(provenance)
+        found.not_understood += bool(provenance.get("not_understood"))  # tables of asli 0.1.0 have no count
     columns = (rows[name] for name in ("path", "score", "verdict", "reasons"))
     for number, (path, score, verdict, why) in enumerate(zip(*columns, strict=True), start=found.images):
         if verdict is None:
@@ -125,8 +132,19 @@ def _first(images: list[Shown], key: Callable[[Shown], float]) -> list[Shown]:
     return sorted(images, key=key)[:SHOWN]
 
 
+def plain_reason(reason: str) -> str:
+    """Return a reason without the figures of the distance, which say nothing to a reader."""
+    return re.sub(r"\(distance [\d.]+, limit [\d.]+; ([^)]*)\)", r"(\1)", reason)
+
+
 def _add(counter: Counter[str], reason: str) -> None:
     """Count a reason; figures of the image are left out of it, those of the detector, behind a semicolon, are not."""
-    of_image, semicolon, of_detector = reason.partition(";")
-    reason = re.sub(r"(?!0\b)\d[\d,.]*", "N", of_image) + semicolon + of_detector
+    of_image, semicolon, of_detector = plain_reason(reason).partition(";")
+    if not of_image.startswith("pixels unlike"):  # there the numbers are those of the statistic
+        of_image = re.sub(r"(?!0\b)\d[\d,.]*", "N", of_image)
+    reason = (
+        of_image.replace("N x N pixels", "other sizes").replace("quality N", "of another quality")
+        + semicolon
+        + of_detector
+    )
     counter[reason if reason in counter or len(counter) < REASONS else "other reasons"] += 1

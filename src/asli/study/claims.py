@@ -62,7 +62,7 @@ class Answer:
         """Return `yes`, `no` (the opposite holds) or `not settled`."""
         if self.test is None or self.adjusted is None or self.adjusted >= LEVEL:
             return "not settled"
-        return "yes" if self.test.claim.difference > 0 else "no"
+        return "yes" if self.test.result.difference > 0 else "no"
 
 
 def contrasts(budget: Budget) -> list[Contrast]:
@@ -140,7 +140,7 @@ def answer(made: Sequence[Contrast], results: Results) -> list[Answer]:
     """Answer contrasts from the runs there are."""
     tests = [_test(contrast, results) for contrast in made]
     possible = [test for test, _ in tests if test is not None]
-    adjusted = iter(holm([test.claim.p for test in possible]))
+    adjusted = iter(holm([test.result.p for test in possible]))
     answers = []
     for contrast, (test, why) in zip(made, tests, strict=True):
         p = next(adjusted) if test is not None else None
@@ -168,7 +168,7 @@ def claims_table(answers: Sequence[Answer]) -> Table:
         test = item.test
         cells = ("-", "-", "-", "-")
         if test is not None:
-            c = test.claim
+            c = test.result
             needed = str(test.needed) if test.needed else "-"
             cells = (f"{c.difference:+.4f}", f"{c.low:+.4f} to {c.high:+.4f}", f"{item.adjusted:.3g}", needed)
         rows.append(
@@ -207,5 +207,5 @@ def _test(contrast: Contrast, results: Results) -> tuple[OverSeeds | None, str]:
 def _why_open(test: OverSeeds | None, adjusted: float | None) -> str:
     if test is None or adjusted is None or adjusted < LEVEL:
         return ""
-    c = test.claim
+    c = test.result
     return "the interval holds 0" if c.low <= 0 <= c.high else "not after Holm's correction"

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Arc, FancyBboxPatch, Rectangle
 from torch import nn
 
-from asli.evaluation.plots import FAKE, INK, REAL, canvas
 from asli.models.networks import create_network, skeleton
 from asli.recipe import Recipe
+from asli.reports.plots import FAKE, INK, REAL, canvas
 from asli.study.sampled import SampledFolder
 
 
@@ -23,7 +23,7 @@ def research_flow(recipe: Recipe, data: SampledFolder, seeds: int) -> Figure:
     counts = {part: f"{len(data.rows(part)):,}" for part in ("validation", "calibration", "test")}
     steps = [
         ("Data", f"{trained:,} images train, real and fake alike"),
-        ("Preprocessing", f"{recipe.augment.crop} crop, flip, {recipe.data.size} px, normalise (figure 3)"),
+        ("Preprocessing", f"{recipe.augment.crop} crop, flip, {recipe.data.size} px, normalize (figure 3)"),
         ("Network", "start weights or scratch; with its shortcuts, without one per stage, without any;\nnew head of 2"),
         (
             "Fine-tuning",
@@ -53,7 +53,7 @@ def preprocessing_flow(recipe: Recipe) -> Figure:
     }
     ending = [
         ("Tensor", "values from 0 to 1"),
-        ("Normalise", "mean and std of the start weights"),
+        ("Normalize", "mean and std of the start weights"),
         ("Network", f"3 x {size} x {size}"),
     ]
     training = [
@@ -64,10 +64,10 @@ def preprocessing_flow(recipe: Recipe) -> Figure:
     ]
     windows = {
         "resize": ("Resize", f"shorter side to {size}, {kernel}"),
-        "centre-crop": ("No resampling", ""),
+        "center-crop": ("No resampling", ""),
         "tiles": ("Tiles", f"squares of {size} px"),
     }
-    evaluation = [("Image", "RGB"), windows[recipe.data.window], ("Central square", f"{size} x {size}"), *ending]
+    evaluation = [("Image", "RGB"), windows[recipe.data.crop_mode], ("Central square", f"{size} x {size}"), *ending]
     with canvas(7.0, 0.82 * len(training) + 0.3) as (figure, axes):
         _flow(axes, training, left=0.0, width=0.48, title="training")
         _flow(axes, evaluation, left=0.52, width=0.48, title="evaluation")
@@ -141,7 +141,7 @@ def blocks_of(name: str, size: int) -> dict[str, list[Block]]:
 
 
 def has_shortcut(block: nn.Module) -> bool:
-    """Return whether a block's output is anything but zero when its convolutions' last normalisation gives zeros."""
+    """Return whether a block's output is anything but zero when its convolutions' last normalization gives zeros."""
     muted = copy.deepcopy(block).eval()
     last = [child for name, child in muted.named_children() if name.startswith("bn")][-1]
     first = next(child for child in muted.modules() if isinstance(child, nn.Conv2d))
@@ -173,7 +173,7 @@ def architecture(name: str, size: int) -> Figure:
                 x = left + i * step
                 axes.add_patch(Rectangle((x, y), width, height, fc="#DDE7EF", ec=INK, linewidth=0.7))
                 if block.shortcut:
-                    colour, style = (REAL, "-") if block.shortcut == "identity" else (FAKE, "--")
+                    color, style = (REAL, "-") if block.shortcut == "identity" else (FAKE, "--")
                     axes.add_patch(
                         Arc(
                             (x + width / 2, y + height),
@@ -181,7 +181,7 @@ def architecture(name: str, size: int) -> Figure:
                             2.0,
                             theta1=0,
                             theta2=180,
-                            color=colour,
+                            color=color,
                             linestyle=style,
                             linewidth=1.3,
                         )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from asli.evaluation import plots
 from asli.recipe import load_recipe
+from asli.reports import plots
 from asli.run import Run
 from asli.study import diagrams, pictures
 from asli.study.grid import Budget, corner, schedule_base

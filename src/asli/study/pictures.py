@@ -9,12 +9,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from asli.detector.bundle import Detector
-from asli.evaluation import plots
-from asli.evaluation.plots import FAKE, REAL, STYLE
+from asli.detector.base import Detector
+from asli.detector.classifier import as_classifier
 from asli.explanation.feature_maps import draw_feature_maps
 from asli.explanation.feature_maps import feature_maps as maps_of
 from asli.metrics.classification import Confusion
+from asli.reports import plots
+from asli.reports.plots import FAKE, REAL, STYLE
 from asli.run import Run
 from asli.study.runner import Result
 from asli.study.sampled import SampledFolder
@@ -53,7 +54,7 @@ def sample_sheet(data: SampledFolder) -> Figure:
 
 def feature_maps(run: Run, data: SampledFolder) -> Figure:
     """Draw the maps of successive layers for one test image (figure 5)."""
-    detector = Detector.open(run.path)
+    detector = as_classifier(Detector.load(run.path), "feature maps")
     picture = data.pixels.image(int(data.rows("test")[0]))
     module = detector.network.module
     names = [name for name, _ in module.named_children() if name == "conv1" or name.startswith("layer")]
@@ -93,11 +94,11 @@ def mistakes(run: Run, result: Result, data: SampledFolder) -> Figure:
         figure = Figure(figsize=(7.0, 2.9), layout="constrained")
         halves: Any = figure.subfigures(1, 2, wspace=0.06)
         left, right = halves
-        for part, title, colour, found in (
+        for part, title, color, found in (
             (left, "real, called fake", REAL, [(-s, row) for s, row in false_alarms]),
             (right, "fake, called real", FAKE, missed),
         ):
-            part.suptitle(f"{title}: {len(found):,}", color=colour, weight="bold")
+            part.suptitle(f"{title}: {len(found):,}", color=color, weight="bold")
             for axes, item in zip(
                 part.subplots(3, MISTAKES // 3).flat, [*found[:MISTAKES], *[None] * MISTAKES], strict=False
             ):

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from asli.data.batches import MicroBatch
 from asli.errors import AsliError, WeightsError
 from asli.files import read_json, write_json
 from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
@@ -20,8 +19,9 @@ from asli.recipe import Recipe
 from asli.study.grid import Cell, recipe_of
 from asli.study.runner import Study
 from asli.study.starts import start_of
+from asli.training.batches import MicroBatch
 from asli.training.loop import loss_sum
-from asli.training.optimiser import make_optimiser
+from asli.training.optimizer import make_optimizer
 
 SECONDS = 1.0
 """How long training and scoring of a network are timed, each."""
@@ -113,7 +113,7 @@ class Speeds:
         recipe = dataclasses.replace(recipe, weights=dataclasses.replace(recipe.weights, start="scratch"))
         network, preprocessing, _ = prepare_network(recipe)
         module = placed(network, recipe, self._device).train()
-        optimiser = make_optimiser(module, recipe.optim)
+        optimizer = make_optimizer(module, recipe.optim)
         count, size = recipe.loop.micro_batch, preprocessing.size
         images = torch.randn(count, 3, size, size, device=self._device)
         batch = MicroBatch(images, torch.arange(count, device=self._device) % 2)
@@ -122,11 +122,11 @@ class Speeds:
             loss_sum(module, batch, recipe).backward()  # type: ignore[no-untyped-call]
 
         def update() -> None:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
 
         accumulate()
-        update()  # the first one makes the optimiser's state
+        update()  # the first one makes the optimizer's state
         forward_backward, step = self._time(accumulate), self._time(update, once=True)
         module.eval()
         with torch.inference_mode():

@@ -9,11 +9,11 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup
 
-from asli import __version__
+from asli._version import __version__
 from asli.files import write_json, write_text
-from asli.pages import MARK
 from asli.progress import duration
 from asli.recipe import load_recipe
+from asli.reports.pages import MARK
 from asli.study.claims import Answer, verdicts
 from asli.study.figures import Picture
 from asli.study.results import AUROC, F1, Results
@@ -96,7 +96,7 @@ class Report:
         parts = []
         for item in of:
             if item.test is not None:
-                c = item.test.claim
+                c = item.test.result
                 unit = "" if item.contrast.figure == "F1" else f" {item.contrast.figure}"
                 parts.append(f"{item.contrast.says}: {c.difference:+.4f} [{c.low:+.4f}, {c.high:+.4f}]{unit}")
         parts += dict.fromkeys(item.why for item in of if item.test is None)

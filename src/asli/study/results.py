@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from asli.evaluation.result import present_figures
 from asli.metrics.paired import over_seeds
 from asli.study.grid import Cell
 from asli.study.runner import Result
@@ -17,12 +18,12 @@ Pick = Callable[[Result], float | None]
 
 
 def figure(kind: str, name: str) -> Pick:
-    """Return what picks a figure: `kind` is threshold, argmax or ranking."""
-    return lambda result: result["figures"][kind][name]["value"]
+    """Return what picks a figure: `kind` is threshold, argmax or threshold_free."""
+    return lambda result: present_figures(result["figures"])[kind][name]["value"]
 
 
 F1, F1_ARGMAX = figure("threshold", "f1"), figure("argmax", "f1")
-AUROC, LOSS = figure("ranking", "auroc"), figure("ranking", "loss")
+AUROC, LOSS = figure("threshold_free", "auroc"), figure("threshold_free", "loss")
 
 
 def rise(result: Result) -> float:
@@ -86,9 +87,9 @@ class CellResults:
         if not values:
             return NONE
         if len(values) == 1:
-            found = self.done[0]["figures"][kind][name]
+            found = present_figures(self.done[0]["figures"])[kind][name]
             return f"{found['low']:.3f} to {found['high']:.3f} (images)"
-        claim = over_seeds(values, dict.fromkeys(values, 0.0)).claim  # against 0, seed by seed: the mean itself
+        claim = over_seeds(values, dict.fromkeys(values, 0.0)).result  # against 0, seed by seed: the mean itself
         return f"{max(claim.low, 0):.3f} to {claim.high if name == 'loss' else min(claim.high, 1):.3f}"
 
     def setting(self, section: str, key: str) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from asli import __version__
+from asli._version import __version__
 from asli.errors import Interrupted, RunError, WeightsError
 from asli.evaluation.evaluate import evaluate
 from asli.files import read_json, sha256_of_file, sha256_of_json, write_json
@@ -134,7 +134,7 @@ def _once(study: Study, cell: Cell, seed: int, path: Path, turn: str) -> Result:
     run = train(recipe, study.data, folder, resume=True, device=study.device, threads=study.threads)
     start, judged = time.monotonic(), run.evaluation(f"{study.data.name}-test") / "metrics.json"
     if not judged.exists():  # the test part is opened once a run
-        evaluate(run.path, study.data, device=study.device, threads=study.threads)
+        evaluate(run.path, study.data, out=judged.parent, device=study.device, threads=study.threads)
     result = _result(cell, seed, recipe, run, read_json(judged), identity, time.monotonic() - start)
     write_json(path, result)
     shutil.rmtree(run.checkpoints)

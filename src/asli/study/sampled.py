@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asli.data.folder import DataFolder
-from asli.data.splits import stratified_sample
+from asli.datasets.folder import DataFolder
+from asli.datasets.splits import stratified_sample
 from asli.files import sha256_of_json
 
 

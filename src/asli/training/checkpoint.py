@@ -14,6 +14,9 @@ from asli.files import read_json, sync, write_text
 
 Tensors = dict[str, torch.Tensor]
 
+FORMER_NAMES = {"optimizer": "optimiser", "ema": "average"}
+"""Names of the files of tensors in checkpoints that asli 0.1.0 wrote."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class State:
@@ -75,10 +78,17 @@ def load(folder: Path, name: str) -> Tensors:
         RunError: It is damaged or missing.
     """
     try:
-        tensors: Tensors = load_file(folder / f"{name}.safetensors")
+        tensors: Tensors = load_file(tensor_file(folder, name))
     except Exception as error:
         raise RunError(f"checkpoint {folder} is damaged ({error}); delete it to go on from an earlier one") from error
     return tensors
+
+
+def tensor_file(folder: Path, name: str) -> Path:
+    """Return the path of one of a checkpoint's files of tensors, under the name it has there."""
+    file = folder / f"{name}.safetensors"
+    former = folder / f"{FORMER_NAMES.get(name, name)}.safetensors"
+    return former if former.exists() and not file.exists() else file
 
 
 def point(folder: Path, name: str, target: str) -> None:
@@ -98,6 +108,6 @@ def pointed(folder: Path, name: str) -> Path | None:
 def newest(folder: Path) -> Path | None:
     """Return the resumable checkpoint with the most updates, or None."""
     candidates = [
-        f for f in [*folder.glob("step-*"), *folder.glob("recovery/step-*")] if (f / "optimiser.safetensors").is_file()
+        f for f in [*folder.glob("step-*"), *folder.glob("recovery/step-*")] if tensor_file(f, "optimizer").is_file()
     ]
     return max(candidates, key=lambda f: f.name, default=None)

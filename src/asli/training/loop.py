@@ -14,21 +14,21 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from asli.data.batches import MicroBatch
-from asli.data.randomness import derived_seed
 from asli.errors import Interrupted, RunError
 from asli.recipe import Recipe
+from asli.signals import stop_on_signal
 from asli.training import checkpoint
-from asli.training.average import AveragedWeights
+from asli.training.batches import MicroBatch
 from asli.training.callbacks import Callback, Metrics
 from asli.training.checkpoint import State, step_name
-from asli.training.interrupt import stop_on_signal
-from asli.training.optimiser import make_optimiser, optimiser_tensors, restore_optimiser
+from asli.training.ema import AveragedWeights
+from asli.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
 from asli.training.schedule import Schedule
+from asli.transforms.randomness import derived_seed
 
 logger = logging.getLogger("asli")
 
-JUDGED = {False: "model", True: "average"}
+JUDGED = {False: "model", True: "ema"}
 """Which of a checkpoint's files holds the judged weights, by whether the recipe averages."""
 
 Evaluate = Callable[[nn.Module], Metrics]
@@ -93,9 +93,9 @@ class Training:
         self.module, self.recipe, self.batches, self.evaluate = module, recipe, batches, evaluate
         self.folder, self.log, self.callbacks = folder, log, callbacks
         self._machine, self._recovery_seconds = machine, 60 * recovery_minutes
-        self.optimiser = make_optimiser(module, recipe.optim)
+        self.optimizer = make_optimizer(module, recipe.optim)
         self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.average = AveragedWeights(module, recipe.loop.average) if recipe.loop.average else None
+        self.ema = AveragedWeights(module, recipe.loop.ema) if recipe.loop.ema else None
         self.planned = recipe.loop.epochs * batches.updates_per_epoch
         self.total = min(self.planned, recipe.loop.max_updates or self.planned)
         self.schedule = Schedule(recipe.schedule, recipe.optim.lr, self.planned)
@@ -108,7 +108,7 @@ class Training:
     @property
     def judged(self) -> nn.Module:
         """Return the network that is evaluated and becomes the detector: the averaged one where there is one."""
-        return self.average.module if self.average else self.module
+        return self.ema.module if self.ema else self.module
 
     def run(self) -> None:
         """Train to the end from wherever the state stands.
@@ -154,9 +154,9 @@ class Training:
             changes = ", ".join(f"{key} {state.machine.get(key)} -> {self._machine[key]}" for key in differing)
             logger.warning("resuming on another set-up (%s): the last bits of the result may differ", changes)
         self.module.load_state_dict(checkpoint.load(folder, "model"))
-        restore_optimiser(self.module, self.optimiser, checkpoint.load(folder, "optimiser"))
-        if self.average:
-            self.average.module.load_state_dict(checkpoint.load(folder, "average"))
+        restore_optimizer(self.module, self.optimizer, checkpoint.load(folder, "optimizer"))
+        if self.ema:
+            self.ema.module.load_state_dict(checkpoint.load(folder, "ema"))
         self.log.truncate(state.metrics_bytes)
         self.update, self.best_f1, self.best_update = state.update, state.best_f1, state.best_update
         self._seconds = state.seconds
@@ -166,7 +166,7 @@ class Training:
         recipe, loop, optim = self.recipe, self.recipe.loop, self.recipe.optim
         self.module.train()
         rate = self.schedule(self.update)
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
         images = sum(len(rows) for rows in self.batches.group(self.update))
         total = torch.zeros((), device=self._device)
@@ -176,10 +176,10 @@ class Training:
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, optim.clip or math.inf)
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        if self.average:
-            self.average.update(self.module, self.update)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.ema:
+            self.ema.update(self.module, self.update)
         self.update += 1
         metrics = {"loss": float(total), "lr": rate, "grad_norm": float(norm)}
         if not math.isfinite(metrics["loss"] + metrics["grad_norm"]):
@@ -203,18 +203,18 @@ class Training:
         previous = checkpoint.pointed(self.folder, "best")
         self.best_f1, self.best_update = f1, self.update
         folder = self.folder / step_name(self.update)
-        checkpoint.save(folder, self._state(), **{JUDGED[self.average is not None]: self.judged.state_dict()})
+        checkpoint.save(folder, self._state(), **{JUDGED[self.ema is not None]: self.judged.state_dict()})
         checkpoint.point(self.folder, "best", folder.name)
-        if previous and previous != folder and not (previous / "optimiser.safetensors").exists():
+        if previous and previous != folder and not checkpoint.tensor_file(previous, "optimizer").exists():
             shutil.rmtree(previous)
 
     def _save(self, folder: Path) -> None:
         tensors = {
             "model": self.module.state_dict(),
-            "optimiser": optimiser_tensors(self.module, self.optimiser),
+            "optimizer": optimizer_tensors(self.module, self.optimizer),
         }
-        if self.average:
-            tensors["average"] = self.average.module.state_dict()
+        if self.ema:
+            tensors["ema"] = self.ema.module.state_dict()
         checkpoint.save(folder, self._state(), **tensors)
 
     def _save_recovery(self) -> None:

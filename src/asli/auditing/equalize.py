@@ -1,0 +1,154 @@
+"""A copy of a data set in which format, quality, size and metadata no longer tell the label."""
+
+import io
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from asli.auditing.pixels import Image8, Pixels
+from asli.datasets.folder import DataFolder
+from asli.datasets.layouts import LABEL_ALIASES, SPLIT_ALIASES
+from asli.errors import DataError
+from asli.files import read_json, write_json
+from asli.progress import progress
+
+LARGEST = 256
+"""Side of the copies, in pixels, unless images are smaller or another is asked for."""
+
+LEAST_SHARE = 0.8
+"""Of the short side that the random square crop keeps at least."""
+
+QUALITIES = (70, 95)
+"""JPEG quality is drawn from these, evenly, both included."""
+
+PLAN = ".equalize.json"
+"""What a copy is made of, while it is not finished."""
+
+PART = ".equalize.part"
+"""The image being written."""
+
+_NOT_KEPT = {"..", "/", *LABEL_ALIASES, *SPLIT_ALIASES}
+"""Parts of an id that would lead out of the copy, or say label and split a second time."""
+
+_KERNELS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
+
+
+def equalize(data: DataFolder, out: Path, *, size: int | None = None, seed: int = 0) -> dict[str, Any]:
+    """Write every image as `SPLIT/LABEL/...jpg` after the same random chain; the originals are not touched.
+
+    A square crop of .8 to 1 of the short side, at a random place; resizing to `size` by a random kernel; JPEG, 4:2:0,
+    of random quality, without metadata. Chance depends on the seed and the pixels alone, so duplicates stay duplicates.
+    Nothing is enlarged: smaller images are left out and named in `equalize.json`.
+
+    Args:
+        data: The data folder.
+        out: A new or empty folder, or one that a call with the same arguments began.
+        size: Side in pixels; None takes 256, or what 95 of 100 images reach.
+        seed: Of the chain.
+
+    Returns:
+        What `equalize.json` holds. It is written last; a call that was cut goes on when it is repeated.
+
+    Raises:
+        DataError: `out` holds something else, or no image is large enough.
+    """
+    if size is not None and size < 8:
+        raise DataError(f"a size of {size} px is too small; give 8 or more")
+    rows = np.flatnonzero(data.readable)
+    if not len(rows):
+        raise DataError(f"{data.path} has no readable image")
+    table = data.table(["id", "label", "split", "generator", "width", "height", "pixel_sha256"], rows)
+    short = np.minimum(table["width"].to_numpy(), table["height"].to_numpy())
+    side = size or min(LARGEST, int(np.quantile(short, 0.05, method="lower")))
+    large = short >= side
+    if not large.any():
+        raise DataError(f"no image has {side} px on its short side; give a smaller size")
+    if not _begun(out, {"version": 1, "of": data.hash, "size": side, "seed": seed}):
+        return read_json(out / "equalize.json")  # type: ignore[no-any-return]
+    digests, names = table["pixel_sha256"].to_pylist(), _names(table.to_pylist())
+    fitting = [job for job, fits in zip(zip(rows.tolist(), digests, names, strict=True), large, strict=True) if fits]
+    todo = [job for job in fitting if not (out / job[2]).exists()]
+    pixels = Pixels(data)
+    with progress("equalizing", len(fitting), unit="images", done=len(fitting) - len(todo)) as bar:
+        for start in range(0, len(todo), 256):
+            block = todo[start : start + 256]
+            images = pixels.map(lambda image: image, np.array([row for row, _, _ in block]))
+            for (_, digest, name), image in zip(block, images, strict=True):
+                (out / name).parent.mkdir(parents=True, exist_ok=True)
+                (out / PART).write_bytes(chain(image, side, _random(seed, digest)))
+                (out / PART).replace(out / name)  # whole or not there; a power cut may cost what is still in memory
+            bar.advance(len(block))
+    left_out = [identity.as_py() for identity in table["id"].filter(~large)]
+    labels = Counter(table["label"].filter(~large).to_pylist())
+    summary = {
+        "version": 1,
+        "of": {"name": data.name, "hash": data.hash},
+        "size": side,
+        "seed": seed,
+        "images": len(fitting),
+        "unreadable": int((~data.readable).sum()),
+        "too_small": {"real": labels["real"], "fake": labels["fake"], "names": left_out},
+    }
+    write_json(out / "equalize.json", summary)
+    (out / PLAN).unlink()
+    (out / PART).unlink(missing_ok=True)
+    return summary
+
+
+def _begun(out: Path, plan: dict[str, Any]) -> bool:
+    """Return whether a copy is still to be made; its plan is then in `out`.
+
+    Raises:
+        DataError: `out` holds something else.
+    """
+    path, done = out / PLAN, out / "equalize.json"
+    if path.exists():
+        if read_json(path) == plan:
+            return True
+    elif done.exists():
+        found = read_json(done)
+        if {"version": 1, "of": found["of"]["hash"], "size": found["size"], "seed": found["seed"]} == plan:
+            return False
+    elif not out.exists() or not any(out.iterdir()):
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(path, plan)
+        return True
+    raise DataError(f"{out} is not empty; give a new folder")
+
+
+def chain(pixels: Image8, size: int, random: np.random.Generator) -> bytes:
+    """Crop, resize and encode one image, uint8, height x width x 3; both sides are at least `size`."""
+    height, width = pixels.shape[:2]
+    short = min(height, width)
+    crop = int(random.integers(max(size, int(LEAST_SHARE * short)), short + 1))
+    top, left = int(random.integers(height - crop + 1)), int(random.integers(width - crop + 1))
+    image = Image.fromarray(np.ascontiguousarray(pixels[top : top + crop, left : left + crop]))
+    image = image.resize((size, size), _KERNELS[int(random.integers(len(_KERNELS)))])
+    stream = io.BytesIO()
+    quality = int(random.integers(QUALITIES[0], QUALITIES[1] + 1))
+    image.save(stream, "JPEG", quality=quality, subsampling="4:2:0")
+    return stream.getvalue()
+
+
+def _random(seed: int, digest: str) -> np.random.Generator:
+    return np.random.default_rng([seed, int(digest[:16], 16)])
+
+
+def _names(lines: list[dict[str, Any]]) -> list[str]:
+    """Return split, label, generator and what the id says beside them, as a path; no two are the same."""
+    taken: Counter[str] = Counter()
+    names = []
+    for line in lines:
+        path = PurePosixPath(line["id"])
+        rest = [part for part in path.parent.parts if part.lower() not in _NOT_KEPT]
+        maker = line["generator"]
+        if maker and maker not in rest and maker.lower() not in _NOT_KEPT:
+            rest.insert(0, maker.replace("/", "_"))
+        name = "/".join([line["split"], line["label"], *rest, path.stem])
+        taken[name.lower()] += 1
+        again = taken[name.lower()]
+        names.append(f"{name}.jpg" if again == 1 else f"{name}~{again}.jpg")
+    return names

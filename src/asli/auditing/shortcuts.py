@@ -1,0 +1,167 @@
+"""How well labels can be told from what should not matter: cross-validated AUROC, and what chance would give."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
+
+from asli.auditing.features import NUMBERS, SETTINGS, Features, crop_side, file_settings, file_weight, from_pixels
+from asli.auditing.pixels import Pixels
+from asli.datasets.folder import DataFolder
+from asli.datasets.splits import stratified_sample
+from asli.metrics.classification import Floats, Labels, auroc
+from asli.metrics.delong import auroc_interval
+from asli.progress import progress
+
+IMAGES = 20_000
+"""Images the classifiers are trained and judged on, drawn in proportion to label, generator and category."""
+
+NULL_IMAGES = 1000
+"""Images of the permutation test, one of each group of duplicates."""
+
+PERMUTATIONS = 40
+FOLDS = 5
+LEAST = 20
+"""Groups of duplicates a label must have; below that nothing is claimed."""
+
+
+def measure(
+    data: DataFolder, pixels: Pixels, groups: npt.NDArray[np.int64], *, images: int = IMAGES, seed: int = 0
+) -> dict[str, Any]:
+    """Train classifiers on file facts, colors and spectra only.
+
+    Args:
+        data: The data folder.
+        pixels: Where its images are decoded.
+        groups: One a row of the manifest: duplicates that must not be parted by a fold.
+        images: At most this many are used.
+        seed: Of folds and permutations.
+
+    Returns:
+        `images`, `null_images`, and under `kinds` one entry a classifier; `kinds` is empty where a label is too rare.
+    """
+    readable = np.flatnonzero(data.readable)
+    table = data.table(["label", "generator", "category"], readable)
+    strata = ["/".join(str(part) for part in line.values()) for line in table.to_pylist()]
+    rows = readable[stratified_sample(strata, images)]
+    labels, members = data.labels[rows], groups[rows]
+    rarer = min(len(np.unique(members[labels == code])) for code in (0, 1))
+    result: dict[str, Any] = {"images": len(rows), "of": len(readable), "folds": FOLDS, "permutations": PERMUTATIONS}
+    if rarer < LEAST:
+        return {**result, "kinds": {}, "why": f"a label has only {rarer} different images; {LEAST} are needed"}
+    facts = data.table(
+        [*SETTINGS, *NUMBERS, "bytes"],
+        rows,
+    )
+    side = crop_side(facts)
+    colors, spectra = from_pixels(pixels, rows, side)
+    kinds = {"files": file_settings(facts), "weight": file_weight(facts), "colors": colors, "spectrum": spectra}
+    # Trees this small gain nothing from a second thread.
+    with (
+        threadpool_limits(1, user_api="openmp"),
+        progress("fitting shortcut classifiers", len(kinds) * (2 + PERMUTATIONS), unit="fits") as bar,
+    ):
+        measured = {name: judge(seen, labels, members, seed, bar.advance) for name, seen in kinds.items()}
+    return {
+        **result,
+        "crop": side,
+        "smaller_than_crop": int(np.isnan(spectra.values[:, 0]).sum()),
+        "kinds": measured,
+    }
+
+
+def judge(
+    features: Features,
+    labels: Labels,
+    groups: npt.NDArray[np.int64],
+    seed: int = 0,
+    advance: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Return the cross-validated AUROC, what chance gives, and the features that tell most.
+
+    Args:
+        features: What the classifier sees.
+        labels: 0 real, 1 fake.
+        groups: Of duplicates, which no fold parts.
+        seed: Of folds and permutations.
+        advance: Called after each cross-validation, of which there are 2 + `PERMUTATIONS`.
+
+    Returns:
+        `auroc` with its interval; `null`, the 95% range under permuted labels, with `images` and `p`; `telling`: the
+        five strongest features by themselves.
+    """
+    scores = out_of_fold(features.values, labels, groups, seed)
+    advance()
+    figure = auroc_interval(labels, scores, groups)
+    random = np.random.default_rng(seed)
+    _, heads = np.unique(groups, return_index=True)
+    heads = np.sort(heads)
+    strata = [str(label) for label in labels[heads]]
+    heads = heads[stratified_sample(strata, NULL_IMAGES)]
+    alone = np.arange(len(heads))
+    values = features.values[heads]
+    at_this_n = auroc(labels[heads], out_of_fold(values, labels[heads], alone, seed))
+    advance()
+    chance = []
+    for turn in range(PERMUTATIONS):
+        shuffled = labels[heads][random.permutation(len(heads))]
+        chance.append(auroc(shuffled, out_of_fold(values, shuffled, alone, seed + turn)))
+        advance()
+    low, high = np.quantile(chance, [0.025, 0.975])
+    p = (1 + sum(value >= at_this_n for value in chance)) / (1 + PERMUTATIONS)
+    return {
+        "auroc": dataclasses.asdict(figure),
+        "null": {
+            "low": float(low),
+            "high": float(high),
+            "images": len(heads),
+            "auroc_there": at_this_n,
+            "p": float(p),
+        },
+        "telling": _telling(features, labels, groups, seed),
+    }
+
+
+def out_of_fold(values: Floats, labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> Floats:
+    """Return each image's log-odds of fake by gradient-boosted trees that have not seen its group."""
+    folds = group_folds(labels, groups, seed)
+    scores = np.zeros(len(labels))
+    for fold in range(FOLDS):
+        held = folds == fold
+        known = np.isfinite(values[~held]).any(axis=0)  # the trees refuse a column without a value
+        if not held.any() or not known.any():
+            continue
+        model = HistGradientBoostingClassifier(
+            max_iter=60, max_leaf_nodes=15, learning_rate=0.15, early_stopping=False, random_state=seed
+        )
+        model.fit(values[~held][:, known], labels[~held])
+        scores[held] = model.decision_function(values[held][:, known])
+    return scores
+
+
+def group_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """Deal groups out to folds, those of each label in turn: nearly equal shares of labels, no group parted."""
+    _, first, members = np.unique(groups, return_index=True, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(first))
+    order = order[np.argsort(labels[first][order], kind="stable")]
+    fold = np.empty(len(first), dtype=np.int64)
+    fold[order] = np.arange(len(first)) % FOLDS
+    return fold[members]
+
+
+def _telling(features: Features, labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> list[dict[str, Any]]:
+    varying = [k for k in range(len(features.names)) if len(np.unique(features.values[:, k])) > 1]
+    alone: list[tuple[float, str]] = []
+    for k in varying:
+        column = features.values[:, k : k + 1]
+        if len(varying) <= 20:  # few facts, perhaps in no order: what trees make of each
+            area = auroc(labels, out_of_fold(column, labels, groups, seed))
+        else:
+            area = auroc(labels, np.nan_to_num(column[:, 0], nan=-1e9))
+            area = max(area, 1 - area)
+        alone.append((area, features.names[k]))
+    return [{"feature": name, "auroc": area} for area, name in sorted(alone, reverse=True)[:5]]

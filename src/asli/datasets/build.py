@@ -1,0 +1,400 @@
+"""Make a data folder: read every image once, find duplicates, split, pack. Rerun an interrupted call to resume it."""
+
+import hashlib
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from asli._version import __version__
+from asli.datasets import cifake as cifake_data
+from asli.datasets import fetch, manifest
+from asli.datasets.division import Division, as_plan, spread, whole_groups
+from asli.datasets.folder import PACK_LIMIT, DataFolder
+from asli.datasets.groups import COLUMNS
+from asli.datasets.images import decode, perceptual_hashes, pixel_sha256, thumbnail
+from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Listing, table_layout
+from asli.datasets.parquet_rows import ParquetRows
+from asli.datasets.sources import Source, open_source
+from asli.datasets.splits import CALIBRATION_SHARE, SEED, TEST_SHARE, VALIDATION_SHARE, assign_splits
+from asli.datasets.survey import Survey, understand
+from asli.errors import DataError, ImageError
+from asli.files import (
+    read_json,
+    replacing,
+    sha256_of_file,
+    sha256_of_json,
+    sha256_of_json_array,
+    write_json,
+    write_text,
+)
+from asli.progress import progress
+from asli.threads import usable_cpus
+
+CHUNK = 1024
+"""Images read between two points an interrupted call can go on from."""
+
+_RESULTS = ("images.npy", "manifest.parquet", "problems.txt")
+"""What is made of the chunks, before `data.json` completes the folder."""
+
+logger = logging.getLogger("asli")
+
+
+def open_cifake(path: str | Path | None, out: str | Path, *, hub: str | None = None) -> DataFolder:
+    """Make a data folder of CIFAKE.
+
+    Args:
+        path: A folder of the four zips, one archive (as Kaggle serves it), or the unpacked tree; None fetches it.
+        out: Where the data folder goes.
+        hub: Fetch this Hugging Face data set (`OWNER/NAME[@REVISION]`) and not Kaggle's.
+
+    Raises:
+        DataError: This is not CIFAKE, it cannot be fetched, or `out` holds something else.
+    """
+    out = Path(out)
+    if path is not None:
+        if hub is not None:
+            raise DataError("give --from or --hub, not both")
+        return ingest(Path(path), out, cifake_data.cifake, "cifake")
+    if hub is None:
+        return ingest(fetch.fetch_kaggle(), out, cifake_data.cifake, "cifake")
+    snapshot = fetch.fetch_hub(hub)
+    logger.info(
+        "revision %s; %d of %d files have the SHA-256 the hub records, the others its size",
+        *(snapshot.revision, snapshot.checked, len(snapshot.paths)),
+    )
+    source = ParquetRows(snapshot.root, snapshot.paths)
+    listing = cifake_data.mirrored(table_layout.listing(source.rows, LabelNames(), hub), source.original_names())
+    found = Survey(source, listing, "cifake", f"{hub.partition('@')[0]}@{snapshot.revision}")
+    logger.info("%s", found.describe())
+    return make(found, out)
+
+
+def open_folders(
+    path: str | Path | None, out: str | Path, *, division: Division | None = None, **how: Any
+) -> DataFolder:
+    """Make a data folder of a user's own images; what is taken for real and fake is logged before any is read.
+
+    Args:
+        path: A folder, an archive, a folder of archives, a table, or Parquet files.
+        out: Where the data folder goes.
+        division: Which images are test and which groups stay whole; None draws by chance.
+        how: `real`, `fake`, `layout`, `labels`, `generator`, `include_hidden`: see `asli.datasets.survey.understand`.
+
+    Raises:
+        DataError: A label cannot be told, two layouts disagree, or `out` holds something else.
+    """
+    found = understand(path, **how)
+    logger.info("%s", found.describe())
+    return make(found, Path(out), division or Division())
+
+
+def ingest(path: Path, out: Path, layout: Callable[[Iterable[str]], Listing], layout_name: str) -> DataFolder:
+    """Make a data folder of what lies at `path`, its file names read by `layout`.
+
+    Raises:
+        DataError: See the callers.
+    """
+    source = open_source(path)
+    return make(Survey(source, layout(source.names()), layout_name, str(path.resolve())), out)
+
+
+def make(found: Survey, out: Path, division: Division = Division()) -> DataFolder:  # noqa: B008 - it is frozen
+    """Make a data folder of a source and its listing.
+
+    Args:
+        found: The source and its listing.
+        out: Where the data folder goes.
+        division: Which images are test and which groups stay whole.
+
+    Raises:
+        DataError: `out` holds something else, or another process writes it.
+    """
+    source, listing = found.source, found.listing
+    plan = {
+        "version": manifest.VERSION,
+        "layout": found.layout,
+        "source": source.fingerprint([entry.name for entry in listing.entries]),
+        "listing": sha256_of_json_array(map(astuple, listing.entries)),
+        "chunk": CHUNK,
+        **as_plan(division),
+    }
+    if (out / "data.json").exists():
+        return _complete(found, (plan, *_former_plans(plan, listing)), out)
+    out.mkdir(parents=True, exist_ok=True)
+    if _others(out):
+        raise DataError(f"{out} is not empty; give a new folder")
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            return _Ingest(source, listing, plan, out, division).run(found.origin)
+    except Timeout:
+        raise DataError(f"another process is writing {out}; wait for it or give another folder") from None
+
+
+def _former_plans(plan: dict[str, Any], listing: Listing) -> Iterator[dict[str, Any]]:
+    """Yield the plans under which earlier versions of asli made a folder of these images: with less that is known."""
+    for generators in (True, False):
+        known = ((e.id, e.label, e.split, e.category, e.generator if generators else None) for e in listing.entries)
+        yield {**plan, "version": 1, "listing": sha256_of_json_array(map(list, known))}
+
+
+def _complete(found: Survey, plans: Iterable[dict[str, Any]], out: Path) -> DataFolder:
+    """Return the finished data folder at `out`, told where its images lie now."""
+    data = DataFolder.open(out)
+    if data.info.get("plan") not in [sha256_of_json(plan) for plan in plans]:
+        raise DataError(
+            f"{out} holds a data folder of something else, or its images have changed since; give another folder"
+        )
+    logger.info("%s is complete already", out)
+    if data.info["reopen"] == found.source.spec():
+        return data
+    write_json(out / "data.json", {**data.info, "source": found.origin, "reopen": found.source.spec()})
+    logger.info("its images are now read from %s", found.origin)
+    return DataFolder.open(out)
+
+
+def _others(out: Path) -> set[str]:
+    """Return what lies in a folder beside the work of an interrupted call."""
+    names = {item.name for item in out.iterdir()} - {".lock", ".parts"}
+    begun = (out / ".parts" / "plan.json").exists()
+    return {name for name in names if not (begun and (name in _RESULTS or name.endswith(".part")))}
+
+
+class _Ingest:
+    def __init__(self, source: Source, listing: Listing, plan: dict[str, Any], out: Path, division: Division) -> None:
+        self.source, self.listing, self.plan, self.out, self.division = source, listing, plan, out, division
+        self.parts = out / ".parts"
+        entries = listing.entries
+        self.chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
+
+    def run(self, origin: str) -> DataFolder:
+        for stale in (*self.out.glob(".*.part"), *(self.out / name for name in _RESULTS)):
+            stale.unlink(missing_ok=True)  # of a call that was cut after the last image was read
+        self._read_all()
+        self._require_readable()
+        packed = self._pack()
+        self._write_manifest()
+        problems = self._problems()
+        manifest_path = self.out / "manifest.parquet"
+        write_json(
+            self.out / "data.json",
+            {
+                "version": manifest.VERSION,
+                "asli": __version__,
+                "layout": self.plan["layout"],
+                "source": origin,
+                "reopen": self.source.spec(),
+                "plan": sha256_of_json(self.plan),
+                "labels": {"real": 0, "fake": 1},
+                "counts": _counts(manifest_path),
+                "problems": {kind: len(names) for kind, names in problems.items()},
+                "hidden": dict(self.source.left_out.hidden),
+                "dropped": dict(self.listing.dropped),
+                "packed": packed,
+                "split_seed": SEED,
+                "division": self.division.describe(),
+                "manifest_sha256": sha256_of_file(manifest_path),
+                "content_hash": manifest.content_hash(manifest_path),
+            },
+        )
+        for part in self.parts.iterdir():
+            part.unlink()
+        self.parts.rmdir()
+        return DataFolder.open(self.out)
+
+    def _read_all(self) -> None:
+        self.parts.mkdir(exist_ok=True)
+        plan_path = self.parts / "plan.json"
+        if not plan_path.exists() or read_json(plan_path) != self.plan:
+            for part in self.parts.iterdir():
+                part.unlink()
+            write_json(plan_path, self.plan)
+        todo = [number for number in range(len(self.chunks)) if not self._part(number, "parquet").exists()]
+        total = len(self.listing.entries)
+        done = total - sum(len(self.chunks[number]) for number in todo)
+        if done:
+            logger.info("going on: %s of %s images were read before", f"{done:,}", f"{total:,}")
+        # Threads: Pillow releases the interpreter lock while it decodes.
+        with progress("reading", total, unit="images", done=done) as bar, ThreadPoolExecutor(usable_cpus()) as pool:
+            futures = {pool.submit(self._read_chunk, number): number for number in todo}
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    bar.advance(len(self.chunks[futures[future]]))
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _require_readable(self) -> None:
+        """Refuse to make a data folder that lacks a label since none of its images can be read.
+
+        Raises:
+            DataError: It would; what was read is removed.
+        """
+        listed = Counter(entry.label for entry in self.listing.entries)
+        readable: Counter[str] = Counter()
+        reasons: Counter[str] = Counter()
+        first: dict[str, str] = {}
+        for table in self._tables():
+            good = pa.compute.is_null(table["error"])
+            readable.update(table.filter(good)["label"].to_pylist())
+            for line in table.filter(pa.compute.invert(good)).select(["id", "label", "error"]).to_pylist():
+                reasons[line["error"]] += 1
+                first.setdefault(line["label"], f"{line['id']}: {line['error']}")
+        lost = [label for label in listed if not readable[label]]
+        if not lost:
+            return
+        shutil.rmtree(self.parts)
+        which = "images" if len(lost) == len(listed) else f"{lost[0]} images"
+        count = listed.total() if len(lost) == len(listed) else listed[lost[0]]
+        most, times = reasons.most_common(1)[0]
+        raise DataError(
+            f"none of the {count:,} {which} could be decoded (first: {first[lost[0]]}); most often, {times:,} times:"
+            f" {most}"
+        )
+
+    def _part(self, number: int, suffix: str) -> Path:
+        return self.parts / f"{number:06d}.{suffix}"
+
+    def _read_chunk(self, number: int) -> None:
+        entries = self.chunks[number]
+        rows: list[dict[str, Any]] = []
+        thumbnails = np.zeros((len(entries), 32, 32), dtype=np.uint8)
+        pack: npt.NDArray[np.uint8] | None = None
+        packable = True
+        for index, entry in enumerate(entries):
+            try:
+                data = self.source.read(entry.name)
+            except OSError as error:
+                rows.append(manifest.row(entry, error=f"cannot be read: {error}"))
+                continue
+            digest = hashlib.sha256(data).hexdigest()
+            try:
+                pixels, facts = decode(data)
+            except ImageError as error:
+                rows.append(manifest.row(entry, sha256=digest, error=str(error)))
+                continue
+            thumbnails[index] = thumbnail(pixels)
+            rows.append(manifest.row(entry, facts=facts, sha256=digest, pixel_sha256=pixel_sha256(pixels)))
+            if pack is None and packable and max(pixels.shape[:2]) <= PACK_LIMIT:
+                pack = np.zeros((len(entries), *pixels.shape), dtype=np.uint8)
+            packable = packable and pack is not None and pixels.shape == pack.shape[1:]
+            if packable and pack is not None:
+                pack[index] = pixels
+        for line, hashed in zip(rows, perceptual_hashes(thumbnails), strict=True):
+            line["phash"] = int(hashed) if line["error"] is None else None
+        if packable and pack is not None:
+            with replacing(self._part(number, "npy")) as temporary, temporary.open("wb") as stream:
+                np.save(stream, pack)
+        # Written last: a chunk counts as read only when its table is there.
+        with replacing(self._part(number, "parquet")) as temporary:
+            pq.write_table(pa.Table.from_pylist(rows, schema=manifest.READ_SCHEMA), temporary)
+
+    def _pack(self) -> list[int] | None:
+        """Copy the chunks' pixels into one array; return the images' shape, or None where there is no common one."""
+        shapes = set()
+        for number in range(len(self.chunks)):
+            if self._part(number, "npy").exists():
+                shapes.add(np.load(self._part(number, "npy"), mmap_mode="r").shape[1:])
+            elif pq.read_table(self._part(number, "parquet"), columns=["error"])["error"].null_count:
+                return None  # it has readable images and they did not fit
+        if len(shapes) != 1:
+            return None
+        shape = shapes.pop()
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(self.listing.entries), *shape)}
+        with replacing(self.out / "images.npy") as temporary, temporary.open("wb") as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+            for number, chunk in enumerate(self.chunks):  # written on, not mapped: one chunk in memory
+                part = self._part(number, "npy")
+                pixels = np.load(part) if part.exists() else np.zeros((len(chunk), *shape), dtype=np.uint8)
+                stream.write(pixels.data)
+        return [int(n) for n in shape]
+
+    def _tables(self) -> Iterator[pa.Table]:
+        for number in range(len(self.chunks)):
+            yield pq.read_table(self._part(number, "parquet"))
+
+    def _write_manifest(self) -> None:
+        columns = ["id", "label", "named_split", "category", "pixel_sha256"]
+        brief = pa.concat_tables(table.select(columns) for table in self._tables())
+        named = brief["named_split"]
+        if self.division.names_test:
+            named = pa.chunked_array([self._named_test(brief)])
+        groups, crosses = manifest.group_duplicates(brief["pixel_sha256"], named)
+        splits = self._splits(brief, named.to_pylist(), groups)
+        if self.division != Division():
+            _, crosses = manifest.group_duplicates(brief["pixel_sha256"], pa.chunked_array([splits]))
+
+        def finished() -> Iterator[pa.Table]:
+            start = 0
+            for table in self._tables():
+                part = slice(start, start + len(table))
+                yield manifest.finish(table, pa.array(splits[part]), groups[part], crosses[part])
+                start += len(table)
+
+        with replacing(self.out / "manifest.parquet") as temporary:
+            manifest.write(temporary, finished())
+
+    def _columns(self) -> dict[str, list[str | None]]:
+        table = pa.concat_tables(part.select(list(COLUMNS)) for part in self._tables())
+        return {name: table[name].to_pylist() for name in COLUMNS}
+
+    def _named_test(self, brief: pa.Table) -> pa.Array:
+        """Return `test` for the images that the division holds out, null for the others."""
+        ids, labels = brief["id"].to_pylist(), brief["label"].to_pylist()
+        tests = self.division.tests(self._columns(), labels, ids, TEST_SHARE)
+        duplicates, _ = manifest.group_duplicates(brief["pixel_sha256"], brief["named_split"])
+        groups = self.division.groups(self._columns(), ids, duplicates)
+        tests = spread(tests, duplicates if groups is None else groups)
+        if brief["named_split"].null_count < len(brief):
+            logger.warning("the splits that the data names are not used: the division says which images are test")
+        return pa.array(["test" if held else None for held in tests.tolist()], pa.string())
+
+    def _splits(self, brief: pa.Table, named: list[str | None], duplicates: npt.NDArray[np.int64]) -> list[str]:
+        ids, labels, categories = (brief[name].to_pylist() for name in ("id", "label", "category"))
+        groups = self.division.groups(self._columns(), ids, duplicates) if self.division != Division() else None
+        if groups is None:
+            strata = [f"{label}/{category}" for label, category in zip(labels, categories, strict=True)]
+            return assign_splits(ids, strata, named, duplicates)
+        have = {split for split in named if split}
+        wanted = {"validation": VALIDATION_SHARE, "calibration": CALIBRATION_SHARE, "test": TEST_SHARE}
+        drawn = {split: share for split, share in wanted.items() if split not in have and (split != "test" or not have)}
+        return whole_groups(labels, named, groups, drawn)
+
+    def _problems(self) -> dict[str, list[str]]:
+        """Name every file that is not used as it is: in `problems.txt`, one a line."""
+        unreadable = []
+        for table in self._tables():
+            bad = table.filter(pa.compute.is_valid(table["error"])).select(["id", "error"]).to_pylist()
+            unreadable += [f"{line['id']}: {line['error']}" for line in bad]
+        problems = {
+            "unreadable": unreadable,
+            "missing": self.listing.missing,
+            "extra": self.listing.extra,
+            "unsafe": self.source.left_out.unsafe,
+            "ignored": self.listing.ignored,
+        }
+        lines = [f"{kind}\t{name}\n" for kind, names in problems.items() for name in names]
+        if lines:
+            write_text(self.out / "problems.txt", "".join(lines))
+        return problems
+
+
+def _counts(path: Path) -> dict[str, dict[str, int]]:
+    table = pq.read_table(path, columns=["split", "label", "error"])
+    table = table.filter(pa.compute.is_null(table["error"]))
+    counts = Counter(zip(table["split"].to_pylist(), table["label"].to_pylist(), strict=True))
+    return {s: {label: counts[s, label] for label in LABELS} for s in SPLITS if any(key[0] == s for key in counts)}
+
+
+__all__ = ["Entry", "ingest", "open_cifake", "open_folders"]

@@ -1,0 +1,227 @@
+"""Temperature and thresholds, from the calibration part and nothing else: the verb behind `asli calibrate`."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from asli.datasets.cache import open_data
+from asli.datasets.folder import DataFolder
+from asli.datasets.groups import grouped
+from asli.detector.base import Detector
+from asli.detector.card import Thresholds
+from asli.detector.classifier import Classifier
+from asli.detector.domain import Domain
+from asli.detector.runtimes import BATCH
+from asli.detector.scoring import count_seen, logits_of_split, seen_in_training
+from asli.detector.statistics import statistics
+from asli.errors import DataError, DetectorError
+from asli.metrics.built_in import built_in
+from asli.metrics.calibration import fit_temperature
+from asli.metrics.classification import Floats, log_losses, score_of_logits
+from asli.metrics.intervals import Estimate
+from asli.metrics.metric import LabeledScores
+from asli.metrics.registry import measure
+from asli.metrics.thresholds import Policy, choose
+from asli.models.device import pick_device, set_threads
+from asli.records import plain
+from asli.transforms.preprocessing import Preparation
+
+logger = logging.getLogger("asli")
+
+CARD_METRICS = (
+    *("f1", "precision", "recall", "accuracy", "balanced_accuracy", "false_positive_rate"),
+    *("auroc", "average_precision", "loss", "brier"),
+)
+"""What a detector's card keeps, in this order."""
+
+
+def calibrate(
+    detector: str | Path | Detector,
+    data: str | Path | DataFolder,
+    out: str | Path,
+    policy: Policy = Policy(),  # noqa: B008 - it is frozen
+    *,
+    license: str | None = None,
+    split: str = "calibration",
+    group_by: str | None = None,
+    group_file: str | Path | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+) -> Detector:
+    """Fit temperature and thresholds anew and write a new detector.
+
+    Its domain becomes that of the calibration images, since the thresholds hold for images like these; its figures are
+    measured on the data's validation part, where there is one.
+
+    Args:
+        detector: A detector folder or a run folder; it stays as it is.
+        data: A data folder with a calibration part.
+        out: The new detector's folder.
+        policy: How thresholds are chosen.
+        license: Under which the weights may be used, for the card; None keeps what the detector says.
+        split: Must be `calibration`: what chose the network or judges it may not set its thresholds.
+        group_by: A column of the manifest, such as `source`, whose groups count as one independent image each.
+        group_file: A table of `id,group` for the same.
+        device: cuda, mps or cpu; None takes the best there is.
+        threads: CPU threads of one operation; None leaves torch's choice.
+
+    Returns:
+        The new detector.
+
+    Raises:
+        DataError: Another part was asked for, a label is missing in it, it is too small for the promise, or the
+            detector was trained on all of it; where it was trained on some of it, these are left out.
+        DetectorError: The detector cannot be used, or `out` exists.
+    """
+    if split != "calibration":
+        raise DataError(
+            f"thresholds are fitted on the calibration part, never on '{split}': what chooses or judges a detector"
+            " cannot also set its thresholds; leave --split out"
+        )
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DetectorError(f"{out} exists; give another --out")
+    data = grouped(open_data(data), group_by, group_file)
+    set_threads(threads)
+    opened = detector if isinstance(detector, Detector) else Detector.load(detector)
+    place = pick_device(device)
+    if isinstance(opened, Classifier) and opened.quantized:
+        raise DetectorError(f"{detector} is an int8 detector; calibrate the float32 one and export that again")
+    unseen = fresh(opened, data, data.rows(split))
+    rows = data.rows(split)[unseen]
+    temperature, thresholds = fit(logits_of_split(opened, data, split, place)[unseen], data, rows, policy)
+    figures = {}
+    if _has(data, "validation"):
+        count_seen(opened, data, "validation")
+        # Divided here, since an ONNX form, which may be what computes, does not know the new temperature.
+        logits = logits_of_split(opened, data, "validation", place) / temperature
+        measured = figures_of(logits, data, "validation", thresholds)
+        figures[validation_of(data, chose=data.hash == opened.card.trained_on["hash"])] = plain(measured)
+    domain = dataclasses.replace(
+        domain_of(data, rows, opened.preparation), generators=opened.card.domain.generators
+    )  # generators are those it was trained on
+    card = dataclasses.replace(
+        opened.card,
+        temperature=opened.card.temperature * temperature,
+        thresholds=thresholds,
+        domain=domain,
+        figures=figures,
+        license=license or opened.card.license,
+    )
+    made = opened.recalibrated(temperature, card)
+    made.save(out)
+    return made
+
+
+def fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which calibration images the detector was not trained on: of others it is too sure.
+
+    Raises:
+        DataError: It was trained on all of them.
+    """
+    seen = seen_in_training(detector, data, rows)
+    if seen is None or not seen.any():
+        return np.ones(len(rows), dtype=np.bool_)
+    if seen.all():
+        raise DataError(
+            f"the detector was trained on all {len(rows):,} calibration images of {data.path}, so they tell nothing of"
+            " its errors; give data it was not trained on"
+        )
+    logger.warning(
+        "%s of %s calibration images were seen in this detector's training and are left out",
+        f"{int(seen.sum()):,}",
+        f"{len(rows):,}",
+    )
+    return ~seen
+
+
+def fit(logits: Floats, data: DataFolder, rows: npt.NDArray[np.int64], policy: Policy) -> tuple[float, Thresholds]:
+    """Return temperature and thresholds for the logits of calibration images.
+
+    Args:
+        logits: n x 2 (real, fake) of the rows, in their order, before temperature.
+        data: The folder; its labels and duplicates are used.
+        rows: Of its calibration part.
+        policy: How thresholds are chosen.
+
+    Raises:
+        DataError: A label is missing, or there are too few images for the promise.
+    """
+    labels, groups = data.labels[rows], data.groups(rows)
+    temperature = fit_temperature(labels, logits)
+    scores = score_of_logits(logits / temperature)
+    band = choose(policy, labels, scores, groups)
+    real, fake = (len(np.unique(groups[labels == code])) for code in (0, 1))
+    thresholds = Thresholds(
+        low=band.low,
+        high=band.high,
+        policy=policy.name,
+        n=len(rows),
+        calibration_hash=data.hash,
+        real=real,
+        fake=fake,
+        target=policy.target if policy.promises else None,
+        confidence=policy.confidence if policy.promises else None,
+        band=policy.band,
+        errors={
+            "real_called_fake": int((scores[labels == 0] >= band.high).sum()),
+            "fake_called_real": int((scores[labels == 1] < band.low).sum()),
+            "unsure": int(((scores >= band.low) & (scores < band.high)).sum()),
+        },
+    )
+    logger.info(
+        "temperature %.4f (loss %.4f -> %.4f); policy %s: real below %.4f, fake from %.4f",
+        temperature,
+        log_losses(labels, logits).mean(),
+        log_losses(labels, logits / temperature).mean(),
+        policy.name,
+        band.low,
+        band.high,
+    )
+    return temperature, thresholds
+
+
+def policy_of(thresholds: Thresholds) -> Policy:
+    """Return the policy a detector's thresholds were chosen by, to choose others like them."""
+    if thresholds.target is None or thresholds.confidence is None:
+        return Policy(name="argmax" if thresholds.policy == "argmax" else "max-f1")
+    return Policy(name="target-fpr", target=thresholds.target, confidence=thresholds.confidence, band=thresholds.band)
+
+
+def figures_of(logits: Floats, data: DataFolder, split: str, thresholds: Thresholds) -> dict[str, Estimate]:
+    """Return the metrics that a detector's card keeps, from the logits of a part, after temperature.
+
+    They are part of what the detector's hash covers, so metrics of other packages are not among them.
+    """
+    rows = data.rows(split)
+    labels = data.labels[rows]
+    of = LabeledScores.of(
+        labels,
+        score_of_logits(logits),
+        data.groups(rows),
+        losses=log_losses(labels, logits),
+        threshold=thresholds.high,
+    )
+    return measure(built_in(*CARD_METRICS), of)
+
+
+def validation_of(data: DataFolder, *, chose: bool) -> str:
+    """Return under which name a detector keeps its figures on the validation part, and whether that part chose it."""
+    return f"validation part of {data.name}" + (" (choices were made on it)" if chose else "")
+
+
+def domain_of(data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preparation) -> Domain:
+    """Return the domain of a data folder's rows, as a network with this preprocessing sees them."""
+    parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    values = np.concatenate([statistics(data.pixels.fitted(part, preprocessing)) for part in parts])
+    return Domain.of(data.table(["format", "width", "height", "quality", "generator"], rows), values)
+
+
+def _has(data: DataFolder, split: str) -> bool:
+    try:
+        return len(data.rows(split)) > 0
+    except DataError:
+        return False

@@ -1,0 +1,51 @@
+"""Which folder a name of a detector means."""
+
+from importlib import resources
+from pathlib import Path
+
+from asli.detector.store import INFO, former
+from asli.errors import DetectorError
+
+DEFAULT = "default"
+"""Names the detector in the package; a folder of that name is `./default`."""
+
+
+def find_detector(name: str | Path) -> Path:
+    """Return the folder that holds `detector.json`.
+
+    Args:
+        name: `default`, `hub:owner/name[@revision]`, a detector folder, or a run folder that has one.
+
+    Raises:
+        DetectorError: There is none.
+    """
+    if str(name) == DEFAULT:
+        folder = Path(str(resources.files("asli"))) / "detector" / "default"
+        if not (folder / INFO).is_file():
+            raise DetectorError("this asli has no default detector in its package; name one with --detector")
+        return folder
+    if str(name).startswith("hub:"):
+        from asli.detector.download import fetch_detector
+
+        return fetch_detector(str(name).removeprefix("hub:"))
+    path = Path(name)
+    for folder in (path, path / "detector"):
+        if (folder / INFO).is_file():
+            return folder
+        if not folder.exists() and (former(folder) / INFO).is_file():
+            return former(folder)  # a crash hit the moment in which another detector took its place
+    if (path / "recipe.toml").is_file():
+        raise DetectorError(f"run {path} has no detector yet: finish it with asli train ... --resume")
+    raise DetectorError(
+        f"{path} is no detector: it has no detector.json; give a detector folder, a run folder or hub:owner/name"
+    )
+
+
+def require_own_folder(detector: str | Path) -> None:
+    """Refuse to write into the package or the hub's cache.
+
+    Raises:
+        DetectorError: The name means one there.
+    """
+    if str(detector) == DEFAULT or str(detector).startswith("hub:"):
+        raise DetectorError(f"'{detector}' lies in a place that is not yours to change; give a copy of it")

@@ -1,0 +1,104 @@
+"""Scores of a part of a data folder, as a table; computed once, everything else reads them."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from asli.datasets.folder import DataFolder
+from asli.detector.base import Detector
+from asli.detector.card import Thresholds
+from asli.detector.runtimes import logits_of_rows
+from asli.metrics.classification import Floats, Labels, log_losses, losses_of_scores, score_of_logits
+from asli.progress import progress
+
+logger = logging.getLogger("asli")
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scored rows of a data folder.
+
+    Attributes:
+        rows: Of the manifest, int64, n.
+        score: P(fake), float64, n.
+        logits: float64, n x 2 (real, fake), after temperature; None where only scores are known.
+    """
+
+    rows: npt.NDArray[np.int64]
+    score: Floats
+    logits: Floats | None = None
+
+    def losses(self, labels: Labels) -> Floats:
+        """Return each image's negative log-likelihood, in nats."""
+        return losses_of_scores(labels, self.score) if self.logits is None else log_losses(labels, self.logits)
+
+
+def logits_of_split(detector: Detector, data: DataFolder, split: str, device: torch.device) -> Floats:
+    """Return the logits of every readable image of a split, float64, n x 2, in the order of `data.rows(split)`."""
+    rows, runtime, parts = data.rows(split), detector.runtime(detector.near(device)), []
+    with progress(f"scoring {split}", len(rows), unit="images") as bar:
+        for logits in logits_of_rows(runtime, data.pixels, rows, detector.preparation):
+            parts.append(logits)
+            bar.advance(len(logits))
+    return np.concatenate(parts)
+
+
+def score_split(detector: Detector, data: DataFolder, split: str, device: torch.device) -> Scores:
+    """Score every readable image of a split; the test part's opening is recorded in the data's ledger."""
+    logits = logits_of_split(detector, data, split, device)
+    if split == "test":
+        data.record_opening(
+            split=split,
+            recipe_hash=detector.card.recipe_hash,
+            detector_hash=detector.hash or "unsaved",
+            images=len(logits),
+        )
+    return Scores(data.rows(split), score_of_logits(logits), logits)
+
+
+def seen_in_training(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_] | None:
+    """Return which rows' images, to the pixel, the detector was trained on; None where it does not know."""
+    known = detector.training_images
+    return None if known is None else np.isin(data.keys(rows), known)
+
+
+def count_seen(detector: Detector, data: DataFolder, split: str) -> int | None:
+    """Count the images of a split that the detector was trained on, and warn of them; None where it does not know."""
+    seen = seen_in_training(detector, data, data.rows(split))
+    if seen is None:
+        return None
+    if seen.any() and split != "train":
+        logger.warning(
+            "%s of %s images of the %s part were seen in the training of %s: its figures on them flatter",
+            f"{int(seen.sum()):,}",
+            f"{len(seen):,}",
+            split,
+            detector.folder,
+        )
+    return int(seen.sum())
+
+
+def record_table(data: DataFolder, split: str, digest: str, images: int) -> None:
+    """Record that a table of scores, by its SHA-256, was held against the test part: an opening like any other."""
+    if split == "test":
+        origin = f"scores {digest}"
+        data.record_opening(split=split, recipe_hash=origin, detector_hash=origin, images=images)
+
+
+def score_table(scores: Scores, data: DataFolder, thresholds: Thresholds) -> pa.Table:
+    """Return what `scores.parquet` holds: id, logits, score, verdict, and the manifest's columns of each image."""
+    known = data.table(["id", "label", "split", "generator", "category"], scores.rows)
+    logits = {} if scores.logits is None else dict(zip(("logit_real", "logit_fake"), scores.logits.T, strict=True))
+    return pa.table(
+        {
+            "id": known["id"],
+            **logits,
+            "score": scores.score,
+            "verdict": [thresholds.verdict(value) for value in scores.score],
+            **{name: known[name] for name in ("label", "split", "generator", "category")},
+        }
+    )

@@ -1,0 +1,199 @@
+"""A comparison as a section of the report: one row a claim, whether it is shown, and its interval."""
+
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from asli.reports.colors import INK, REAL, Status
+from asli.reports.hover import HoverFigure, hover_points
+from asli.reports.intervals import interval_drawing
+from asli.reports.kit import Cell, ReportFigure, ReportTable, Section
+from asli.reports.numbers import decimals, p_text
+from asli.reports.plots import STYLE
+
+NAMES = {"f1": "F1", "accuracy": "accuracy", "auroc": "AUROC"}
+
+_STATUSES = {"better": Status.GOOD, "worse": Status.BAD, "not shown": Status.NEUTRAL}
+
+
+def comparison_section(part: dict[str, Any]) -> Section:
+    """Return the section of what `metrics.json` holds under `comparison`."""
+    this = part["detectors"][0]
+    disagreements = "; ".join(
+        f"{pair['other']}: {pair['first_only']:,} called rightly by {this['name']} only, {pair['other_only']:,} by"
+        f" {pair['other']} only"
+        for pair in part["pairs"]
+    )
+    return Section(
+        id="comparison",
+        title="Comparison",
+        headline=headline(part),
+        tables=[_claims_table(part), _detectors_table(part), *([_seeds_table(part)] if part["recipes"] else [])],
+        figures=[
+            ReportFigure(
+                name="comparison",
+                title=f"{this['name']} minus the other, 95 % intervals",
+                drawing=draw(part),
+                note="Filled: shown at the 5 % level after Holm. Hollow: not shown, which is not the same as equal.",
+            )
+        ],
+        notes=[
+            f"{part['images']:,} images{_left_out(part)}. Accuracy: McNemar's exact test on one of each group of"
+            f" identical images ({part['independent']:,}), interval by Agresti & Min. AUROC: DeLong, paired. F1: paired"
+            " bootstrap over groups of identical images, 10,000 resamples. Images on which they disagree:"
+            f" {disagreements}.",
+            f"Holm's correction over all {part['claims']} claims of this table: where none of them is true, some claim"
+            " is shown in at most 5 of 100 reports.",
+            "Tests over images are about these trained models. Whether a recipe is better needs two or more seeds of"
+            " each; over seeds, Student's t paired by seed where the seeds are the same, else Welch's. That test is"
+            " about these images alone: chance in choosing them is not in its interval.",
+        ],
+    )
+
+
+def headline(part: dict[str, Any]) -> list[str]:
+    """Return a sentence on F1 for each comparison."""
+    figures = {line["name"]: line["figures"] for line in part["detectors"]}
+    return [_pair(part, pair, figures) for pair in part["pairs"]] + [_over(line) for line in part["recipes"]]
+
+
+def draw(part: dict[str, Any]) -> Figure:
+    """Draw every difference with its interval."""
+    lines = [
+        (f"{NAMES[key]}, {block['other'] if isinstance(block['other'], str) else 'over seeds'}", claim)
+        for block in (*part["pairs"], *part["recipes"])
+        for key, claim in block["claims"].items()
+    ]
+    with mpl.rc_context(STYLE):
+        figure = HoverFigure(figsize=(9.6, 0.8 + 0.28 * len(lines)), layout="constrained")
+        axes = figure.subplots()
+        for place, (_, claim) in enumerate(lines):
+            axes.plot([claim["low"], claim["high"]], [place, place], color=REAL, linewidth=1.6)
+            face = REAL if claim["shown"] else "none"
+            axes.plot(claim["difference"], place, "o", color=REAL, markerfacecolor=face, markersize=6)
+        axes.axvline(0, color=INK, linewidth=0.8)
+        axes.set_yticks(range(len(lines)), [name for name, _ in lines])
+        axes.set_ylim(len(lines) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("difference")
+        texts = [f"{name}\n{_difference(c)} (95 % CI {_interval(c)})\n{_result(c)}" for name, c in lines]
+        hover_points(axes, [claim["difference"] for _, claim in lines], range(len(lines)), texts)
+    return figure
+
+
+def _claims_table(part: dict[str, Any]) -> ReportTable:
+    this = part["detectors"][0]["name"]
+    blocks = (*part["pairs"], *part["recipes"])
+    claims = [(block, key, claim) for block in blocks for key, claim in block["claims"].items()]
+    # One scale for each metric: differences of F1 and of AUROC need not be alike.
+    reach = {name: max(max(abs(c["low"]), abs(c["high"])) for _, key, c in claims if key == name) for name in NAMES}
+    rows = []
+    for block, key, claim in claims:
+        result = _result(claim)
+        status = _STATUSES[result]
+        drawing = interval_drawing(claim["difference"], claim["low"], claim["high"], reach[key], status)
+        rows.append(
+            [
+                Cell(text=f"{NAMES[key]} {_against(block)}", note=_units(block)),
+                Cell(text=result if result == "not shown" else f"shown: {result}", value=result, status=status),
+                Cell(text="", value=claim["difference"], drawing=drawing),
+                Cell(text=_difference(claim), value=claim["difference"]),
+                Cell(text=_interval(claim), value=claim["low"]),
+                Cell(text=p_text(claim["p"]), value=claim["p"]),
+                Cell(text=p_text(claim["p_holm"]), value=claim["p_holm"]),
+            ]
+        )
+    return ReportTable(
+        caption=f"Is {this} better or worse?",
+        columns=["claim", "result", "interval around zero", "difference", "95 % CI", "p", "p after Holm"],
+        rows=rows,
+    )
+
+
+def _detectors_table(part: dict[str, Any]) -> ReportTable:
+    return ReportTable(
+        caption="Detectors, each at its own saved threshold",
+        columns=["detector", "seed", "threshold", *NAMES.values(), "hash"],
+        rows=[
+            [
+                line["name"],
+                "" if line["seed"] is None else str(line["seed"]),
+                f"{line['threshold']:.4f}",
+                *(f"{line['figures'][key]:.4f}" for key in NAMES),
+                (line["hash"] or "")[:16],
+            ]
+            for line in part["detectors"]
+        ],
+    )
+
+
+def _seeds_table(part: dict[str, Any]) -> ReportTable:
+    rows = []
+    for line in part["recipes"]:
+        counts = " and ".join(str(len(seeds)) for seeds in line["seeds"])
+        for key, claim in line["claims"].items():
+            needed = "over 1,000" if claim["seeds_needed"] is None else f"{claim['seeds_needed']:,}"
+            spread = " and ".join(f"{value:.4f}" for value in claim["spreads"])
+            rows.append([f"{NAMES[key]} {_against(line)}", counts, claim["method"], spread, needed])
+    return ReportTable(
+        caption="Recipes: seeds as units",
+        columns=["claim", "seeds", "test", "spread over seeds", "seeds each for 80 % power"],
+        rows=rows,
+    )
+
+
+def _against(block: dict[str, Any]) -> str:
+    other = block["other"]
+    return f"against {other}{_same(block)}" if isinstance(other, str) else f"against {other[0]} ..."
+
+
+def _units(block: dict[str, Any]) -> str:
+    return "two trained models, over images" if isinstance(block["other"], str) else "two recipes, over seeds"
+
+
+def _digits(claim: dict[str, Any]) -> int:
+    return decimals(claim["low"], claim["high"])
+
+
+def _difference(claim: dict[str, Any]) -> str:
+    return f"{claim['difference']:+.{_digits(claim)}f}"
+
+
+def _interval(claim: dict[str, Any]) -> str:
+    return f"{claim['low']:+.{_digits(claim)}f} to {claim['high']:+.{_digits(claim)}f}"
+
+
+def _result(claim: dict[str, Any]) -> str:
+    if not claim["shown"]:
+        return "not shown"
+    return "better" if claim["difference"] > 0 else "worse"
+
+
+def _left_out(part: dict[str, Any]) -> str:
+    missing = part.get("left_out", 0)
+    return f" ({missing:,} others are left out, since not all detectors have scores of them)" if missing else ""
+
+
+def _same(pair: dict[str, Any]) -> str:
+    return " (same recipe, other seed)" if pair["same_recipe"] else ""
+
+
+def _pair(part: dict[str, Any], pair: dict[str, Any], figures: dict[str, dict[str, float]]) -> str:
+    this, claim = part["detectors"][0]["name"], pair["claims"]["f1"]
+    words = {"better": "higher", "worse": "lower", "not shown": "a difference is not shown"}[_result(claim)]
+    return (
+        f"On the same images F1 is {figures[this]['f1']:.4f}, that of {pair['other']}{_same(pair)}"
+        f" {figures[pair['other']]['f1']:.4f}: {words} (difference {_difference(claim)}, 95 % CI {_interval(claim)},"
+        f" p {p_text(claim['p_holm'])} after Holm over {part['claims']} claims)."
+    )
+
+
+def _over(line: dict[str, Any]) -> str:
+    claim = line["claims"]["f1"]
+    needed = claim["seeds_needed"]
+    more = "" if needed is None else f"; a difference of this size and spread needs {needed:,} seeds each"
+    return (
+        f"Over seeds ({len(line['first'])} against {len(line['other'])} runs), F1 differs by {_difference(claim)}"
+        f" (95 % CI {_interval(claim)}, p {p_text(claim['p_holm'])} after Holm): {_result(claim)}{more}."
+    )

@@ -1,0 +1,117 @@
+"""The gallery as sections of the report: the paper's remarks checked, then the pictures, one panel a kind."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from asli.evaluation.mistakes import KINDS
+from asli.metrics.appearance import NAMES
+from asli.reports.kit import CaptionedImage, ReportTable, Section
+from asli.reports.numbers import interval_text, p_text, value_text
+
+_TITLES = {"real called fake": "Photographs called fake", "fake called real": "Fakes called real"}
+
+
+def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> list[Section]:
+    """Return the sections of what `metrics.json` holds under `gallery`.
+
+    Args:
+        part: That.
+        pictures: PNG files of its pictures, by row.
+    """
+    tables = [
+        ReportTable(
+            caption=f"{_TITLES[kind]}, against rightly judged images of the same label",
+            columns=[
+                "measure",
+                "median: mistakes",
+                "right",
+                "chance that a mistake measures higher",
+                "95 % CI",
+                "p, Holm",
+                "mistakes measure",
+                "the paper's remark",
+            ],
+            rows=[_row(claim) for claim in part["claims"] if claim["kind"] == kind],
+        )
+        for kind in KINDS
+    ]
+    counts = ", ".join(f"{number:,} {_TITLES[kind].lower()}" for kind, number in part["mistakes"].items())
+    unsure = f", without the {part['unsure']:,} called unsure" if part["unsure"] else ""
+    tested = sum("p" in claim for claim in part["claims"])
+    checked = Section(
+        id="mistakes",
+        title="What mistakes look like",
+        headline=headline(part),
+        tables=tables,
+        notes=[
+            f"All {part['images']:,} images were measured, {part['independent']:,} of them count (one of each group of"
+            f" identical images{unsure}): {counts}. Mistakes are held against rightly judged images of the same label."
+            f" Mann-Whitney's test; interval of the chance: DeLong's; Holm over these {tested} claims. It says how"
+            " mistakes differ, not what makes them.",
+            "Colorfulness: Hasler and Suesstrunk 2003. Texture: root mean square difference of neighbouring pixels'"
+            " brightness (energy of the gradient). Background flatness: share of blocks along the picture's edge whose"
+            " brightness varies by less than 5 levels of 255. The panels below show the most confident mistakes first.",
+        ],
+    )
+    panels = [
+        Section(
+            id=f"mistakes-{kind.split()[0]}",
+            title=_TITLES[kind],
+            images=[
+                CaptionedImage(
+                    data=pictures[line["row"]],
+                    lines=[f"P(fake) {line['score']:.4f}", _caption(line)],
+                    alternative=f"{kind}, {line['id']}",
+                )
+                for line in part["worst"][kind]
+            ],
+        )
+        for kind in KINDS
+        if part["worst"][kind]
+    ]
+    return [checked, *panels]
+
+
+def _row(claim: dict[str, Any]) -> list[str]:
+    start, remark = [NAMES[claim["measure"]]], claim["remark"] or "none"
+    if "p" not in claim:
+        return [*start, "", "", f"not judged: {claim['mistakes']} mistakes", "", "", "", remark]
+    if claim["remark"] and claim["says"] != "not shown":
+        remark += ": borne out" if claim["says"] == claim["remark"] else ": the opposite holds"
+    elif claim["remark"]:
+        remark += ": not shown"
+    digits = 2 if claim["measure"] == "flatness" else 1
+    return [
+        *start,
+        *(f"{median:.{digits}f}" for median in claim["medians"]),
+        value_text(claim["area"]),
+        interval_text(claim["area"]),
+        p_text(claim["p_holm"]),
+        claim["says"],
+        remark,
+    ]
+
+
+def headline(part: dict[str, Any]) -> list[str]:
+    """Return a sentence on which of the paper's remarks on its mistakes hold here, if any could be tested."""
+    remarks = [claim for claim in part["claims"] if claim["remark"] and "p" in claim]
+    if not remarks:
+        return []
+    parts = []
+    for title, holds in (
+        ("borne out", lambda claim: claim["says"] == claim["remark"]),
+        ("contradicted", lambda claim: claim["says"] not in (claim["remark"], "not shown")),
+        ("not shown", lambda claim: claim["says"] == "not shown"),
+    ):
+        found = [f"{NAMES[c['measure']]} {c['remark']} in {_TITLES[c['kind']].lower()}" for c in remarks if holds(c)]
+        if found:
+            parts.append(f"{title}: {', '.join(found)}")
+    return [
+        f"The paper's remarks on its mistakes (vivid colors, little texture, plain backgrounds), {'; '.join(parts)}."
+    ]
+
+
+def _caption(line: dict[str, Any]) -> str:
+    kind = line["generator"] or line["category"]
+    numbers = f"color {line['colorfulness']:.0f}, texture {line['texture']:.0f}, flat {line['flatness']:.0%}"
+    return f"{kind + '; ' if kind else ''}{numbers}; {line['id']}"

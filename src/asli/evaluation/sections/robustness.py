@@ -1,0 +1,145 @@
+"""Robustness as sections of the report: small multiples, the worst in words, every number in a table."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from asli.evaluation.robustness import level_text
+from asli.reports.colors import FAKE, INK, REAL
+from asli.reports.hover import HoverFigure, hover_points
+from asli.reports.kit import Cell, ReportFigure, ReportTable, Section, measured, rate
+from asli.reports.numbers import interval_text, percent_text, value_text
+from asli.reports.plots import STYLE
+
+ERRORS = (
+    ("false_positive_rate", "photographs called fake", REAL, "o", "-"),
+    ("false_negative_rate", "fakes not called fake", FAKE, "s", "--"),
+)
+"""Key, name, color, marker and line: told apart without color, too."""
+
+_ACROSS = 4
+
+
+def robustness_sections(part: dict[str, Any]) -> list[Section]:
+    """Return the sections of what `metrics.json` holds under `robustness`: curves, then every figure."""
+    levels, worst, clean = part["levels"], part["worst"], part["clean"]
+    shares = {key: name for key, name, *_ in ERRORS}
+    if part["low"] < part["threshold"]:
+        shares["unsure"] = "unsure, of all"
+    rows = [
+        ["none", "", *_cells(clean, shares)],
+        *([_title(line), level_text(line["level"]), *_cells(line, shares)] for line in levels),
+    ]
+    rates = [column for name in shares.values() for column in (name, "95 % CI")]
+    columns = ["corruption", "level", *rates, "AUROC", "95 % CI"]
+    codecs = ", ".join(f"{name} {version}" for name, version in part["codecs"].items())
+    curves = Section(
+        id="robustness",
+        title="Robustness",
+        headline=headline(part),
+        figures=[
+            ReportFigure(
+                name="robustness",
+                title=f"Both kinds of error at the unchanged threshold {part['threshold']:.4f}",
+                drawing=draw(part),
+                note="Bars: 95 % intervals. Thin lines: unchanged images. Steps between levels are not to scale.",
+            )
+        ],
+        notes=[
+            f"{part['images']:,} of {part['of']:,} images ({part['real']:,} real, {part['fake']:,} fake), drawn evenly"
+            " by label, one of each group of identical images. The worst of many (marked in the table) is chosen on"
+            " these images, so it is a little worse here than elsewhere.",
+            "Images are corrupted as they are stored, then preprocessed as ever; blur, noise and sharpening count the"
+            " stored image's pixels and levels. Smaller input and shrinking leave an image smaller, and preprocessing"
+            " fits it again. Screenshot: drawn at this zoom (bilinear), sharpened by 0.3, JPEG 85. Crop: a window at a"
+            " random place.",
+            "F1 of corrupted images: the mean over kinds of corruption, each the mean over its levels. Intervals:"
+            " Wilson's for shares, DeLong's for AUROC, bootstrap over images for the means of F1. Seed"
+            f" {part['seed']}, ladder {part['ladder']}; codecs: {codecs}.",
+        ],
+    )
+    every = ReportTable(columns=columns, rows=rows, marked=frozenset(1 + number for number in worst.values()))
+    return [curves, Section(id="robustness-levels", title="Robustness, every level", tables=[every])]
+
+
+def headline(part: dict[str, Any]) -> list[str]:
+    """Return a sentence on the worst of all levels."""
+    levels, worst, clean = part["levels"], part["worst"], part["clean"]
+    sentences = [
+        f"{name} {percent_text(levels[worst[key]][key])} after {_name(levels[worst[key]])}"
+        f" (unchanged images: {percent_text(clean[key])})"
+        for key, name, *_ in ERRORS
+    ]
+    lowest, f1 = levels[worst["auroc"]], part["f1"]
+    return [
+        f"Worst of {len(levels)} corruptions at the unchanged threshold: {'; '.join(sentences)}; lowest AUROC"
+        f" {value_text(lowest['auroc'])} after {_name(lowest)}.",
+        f"F1 on unchanged images {value_text(f1['clean'])}, on corrupted ones {value_text(f1['corrupted'])}; mean of"
+        f" the two {value_text(f1['mean'])} ({interval_text(f1['mean'])}).",
+    ]
+
+
+def draw(part: dict[str, Any]) -> HoverFigure:
+    """Draw both kinds of error over the levels of each corruption, one panel a corruption."""
+    names = list(dict.fromkeys(line["corruption"] for line in part["levels"]))
+    down = -(-len(names) // _ACROSS)
+    with mpl.rc_context({**STYLE, "font.size": 8}):
+        figure = HoverFigure(figsize=(9.6, 2.15 * down + 0.4), layout="constrained")
+        panels = figure.subplots(down, _ACROSS, sharey=True, squeeze=False).reshape(-1)
+        for axes, name in zip(panels, names, strict=False):
+            _panel(axes, [line for line in part["levels"] if line["corruption"] == name], part["clean"])
+        for axes in panels[len(names) :]:
+            axes.set_visible(False)
+        handles, titles = panels[0].get_legend_handles_labels()
+        figure.legend(handles, titles, loc="outside upper left", ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def _panel(axes: Axes, levels: list[dict[str, Any]], clean: dict[str, Any]) -> None:
+    ordered = not isinstance(levels[0]["level"], str)
+    for shift, (key, title, color, marker, line) in zip((-0.07, 0.07), ERRORS, strict=True):
+        place = np.arange(len(levels)) + shift
+        value, low, high = (np.array([level[key][end] for level in levels]) for end in ("value", "low", "high"))
+        axes.errorbar(
+            place,
+            value,
+            (np.maximum(value - low, 0), np.maximum(high - value, 0)),
+            color=color,
+            marker=marker,
+            linestyle=line if ordered else "none",
+            markersize=4,
+            linewidth=1.3,
+            elinewidth=1,
+            label=title,
+        )
+        axes.axhline(clean[key]["value"], color=color, linestyle=line, linewidth=0.6, alpha=0.7)
+    axes.set_xticks(range(len(levels)), [level_text(level["level"]) for level in levels])
+    if not ordered:
+        axes.tick_params(axis="x", labelsize=6.5)
+    axes.set_xlim(-0.4, len(levels) - 0.6)
+    axes.set_ylim(-0.03, 1.03)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(visible=False, axis="x")
+    axes.set_title(_title(levels[0]), fontsize=9, fontweight="bold", color=INK, loc="left")
+    axes.set_xlabel(levels[0]["axis"])
+    for shift, (key, title, *_) in zip((-0.07, 0.07), ERRORS, strict=True):
+        texts = [f"{_name(level)}\n{title}: {percent_text(level[key])}" for level in levels]
+        hover_points(axes, np.arange(len(levels)) + shift, [level[key]["value"] for level in levels], texts)
+
+
+def _cells(line: dict[str, Any], shares: Iterable[str]) -> list[str | Cell]:
+    return [*(cell for key in shares for cell in rate(line[key])), *measured(line["auroc"])]
+
+
+def _title(line: dict[str, Any]) -> str:
+    name: str = line["corruption"]
+    return name[0].upper() + name[1:]
+
+
+def _name(line: dict[str, Any]) -> str:
+    level = line["level"]
+    return f"{line['corruption']} ({level})" if isinstance(level, str) else f"{line['corruption']} {level_text(level)}"

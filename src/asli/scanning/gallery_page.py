@@ -1,0 +1,135 @@
+"""The page of a scan: counts, and a list of the images to filter, search and sort. It fetches nothing."""
+
+import base64
+import io
+from collections.abc import Iterable
+from importlib import resources
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from asli.datasets.images import decode
+from asli.detector.base import Detector
+from asli.errors import AsliError, ImageError
+from asli.files import write_text
+from asli.reports.kit import ReportTable
+from asli.reports.pages import require_page
+from asli.reports.render import render
+from asli.scanning.gallery_rows import LISTED, gallery_rows, page_data
+from asli.scanning.inputs import Item, Places
+from asli.scanning.name_list import Listing
+from asli.scanning.summary import BINS, Summary
+
+SIDE = 176
+"""Pixels of a thumbnail's longer side; smaller images are shown as they are, enlarged by the browser."""
+
+
+def require_place(path: Path, taken: Iterable[Path]) -> None:
+    """Refuse to write the page where something else is or will be.
+
+    Args:
+        path: Of the page.
+        taken: What the scan itself writes.
+
+    Raises:
+        AsliError: It is one of these, or there and no page of asli.
+    """
+    if path.resolve() in {other.resolve() for other in taken}:
+        raise AsliError(f"{path} is what this scan writes its table to; give another --html")
+    require_page(path)
+
+
+def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing: Listing, detector: Detector) -> None:
+    """Write the page.
+
+    Args:
+        path: Of the HTML file.
+        summary: Of the finished table.
+        result: What the scan returns.
+        listing: Its images; those with the most telling scores are read again, and shown even without their files.
+        detector: The one that scored them.
+    """
+    found = gallery_rows(Path(result["out"]), listing)
+    telling = {image.row for group in (summary.highest, summary.lowest, summary.unsure) for image in group}
+    shown = _thumbnails(listing, telling)
+    highest = max(int(summary.histogram.max()), 1)
+    template, script = (
+        (resources.files("asli") / "scanning" / name).read_text(encoding="utf-8")
+        for name in ("gallery.html.j2", "gallery.js")
+    )
+    page = render(
+        template,
+        "en",
+        scripts=(script,),
+        result=result,
+        counts=found.counts,
+        listed=len(found.rows),
+        limit=LISTED,
+        rows=page_data(found, listing, path, shown),
+        bars=[(n / BINS, (n + 1) / BINS, int(c), 100 * int(c) / highest) for n, c in enumerate(summary.histogram)],
+        tables=_tables(summary, result),
+        thresholds=detector.card.thresholds,
+    )
+    write_text(path, page)
+
+
+def _tables(summary: Summary, result: dict[str, Any]) -> list[tuple[str, ReportTable]]:
+    """Return what explains the counts: reasons, statements of files, the first unreadable ones."""
+    outside, stated, unreadable = (result[key] for key in ("outside_domain", "provenance", "unreadable"))
+    if result["detector"].get("force_domain"):
+        note = "Verdicts were forced on these images; do not rely on them."
+    else:
+        note = "The detector was not calibrated for such images, so they get no verdict, whatever their score."
+    tables = [
+        ("Why outside the domain", ["reason", "images"], outside["reasons"].items(), (note,)),
+        (
+            "What files state about their origin",
+            ["statement", "images"],
+            stated["says"].items(),
+            (
+                f"{stated['count']:,} files name a source. This does not change a score: anyone can write or remove"
+                " metadata, and a file without a statement proves nothing. Column provenance of the table has all.",
+            ),
+        ),
+        ("Why unreadable", ["reason", "files"], unreadable["reasons"].items(), ()),
+    ]
+    made = [
+        (title, ReportTable(columns=columns, rows=[[text, f"{count:,}"] for text, count in rows], notes=notes))
+        for title, columns, rows, notes in tables
+        if rows
+    ]
+    if summary.examples:
+        title = "Unreadable files"
+        if len(summary.examples) < unreadable["count"]:
+            title += f", the first {len(summary.examples)}"
+        made.append((title, ReportTable(columns=["file", "reason"], rows=summary.examples)))
+    return made
+
+
+def _thumbnails(listing: Listing, rows: Iterable[int]) -> dict[int, str | None]:
+    """Return a data address for each row, or None where the file can no longer be read."""
+    places, items = Places(listing.places), listing.items()
+    found: dict[int, str | None] = {}
+    before = -1
+    for row in sorted(rows):
+        item = next(islice(items, row - before - 1, None))
+        found[row], before = _thumbnail(item, places), row
+    return found
+
+
+def _thumbnail(item: Item, places: Places) -> str | None:
+    try:
+        pixels, _ = decode(places.read(item))
+    except (OSError, ValueError, ImageError):
+        return None
+    image = Image.fromarray(pixels)
+    small = max(image.size) <= SIDE
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    if small:
+        image.save(stream, "PNG")
+    else:
+        image.save(stream, "JPEG", quality=88)
+    return f"data:image/{'png' if small else 'jpeg'};base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -1,0 +1,1 @@
+"""Images in, network input out: preprocessing, augmentation, corruptions."""

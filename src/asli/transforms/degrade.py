@@ -1,0 +1,61 @@
+"""Training images as the world hands them on: rescaled, blurred or sharpened, noisy, encoded again.
+
+A detector that has only seen pristine files learns their sharpness and their encoder. What happens to an image is a
+function of (seed, epoch, row), like its view.
+"""
+
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from asli.recipe import AugmentSettings
+from asli.transforms import corruptions
+from asli.transforms.corruptions import Array, Kernel
+from asli.transforms.randomness import derived_seed, uniforms
+
+_STREAM = 0x64656772616465
+"""Keeps these draws apart from those of the views."""
+_DRAWS = 12
+_KERNELS: tuple[Kernel, ...] = tuple(kernel for kernel in get_args(Kernel) if kernel != "nearest")
+
+
+def degrade(images: Array, augment: AugmentSettings, *, seed: int, epoch: int, samples: npt.NDArray[np.int64]) -> Array:
+    """Degrade a share of the images, each by a chain of its own.
+
+    In this order: brightness (half of them), down and up again (a quarter), blur or sharpening (all), noise (a
+    quarter), JPEG (three quarters); each of a strength drawn evenly from nothing to the settings' most.
+
+    Args:
+        images: uint8, n x height x width x 3.
+        augment: The share and the strengths.
+        seed: Of the run.
+        epoch: From 0.
+        samples: Row of each image in its manifest.
+    """
+    key = derived_seed(seed, _STREAM)
+    draws = uniforms(key, epoch, samples, _DRAWS)
+    chosen = np.flatnonzero(draws[:, 0] < augment.degrade)
+    result = images.copy()
+    for i in chosen:
+        result[i] = _chain(images[i], augment, draws[i, 1:].tolist(), derived_seed(key, epoch, int(samples[i])))
+    return result
+
+
+def _chain(pixels: Array, augment: AugmentSettings, draws: list[float], key: int) -> Array:
+    light, shrink, noisy, encode = draws[:4]
+    factor, size, kernel, sharpness, radius, sigma, quality = draws[4:]
+    if light < 0.5:
+        pixels = corruptions.brightness(pixels, 1 + augment.brightness * (2 * factor - 1))
+    if shrink < 0.25:
+        pixels = corruptions.rescale(pixels, 1 - size * (1 - augment.rescale), _KERNELS[int(kernel * len(_KERNELS))])
+    if sharpness < 0.5:
+        pixels = corruptions.blur(pixels, 2 * sharpness * augment.blur)
+    else:
+        pixels = corruptions.sharpen(pixels, (2 * sharpness - 1) * augment.sharpen, 0.5 + radius)
+    if noisy < 0.25:
+        pixels = corruptions.noise(pixels, sigma * augment.noise, key)
+    if encode < 0.75:
+        low, high = augment.quality
+        pixels = corruptions.jpeg(pixels, low + int(quality * (high - low + 1)))
+    return pixels

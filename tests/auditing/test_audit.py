@@ -1,0 +1,232 @@
+import io
+import json
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from asli.auditing import shortcuts
+from asli.auditing.audit import audit
+from asli.auditing.checks.check import Severity
+from asli.auditing.checks.registry import BUILT_IN
+from asli.auditing.equalize import equalize
+from asli.auditing.features import SPECTRUM_NAMES, spectrum
+from asli.auditing.hamming import neighbours
+from asli.datasets.build import open_folders
+from asli.datasets.cache import open_data
+from tests.conftest import run_asli
+from tests.images import png_of_16_bits
+
+LABELS = ("real", "fake")
+
+
+@pytest.mark.parametrize("side", [16, 24, 32])
+@pytest.mark.filterwarnings("error")
+def test_any_crop_has_statistics_of_its_spectrum(side, rng):
+    found = spectrum(rng.integers(0, 256, (6, side, side, 3), dtype=np.uint8))
+    assert found.shape == (6, len(SPECTRUM_NAMES))
+    finite = np.isfinite(found)
+    assert (
+        finite.all(axis=0) | ~finite.any(axis=0)
+    ).all()  # a small crop lacks a band, no image lacks what others have
+    assert finite.mean() > 0.8
+
+
+@pytest.fixture
+def photographs(sample):
+    """240 real photographs of the sample, in random order, so that a label dealt to them means nothing."""
+    rows = np.flatnonzero((sample.labels == 0) & sample.readable)
+    return [Image.fromarray(sample.images[r]) for r in np.random.default_rng(1).permutation(rows)[:240]]
+
+
+def write(root, pictures, how):
+    """Deal pictures to the labels in turn and save each as `how(label)` says."""
+    for number, picture in enumerate(pictures):
+        label = LABELS[number % 2]
+        suffix, size, options = how(label)
+        path = root / label / f"{number:03d}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.resize((size, size)).save(path, **options)
+    return root
+
+
+def exif():
+    tags = Image.Exif()
+    tags[0x010F] = "Camera"
+    return tags
+
+
+CASES = {
+    "format": (lambda label: ("jpg", 48, {"quality": 90}) if label == "real" else ("png", 48, {}), "format"),
+    "size": (lambda label: ("jpg", 48 if label == "real" else 40, {"quality": 90}), "width"),
+    "exif": (
+        lambda label: ("jpg", 48, {"quality": 90, "exif": exif()} if label == "real" else {"quality": 90}),
+        "EXIF",
+    ),
+    "nothing": (lambda label: ("jpg", 48, {"quality": 90}), None),
+}
+
+
+def settings(root):
+    result = audit(root)
+    (finding,) = [finding for finding in result.findings if finding.check == "file-settings"]
+    return result.shortcuts["kinds"]["files"], finding
+
+
+@pytest.mark.parametrize(
+    "case", ["format", "nothing", *(pytest.param(c, marks=pytest.mark.slow) for c in ("size", "exif"))]
+)
+def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photographs, tmp_path, monkeypatch):
+    monkeypatch.setattr(shortcuts, "PERMUTATIONS", 10)  # chance is clear enough, and the test is quicker
+    how, feature = CASES[case]
+    root = write(tmp_path / "in", photographs, how)
+    found, finding = settings(root)
+    if feature is None:
+        assert found["auroc"]["low"] <= 0.5 <= found["auroc"]["high"]
+        assert finding.severity is Severity.PASS
+    else:
+        assert found["auroc"]["value"] > 0.99
+        assert finding.severity is Severity.FAIL
+        assert "labels are readable from the files" in finding.finding
+        assert "--equalize" in finding.remedy
+        assert feature in [line["feature"] for line in found["telling"]]
+    before = {p: p.read_bytes() for p in root.rglob("*.*")}
+    data = open_data(root)
+    equalize(data, tmp_path / "out", size=32)
+    equalize(data, tmp_path / "again", size=32)
+    assert before == {p: p.read_bytes() for p in root.rglob("*.*")}
+    copies = sorted((tmp_path / "out").rglob("*.jpg"))
+    assert len(copies) == 240
+    for path in copies:
+        assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "out")).read_bytes()
+    after, finding = settings(tmp_path / "out")
+    assert 0.35 < after["auroc"]["value"] < 0.65
+    assert (finding.severity, finding.remedy) == (Severity.PASS, "")
+
+
+def test_neighbours_equal_a_comparison_of_all_pairs(rng):
+    hashes = rng.integers(0, 1 << 63, 400, dtype=np.uint64)
+    for k in range(100):  # near ones at every distance about the radius
+        bits = rng.permutation(64)[: k % 11]
+        hashes[k] = hashes[k + 200] ^ np.uint64(sum(1 << int(b) for b in bits))
+    found = neighbours(hashes)
+    i, j = np.triu_indices(400, 1)
+    near = np.bitwise_count(hashes[i] ^ hashes[j]) <= 7
+    assert near.sum() >= 60
+    assert found.pairs.tolist() == np.stack([i[near], j[near]], 1).tolist()
+
+
+def test_full_buckets_are_skipped_and_named():
+    found = neighbours(np.zeros(50, dtype=np.uint64), bucket_limit=10)
+    assert not len(found.pairs)
+    assert found.skipped.tolist() == list(range(50))
+
+
+@pytest.mark.slow
+def test_damage_and_duplicates_are_named_and_strict_leaves_with_3(photographs, tmp_path):
+    root = write(tmp_path / "in", photographs, CASES["nothing"][0])
+    (root / "real/copy.jpg").write_bytes((root / "fake/001.jpg").read_bytes())
+    with Image.open(root / "real/000.jpg") as picture:
+        picture.save(root / "real/near.jpg", quality=40)
+    (root / "fake/empty.jpg").write_bytes(b"")
+    stream = io.BytesIO()
+    photographs[3].convert("CMYK").save(stream, "JPEG")
+    (root / "fake/cmyk.jpg").write_bytes(stream.getvalue())
+    page = tmp_path / "audit.html"
+    done = run_asli("audit", root, "--json", "--strict", "--html", page)
+    assert done.returncode == 3, done.stderr
+    assert "checks failed: " in done.stderr.strip().splitlines()[-1]
+    result = json.loads(done.stdout)
+    assert {kind["kind"]: kind["count"] for kind in result["oddities"]} == {"zero bytes": 1, "CMYK": 1}
+    assert result["duplicates"]["exact"]["across_labels"] == 1
+    assert ["fake/001.jpg", "real/copy.jpg"] in result["duplicates"]["exact"]["listed"]
+    assert any({"real/000.jpg", "real/near.jpg"} == set(pair[:2]) for pair in result["duplicates"]["near"]["listed"])
+    text = page.read_text()
+    assert all(link.startswith(("data:", "#")) for link in re.findall(r'(?:src|href)="([^"]*)"', text))
+    assert [line["check"] for line in result["findings"]] == [check.name for check in BUILT_IN]
+    rows = text.split('id="checks"')[1].split("</table>")[0].split("<tr>")[2:]
+    for line, row in zip(result["findings"], rows, strict=True):
+        assert {line["title"], line["severity"]} <= set(re.findall(r"(?<=>)[^<]+(?=<)", row))
+    assert "<p>fake/001.jpg</p><p>real/copy.jpg</p>" in text
+    assert "Exact duplicates" in text
+    assert "Near-duplicates" in text
+    assert "CMYK" in text
+
+
+def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
+    root = write(tmp_path / "in", photographs[:8], CASES["nothing"][0])
+    picture, odd = photographs[20], root / "fake"
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    picture.save(odd / "rotated.jpg", exif=turned)
+    picture.convert("L").save(odd / "gray.png")
+    picture.convert("P").save(odd / "palette.png")
+    picture.convert("CMYK").save(odd / "cmyk.jpg")
+    picture.convert("RGBA").save(odd / "transparent.webp", lossless=True)
+    alpha = picture.convert("RGBA")
+    alpha.putalpha(100)
+    alpha.save(odd / "alpha.png")
+    picture.save(odd / "animated.gif", save_all=True, append_images=photographs[21:23])
+    Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(odd / "deep.png")
+    (odd / "deep-color.png").write_bytes(png_of_16_bits(np.full((32, 32, 3), 40_000, np.uint16)))
+    Image.new("RGB", (5000, 4001)).save(odd / "giant.png")
+    whole = (root / "fake/001.jpg").read_bytes()
+    (odd / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (odd / "text.jpg").write_text("not an image")
+    (odd / "empty.png").write_bytes(b"")
+    result = audit(root)
+    named = {kind["kind"]: {name.split(":")[0].split("/")[1] for name in kind["names"]} for kind in result.oddities}
+    assert named == {
+        "zero bytes": {"empty.png"},
+        "corrupt, truncated or refused": {"truncated.jpg", "text.jpg"},
+        "animated": {"animated.gif"},
+        "CMYK": {"cmyk.jpg"},
+        "16 or 32 bits deep": {"deep.png", "deep-color.png"},
+        "transparent": {"alpha.png"},
+        "palette": {"palette.png", "animated.gif"},
+        "gray": {"gray.png"},
+        "rotated by EXIF": {"rotated.jpg"},
+        "giant (over 20 megapixels)": {"giant.png"},
+    }
+    assert all(kind["count"] == kind["fake"] == len(kind["names"]) for kind in result.oddities)
+
+
+@pytest.mark.slow
+def test_killed_copy_goes_on_and_ends_as_an_undisturbed_one(photographs, tmp_path):
+    root = write(tmp_path / "in", photographs, CASES["nothing"][0])
+    data = tmp_path / "data"
+    assert run_asli("data", "open", root, data).returncode == 0
+    command = [sys.executable, "-m", "asli", "audit", str(data), "--size", "32", "--equalize"]
+    cut, whole = tmp_path / "cut", tmp_path / "whole"
+    process = subprocess.Popen([*command, str(cut)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(list(cut.rglob("*.jpg"))) < 5:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert 0 < len(list(cut.rglob("*.jpg"))) <= 240
+    assert subprocess.run([*command, str(whole)], check=True).returncode == 0
+    done = run_asli("audit", data, "--size", "32", "--equalize", cut)
+    assert done.returncode == 0, done.stderr
+    files = {p.relative_to(whole): p.read_bytes() for p in whole.rglob("*") if p.is_file()}
+    assert {p.relative_to(cut): p.read_bytes() for p in cut.rglob("*") if p.is_file()} == files
+    assert run_asli("audit", data, "--size", "32", "--equalize", cut).returncode == 0  # finished: nothing to do
+    other = run_asli("audit", data, "--size", "24", "--equalize", cut)
+    assert other.returncode == 1
+    assert "is not empty; give a new folder" in other.stderr
+
+
+def test_copies_of_images_beside_their_table_stay_in_the_copy(photographs, tmp_path):
+    for number, name in enumerate(("pics/real", "pics/fake", "set")):
+        (tmp_path / name).mkdir(parents=True)
+        if name != "set":
+            photographs[number].save(tmp_path / name / "x.png")
+    table = tmp_path / "set/images.csv"
+    table.write_text("path,label\n../pics/real/x.png,real\n../pics/fake/x.png,fake\n")
+    data = open_folders(table, tmp_path / "data")
+    equalize(data, tmp_path / "out/copy", size=24)
+    copies = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.jpg")}
+    assert copies == {"copy/train/real/pics/x.jpg", "copy/train/fake/pics/x.jpg"}
