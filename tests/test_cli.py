@@ -98,7 +98,7 @@ def test_predict_prints_lines_or_json_and_fails_when_a_picture_could_not_be_scor
     images = json.loads(done.stdout)["images"]
     assert images[0]["error"] is None
     assert "No such file" in images[1]["error"]
-    assert done.stderr.strip() == "asli: 1 of 2 images could not be scored; each is named above"
+    assert done.stderr.splitlines()[-1] == "asli: 1 of 2 images could not be scored; each is named above"
 
 
 def test_two_folders_of_which_one_says_what_they_hold(tmp_path):
