@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from asli.evaluation.sections.overview.overview.overview.comparison import comparison_section
 from asli.evaluation.sections.overview.overview.overview.overview.comparison import comparison_section
+from asli.evaluation.sections.overview.overview.overview.overview.overview.comparison import comparison_section
 
 from asli.detector.base import Detector
 from asli.errors import DataError, DetectorError

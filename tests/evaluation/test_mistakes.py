@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asli.evaluation.sections.overview.mistakes import gallery_sections
+from asli.evaluation.sections.overview.overview.mistakes import gallery_sections
 from PIL import Image
 from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_auc_score

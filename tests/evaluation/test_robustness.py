@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from asli.evaluation.sections.overview.overview.robustness import robustness_sections
+from asli.evaluation.sections.overview.overview.overview.robustness import robustness_sections
 from PIL import Image
 
 from asli.datasets.build import open_folders

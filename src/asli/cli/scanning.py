@@ -88,6 +88,10 @@ def _print_scan(result: dict[str, Any], out: Path, html: Path | None) -> None:
         print(f"  not scanned, no images: {sum(skipped.values()):,} ({endings})")
     if hidden := describe(Counter(result["hidden"])):
         print(f"  {hidden}")
+    for reason in result["ignored"][:5]:
+        print(f"  not scanned: {visible(reason)}")
+    if len(result["ignored"]) > 5:
+        print(f"  not scanned: {len(result['ignored']) - 5:,} more (see --json)")
     if result["unsafe_entries"]:
         print(f"  not read, archive entries that would leave their folder: {result['unsafe_entries']:,}")
     if html is not None:
