@@ -6,14 +6,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from asli.evaluation.sections.overview.overview.overview.overview.comparison import comparison_section
-from asli.evaluation.sections.overview.overview.overview.overview.overview.comparison import comparison_section
 
 from asli.detector.base import Detector
 from asli.errors import DataError, DetectorError
 from asli.evaluation.comparison import Contender, compare
 from asli.evaluation.evaluate import evaluate
 from asli.evaluation.result import present_figures
+from asli.evaluation.sections.comparison import comparison_section
 from asli.files import read_json
 from asli.metrics.paired import holm
 from asli.recipe import load_recipe

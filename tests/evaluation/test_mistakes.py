@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asli.evaluation.sections.overview.overview.mistakes import gallery_sections
 from PIL import Image
 from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_auc_score
@@ -14,6 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from asli.detector.card import Thresholds
 from asli.evaluation.evaluate import evaluate
 from asli.evaluation.mistakes import KINDS, find_mistakes, pictures_of
+from asli.evaluation.sections.mistakes import gallery_sections
 from asli.metrics.appearance import measure
 
 HALF = Thresholds(low=0.5, high=0.5, policy="argmax", n=0, calibration_hash="")

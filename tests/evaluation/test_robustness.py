@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from asli.evaluation.sections.overview.overview.overview.robustness import robustness_sections
 from PIL import Image
 
 from asli.datasets.build import open_folders
@@ -20,6 +19,7 @@ from asli.detector.scoring import Scores, score_split
 from asli.errors import DataError
 from asli.evaluation import robustness
 from asli.evaluation.evaluate import evaluate
+from asli.evaluation.sections.robustness import robustness_sections
 from asli.metrics.classification import score_of_logits
 from asli.transforms.corruptions import blur
 from asli.transforms.ladder import LADDER, corrupted

@@ -182,8 +182,8 @@ def evaluate(
     from asli.evaluation.evaluate import evaluate as run
     from asli.evaluation.evaluate import report_folder
     from asli.evaluation.measure import PREVALENCES
+    from asli.evaluation.report import headlines
     from asli.evaluation.robustness import IMAGES
-    from asli.reports.kit import headlines
 
     folder = open_data(data, **opening.how())
     result = run(

@@ -21,6 +21,7 @@ from asli.evaluation.external import Joined, is_score_file
 from asli.evaluation.measure import PREVALENCES, measure
 from asli.evaluation.mistakes import find_mistakes, pictures_of
 from asli.evaluation.parts import Attachments, Openings, Unscored
+from asli.evaluation.report import require_report_folder
 from asli.evaluation.result import EvaluationResult
 from asli.evaluation.robustness import sweep
 from asli.evaluation.subject import Given, Subject
@@ -28,7 +29,6 @@ from asli.messages import Language
 from asli.metrics.metric import LabeledScores
 from asli.metrics.registry import registered
 from asli.models.device import pick_device, set_threads
-from asli.reports.kit import require_report_folder
 from asli.run import Run
 
 logger = logging.getLogger("asli")

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 
 from asli.errors import DataError
 from asli.evaluation.parts import Attachments
-from asli.evaluation.sections.overview.overview import comparison, mistakes, robustness
-from asli.evaluation.sections.overview.overview.overview import report_of, training_section
+from asli.evaluation.sections import comparison, mistakes, robustness
+from asli.evaluation.sections.overview import report_of, training_section
 from asli.files import read_json, replacing, write_json, write_text
 from asli.messages import Language
 from asli.reports.pages import require_page

@@ -101,7 +101,7 @@ class EvaluationResult(Measured):
         Raises:
             AsliError: Files of these names are there and asli did not write them.
         """
-        from asli.reports.kit import require_report_folder, write_report_folder  # brings matplotlib
+        from asli.evaluation.report import require_report_folder, write_report_folder  # brings matplotlib
 
         require_report_folder(Path(folder))
         return write_report_folder(self.to_dict(), self.attachments, Path(folder), language)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from asli.evaluation.sections.overview.overview.access import (
+from asli.evaluation.sections.access import (
     Result,
     at_argmax,
     at_threshold,

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from asli.evaluation.sections.overview.overview.access import (
+from asli.evaluation.sections.access import (
     Result,
     at_threshold,
     is_score_table,
     threshold_free,
     verdict_rates,
 )
-from asli.evaluation.sections.overview.overview.figures import (
+from asli.evaluation.sections.figures import (
     calibration_section,
     figures_section,
     groups_section,
