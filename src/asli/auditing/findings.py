@@ -32,8 +32,8 @@ def verdicts(result: dict[str, Any]) -> list[dict[str, str]]:
         For each trap: `trap`, `verdict`, `says`, `do`.
     """
     return [
-        _damage(result),
-        _balance(result),
+        damage(result),
+        balance(result),
         _exact(result["duplicates"]),
         _near(result["duplicates"]),
         *(_shortcut(kind, result["shortcuts"]) for kind in ("files", "weight", "colors", "spectrum")),
@@ -44,7 +44,8 @@ def _verdict(trap: str, verdict: str, says: str, do: str = "") -> dict[str, str]
     return {"trap": trap, "verdict": verdict, "says": says, "do": do}
 
 
-def _damage(result: dict[str, Any]) -> dict[str, str]:
+def damage(result: dict[str, Any]) -> dict[str, str]:
+    """Judge files that are damaged or unusual."""
     odd = result["oddities"]
     if not odd:
         return _verdict("files", "fine", f"all {result['data']['images']:,} files decode and none is unusual")
@@ -54,7 +55,8 @@ def _damage(result: dict[str, Any]) -> dict[str, str]:
     return _verdict("files", verdict, says, "replace damaged files; see that unusual kinds are not those of one label")
 
 
-def _balance(result: dict[str, Any]) -> dict[str, str]:
+def balance(result: dict[str, Any]) -> dict[str, str]:
+    """Judge whether labels, categories and generators are even."""
     troubles, verdict = [], "fine"
     for split, by_label in result["counts"]["split"].items():
         real, fake = by_label["real"], by_label["fake"]

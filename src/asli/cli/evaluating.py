@@ -158,6 +158,8 @@ def evaluate(
         return
     judged = result["data"]
     print(f"{judged['images']:,} images of {judged['name']}, {split} part; fake from {result['threshold']:.4f}")
+    for caveat in result["detector"].get("caveats", ()):
+        print(f"  the detector is {caveat}")
     for name, figure in {**result["figures"]["threshold"], **result["figures"]["ranking"]}.items():
         print(f"  {name.replace('_', ' '):<20} {figure_text(figure)}")
     for rate, worst in result["groups"]["worst"].items():

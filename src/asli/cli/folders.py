@@ -1,13 +1,16 @@
 """Commands that make and show data folders."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, app, leave
+from asli.cli.common import AsJson, Share, app, leave
+
+logger = logging.getLogger("asli")
 
 data = cyclopts.App(name="data", help="Make a data folder: read, check, split and pack images.")
 app.command(data)
@@ -46,6 +49,7 @@ def open_(
     real_label: Annotated[list[str] | None, Parameter(negative="")] = None,
     fake_label: Annotated[list[str] | None, Parameter(negative="")] = None,
     generator: str | None = None,
+    fractions: Annotated[tuple[Share, Share, Share, Share] | None, Parameter(negative="")] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Make a data folder of your own images: asli data open PATH DIR, or asli data open DIR --real A --fake B.
@@ -63,10 +67,14 @@ def open_(
         real_label: A folder name or label value that means real; may be repeated.
         fake_label: A folder name or label value that means fake, for example 1; may be repeated.
         generator: What made the fake images of which nothing else says it.
+        fractions: Shares of train, validation, calibration and test, such as 60% 10% 15% 15%, for parts that the images
+            do not name; by default the held-out parts of small folders are larger.
         dry_run: Only print what is taken for what.
     """
+    from asli.auditing.quick import quick_check
     from asli.datasets.build import open_folders
     from asli.datasets.layouts import LabelNames
+    from asli.datasets.splits import Shares
     from asli.datasets.survey import understand
 
     pair = bool(real or fake)
@@ -86,7 +94,12 @@ def open_(
     elif target is None:
         leave("give the data folder to make after the path (see asli --help)", 2)
     else:
-        print(open_folders(place, target, **how).describe())
+        shares = None if fractions is None else Shares(*fractions)
+        made = open_folders(place, target, fractions=shares, **how)
+        print(made.describe())
+        found = quick_check(made)
+        if found is not None:
+            logger.warning("%s; more: asli audit %s", found, target)
 
 
 @data.command

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from asli.cli.common import AsJson, Count, Device, Threads, app, figure_text, image_text
 
@@ -33,6 +34,7 @@ def train(
     data: Path,
     out: Path,
     set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative="")] = None,
+    folds: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     resume: Annotated[bool, Parameter(negative="")] = False,
     track: Annotated[list[Literal["tensorboard", "wandb"]] | None, Parameter(negative="")] = None,
     device: Device = None,
@@ -46,6 +48,8 @@ def train(
         data: The data folder.
         out: The run folder to make.
         set_: Settings in place of the recipe's, for example --set optim.lr=1e-3 loop.epochs=2.
+        folds: For small folders: train on train, validation and calibration together, and let as many further networks,
+            each trained without a part of the images, give the scores for thresholds and figures; 5 is usual.
         resume: Go on with an interrupted run; the result is bit-identical to an undisturbed one's.
         track: Also log to TensorBoard or Weights & Biases.
         recovery_minutes: How often the state is saved for a resume.
@@ -57,6 +61,7 @@ def train(
         data,
         out,
         settings=set_ or (),
+        folds=folds,
         resume=resume,
         device=device,
         threads=threads,

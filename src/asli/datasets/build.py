@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from asli.datasets.images import decode, perceptual_hashes, pixel_sha256, thumbn
 from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Layout, Listing, table_layout
 from asli.datasets.parquet_rows import ParquetRows
 from asli.datasets.sources import Source, open_source
-from asli.datasets.splits import SEED, assign_splits
+from asli.datasets.splits import SEED, Shares, assign_splits, fitting_shares
 from asli.datasets.survey import Survey, understand
 from asli.errors import DataError, ImageError
 from asli.files import (
@@ -77,12 +77,15 @@ def open_cifake(path: str | Path | None, out: str | Path, *, hub: str | None = N
     return make(found, out)
 
 
-def open_folders(path: str | Path | None, out: str | Path, **how: Any) -> DataFolder:
+def open_folders(
+    path: str | Path | None, out: str | Path, *, fractions: Shares | None = None, **how: Any
+) -> DataFolder:
     """Make a data folder of a user's own images; what is taken for real and fake is logged before any is read.
 
     Args:
         path: A folder, an archive, a folder of archives, a table, or Parquet files.
         out: Where the data folder goes.
+        fractions: Shares of the parts that the source does not name; None takes those that fit the number of images.
         how: `real`, `fake`, `layout`, `labels`, `generator`: see `asli.datasets.survey.understand`.
 
     Raises:
@@ -90,7 +93,7 @@ def open_folders(path: str | Path | None, out: str | Path, **how: Any) -> DataFo
     """
     found = understand(path, **how)
     logger.info("%s", found.describe())
-    return make(found, Path(out))
+    return make(found, Path(out), fractions)
 
 
 def ingest(path: Path, out: Path, layout: Layout, layout_name: str) -> DataFolder:
@@ -103,8 +106,13 @@ def ingest(path: Path, out: Path, layout: Layout, layout_name: str) -> DataFolde
     return make(Survey(source, layout(source.names()), layout_name, str(path.resolve())), out)
 
 
-def make(found: Survey, out: Path) -> DataFolder:
+def make(found: Survey, out: Path, fractions: Shares | None = None) -> DataFolder:
     """Make a data folder of a source and its listing.
+
+    Args:
+        found: The source and its listing.
+        out: Where the data folder goes.
+        fractions: See `open_folders`.
 
     Raises:
         DataError: `out` holds something else, or another process writes it.
@@ -117,6 +125,8 @@ def make(found: Survey, out: Path) -> DataFolder:
         "listing": sha256_of_json_array(map(astuple, listing.entries)),
         "chunk": CHUNK,
     }
+    if fractions is not None:
+        plan["fractions"] = asdict(fractions)
     first = [[e.id, e.label, e.split, e.category, e.generator] for e in listing.entries]
     version_1 = {**plan, "version": 1, "listing": sha256_of_json_array(first)}
     if (out / "data.json").exists():
@@ -126,7 +136,7 @@ def make(found: Survey, out: Path) -> DataFolder:
         raise DataError(f"{out} is not empty; give a new folder")
     try:
         with FileLock(out / ".lock", timeout=0):
-            return _Ingest(source, listing, plan, out).run(found.origin)
+            return _Ingest(source, listing, plan, out, fractions).run(found.origin)
     except Timeout:
         raise DataError(f"another process is writing {out}; wait for it or give another folder") from None
 
@@ -136,7 +146,8 @@ def _complete(found: Survey, plans: Iterable[dict[str, Any]], out: Path) -> Data
     data = DataFolder.open(out)
     if data.info.get("plan") not in [sha256_of_json(plan) for plan in plans]:
         raise DataError(
-            f"{out} holds a data folder of something else, or its images have changed since; give another folder"
+            f"{out} holds a data folder of something else, its images have changed since, or it was made with other"
+            " --fractions; give another folder"
         )
     logger.info("%s is complete already", out)
     if data.info["reopen"] == found.source.spec():
@@ -154,8 +165,10 @@ def _others(out: Path) -> set[str]:
 
 
 class _Ingest:
-    def __init__(self, source: Source, listing: Listing, plan: dict[str, Any], out: Path) -> None:
-        self.source, self.listing, self.plan, self.out = source, listing, plan, out
+    def __init__(
+        self, source: Source, listing: Listing, plan: dict[str, Any], out: Path, fractions: Shares | None
+    ) -> None:
+        self.source, self.listing, self.plan, self.out, self.fractions = source, listing, plan, out, fractions
         self.parts = out / ".parts"
         entries = listing.entries
         self.chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
@@ -165,7 +178,7 @@ class _Ingest:
             stale.unlink(missing_ok=True)  # of a call that was cut after the last image was read
         self._read_all()
         packed = self._pack()
-        self._write_manifest()
+        fractions = self._write_manifest()
         problems = self._problems()
         manifest_path = self.out / "manifest.parquet"
         write_json(
@@ -182,6 +195,7 @@ class _Ingest:
                 "problems": {kind: len(names) for kind, names in problems.items()},
                 "packed": packed,
                 "split_seed": SEED,
+                "fractions": asdict(fractions),
                 "manifest_sha256": sha256_of_file(manifest_path),
                 "content_hash": manifest.content_hash(manifest_path),
             },
@@ -275,13 +289,16 @@ class _Ingest:
         for number in range(len(self.chunks)):
             yield pq.read_table(self._part(number, "parquet"))
 
-    def _write_manifest(self) -> None:
+    def _write_manifest(self) -> Shares:
+        """Write the manifest; return the shares by which the source's open images were split."""
         columns = ["id", "label", "named_split", "category", "pixel_sha256"]
         brief = pa.concat_tables(table.select(columns) for table in self._tables())
         groups, crosses = manifest.group_duplicates(brief["pixel_sha256"], brief["named_split"])
         labels, categories = brief["label"].to_pylist(), brief["category"].to_pylist()
         strata = [f"{label}/{category}" for label, category in zip(labels, categories, strict=True)]
-        splits = assign_splits(brief["id"].to_pylist(), strata, brief["named_split"].to_pylist(), groups)
+        named = brief["named_split"].to_pylist()
+        fractions = self.fractions or fitting_shares(strata, named)
+        splits = assign_splits(brief["id"].to_pylist(), strata, named, groups, shares=fractions)
 
         def finished() -> Iterator[pa.Table]:
             start = 0
@@ -292,6 +309,7 @@ class _Ingest:
 
         with replacing(self.out / "manifest.parquet") as temporary:
             manifest.write(temporary, finished())
+        return fractions
 
     def _problems(self) -> dict[str, list[str]]:
         """Name every file that is not used as it is: in `problems.txt`, one a line."""

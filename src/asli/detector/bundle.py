@@ -277,6 +277,7 @@ class Detector:
             "hash": self.hash,
             "recipe_hash": self.card.recipe_hash,
             "thresholds": dataclasses.asdict(self.card.thresholds),
+            "caveats": self.card.thresholds.caveats,
             "trained_on": self.card.trained_on["name"],
         }
 

@@ -15,8 +15,9 @@ from asli.detector.runtime import BATCH
 from asli.detector.scoring import count_seen, logits_of_split, seen_in_training
 from asli.detector.statistics import statistics
 from asli.errors import DataError, DetectorError
-from asli.metrics.calibration import fit_temperature
+from asli.metrics.calibration import TEMPERATURES, fit_temperature
 from asli.metrics.classification import Floats, log_losses, score_of_logits
+from asli.metrics.constant import against_constant
 from asli.metrics.figures import as_json, figures_at, ranking_figures
 from asli.metrics.intervals import Figure
 from asli.metrics.thresholds import Policy, choose
@@ -24,6 +25,9 @@ from asli.models.device import pick_device, set_threads
 from asli.transforms.preprocessing import Preprocessing
 
 logger = logging.getLogger("asli")
+
+FEW = 30
+"""Independent calibration images of a label below which a warning says so."""
 
 
 def calibrate(
@@ -122,14 +126,17 @@ def fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> 
     return ~seen
 
 
-def fit(logits: Floats, data: DataFolder, rows: npt.NDArray[np.int64], policy: Policy) -> tuple[float, Thresholds]:
-    """Return temperature and thresholds for the logits of calibration images.
+def fit(
+    logits: Floats, data: DataFolder, rows: npt.NDArray[np.int64], policy: Policy, folds: int | None = None
+) -> tuple[float, Thresholds]:
+    """Return temperature and thresholds for the logits of calibration images; warn where they rest on too little.
 
     Args:
         logits: n x 2 (real, fake) of the rows, in their order, before temperature.
         data: The folder; its labels and duplicates are used.
         rows: Of its calibration part.
         policy: How thresholds are chosen.
+        folds: How many networks gave the logits, where they are out-of-fold ones.
 
     Raises:
         DataError: A label is missing, or there are too few images for the promise.
@@ -155,6 +162,8 @@ def fit(logits: Floats, data: DataFolder, rows: npt.NDArray[np.int64], policy: P
             "fake_called_real": int((scores[labels == 1] < band.low).sum()),
             "unsure": int(((scores >= band.low) & (scores < band.high)).sum()),
         },
+        folds=folds,
+        evidence=as_json(against_constant(labels, logits / temperature, groups)),
     )
     logger.info(
         "temperature %.4f (loss %.4f -> %.4f); policy %s: real below %.4f, fake from %.4f",
@@ -165,7 +174,34 @@ def fit(logits: Floats, data: DataFolder, rows: npt.NDArray[np.int64], policy: P
         band.low,
         band.high,
     )
+    _warn(temperature, thresholds)
     return temperature, thresholds
+
+
+def _warn(temperature: float, thresholds: Thresholds) -> None:
+    """Warn of a temperature at its bound and of thresholds that rest on too little."""
+    low, high = TEMPERATURES
+    if not low * 1.01 < temperature < high / 1.01:
+        logger.warning(
+            "temperature %.4f is at its bound (%g to %g): the scores hardly bear on the label, or there are too few"
+            " calibration images",
+            temperature,
+            low,
+            high,
+        )
+    fewest = min(thresholds.real or 0, thresholds.fake or 0)
+    if fewest < FEW:
+        logger.warning(
+            "the thresholds rest on %s real and %s fake images; below %d of each they are little more than chance:"
+            " give more images, or train with --folds 5",
+            f"{thresholds.real:,}",
+            f"{thresholds.fake:,}",
+            FEW,
+        )
+    for caveat in thresholds.caveats:
+        logger.warning("%s", caveat)
+    if thresholds.no_better_than_constant:
+        logger.warning("every verdict will be unsure until a calibration shows otherwise: asli calibrate DETECTOR DATA")
 
 
 def policy_of(thresholds: Thresholds) -> Policy:

@@ -1,11 +1,15 @@
 """What a detector says of itself: thresholds with their promise, origin, figures."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from asli.detector.domain import Domain
 
 Verdict = Literal["real", "unsure", "fake"]
+
+CALIBRATED = 100
+"""Independent calibration images of each label below which a detector is called not calibrated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +28,10 @@ class Thresholds:
         confidence: Of the promise.
         band: Whether the rate of missed fakes was promised too.
         errors: On the calibration part itself: real images called fake, fake ones called real, and `unsure` ones.
+        folds: How many networks gave the out-of-fold scores that the thresholds come from, each of images it was not
+            trained on; None where this detector's own scores gave them.
+        evidence: Figures with intervals on whether the scores beat a constant answer: `auroc`, and `loss_gain`, the
+            loss (nats) of always answering the share of fakes minus that of the scores; None in older detectors.
     """
 
     low: float
@@ -37,12 +45,65 @@ class Thresholds:
     confidence: float | None = None
     band: bool = False
     errors: dict[str, int] | None = None
+    folds: int | None = None
+    evidence: dict[str, dict[str, Any]] | None = None
 
     def verdict(self, score: float) -> Verdict:
         """Return what a score means."""
-        if score >= self.high:
+        low, high = self.decided
+        if score >= high:
             return "fake"
-        return "real" if score < self.low else "unsure"
+        return "real" if score < low else "unsure"
+
+    @property
+    def decided(self) -> tuple[float, float]:
+        """Return below which score the verdict is real and from which on it is fake.
+
+        No score reaches them where the scores were not shown to beat a constant answer: every verdict is `unsure`.
+        """
+        return (-math.inf, math.inf) if self.no_better_than_constant else (self.low, self.high)
+
+    @property
+    def no_better_than_constant(self) -> str | None:
+        """Return why these scores were not shown to beat a constant answer, or None where they were."""
+        if self.evidence is None:
+            return None
+        area, gain = self.evidence["auroc"], self.evidence["loss_gain"]
+        if area["low"] > 0.5 and gain["low"] > 0:
+            return None
+        return (
+            f"not shown to beat a constant answer: AUROC {_interval(area)}, loss {_interval(gain)} nats below that of a"
+            f" constant, on {self.n:,} {self._images}"
+        )
+
+    @property
+    def not_calibrated(self) -> str | None:
+        """Return why the detector is called not calibrated, or None where it is calibrated or that is not known."""
+        if self.real is None or self.fake is None or min(self.real, self.fake) >= CALIBRATED:
+            return None
+        return (
+            f"not calibrated: the thresholds rest on {self.real:,} real and {self.fake:,} fake {self._images};"
+            f" {CALIBRATED} of each are needed"
+        )
+
+    @property
+    def caveats(self) -> list[str]:
+        """Return what every output must say of these thresholds."""
+        return [caveat for caveat in (self.no_better_than_constant, self.not_calibrated) if caveat is not None]
+
+    @property
+    def origin(self) -> str | None:
+        """Return in a sentence that other networks gave the scores behind the thresholds, or None."""
+        if self.folds is None:
+            return None
+        return (
+            f"out-of-fold scores of {self.folds} other networks, each trained by the same recipe without the images it"
+            " scored; this network was trained on all of them"
+        )
+
+    @property
+    def _images(self) -> str:
+        return "calibration images" if self.folds is None else "images scored out of fold"
 
     @property
     def promise(self) -> str | None:
@@ -52,8 +113,12 @@ class Thresholds:
         both = " and at most as many fakes called real, each" if self.band else ","
         return (
             f"at most {self.target:.3g} of photographs called fake{both} with {self.confidence:.0%} confidence over"
-            f" calibration sets, for images like the {self.n:,} of the calibration part"
+            f" calibration sets, for images like the {self.n:,} {self._images}"
         )
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    return f"{figure['value']:.3f} (95% CI {figure['low']:.3f} to {figure['high']:.3f})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,9 @@ from asli.files import printable
 from asli.metrics.classification import score_of_logits
 from asli.provenance.read import provenance
 
+OUTSIDE = "outside domain: "
+"""Begins the reason of an image unlike those the detector knows; the other reasons are about the detector."""
+
 
 def predict(
     images: Sequence[str | Path],
@@ -114,8 +117,9 @@ def judge(detector: Detector, score: float, outside: str | None, *, force_domain
         outside: Why the image lies outside the detector's domain, or None.
         force_domain: Give a verdict there, too.
     """
-    reasons = [f"outside domain: {outside}"] if outside else []
-    return "unsure" if outside and not force_domain else detector.card.thresholds.verdict(score), reasons
+    thresholds = detector.card.thresholds
+    reasons = [*([f"{OUTSIDE}{outside}"] if outside else []), *thresholds.caveats]
+    return "unsure" if outside and not force_domain else thresholds.verdict(score), reasons
 
 
 def read_file(path: Path) -> bytes:

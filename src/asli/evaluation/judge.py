@@ -44,7 +44,7 @@ def judge(
     rows, score = scores.rows, scores.score
     labels, groups, across = data.labels[rows], data.groups(rows), data.cross_split_duplicate[rows]
     figures, rates = ranking(labels, score, scores.losses(labels), groups)
-    verdicts = verdict_shares(labels, score, thresholds.low, thresholds.high, groups)
+    verdicts = verdict_shares(labels, score, *thresholds.decided, groups)
     share = float((labels == 1).mean())
     return {
         "data": {

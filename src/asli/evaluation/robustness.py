@@ -222,7 +222,8 @@ def _kept(path: Path, count: int) -> Floats | None:
 
 def _figures(labels: npt.NDArray[np.int8], scores: Floats, thresholds: Thresholds) -> dict[str, Any]:
     counts = Confusion.at(labels, scores, thresholds.high)
-    unsure = (scores >= thresholds.low) & (scores < thresholds.high)
+    low, high = thresholds.decided
+    unsure = (scores >= low) & (scores < high)
     return {
         "false_positive_rate": dataclasses.asdict(proportion(counts.fp, counts.fp + counts.tn)),
         "false_negative_rate": dataclasses.asdict(proportion(counts.fn, counts.fn + counts.tp)),

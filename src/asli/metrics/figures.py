@@ -15,13 +15,13 @@ from asli.metrics.intervals import (
     RESAMPLES,
     Figure,
     f1_interval,
+    logit_interval,
+    mean_interval,
     mean_of,
-    percentile,
     predictive_value,
     resampled,
     share_above,
     share_of,
-    weighted_mean,
     weighted_precision,
 )
 
@@ -37,10 +37,12 @@ METHODS = {
     "f1": "Wilson's for tp / (tp + fp + fn), of which F1 is a function",
     "balanced_accuracy": "square-and-add of two Wilson intervals (Newcombe 1998)",
     "predictive_values": "both error rates at opposite ends of their intervals: covers at least as often as it says",
-    "auroc": "DeLong 1988 on the logit scale, variance by groups of duplicates (Obuchowski 1997)",
+    "auroc": "DeLong 1988 on the logit scale, variance by groups of duplicates (Obuchowski 1997); up to 50 independent"
+    " images of a label Wilson's at as many images as have this variance, which is at least Hanley & McNeil's (1982)",
     "tpr_at_fpr": "binomial ranks of the real images around the threshold, squared and added to Wilson's of the fakes",
     "rms_error": "normal on the squared scale, variance by groups of duplicates",
-    "others": "percentile bootstrap of groups of duplicates",
+    "average_precision": "normal on the logit scale, variance by the bootstrap of groups of duplicates",
+    "loss, brier": "Student's t on the log scale, variance by groups of duplicates",
 }
 """How each kind of interval is made."""
 
@@ -90,24 +92,18 @@ def ranking(
     """
     both, finite = 0 < (labels == 1).sum() < len(labels), bool(np.isfinite(losses).all())
     undefined = Figure(None, None, None, len(labels))
-    means = [brier_terms(labels, scores), *([losses] if finite else [])]
-    statistics = [weighted_mean(values) for values in means]
-    if both:
-        statistics.append(weighted_precision(labels, scores))
-
-    def every(weights: Floats) -> Floats:
-        return np.stack([statistic(weights) for statistic in statistics], axis=1)
-
-    drawn = list(resampled(every, groups).T)  # all from the same resamples
-    figures = {"auroc": undefined, "average_precision": undefined, "loss": undefined}
-    figures["brier"] = percentile(drawn.pop(0), float(means[0].mean()), len(labels))
-    if finite:
-        figures["loss"] = percentile(drawn.pop(0), float(losses.mean()), len(labels))
+    figures = {
+        "auroc": undefined,
+        "average_precision": undefined,
+        "loss": mean_interval(losses, labels, groups) if finite else undefined,
+        "brier": mean_interval(brier_terms(labels, scores), labels, groups),
+    }
     if not both:
         return figures, []
     figures["auroc"] = auroc_interval(labels, scores, groups)
     precision = float(average_precision_score(labels, scores))
-    figures["average_precision"] = percentile(drawn.pop(0), precision, len(labels))
+    drawn = resampled(weighted_precision(labels, scores), groups)
+    figures["average_precision"] = logit_interval(drawn, precision, labels, groups)
     real, fake, rates = labels == 0, labels == 1, []
     for rate in RATES:
         found = share_above(scores[real], scores[fake], rate, groups[real], groups[fake])

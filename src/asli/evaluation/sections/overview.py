@@ -50,7 +50,8 @@ def page_of(result: dict[str, Any], further: Sequence[Section] = ()) -> Page:
 def limits(result: dict[str, Any]) -> list[str]:
     """Return what a reader must know who reads nothing else."""
     data, opened, out = result["data"], result["test_opened"], result["unscored"]
-    lines = [f"These figures hold for images like those of {data['name']}; they say nothing about others."]
+    lines = [f"This detector is {caveat}." for caveat in result["detector"].get("caveats", ())]
+    lines.append(f"These figures hold for images like those of {data['name']}; they say nothing about others.")
     if result["detector"].get("scores"):
         lines.append(f"The scores come from a file; where fake begins ({result['threshold']:.4g}) was given.")
     elif data["split"] != "test":
