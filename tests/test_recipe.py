@@ -93,7 +93,16 @@ def test_hash_covers_every_setting():
 def test_settings_younger_than_a_recipe_leave_its_hash_while_they_are_off():
     # As the first version hashed `paper`, before these settings.
     tree = dataclasses.asdict(load_recipe("paper"))
-    for setting in ("cutmix", "color"):
-        del tree["augment"][setting]
-        assert load_recipe("paper", [f"augment.{setting}=0.5"]).hash() != load_recipe("paper").hash()
+    for section, setting, other in (
+        ("augment", "cutmix", 0.5),
+        ("augment", "color", 0.5),
+        ("loop", "select_by", "loss"),
+    ):
+        del tree[section][setting]
+        assert load_recipe("paper", [f"{section}.{setting}={other}"]).hash() != load_recipe("paper").hash()
     assert load_recipe("paper").hash() == sha256_of_json(tree)
+
+
+@pytest.mark.parametrize("name", bundled_recipes())
+def test_only_the_papers_method_selects_by_a_figure_with_a_floor(name):
+    assert load_recipe(name).loop.select_by == ("f1" if name in ("paper", "study/full") else "loss")

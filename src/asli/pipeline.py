@@ -13,13 +13,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from asli.cross_validation import figures_out_of_fold, out_of_fold, write_out_of_fold
+from asli.cross_validation import out_of_fold
 from asli.datasets.folder import DataFolder
 from asli.datasets.folds import fold_of
 from asli.datasets.splits import stratified_sample
 from asli.detector.bundle import Detector, fold_temperature
-from asli.detector.calibrate import domain_of, figures_of, fit, validation_of
+from asli.detector.calibrate import domain_of, figures_of, fit, out_of_fold_of, validation_of
 from asli.detector.card import Card
+from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.detector.runtime import TorchRuntime, logits_of_rows
 from asli.errors import DataError, RecipeError
 from asli.metrics.classification import Floats, Labels, training_figures
@@ -320,8 +321,8 @@ def _make_detector(
         calibration, folds = rows, int(fold.max()) + 1
         temperature, thresholds = fit(logits, data, rows, policy, folds)
         write_out_of_fold(run.folds, data, rows, fold, logits, temperature)
-        figures = figures_out_of_fold(logits / temperature, data, rows, fold, policy)
-        judged = f"{len(rows):,} images of {data.name}, out of fold ({folds} folds)"
+        figures = figures_out_of_fold(logits / temperature, data, rows, fold, policy, thresholds.high)
+        judged = out_of_fold_of(data, folds)
         fold_temperature(network, temperature)
         logger.info("temperature and thresholds come from %s", thresholds.origin)
     else:

@@ -11,6 +11,7 @@ from asli.datasets.folder import DataFolder
 from asli.detector.bundle import Detector, fold_temperature
 from asli.detector.card import Thresholds
 from asli.detector.domain import Domain
+from asli.detector.out_of_fold import figures_out_of_fold, read_out_of_fold
 from asli.detector.runtime import BATCH
 from asli.detector.scoring import count_seen, logits_of_split, seen_in_training
 from asli.detector.statistics import statistics
@@ -44,7 +45,8 @@ def calibrate(
     """Fit temperature and thresholds anew and write a new detector.
 
     Its domain becomes that of the calibration images, since the thresholds hold for images like these; its figures are
-    measured on the data's validation part, where there is one.
+    measured on the data's validation part, where there is one. A run made with folds, on its own data, is calibrated on
+    its out-of-fold scores.
 
     Args:
         detector: A detector folder or a run folder; it stays as it is.
@@ -77,11 +79,18 @@ def calibrate(
     opened, place = Detector.open(detector), pick_device(device)
     if opened.quantized:
         raise DetectorError(f"{detector} is an int8 detector; calibrate the float32 one and export that again")
-    unseen = fresh(opened, data, data.rows(split))
-    rows = data.rows(split)[unseen]
-    temperature, thresholds = fit(logits_of_split(opened, data, split, place)[unseen], data, rows, policy)
-    figures = {}
-    if _has(data, "validation"):
+    folds = _folds(opened, data)
+    if folds is not None:
+        rows, fold, logits = read_out_of_fold(folds, data)
+        logits = logits / opened.card.temperature
+        temperature, thresholds = fit(logits, data, rows, policy, opened.card.thresholds.folds)
+        measured = figures_out_of_fold(logits / temperature, data, rows, fold, policy, thresholds.high)
+        figures = {out_of_fold_of(data, int(fold.max()) + 1): as_json(measured)}
+    else:
+        unseen = fresh(opened, data, data.rows(split))
+        rows, figures = data.rows(split)[unseen], {}
+        temperature, thresholds = fit(logits_of_split(opened, data, split, place)[unseen], data, rows, policy)
+    if folds is None and _has(data, "validation"):
         count_seen(opened, data, "validation")
         # Divided here, since an ONNX form, which may be what computes, does not know the new temperature.
         logits = logits_of_split(opened, data, "validation", place) / temperature
@@ -102,6 +111,13 @@ def calibrate(
     made = Detector(opened.network, opened.preprocessing, card, opened.training_images)
     made.save(out)
     return made
+
+
+def _folds(detector: Detector, data: DataFolder) -> Path | None:
+    """Return where the out-of-fold scores of this data lie, or None where the detector was made without folds."""
+    if detector.card.thresholds.folds is None or detector.run_folder is None:
+        return None
+    return detector.run_folder / "folds" if data.hash == detector.card.trained_on["hash"] else None
 
 
 def fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -189,19 +205,22 @@ def _warn(temperature: float, thresholds: Thresholds) -> None:
             low,
             high,
         )
-    fewest = min(thresholds.real or 0, thresholds.fake or 0)
-    if fewest < FEW:
+    if min(thresholds.real or 0, thresholds.fake or 0) < FEW:
         logger.warning(
-            "the thresholds rest on %s real and %s fake images; below %d of each they are little more than chance:"
-            " give more images, or train with --folds 5",
+            "the thresholds rest on %s real and %s fake images; from fewer than %d of each they are little more than"
+            " chance: give more images%s",
             f"{thresholds.real:,}",
             f"{thresholds.fake:,}",
             FEW,
+            "" if thresholds.folds else ", or train with --folds 5",
         )
-    for caveat in thresholds.caveats:
-        logger.warning("%s", caveat)
+    if thresholds.not_calibrated:
+        logger.warning("%s", thresholds.not_calibrated)
     if thresholds.no_better_than_constant:
-        logger.warning("every verdict will be unsure until a calibration shows otherwise: asli calibrate DETECTOR DATA")
+        logger.warning(
+            "%s; every verdict is unsure until a calibration shows otherwise: asli calibrate DETECTOR DATA",
+            thresholds.no_better_than_constant,
+        )
 
 
 def policy_of(thresholds: Thresholds) -> Policy:
@@ -224,6 +243,11 @@ def figures_of(logits: Floats, data: DataFolder, split: str, thresholds: Thresho
 def validation_of(data: DataFolder, *, chose: bool) -> str:
     """Return under which name a detector keeps its figures on the validation part, and whether that part chose it."""
     return f"validation part of {data.name}" + (" (choices were made on it)" if chose else "")
+
+
+def out_of_fold_of(data: DataFolder, folds: int) -> str:
+    """Return under which name a detector keeps its out-of-fold figures."""
+    return f"{data.name}, out of fold ({folds} folds)"
 
 
 def domain_of(data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preprocessing) -> Domain:

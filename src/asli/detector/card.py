@@ -69,12 +69,11 @@ class Thresholds:
         if self.evidence is None:
             return None
         area, gain = self.evidence["auroc"], self.evidence["loss_gain"]
-        if area["low"] > 0.5 and gain["low"] > 0:
-            return None
-        return (
-            f"not shown to beat a constant answer: AUROC {_interval(area)}, loss {_interval(gain)} nats below that of a"
-            f" constant, on {self.n:,} {self._images}"
-        )
+        failed = [f"AUROC {_interval(area)}"] if area["low"] <= 0.5 else []
+        if gain["low"] <= 0:
+            failed.append(f"loss lower by {_interval(gain)} nats")
+        said = f"not shown to beat a constant answer: {', '.join(failed)}, {self.n:,} {self._images}"
+        return said if failed else None
 
     @property
     def not_calibrated(self) -> str | None:
@@ -82,7 +81,7 @@ class Thresholds:
         if self.real is None or self.fake is None or min(self.real, self.fake) >= CALIBRATED:
             return None
         return (
-            f"not calibrated: the thresholds rest on {self.real:,} real and {self.fake:,} fake {self._images};"
+            f"not calibrated: {self.real:,} real and {self.fake:,} fake {self._images} set the thresholds,"
             f" {CALIBRATED} of each are needed"
         )
 

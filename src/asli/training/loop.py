@@ -252,7 +252,7 @@ def loss_sum(module: nn.Module, batch: MicroBatch, recipe: Recipe) -> torch.Tens
 def improves(by: str, value: float, best: float | None) -> bool:
     """Return whether a validation figure is better than the best so far; NaN is worse than any number."""
     if best is None or math.isnan(best):
-        return not (best is not None and math.isnan(value))
+        return best is None or not math.isnan(value)
     return value < best if by == "loss" else value > best
 
 
