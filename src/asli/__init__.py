@@ -12,6 +12,7 @@ from asli._version import __version__
 if TYPE_CHECKING:
     from asli.datasets.build import open_cifake, open_folders
     from asli.datasets.folder import DataFolder
+    from asli.datasets.splits import Shares
     from asli.demonstration import demo
     from asli.detector.bundle import Detector
     from asli.detector.calibrate import calibrate
@@ -35,6 +36,7 @@ _HOME = {
     "Detector": "asli.detector.bundle",
     "Policy": "asli.metrics.thresholds",
     "Recipe": "asli.recipe",
+    "Shares": "asli.datasets.splits",
     "calibrate": "asli.detector.calibrate",
     "demo": "asli.demonstration",
     "domain_study": "asli.evaluation.domain_study",
@@ -58,6 +60,7 @@ __all__ = [
     "Detector",
     "Policy",
     "Recipe",
+    "Shares",
     "__version__",
     "calibrate",
     "demo",

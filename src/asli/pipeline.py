@@ -299,8 +299,9 @@ def _warn(labels: Labels, recipe: Recipe, updates_per_epoch: int) -> None:
     updates = min(planned, recipe.loop.max_updates or planned)
     if updates < FEWEST_UPDATES:
         logger.warning(
-            "only %d updates: a network hardly learns in fewer than %d; raise the epochs: --set loop.epochs=%d",
+            "only %d update%s: a network hardly learns in fewer than %d; raise the epochs: --set loop.epochs=%d",
             updates,
+            "" if updates == 1 else "s",
             FEWEST_UPDATES,
             math.ceil(FEWEST_UPDATES / updates_per_epoch),
         )

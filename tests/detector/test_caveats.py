@@ -166,7 +166,7 @@ def test_warns_of_few_updates_and_uneven_labels(uneven, caplog, tmp_path):
     with caplog.at_level(logging.WARNING, logger="asli"):
         train("demo", data, tmp_path / "run", settings=settings, device="cpu")
     assert "training images are uneven: 30 real, 15 fake" in caplog.text
-    assert "only 1 updates: a network hardly learns in fewer than 100; raise the epochs: --set loop.epochs=100" in (
+    assert "only 1 update: a network hardly learns in fewer than 100; raise the epochs: --set loop.epochs=100" in (
         caplog.text
     )
 

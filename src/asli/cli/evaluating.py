@@ -99,7 +99,7 @@ def calibrate(
     settings = Policy(name=chosen, target=0.01 if target_fpr is None else target_fpr, confidence=confidence, band=band)
     made = run(detector, data, out, settings, license=license, split=split, device=device, threads=threads)
     thresholds = made.card.thresholds
-    print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy})")
+    print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy}, {thresholds.basis})")
     if thresholds.promise:
         print(f"promised: {thresholds.promise}")
     print(f"detector: {out}")

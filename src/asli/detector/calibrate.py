@@ -182,13 +182,14 @@ def fit(
         evidence=as_json(against_constant(labels, logits / temperature, groups)),
     )
     logger.info(
-        "temperature %.4f (loss %.4f -> %.4f); policy %s: real below %.4f, fake from %.4f",
+        "temperature %.4f (loss %.4f -> %.4f); policy %s: real below %.4f, fake from %.4f (%s)",
         temperature,
         log_losses(labels, logits).mean(),
         log_losses(labels, logits / temperature).mean(),
         policy.name,
         band.low,
         band.high,
+        thresholds.basis,
     )
     _warn(temperature, thresholds)
     return temperature, thresholds

@@ -80,15 +80,19 @@ class Thresholds:
         """Return why the detector is called not calibrated, or None where it is calibrated or that is not known."""
         if self.real is None or self.fake is None or min(self.real, self.fake) >= CALIBRATED:
             return None
-        return (
-            f"not calibrated: {self.real:,} real and {self.fake:,} fake {self._images} set the thresholds,"
-            f" {CALIBRATED} of each are needed"
-        )
+        return f"not calibrated: {self.basis} set the thresholds, {CALIBRATED} of each are needed"
 
     @property
     def caveats(self) -> list[str]:
         """Return what every output must say of these thresholds."""
         return [caveat for caveat in (self.no_better_than_constant, self.not_calibrated) if caveat is not None]
+
+    @property
+    def basis(self) -> str:
+        """Return how many images the thresholds rest on, in words."""
+        if self.real is None or self.fake is None:
+            return f"{self.n:,} {self._images}"
+        return f"{self.real:,} real and {self.fake:,} fake {self._images}"
 
     @property
     def origin(self) -> str | None:

@@ -140,9 +140,9 @@ def compare(
     """Test every difference between the first detector and the others; all claims are made together.
 
     Two trained models are compared with images as units: accuracy by McNemar's exact test on one of each group of
-    duplicates, AUROC by DeLong's, F1 by the paired bootstrap, each at its own threshold. Where the first recipe and
-    another have two or more seeds each, the recipes are compared with seeds as units; further seeds of the first
-    recipe then serve that alone.
+    duplicates, AUROC by DeLong's (few images: by exchanges), F1 by exchanges, each at its own threshold. Where the
+    first recipe and another have two or more seeds each, the recipes are compared with seeds as units; further seeds of
+    the first recipe then serve that alone.
 
     Args:
         first: The one judged.

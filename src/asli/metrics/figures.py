@@ -41,8 +41,8 @@ METHODS = {
     " images of a label Wilson's at as many images as have this variance, which is at least Hanley & McNeil's (1982)",
     "tpr_at_fpr": "binomial ranks of the real images around the threshold, squared and added to Wilson's of the fakes",
     "rms_error": "normal on the squared scale, variance by groups of duplicates",
-    "average_precision": "normal on the logit scale, variance by the bootstrap of groups of duplicates",
-    "loss, brier": "Student's t on the log scale, variance by groups of duplicates",
+    "others": "loss and Brier score by Student's t on the log scale, average precision on the logit scale with the"
+    " spread of the bootstrap of groups of duplicates",
 }
 """How each kind of interval is made."""
 

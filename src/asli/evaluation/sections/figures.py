@@ -234,10 +234,11 @@ def _threshold_note(result: dict[str, Any]) -> str:
     chosen = result["thresholds"]
     if result["detector"].get("scores"):
         return f"Fake begins at {result['threshold']:.4g}, as it was given; nothing was fitted."
+    images = "calibration images" if chosen["folds"] is None else "images scored out of fold by other networks"
     text = (
         f"Thresholds (real below {chosen['low']:.4f}, fake from {chosen['high']:.4f}; policy {chosen['policy']})"
-        f" and the temperature {result['detector']['temperature']:.4f} come from {chosen['n']:,} calibration images and"
-        " are used unchanged."
+        f" and the temperature {result['detector']['temperature']:.4f} come from {chosen['n']:,} {images} and are used"
+        " unchanged."
     )
     if chosen["target"] is not None:
         missed = " and at most as many fakes called real" if chosen["band"] else ""
