@@ -184,7 +184,7 @@ def test_data_open_warns_that_labels_are_readable_from_the_files(uneven, sample,
 def test_fractions_from_the_command_line(uneven, tmp_path):
     done = run_asli("data", "open", uneven / "in", "data", "--fractions", "60%", "10%", "0.2", "10%", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "calibration         18   12 real + 6 fake" in done.stdout
+    assert "calibration        18   12 real + 6 fake" in done.stdout
     done = run_asli("data", "open", uneven / "in", "data", cwd=tmp_path)
     assert done.returncode == 1
     assert "other --fractions" in done.stderr

@@ -180,7 +180,6 @@ def test_best_is_kept_the_moment_it_improves_and_older_ones_go(tmp_path):
         ("f1", [0.6667, 0.6667, 0.6, 0.5], 2),
         ("loss", [0.69, 0.75, 0.6, 0.65], 6),
         ("auroc", [0.5, 0.4, 0.7, 0.8], 8),
-        ("loss", [float("nan"), 0.9, float("nan"), 1.0], 4),
     ],
 )
 def test_weights_are_selected_by_the_figure_the_recipe_names(tmp_path, by, values, best):

@@ -250,10 +250,8 @@ def loss_sum(module: nn.Module, batch: MicroBatch, recipe: Recipe) -> torch.Tens
 
 
 def improves(by: str, value: float, best: float | None) -> bool:
-    """Return whether a validation figure is better than the best so far; NaN is worse than any number."""
-    if best is None or math.isnan(best):
-        return best is None or not math.isnan(value)
-    return value < best if by == "loss" else value > best
+    """Return whether a validation figure is better than the best so far: lower for the loss, higher for others."""
+    return best is None or (value < best if by == "loss" else value > best)
 
 
 def _due(update: int, every: int) -> bool:
