@@ -237,7 +237,8 @@ def logit_interval(drawn: Floats, value: float, labels: Labels, groups: npt.NDAr
         labels: 0 real, 1 fake; both occur.
         groups: Of duplicates.
     """
-    if value in (0.0, 1.0):
+    if min(value, 1 - value) < 1e-9:  # sums that should be 1 may miss it by a rounding error
+        value = float(round(value))
         bound = proportion(round(value) * rarer_label(labels, groups), rarer_label(labels, groups))
         return Figure(value, bound.low, bound.high, len(labels))
     half = norm.ppf(0.5 + CONFIDENCE / 2) * float(np.nanstd(drawn)) / (value * (1 - value))
