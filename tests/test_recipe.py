@@ -90,8 +90,8 @@ def test_hash_covers_every_setting():
 
 
 def test_settings_younger_than_a_recipe_leave_its_hash_while_they_are_off():
-    for setting in ("cutmix", "color"):
-        assert load_recipe("paper", [f"augment.{setting}=0.5"]).hash() != load_recipe("paper").hash()
+    for setting in ("augment.cutmix=0.5", "augment.color=0.5", "loop.select_by=loss"):
+        assert load_recipe("paper", [setting]).hash() != load_recipe("paper").hash()
     assert load_recipe("paper").hash() == PAPER
 
 
@@ -110,3 +110,8 @@ def test_names_of_version_0_1_0_still_load_and_give_the_same_hash(tmp_path):
     assert load_recipe(tmp_path / "old.toml") == load_recipe("paper", ["data.window=centre-crop"])
     assert load_recipe(tmp_path / "old.toml").data.crop_mode == "center-crop"
     assert load_recipe(tmp_path / "old.toml", ["data.window=resize"]).hash() == PAPER
+
+
+@pytest.mark.parametrize("name", bundled_recipes())
+def test_only_the_papers_method_selects_by_a_metric_with_a_floor(name):
+    assert load_recipe(name).loop.select_by == ("f1" if name in ("paper", "study/full") else "loss")

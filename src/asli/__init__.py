@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from asli.datasets.build import open_cifake, open_folders
     from asli.datasets.cache import open_data
     from asli.datasets.folder import DataFolder
+    from asli.datasets.splits import Shares
     from asli.demonstration import demo
     from asli.detector.base import Detector
     from asli.detector.calibrate import calibrate
@@ -93,6 +94,7 @@ __all__ = [
     "Prediction",
     "Predictions",
     "Recipe",
+    "Shares",
     "__version__",
     "audit",
     "calibrate",

@@ -178,7 +178,10 @@ class LoopSettings:
     ema: float = 0.0
     """Decay of the exponential moving average of the weights; 0 keeps none. Averaged weights are the ones judged."""
     select: Literal["best", "last"] = "best"
-    """Which weights become the detector: the best by validation F1, or the last."""
+    """Which weights become the detector: the best on the validation part, or the last."""
+    select_by: Literal["f1", "loss", "auroc"] = "f1"
+    """Validation figure that decides which weights are best. F1 has a floor that a constant answer reaches (0.667 where
+    half of the images are fake); loss and AUROC have none."""
     seed: int = 42
     """Of initial weights, order, augmentation and dropout; not of the split, whose seed is the data's."""
 
@@ -212,8 +215,8 @@ FORMER_NAMES = {
 FORMER_VALUES = {("data", "crop_mode"): {"center-crop": "centre-crop"}}
 """Values as asli 0.1.0 called them, by section and present key."""
 
-YOUNGER = (("augment", "cutmix", 0.0), ("augment", "color", 0.0))
-"""Settings added since, each with the value at which it does nothing: so the hashes of older recipes stand."""
+YOUNGER = (("augment", "cutmix", 0.0), ("augment", "color", 0.0), ("loop", "select_by", "f1"))
+"""Settings added since, each with the value at which all is as before it: so the hashes of older recipes stand."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,7 +233,7 @@ class Recipe:
     precision: PrecisionSettings = field(default_factory=PrecisionSettings)
 
     def settings(self) -> dict[str, dict[str, Any]]:
-        """Return what is hashed: every setting under its first name, without younger settings that are off."""
+        """Return what is hashed: every setting under its first name, without younger settings at their defaults."""
         tree = dataclasses.asdict(self)
         for section, key, off in YOUNGER:
             if tree[section][key] == off:

@@ -174,6 +174,41 @@ def test_best_is_kept_the_moment_it_improves_and_older_ones_go(tmp_path):
     assert {p.name for p in (tmp_path / "checkpoints/step-000008").iterdir()} == {"ema.safetensors", "state.json"}
 
 
+@pytest.mark.parametrize(
+    ("by", "values", "best"),
+    [
+        ("f1", [0.6667, 0.6667, 0.6, 0.5], 2),
+        ("loss", [0.69, 0.75, 0.6, 0.65], 6),
+        ("auroc", [0.5, 0.4, 0.7, 0.8], 8),
+    ],
+)
+def test_weights_are_selected_by_the_figure_the_recipe_names(tmp_path, by, values, best):
+    loop = {"epochs": 4, "max_updates": 8, "evaluate_every": 2, "checkpoint_every": 0, "select_by": by}
+    figures = iter(values)
+    fixed = {"f1": 0.6667, "loss": 0.5, "auroc": 0.5}
+    job = training(
+        tmp_path, Noise(32, 4), recipe_from_dict({"loop": loop}), evaluate=lambda m: {**fixed, by: next(figures)}
+    )
+    job.run()
+    assert (tmp_path / "checkpoints/best").read_text().strip() == f"step-{best:06}"
+
+
+def test_a_checkpoint_of_the_first_version_goes_on(tmp_path):
+    recipe = recipe_from_dict({"loop": {"epochs": 2, "evaluate_every": 3, "checkpoint_every": 3}})
+    figures = iter([0.8, 0.7])
+    training(tmp_path, Noise(32, 4), recipe, evaluate=lambda m: {"f1": next(figures), "loss": 0.1}).run()
+    state = tmp_path / "checkpoints/step-000003/state.json"
+    content = json.loads(state.read_text())
+    content["best_f1"] = content.pop("best")
+    state.write_text(json.dumps(content))
+    shutil.rmtree(tmp_path / "checkpoints/step-000006")
+    again = training(tmp_path, Noise(32, 4), recipe, evaluate=lambda m: {"f1": 0.75, "loss": 0.1})
+    again.resume()
+    assert (again.update, again.best, again.best_update) == (3, 0.8, 3)
+    again.run()
+    assert (tmp_path / "checkpoints/best").read_text().strip() == "step-000003"
+
+
 def test_a_loss_that_blows_up_says_what_to_do(tmp_path):
     batches = Noise(32, 4)
     batches.images[5] = float("nan")

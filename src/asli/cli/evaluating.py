@@ -133,7 +133,7 @@ def calibrate(
         threads=threads,
     )
     thresholds = made.card.thresholds
-    print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy})")
+    print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy}, {thresholds.basis})")
     if thresholds.promise:
         print(f"promised: {thresholds.promise}")
     print(f"detector: {out}")

@@ -1,14 +1,17 @@
 """Commands that make and show data folders."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, GroupBy, GroupFile, app, leave
+from asli.cli.common import AsJson, GroupBy, GroupFile, Share, app, leave
 from asli.cli.opening import NO_FLAGS, Opening
+
+logger = logging.getLogger("asli")
 
 data = cyclopts.App(name="data", help="Make a data folder: read, check, split and pack images.")
 app.command(data)
@@ -46,6 +49,7 @@ def open_(
     holdout: Annotated[list[str] | None, Parameter(negative="")] = None,
     group_by: GroupBy = None,
     group_file: GroupFile = None,
+    fractions: Annotated[tuple[Share, Share, Share, Share] | None, Parameter(negative="")] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Make a data folder of your own images: asli data open PATH DIR, or asli data open DIR --real A --fake B.
@@ -58,10 +62,14 @@ def open_(
         out: The data folder to make.
         split_by: The column of dates, such as release_date: the newest images become the test part.
         holdout: COLUMN=PATTERN: matching images become the test part, for example generator=flux*; may be repeated.
+        fractions: Shares of train, validation, calibration and test, such as 60% 10% 15% 15%, for parts that the images
+            do not name; by default the held-out parts of small folders are larger.
         dry_run: Only print what is taken for what.
     """
+    from asli.auditing.quick import quick_check
     from asli.datasets.build import open_folders
     from asli.datasets.division import Division
+    from asli.datasets.splits import Shares
     from asli.datasets.survey import understand
 
     pair = opening.is_pair
@@ -76,7 +84,12 @@ def open_(
     elif target is None:
         leave("give the data folder to make after the path (see asli --help)", 2)
     else:
-        print(open_folders(place, target, division=division, **opening.how()).describe())
+        shares = None if fractions is None else Shares(*fractions)
+        made = open_folders(place, target, division=division, fractions=shares, **opening.how())
+        print(made.describe())
+        found = quick_check(made)
+        if found is not None:
+            logger.warning("%s; more: asli audit %s", found, target)
 
 
 @data.command

@@ -71,6 +71,8 @@ def _print_scan(result: dict[str, Any], out: Path, html: Path | None) -> None:
         new = result["images"] - result["done_before"]
         print(f"{new:,} images in {result['seconds']:.1f} s, {result['images_per_second']:,.1f} images/s: {out}")
     print("  " + "  ".join(f"{verdict} {count:,}" for verdict, count in verdicts.items()))
+    for caveat in result["detector"]["caveats"]:
+        print(f"  the detector is {caveat}")
     for title, found in (
         ("outside the domain", outside),
         ("whose files say where they come from", said),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from asli.cli.common import AsJson, Count, Device, Threads, app, prediction_text
 from asli.cli.opening import NO_FLAGS, Opening
@@ -35,6 +36,7 @@ def train(
     out: Path,
     opening: Opening = NO_FLAGS,
     set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative="")] = None,
+    folds: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     resume: Annotated[bool, Parameter(negative="")] = False,
     track: Annotated[list[Literal["tensorboard", "wandb"]] | None, Parameter(negative="")] = None,
     device: Device = None,
@@ -48,6 +50,8 @@ def train(
         data: A data folder, or images as asli data open takes them, with the same flags.
         out: The run folder to make.
         set_: Settings in place of the recipe's, for example --set optim.lr=1e-3 loop.epochs=2.
+        folds: For small folders: train on train, validation and calibration together, and let as many further networks,
+            each trained without a part of the images, give the scores for thresholds and figures; 5 is usual.
         resume: Go on with an interrupted run; the result is bit-identical to an undisturbed one's.
         track: Also log to TensorBoard or Weights & Biases.
         recovery_minutes: How often the state is saved for a resume.
@@ -60,6 +64,7 @@ def train(
         open_data(data, **opening.how()),
         out,
         settings=set_ or (),
+        folds=folds,
         resume=resume,
         device=device,
         threads=threads,

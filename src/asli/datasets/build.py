@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from asli.datasets.images import decode, perceptual_hashes, pixel_sha256, thumbn
 from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Listing, table_layout
 from asli.datasets.parquet_rows import ParquetRows
 from asli.datasets.sources import Source, open_source
-from asli.datasets.splits import CALIBRATION_SHARE, SEED, TEST_SHARE, VALIDATION_SHARE, assign_splits
+from asli.datasets.splits import SEED, Shares, assign_splits, fitting_shares
 from asli.datasets.survey import Survey, understand
 from asli.errors import DataError, ImageError
 from asli.files import (
@@ -81,7 +81,12 @@ def open_cifake(path: str | Path | None, out: str | Path, *, hub: str | None = N
 
 
 def open_folders(
-    path: str | Path | None, out: str | Path, *, division: Division | None = None, **how: Any
+    path: str | Path | None,
+    out: str | Path,
+    *,
+    division: Division | None = None,
+    fractions: Shares | None = None,
+    **how: Any,
 ) -> DataFolder:
     """Make a data folder of a user's own images; what is taken for real and fake is logged before any is read.
 
@@ -89,6 +94,7 @@ def open_folders(
         path: A folder, an archive, a folder of archives, a table, or Parquet files.
         out: Where the data folder goes.
         division: Which images are test and which groups stay whole; None draws by chance.
+        fractions: Shares of the parts that the source does not name; None takes those that fit the number of images.
         how: `real`, `fake`, `layout`, `labels`, `generator`, `include_hidden`: see `asli.datasets.survey.understand`.
 
     Raises:
@@ -96,7 +102,7 @@ def open_folders(
     """
     found = understand(path, **how)
     logger.info("%s", found.describe())
-    return make(found, Path(out), division or Division())
+    return make(found, Path(out), division or Division(), fractions)
 
 
 def ingest(path: Path, out: Path, layout: Callable[[Iterable[str]], Listing], layout_name: str) -> DataFolder:
@@ -109,13 +115,19 @@ def ingest(path: Path, out: Path, layout: Callable[[Iterable[str]], Listing], la
     return make(Survey(source, layout(source.names()), layout_name, str(path.resolve())), out)
 
 
-def make(found: Survey, out: Path, division: Division = Division()) -> DataFolder:  # noqa: B008 - it is frozen
+def make(
+    found: Survey,
+    out: Path,
+    division: Division = Division(),  # noqa: B008 - it is frozen
+    fractions: Shares | None = None,
+) -> DataFolder:
     """Make a data folder of a source and its listing.
 
     Args:
         found: The source and its listing.
         out: Where the data folder goes.
         division: Which images are test and which groups stay whole.
+        fractions: See `open_folders`.
 
     Raises:
         DataError: `out` holds something else, or another process writes it.
@@ -128,6 +140,7 @@ def make(found: Survey, out: Path, division: Division = Division()) -> DataFolde
         "listing": sha256_of_json_array(map(astuple, listing.entries)),
         "chunk": CHUNK,
         **as_plan(division),
+        **({} if fractions is None else {"fractions": asdict(fractions)}),
     }
     if (out / "data.json").exists():
         return _complete(found, (plan, *_former_plans(plan, listing)), out)
@@ -136,7 +149,7 @@ def make(found: Survey, out: Path, division: Division = Division()) -> DataFolde
         raise DataError(f"{out} is not empty; give a new folder")
     try:
         with FileLock(out / ".lock", timeout=0):
-            return _Ingest(source, listing, plan, out, division).run(found.origin)
+            return _Ingest(source, listing, plan, out, division, fractions).run(found.origin)
     except Timeout:
         raise DataError(f"another process is writing {out}; wait for it or give another folder") from None
 
@@ -153,7 +166,8 @@ def _complete(found: Survey, plans: Iterable[dict[str, Any]], out: Path) -> Data
     data = DataFolder.open(out)
     if data.info.get("plan") not in [sha256_of_json(plan) for plan in plans]:
         raise DataError(
-            f"{out} holds a data folder of something else, or its images have changed since; give another folder"
+            f"{out} holds a data folder of something else, its images have changed since, or it was made with other"
+            " --fractions; give another folder"
         )
     logger.info("%s is complete already", out)
     if data.info["reopen"] == found.source.spec():
@@ -171,8 +185,17 @@ def _others(out: Path) -> set[str]:
 
 
 class _Ingest:
-    def __init__(self, source: Source, listing: Listing, plan: dict[str, Any], out: Path, division: Division) -> None:
-        self.source, self.listing, self.plan, self.out, self.division = source, listing, plan, out, division
+    def __init__(
+        self,
+        source: Source,
+        listing: Listing,
+        plan: dict[str, Any],
+        out: Path,
+        division: Division,
+        fractions: Shares | None,
+    ) -> None:
+        self.source, self.listing, self.plan, self.out = source, listing, plan, out
+        self.division, self.fractions = division, fractions
         self.parts = out / ".parts"
         entries = listing.entries
         self.chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
@@ -183,7 +206,7 @@ class _Ingest:
         self._read_all()
         self._require_readable()
         packed = self._pack()
-        self._write_manifest()
+        fractions = self._write_manifest()
         problems = self._problems()
         manifest_path = self.out / "manifest.parquet"
         write_json(
@@ -202,6 +225,7 @@ class _Ingest:
                 "dropped": dict(self.listing.dropped),
                 "packed": packed,
                 "split_seed": SEED,
+                "fractions": asdict(fractions),
                 "division": self.division.describe(),
                 "manifest_sha256": sha256_of_file(manifest_path),
                 "content_hash": manifest.content_hash(manifest_path),
@@ -324,14 +348,15 @@ class _Ingest:
         for number in range(len(self.chunks)):
             yield pq.read_table(self._part(number, "parquet"))
 
-    def _write_manifest(self) -> None:
+    def _write_manifest(self) -> Shares:
+        """Write the manifest; return the shares by which the source's open images were split."""
         columns = ["id", "label", "named_split", "category", "pixel_sha256"]
         brief = pa.concat_tables(table.select(columns) for table in self._tables())
         named = brief["named_split"]
         if self.division.names_test:
             named = pa.chunked_array([self._named_test(brief)])
         groups, crosses = manifest.group_duplicates(brief["pixel_sha256"], named)
-        splits = self._splits(brief, named.to_pylist(), groups)
+        splits, fractions = self._splits(brief, named.to_pylist(), groups)
         if self.division != Division():
             _, crosses = manifest.group_duplicates(brief["pixel_sha256"], pa.chunked_array([splits]))
 
@@ -344,6 +369,7 @@ class _Ingest:
 
         with replacing(self.out / "manifest.parquet") as temporary:
             manifest.write(temporary, finished())
+        return fractions
 
     def _columns(self) -> dict[str, list[str | None]]:
         table = pa.concat_tables(part.select(list(COLUMNS)) for part in self._tables())
@@ -352,7 +378,7 @@ class _Ingest:
     def _named_test(self, brief: pa.Table) -> pa.Array:
         """Return `test` for the images that the division holds out, null for the others."""
         ids, labels = brief["id"].to_pylist(), brief["label"].to_pylist()
-        tests = self.division.tests(self._columns(), labels, ids, TEST_SHARE)
+        tests = self.division.tests(self._columns(), labels, ids, (self.fractions or Shares()).test)
         duplicates, _ = manifest.group_duplicates(brief["pixel_sha256"], brief["named_split"])
         groups = self.division.groups(self._columns(), ids, duplicates)
         tests = spread(tests, duplicates if groups is None else groups)
@@ -360,16 +386,20 @@ class _Ingest:
             logger.warning("the splits that the data names are not used: the division says which images are test")
         return pa.array(["test" if held else None for held in tests.tolist()], pa.string())
 
-    def _splits(self, brief: pa.Table, named: list[str | None], duplicates: npt.NDArray[np.int64]) -> list[str]:
+    def _splits(
+        self, brief: pa.Table, named: list[str | None], duplicates: npt.NDArray[np.int64]
+    ) -> tuple[list[str], Shares]:
+        """Return every image's split, and the shares by which those that the source leaves open were drawn."""
         ids, labels, categories = (brief[name].to_pylist() for name in ("id", "label", "category"))
+        strata = [f"{label}/{category}" for label, category in zip(labels, categories, strict=True)]
+        shares = self.fractions or fitting_shares(strata, named)
         groups = self.division.groups(self._columns(), ids, duplicates) if self.division != Division() else None
         if groups is None:
-            strata = [f"{label}/{category}" for label, category in zip(labels, categories, strict=True)]
-            return assign_splits(ids, strata, named, duplicates)
+            return assign_splits(ids, strata, named, duplicates, shares=shares), shares
         have = {split for split in named if split}
-        wanted = {"validation": VALIDATION_SHARE, "calibration": CALIBRATION_SHARE, "test": TEST_SHARE}
+        wanted = {"validation": shares.validation, "calibration": shares.calibration, "test": shares.test}
         drawn = {split: share for split, share in wanted.items() if split not in have and (split != "test" or not have)}
-        return whole_groups(labels, named, groups, drawn)
+        return whole_groups(labels, named, groups, drawn), shares
 
     def _problems(self) -> dict[str, list[str]]:
         """Name every file that is not used as it is: in `problems.txt`, one a line."""

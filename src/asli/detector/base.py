@@ -360,6 +360,7 @@ class Detector(ABC):
             "hash": self.hash,
             "recipe_hash": self.card.recipe_hash,
             "thresholds": thresholds.to_dict(),
+            "caveats": list(thresholds.caveats),
             "trained_on": self.card.trained_on["name"],
         }
 

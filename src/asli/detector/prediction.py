@@ -180,6 +180,9 @@ class Predictions(Sequence[Prediction]):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{more}"
 
 
+OUTSIDE = "outside domain: "
+"""Begins the reason that is about the image; the others are about the detector."""
+
 SHOWN = 50
 """Rows that a notebook shows."""
 
@@ -195,5 +198,5 @@ def decide(
         outside: Why the image lies outside the detector's domain, or None.
         force_domain: Give a verdict there, too.
     """
-    reasons = (f"outside domain: {outside}",) if outside else ()
+    reasons = (*((f"{OUTSIDE}{outside}",) if outside else ()), *thresholds.caveats)
     return "unsure" if outside and not force_domain else thresholds.verdict(score), reasons

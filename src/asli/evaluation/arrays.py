@@ -77,7 +77,7 @@ def evaluate_scores(
         "scores": True,
     }
     return EvaluationResult.of(
-        measure(of, limits.low, properties, prevalences=prevalences),
+        measure(of, limits.decided, properties, prevalences=prevalences),
         date=now(),
         detector=described,
         seed=None,

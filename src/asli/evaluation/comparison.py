@@ -22,7 +22,8 @@ from asli.evaluation.further import (
 from asli.evaluation.subject import Given, Subject, saved_threshold
 from asli.metrics.classification import Confusion, Floats, Labels, auroc
 from asli.metrics.delong import paired_test
-from asli.metrics.paired import Difference, OverSeeds, f1_difference, holm, mcnemar, over_seeds
+from asli.metrics.differences import Difference
+from asli.metrics.paired import OverSeeds, f1_difference, holm, mcnemar, over_seeds
 
 if TYPE_CHECKING:
     import torch
@@ -123,9 +124,9 @@ def compare(
     """Test every difference between the first detector and the others, with one correction for all tests.
 
     Two trained models are compared with images as units: accuracy by McNemar's exact test on one of each group of
-    duplicates, AUROC by DeLong's, F1 by the paired bootstrap, each at its own threshold. Where the first recipe and
-    another have two or more seeds each, the recipes are compared with seeds as units; further seeds of the first
-    recipe then serve that alone.
+    duplicates, AUROC by DeLong's (few images: by exchanges), F1 by exchanges, each at its own threshold. Where the
+    first recipe and another have two or more seeds each, the recipes are compared with seeds as units; further seeds of
+    the first recipe then serve that alone.
 
     Args:
         first: The evaluated one.

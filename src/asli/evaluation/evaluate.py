@@ -158,7 +158,7 @@ def _measured(
     )
     run = subject.run
     return EvaluationResult.of(
-        measure(of, subject.thresholds.low, group_names(data, rows), across=across, prevalences=prevalences),
+        measure(of, subject.thresholds.decided, group_names(data, rows), across=across, prevalences=prevalences),
         date=now(),
         detector=subject.describe(),
         seed=None if subject.detector is None else subject.detector.card.seed,

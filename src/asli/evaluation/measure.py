@@ -108,7 +108,7 @@ class Measured(Record):
 
 def measure(
     of: LabeledScores,
-    low: float,
+    decided: tuple[float, float],
     properties: Mapping[str, Sequence[str | None]],
     *,
     across: npt.NDArray[np.bool_] | None = None,
@@ -118,14 +118,14 @@ def measure(
 
     Args:
         of: The images, at the saved threshold.
-        low: Real below.
+        decided: Real below the first, fake from the second on; they can be infinite.
         properties: Names of the groups of each property, n each; None where unknown.
         across: Which images have a duplicate in another official split, n.
         prevalences: Shares of fakes among the images to come.
     """
     metrics = registry.registered().values()
     at_threshold = [metric for metric in metrics if metric.needs == "threshold"]
-    verdicts = verdict_shares(of.labels, of.scores, low, of.threshold, of.groups)
+    verdicts = verdict_shares(of.labels, of.scores, *decided, of.groups)
     share = float(of.fake.mean())
     return Measured(
         intervals=IntervalMethods(),

@@ -50,8 +50,9 @@ def find_mistakes(data: DataFolder, rows: npt.NDArray[np.int64], score: Floats, 
         thresholds: Where scores become verdicts; an image called unsure is neither a mistake nor correct.
     """
     labels, values = data.labels[rows], _measured(data, rows)
-    mistaken = np.where(labels == 1, score < thresholds.low, score >= thresholds.high)
-    decided = (score < thresholds.low) | (score >= thresholds.high)
+    low, high = thresholds.decided
+    mistaken = np.where(labels == 1, score < low, score >= high)
+    decided = (score < low) | (score >= high)
     # One of each group of duplicates, so that images are independent; the same pixels got the same verdict.
     _, single = np.unique(np.stack([data.groups(rows), labels]), axis=1, return_index=True)
     single = single[decided[single]]

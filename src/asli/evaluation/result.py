@@ -118,6 +118,7 @@ class EvaluationResult(Measured):
             f"{self.title}: {data.images:,} images ({data.real:,} real, {data.fake:,} fake);"
             f" fake from {self.threshold:.4f}; 95% intervals",
         ]
+        lines += [f"  the detector is {caveat}" for caveat in self.detector.get("caveats", ())]
         lines += [f"  {name.replace('_', ' '):<20} {text}" for name, text in self._texts()]
         for rate, worst in self.by_group.worst.items():
             lines.append(

@@ -226,7 +226,8 @@ def _kept(path: Path, count: int) -> Floats | None:
 
 def _metrics(labels: npt.NDArray[np.int8], scores: Floats, thresholds: Thresholds) -> dict[str, Estimate]:
     of = LabeledScores.of(labels, scores, threshold=thresholds.high)  # images are independent, see `drawn_rows`
-    unsure = (scores >= thresholds.low) & (scores < thresholds.high)
+    low, high = thresholds.decided
+    unsure = (scores >= low) & (scores < high)
     metrics = measure(built_in("false_positive_rate", "false_negative_rate", "f1", "auroc"), of)
     return {**metrics, "unsure": share_of(unsure, of.groups)}
 

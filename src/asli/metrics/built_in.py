@@ -5,7 +5,16 @@ from sklearn.metrics import average_precision_score
 
 from asli.metrics.classification import brier_terms
 from asli.metrics.delong import auroc_interval
-from asli.metrics.intervals import Estimate, f1_interval, mean_of, share_of, weighted_mean, weighted_precision
+from asli.metrics.intervals import (
+    Estimate,
+    f1_interval,
+    logit_interval,
+    mean_interval,
+    mean_of,
+    resampled,
+    share_of,
+    weighted_precision,
+)
 from asli.metrics.metric import Bootstrap, LabeledScores, Metric
 
 SHARES = "Wilson 1927, at the effective number of images: n^2 / sum of squared duplicate group sizes (Kish 1965)"
@@ -31,16 +40,16 @@ def _specificity(of: LabeledScores) -> Estimate:
 def _loss(of: LabeledScores) -> Estimate | Bootstrap:
     if not np.isfinite(of.losses).all():
         return Estimate.undefined(len(of.labels))
-    return Bootstrap(weighted_mean(of.losses), float(of.losses.mean()))
+    return mean_interval(of.losses, of.labels, of.groups)
 
 
-def _brier(of: LabeledScores) -> Bootstrap:
-    terms = brier_terms(of.labels, of.scores)
-    return Bootstrap(weighted_mean(terms), float(terms.mean()))
+def _brier(of: LabeledScores) -> Estimate:
+    return mean_interval(brier_terms(of.labels, of.scores), of.labels, of.groups)
 
 
-def _average_precision(of: LabeledScores) -> Bootstrap:
-    return Bootstrap(weighted_precision(of.labels, of.scores), float(average_precision_score(of.labels, of.scores)))
+def _average_precision(of: LabeledScores) -> Estimate:
+    drawn = resampled(weighted_precision(of.labels, of.scores), of.groups)
+    return logit_interval(drawn, float(average_precision_score(of.labels, of.scores)), of.labels, of.groups)
 
 
 BUILT_IN = (
@@ -142,6 +151,13 @@ BUILT_IN = (
         both_labels=False,
     ),
 )
+
+
+CARD_METRICS = (
+    *("f1", "precision", "recall", "accuracy", "balanced_accuracy", "false_positive_rate"),
+    *("auroc", "average_precision", "loss", "brier"),
+)
+"""What a detector's card keeps, in this order."""
 
 
 def built_in(*names: str) -> list[Metric]:

@@ -12,6 +12,9 @@ from asli.metrics.classification import Floats, Labels, log_losses
 from asli.metrics.intervals import CONFIDENCE, Estimate, share_of
 from asli.records import Record
 
+TEMPERATURES = (0.05, 20.0)
+"""Between which a temperature is sought."""
+
 BINS = 15
 DRAWS = 1000
 RMS_ERROR = "normal on the squared scale, variance by groups of duplicates"
@@ -28,7 +31,7 @@ def fit_temperature(labels: Labels, logits: Floats) -> float:
     def loss(log_temperature: float) -> float:
         return float(log_losses(labels, logits / math.exp(log_temperature)).mean())
 
-    found = minimize_scalar(loss, bounds=(math.log(0.05), math.log(20)), method="bounded")
+    found = minimize_scalar(loss, bounds=(math.log(TEMPERATURES[0]), math.log(TEMPERATURES[1])), method="bounded")
     return math.exp(found.x) if found.fun < loss(0.0) else 1.0
 
 

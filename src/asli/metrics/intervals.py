@@ -1,11 +1,12 @@
-"""95% intervals: Wilson's for shares and what is made of them, else the percentile bootstrap over duplicate groups."""
+"""95% intervals: Wilson's for shares and what is made of them, else on a log or logit scale, by duplicate groups."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, norm
+from scipy.special import expit, logit
+from scipy.stats import binom, norm, t
 
 from asli.metrics.classification import Floats, Labels
 from asli.records import Record
@@ -202,10 +203,68 @@ def bootstrap(
     return percentile(resampled(statistic, groups, seed), value, len(groups))
 
 
-def percentile(drawn: Floats, value: float, n: int) -> Estimate:
-    """Return a value with the percentile interval of its resamples; those in which it is undefined are NaN."""
-    low, high = np.nanquantile(drawn, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+def percentile(drawn: Floats, value: float, n: int, independent: int | None = None) -> Estimate:
+    """Return a value with the percentile interval of its resamples; those in which it is undefined are NaN.
+
+    Args:
+        drawn: Resamples.
+        value: Of the data as they are.
+        n: Images.
+        independent: The percentiles are expanded as Student's t is, for so many independent images (Hesterberg 2015,
+            The American Statistician 69, 371); None takes them as they are.
+    """
+    tail = 0.5 - CONFIDENCE / 2
+    if independent is not None:
+        few = max(independent, 2)
+        tail = float(norm.cdf(np.sqrt(few / (few - 1)) * t.ppf(tail, few - 1)))
+    low, high = np.nanquantile(drawn, [tail, 1 - tail])
     return Estimate(value, float(low), float(high), n)
+
+
+def mean_interval(values: Floats, labels: Labels, groups: npt.NDArray[np.int64]) -> Estimate:
+    """Return the mean of values that are 0 or more, with Student's interval on the log scale: skew stays on its side.
+
+    The variance is by groups of duplicates; the degrees of freedom are those of the rarer label's independent images.
+
+    Args:
+        values: One an image, n; none is negative.
+        labels: 0 real, 1 fake; one of them may be missing.
+        groups: Of duplicates.
+    """
+    mean, n = float(values.mean()), len(values)
+    if mean <= 0:
+        return Estimate(mean, 0.0, 0.0, n)
+    _, members = np.unique(groups, return_inverse=True)
+    sums = np.bincount(members, values - mean)
+    error = np.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1)) / n
+    freedom = max(rarer_label(labels, groups) - 1, 1)
+    half = float(t.ppf(0.5 + CONFIDENCE / 2, freedom) * error / mean)
+    return Estimate(mean, mean * float(np.exp(-half)), mean * float(np.exp(min(half, 700.0))), n)
+
+
+def logit_interval(drawn: Floats, value: float, labels: Labels, groups: npt.NDArray[np.int64]) -> Estimate:
+    """Return a value in [0, 1] with its normal interval on the logit scale, from the spread of its resamples.
+
+    At 0 and 1 there is no spread: the bound is Wilson's for as many images as the rarer label has.
+
+    Args:
+        drawn: Resamples; undefined ones are NaN.
+        value: Of the data as they are.
+        labels: 0 real, 1 fake; both occur.
+        groups: Of duplicates.
+    """
+    if min(value, 1 - value) < 1e-9:  # sums that should be 1 may miss it by a rounding error
+        value = float(round(value))
+        bound = proportion(round(value) * rarer_label(labels, groups), rarer_label(labels, groups))
+        return Estimate(value, bound.low, bound.high, len(labels))
+    half = norm.ppf(0.5 + CONFIDENCE / 2) * float(np.nanstd(drawn)) / (value * (1 - value))
+    low, high = expit(logit(value) + np.array([-half, half]))
+    return Estimate(value, float(low), float(high), len(labels))
+
+
+def rarer_label(labels: Labels, groups: npt.NDArray[np.int64]) -> int:
+    """Return how many independent images the rarer label that occurs has: groups of duplicates count once."""
+    return min(len(np.unique(groups[labels == code])) for code in np.unique(labels))
 
 
 def weighted_f1(labels: Labels, called: npt.NDArray[np.bool_]) -> Callable[[Floats], Floats]:

@@ -217,8 +217,9 @@ def losses(metrics: list[dict[str, Any]]) -> Figure:
         updates, values = np.array(training).T
         axes.plot(updates, values, color=REAL, alpha=0.25, linewidth=0.8)
         axes.plot(updates, _smooth(values), color=REAL, linewidth=1.6, label="training (smoothed)")
-        axes.plot(*np.array(validation).T, "o-", color=FAKE, markersize=3.5, linewidth=1.4, label="validation")
-        top = max(np.quantile(values, 0.98), *(loss for _, loss in validation))  # single training spikes may leave
+        if validation:  # a network of all images, trained after cross-validation, has none
+            axes.plot(*np.array(validation).T, "o-", color=FAKE, markersize=3.5, linewidth=1.4, label="validation")
+        top = max([np.quantile(values, 0.98), *(loss for _, loss in validation)])  # single training spikes may leave
         axes.set(ylabel="loss (nats)", ylim=(0, top * 1.08))
         _over_updates(axes)
         _legend_above(axes)

@@ -1,7 +1,7 @@
 """Labels that can be read from file settings."""
 
 from asli.auditing.checks.check import Check
-from asli.auditing.checks.shortcut import examine_shortcut
+from asli.auditing.checks.shortcut import FILE_LIMITS, examine_shortcut
 
 CHECK = Check(
     name="file-settings",
@@ -11,7 +11,7 @@ CHECK = Check(
     examine=examine_shortcut(
         "files",
         "format, JPEG tables, quality, size, mode and metadata",
-        (0.55, 0.60),
+        FILE_LIMITS,
         "labels are readable from the files: ",
     ),
 )

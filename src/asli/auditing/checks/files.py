@@ -1,5 +1,7 @@
 """Files that cannot be read or are of an unusual kind."""
 
+from typing import Any
+
 from asli.auditing.checks.check import Check, Severity
 from asli.auditing.evidence import Evidence
 
@@ -8,7 +10,11 @@ DAMAGED = 0.01
 
 
 def _examine(evidence: Evidence) -> tuple[Severity, str]:
-    odd, images = evidence.oddities, len(evidence.data)
+    return damage(evidence.oddities, len(evidence.data))
+
+
+def damage(odd: list[dict[str, Any]], images: int) -> tuple[Severity, str]:
+    """Return how many of the images are damaged or unusual; `odd` as in `Evidence.oddities`."""
     if not odd:
         return Severity.PASS, f"all {images:,} files decode and none is unusual"
     unused = sum(kind["count"] for kind in odd if kind["treatment"] == "not used")

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from asli.auditing.checks.check import Severity
 from asli.auditing.evidence import Evidence
 
+FILE_LIMITS = (0.55, 0.60)
+"""AUROC from which file facts are a warning and a failure."""
+
 PIXELS = (0.60, 0.90)
 """AUROC from which features of the picture are a warning and a failure: they also hold what pictures show."""
 

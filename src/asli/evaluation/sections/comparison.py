@@ -40,8 +40,10 @@ def comparison_section(part: dict[str, Any]) -> Section:
         ],
         notes=[
             f"{part['images']:,} images{_left_out(part)}. Accuracy: McNemar's exact test on one of each group of"
-            f" identical images ({part['independent']:,}), interval by Agresti & Min. AUROC: DeLong, paired. F1: paired"
-            " bootstrap over groups of identical images, 10,000 resamples. Images on which they disagree:"
+            f" identical images ({part['independent']:,}), interval by Agresti & Min. AUROC: interval from both"
+            " areas' and their correlation (MOVER), p by DeLong, up to 50 images of a label by exchanging detectors."
+            " F1: paired bootstrap over groups of identical images, 10,000 resamples; p by exchanging the detectors."
+            " Images on which they disagree:"
             f" {disagreements}.",
             f"Holm's correction over all {part['claims']} claims of this table: where none of them is true, some claim"
             " is shown in at most 5 of 100 reports.",
@@ -53,9 +55,9 @@ def comparison_section(part: dict[str, Any]) -> Section:
 
 
 def headline(part: dict[str, Any]) -> list[str]:
-    """Return a sentence on F1 for each comparison."""
+    """Return a sentence for each comparison: what was shown first, what was not shown last."""
     figures = {line["name"]: line["figures"] for line in part["detectors"]}
-    return [_pair(part, pair, figures) for pair in part["pairs"]] + [_over(line) for line in part["recipes"]]
+    return [_pair(part, pair, figures) for pair in part["pairs"]] + [_over(part, line) for line in part["recipes"]]
 
 
 def draw(part: dict[str, Any]) -> Figure:
@@ -180,20 +182,37 @@ def _same(pair: dict[str, Any]) -> str:
 
 
 def _pair(part: dict[str, Any], pair: dict[str, Any], figures: dict[str, dict[str, float]]) -> str:
-    this, claim = part["detectors"][0]["name"], pair["claims"]["f1"]
-    words = {"better": "higher", "worse": "lower", "not shown": "a difference is not shown"}[_result(claim)]
-    return (
-        f"On the same images F1 is {figures[this]['f1']:.4f}, that of {pair['other']}{_same(pair)}"
-        f" {figures[pair['other']]['f1']:.4f}: {words} (difference {_difference(claim)}, 95 % CI {_interval(claim)},"
-        f" p {p_text(claim['p_holm'])} after Holm over {part['claims']} claims)."
-    )
+    mine, theirs = figures[part["detectors"][0]["name"]], figures[pair["other"]]
+    values = {key: f"{mine[key]:.4f} against {theirs[key]:.4f}" for key in NAMES}
+    results = _results(pair["claims"], values)
+    return f"Compared with {pair['other']}{_same(pair)} on the same images: {results}{_holm(part)}."
 
 
-def _over(line: dict[str, Any]) -> str:
-    claim = line["claims"]["f1"]
-    needed = claim["seeds_needed"]
-    more = "" if needed is None else f"; a difference of this size and spread needs {needed:,} seeds each"
-    return (
-        f"Over seeds ({len(line['first'])} against {len(line['other'])} runs), F1 differs by {_difference(claim)}"
-        f" (95 % CI {_interval(claim)}, p {p_text(claim['p_holm'])} after Holm): {_result(claim)}{more}."
-    )
+def _over(part: dict[str, Any], line: dict[str, Any]) -> str:
+    means = {key: "means {:.4f} against {:.4f}".format(*claim["means"]) for key, claim in line["claims"].items()}
+    needed = [
+        f"{NAMES[key]} {claim['seeds_needed']:,}"
+        for key, claim in line["claims"].items()
+        if not claim["shown"] and claim["seeds_needed"] is not None
+    ]
+    more = f"; a difference of this size needs more seeds of each recipe: {', '.join(needed)}" if needed else ""
+    runs = f"{len(line['first'])} against {len(line['other'])} runs"
+    return f"Over seeds ({runs}): {_results(line['claims'], means)}{_holm(part)}{more}."
+
+
+def _results(claims: dict[str, dict[str, Any]], values: dict[str, str]) -> str:
+    """Return what was shown, the surest first, and then what was not."""
+    shown = sorted((key for key in claims if claims[key]["shown"]), key=lambda key: float(claims[key]["p_holm"]))
+    hidden = [key for key in claims if not claims[key]["shown"]]
+    parts = [f"{NAMES[key]} is {_result(claims[key])} ({values[key]}, {_test(claims[key])})" for key in shown]
+    if hidden:
+        parts.append("not shown: " + ", ".join(f"{NAMES[key]} ({_test(claims[key])})" for key in hidden))
+    return "; ".join(parts)
+
+
+def _test(claim: dict[str, Any]) -> str:
+    return f"difference {_difference(claim)}, 95 % CI {_interval(claim)}, p {p_text(claim['p_holm'])}"
+
+
+def _holm(part: dict[str, Any]) -> str:
+    return f" (p after Holm over {part['claims']} tests)"

@@ -226,10 +226,11 @@ def _threshold_note(result: Result) -> str:
     chosen = result["thresholds"]
     if is_score_table(result):
         return f"The threshold {result['threshold']:.4g} was given; nothing was fitted."
+    images = "images scored out of fold by other networks" if chosen.get("folds") else "calibration images"
     text = (
         f"Thresholds (real below {chosen['low']:.4f}, fake from {chosen['high']:.4f}; policy {chosen['policy']})"
-        f" and the temperature {result['detector']['temperature']:.4f} come from {chosen['n']:,} calibration images and"
-        " are used unchanged."
+        f" and the temperature {result['detector']['temperature']:.4f} come from {chosen['n']:,} {images} and are used"
+        " unchanged."
     )
     if chosen["target"] is not None:
         missed = " and at most as many fakes called real" if chosen["band"] else ""

@@ -136,7 +136,8 @@ def base_rate(result: Result) -> BaseRate | None:
 def limits(result: Result) -> list[Text]:
     """Return what a reader must know who reads nothing else."""
     data, opened, out = result["data"], result["test_opened"], result["unscored"]
-    lines: list[Text] = [message("report.like_these", name=data["name"])]
+    lines: list[Text] = [f"This detector is {caveat}." for caveat in result["detector"].get("caveats", ())]
+    lines.append(message("report.like_these", name=data["name"]))
     if is_score_table(result):
         lines.append(message("report.scores_given", threshold=Number(f"{result['threshold']:.4g}")))
     elif data["split"] != "test" and result["seen_in_training"]:  # the first reason stands before the summary
