@@ -120,14 +120,14 @@ def test_the_detector_says_that_its_thresholds_come_from_other_networks(folded, 
 
 def test_the_run_is_judged_like_any_other(folded, small, tmp_path):
     result = evaluate(folded.path, small, split="train", out=tmp_path / "report")
-    assert result["seen_in_training"] == 80
+    assert result.seen_in_training == 80
     page = (tmp_path / "report/report.html").read_text()
     assert "come from 80 images scored out of fold by other networks" in page
     assert "not calibrated: 39 real and 39 fake images scored out of fold" in page
     # Anyone can judge the out-of-fold scores themselves.
     again = evaluate(folded.folds / "scores.parquet", small, split="train", out=tmp_path / "scores")
     (kept,) = Detector.load(folded.path).card.figures.values()
-    assert again["figures"]["ranking"]["auroc"]["value"] == pytest.approx(kept["auroc"]["value"])
+    assert again.metrics["auroc"].value == pytest.approx(kept["auroc"]["value"])
 
 
 def test_another_policy_takes_the_out_of_fold_scores(folded, small, tmp_path, caplog):

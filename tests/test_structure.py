@@ -22,6 +22,7 @@ LAYERS = [
     {"evaluation", "auditing"},
     {"explanation", "scanning", "exporting"},
     {"serving"},
+    {"cross_validation"},
     {"pipeline"},
     {"study", "demonstration"},
     {"cli"},

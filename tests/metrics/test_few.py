@@ -4,16 +4,23 @@ from itertools import product
 
 import numpy as np
 import pytest
-from asli.metrics.figures import ranking_figures
 from scipy import stats
 from sklearn.metrics import f1_score, roc_auc_score
 
-from asli.evaluation.comparison import Judged, compare
+from asli.evaluation.comparison import Contender, compare
 from asli.evaluation.sections.comparison import headline
+from asli.metrics.built_in import built_in
 from asli.metrics.delong import auroc_interval, paired_test
 from asli.metrics.differences import auroc_swap_test, difference_interval
 from asli.metrics.intervals import Estimate, logit_interval, mean_interval, percentile, proportion
+from asli.metrics.metric import LabeledScores
 from asli.metrics.paired import f1_difference, mcnemar
+from asli.metrics.registry import measure
+
+
+def threshold_free(labels, scores, losses, groups):
+    of = LabeledScores.of(labels, scores, groups, losses=losses)
+    return measure(built_in("auroc", "average_precision", "loss", "brier"), of)
 
 
 def drawn(rng, each, shifts):
@@ -122,7 +129,7 @@ def test_means_have_students_interval_on_the_log_scale(rng):
 def test_a_perfect_ranking_of_few_images_still_has_an_interval():
     labels = np.repeat([0, 1], 10).astype(np.int8)
     scores = np.linspace(0.05, 0.95, 20)
-    figures = ranking_figures(labels, scores, -np.log(np.where(labels, scores, 1 - scores)), np.arange(20))
+    figures = threshold_free(labels, scores, -np.log(np.where(labels, scores, 1 - scores)), np.arange(20))
     assert figures["auroc"].value == pytest.approx(1.0)
     assert figures["average_precision"].value == 1.0
     assert figures["average_precision"].low == pytest.approx(proportion(10, 10).low)
@@ -142,8 +149,8 @@ def test_the_headline_names_what_was_shown_before_what_was_not(rng):
     ranked = np.sort(rng.random(80))
     rows = np.arange(80)
     # Both call everything fake, so F1 and accuracy are equal; one ranks perfectly, the other at random.
-    mine = Judged(name="mine", hash="m", rows=rows, score=rng.permutation(ranked) / 2 + 0.5, threshold=0.4)
-    theirs = Judged(name="theirs", hash="t", rows=rows, score=ranked / 2 + 0.5, threshold=0.4)
-    (line,) = headline(compare(mine, [theirs], labels, rows))
+    mine = Contender(name="mine", hash="m", rows=rows, score=rng.permutation(ranked) / 2 + 0.5, threshold=0.4)
+    theirs = Contender(name="theirs", hash="t", rows=rows, score=ranked / 2 + 0.5, threshold=0.4)
+    (line,) = headline(compare(mine, [theirs], labels, rows).to_dict())
     assert "AUROC is worse" in line
-    assert line.index("AUROC is worse") < line.index("not shown: F1 (+0.0000")
+    assert line.index("AUROC is worse") < line.index("not shown: F1 (difference +0.0000")
