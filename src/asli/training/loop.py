@@ -1,10 +1,11 @@
-"""The loop: updates, evaluations, checkpoints. It knows no data folder and no metric but the F1 it selects by."""
+"""The loop: updates, evaluations, checkpoints. It knows no data folder, and of metrics only those it selects by."""
 
 import logging
 import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from asli.recipe import Recipe
 from asli.signals import stop_on_signal
 from asli.training import checkpoint
 from asli.training.batches import MicroBatch
+from asli.training.batchnorm import reestimate
 from asli.training.callbacks import Callback, Metrics
 from asli.training.checkpoint import State, step_name
 from asli.training.ema import AveragedWeights
@@ -32,7 +34,7 @@ JUDGED = {False: "model", True: "ema"}
 """Which of a checkpoint's files holds the judged weights, by whether the recipe averages."""
 
 Evaluate = Callable[[nn.Module], Metrics]
-"""Scores the validation part with a network in evaluation mode; the result holds `f1`."""
+"""Scores the validation part with a network in evaluation mode; the result holds `f1`, `loss` and `auroc`."""
 
 
 class Batches(Protocol):
@@ -188,20 +190,31 @@ class Training:
         self.callbacks.on_update(update=self.update, metrics=metrics, images=images)
 
     def _evaluate(self) -> None:
+        count = self.recipe.loop.reestimate_batchnorm
+        if count:
+            reestimate(self.judged, self._latest_inputs(count))
         self.judged.eval()
         metrics = self.evaluate(self.judged)
         self.log.append("validation", self.update, metrics)
         self.callbacks.on_evaluation(update=self.update, metrics=metrics)
-        better = self.best_f1 is None or metrics["f1"] > self.best_f1
+        by = self.recipe.loop.select_by
+        value = -metrics["loss"] if by == "loss" else metrics[by]
+        better = self.best_f1 is None or value > self.best_f1
         best = " (best so far)" if better else ""
         figures = f"F1 {metrics['f1']:.4f}, loss {metrics['loss']:.4f}"
         logger.info("update %s: validation %s%s", f"{self.update:,}", figures, best)
         if better:
-            self._keep_best(metrics["f1"])
+            self._keep_best(value)
 
-    def _keep_best(self, f1: float) -> None:
+    def _latest_inputs(self, count: int) -> Iterator[torch.Tensor]:
+        """Make again the inputs of the newest micro-batches, as many as asked for or as there were."""
+        first = max(self.update - -(-count // self.recipe.loop.accumulation), 0)
+        latest = (batch for update in range(first, self.update) for batch in self.batches.micro_batches(update))
+        return (batch.inputs for batch in islice(latest, count))
+
+    def _keep_best(self, value: float) -> None:
         previous = checkpoint.pointed(self.folder, "best")
-        self.best_f1, self.best_update = f1, self.update
+        self.best_f1, self.best_update = value, self.update
         folder = self.folder / step_name(self.update)
         checkpoint.save(folder, self._state(), **{JUDGED[self.ema is not None]: self.judged.state_dict()})
         checkpoint.point(self.folder, "best", folder.name)

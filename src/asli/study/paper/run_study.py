@@ -2,25 +2,39 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from asli.datasets.folder import DataFolder
 from asli.errors import DataError, RecipeError, WeightsError
 from asli.sample import open_sample
-from asli.study.claims import answer, claims_table, contrasts
-from asli.study.consistency import consistency_table
-from asli.study.costs import costs, costs_table, gradients_table
-from asli.study.figures import draw_all
-from asli.study.grid import BUDGETS, cells, chosen
-from asli.study.plan import Planned
-from asli.study.plan import plan as make_plan
-from asli.study.report import Report
-from asli.study.results import Results
-from asli.study.runner import Result, Study, read_results, run_cells, summary
-from asli.study.sampled import SampledFolder
-from asli.study.tables import all_tables
+from asli.study.paper.budgets import BUDGETS, Budget
+from asli.study.paper.grid import cells
+from asli.study.paper.report import write_report
+from asli.study.paper.starts import starts_from
+from asli.study.sweep.cells import chosen
+from asli.study.sweep.plan import Planned
+from asli.study.sweep.plan import plan as make_plan
+from asli.study.sweep.record import Result
+from asli.study.sweep.runner import Sweep, run_cells, summary
+from asli.study.sweep.sampled import SampledFolder
 
 logger = logging.getLogger("asli")
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The paper's study.
+
+    Attributes:
+        budget: How much is run.
+        sweep: Where and on what.
+        weights: Folder of start weights, or None.
+    """
+
+    budget: Budget
+    sweep: Sweep
+    weights: Path | None
 
 
 def open_study(
@@ -31,6 +45,7 @@ def open_study(
     weights: str | Path | None = None,
     device: str | None = None,
     threads: int | None = None,
+    trackers: Sequence[str] = (),
 ) -> Study:
     """Open a study's folder.
 
@@ -41,6 +56,7 @@ def open_study(
         weights: Folder of start weights, each file named after its network.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
+        trackers: Any of `tensorboard`, `wandb`; each run is tracked.
 
     Raises:
         RecipeError, DataError, WeightsError: No such budget, data or folder.
@@ -57,62 +73,57 @@ def open_study(
         opened = open_sample(out / "cifake-sample")
     else:
         opened = data if isinstance(data, DataFolder) else DataFolder.open(data)
-    return Study(
-        budget=how,
+    sweep = Sweep(
+        base=how.base,
         data=SampledFolder(opened, how.parts),
         out=out,
-        weights=folder,
+        start_of=starts_from(how, folder, pins_of(out)),
         device=device,
         threads=threads,
+        trackers=tuple(trackers),
     )
+    return Study(how, sweep, folder)
 
 
-def seeds_of(study: Study, number: int | None) -> list[int]:
-    """Return the seeds of a study: 1, 2, ... as many as asked for, or as the budget has.
+def seeds_of_study(study: Study, number: int | None) -> int:
+    """Return how many seeds a study has: as many as asked for, or as the budget has.
 
     Raises:
         RecipeError: Less than one.
     """
     if number is not None and number < 1:
         raise RecipeError("--seeds must be 1 or more")
-    return list(range(1, 1 + (number or study.budget.seeds)))
+    return number or study.budget.seeds
 
 
 def plan_study(study: Study, *, only: Sequence[str] = (), seeds: int | None = None) -> list[Planned]:
     """Plan what `run_study` would run, from speeds measured here."""
-    return make_plan(study, chosen(study.budget, only), seeds_of(study, seeds))
+    return make_plan(study.sweep, chosen(cells(study.budget), only), seeds_of_study(study, seeds))
 
 
-def run_study(study: Study, *, only: Sequence[str] = (), seeds: int | None = None) -> tuple[Path, list[Result]]:
+def run_study(
+    study: Study, *, only: Sequence[str] = (), seeds: int | None = None, report_only: bool = False
+) -> tuple[Path, list[Result]]:
     """Run cells and write every table and figure from all runs the folder holds.
 
     Args:
         study: As `open_study` returns it.
         only: Cells to run, by name, pattern, table or figure; all by default.
-        seeds: Runs of each cell; the budget's own number by default.
+        seeds: Runs of each cell at most; the budget's own number by default.
+        report_only: Train nothing; write tables and figures from the runs there are.
 
     Returns:
         Path of `study.md`; what became of the runs of this call.
 
     Raises:
         RecipeError: No such cell.
-        Interrupted: Ctrl-C or SIGTERM; call again to go on.
+        Interrupted: Ctrl-C or SIGTERM; call again to resume.
     """
-    wanted, runs = chosen(study.budget, only), seeds_of(study, seeds)
-    study.out.mkdir(parents=True, exist_ok=True)
-    results = run_cells(study, wanted, runs)
-    logger.info("%s", summary(results))
-    return report(study, runs), results
-
-
-def report(study: Study, seeds: Sequence[int]) -> Path:
-    """Write every table and figure from the runs there are; return the path of `study.md`."""
+    wanted, number = chosen(cells(study.budget), only), seeds_of_study(study, seeds)
+    study.sweep.out.mkdir(parents=True, exist_ok=True)
+    results: list[Result] = []
+    if not report_only:
+        results = run_cells(study.sweep, wanted, number)
+        logger.info("%s", summary(results))
     logger.info("tables and figures")
-    every = cells(study.budget)
-    results = Results.of(every, read_results(study, every, seeds))
-    answers = answer(contrasts(study.budget), results)
-    found = costs(study, results)
-    tables = [*all_tables(study.budget, results), costs_table(found), gradients_table(found), consistency_table()]
-    pictures = draw_all(study, results, len(seeds), study.out / "figures")
-    made = Report(study, results, answers, claims_table(answers), tables, pictures, len(seeds))
-    return made.write(study.out)
+    return write_report(study, number), results

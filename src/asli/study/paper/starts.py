@@ -1,0 +1,53 @@
+"""Start weights of the study's cells: files of one folder, by name, or the hub; where neither has them, the reason."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from asli.errors import WeightsError
+from asli.study.paper.budgets import Budget
+from asli.study.sweep.cells import Cell
+
+CIFAR_10 = "CIFAR-10 weights have seen CIFAKE's REAL training images: these are CIFAR-10's photographs"
+
+HUB = {
+    **{f"resnet{depth}": f"hub:microsoft/resnet-{depth}" for depth in (18, 50, 101, 152)},
+    "vgg16": "hub:timm/vgg16.tv_in1k",
+    "efficientnet_b3": "hub:timm/efficientnet_b3.ra2_in1k",
+    "efficientnet_b4": "hub:timm/efficientnet_b4.ra2_in1k",
+    "densenet121": "hub:timm/densenet121.tv_in1k",
+    "inception_v3": "hub:timm/inception_v3.tv_in1k",
+    "tf_efficientnet_lite0": "hub:timm/tf_efficientnet_lite0.in1k",
+}
+"""ImageNet weights in safetensors form. GoogLeNet's are published pickled only, and pickled weights are not read."""
+
+
+def starts_from(budget: Budget, folder: Path | None, pins: dict[str, str] | None = None) -> Callable[[Cell], str]:
+    """Return what finds `weights.start` of a cell.
+
+    Args:
+        budget: Only `full` asks the hub.
+        folder: Of weight files, each named after its network, those of CIFAR-10 `cifar10_resnetNN.safetensors`.
+        pins: Commit of each hub repository, `hub:owner/name` to its hash; others take the newest.
+    """
+    known = pins or {}
+
+    def start_of(cell: Cell) -> str:
+        if cell.start == "scratch":
+            return "scratch"
+        network = network_of(cell)
+        name = f"{network.replace('cifar_', 'cifar10_')}.safetensors"
+        if folder is not None and (folder / name).is_file():
+            return str((folder / name).resolve())
+        if budget.name == "full":
+            if network in HUB:
+                start = HUB[network]
+                return f"{start}@{known[start]}" if start in known else start
+            raise WeightsError(f"the hub has no safetensors file for {network}; give --weights with {name}")
+        raise WeightsError(f"no {name} in --weights {folder.name}" if folder else f"no --weights given with {name}")
+
+    return start_of
+
+
+def network_of(cell: Cell) -> str:
+    """Return the network whose weights a cell starts from: itself, or the one whose shortcuts it lacks."""
+    return cell.network.removeprefix("plain_").removesuffix("_stage")
