@@ -307,12 +307,20 @@ def load_recipe(recipe: str | Path, overrides: typing.Sequence[str] = ()) -> Rec
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"recipe {recipe} is not valid TOML: {error}") from error
-    for section, settings in tree.items():
-        if isinstance(settings, dict):
-            tree[section] = dict(_present(section, key, value) for key, value in settings.items())
+    tree = present_names(tree)
     for override in overrides:
         _apply(tree, override)
     return recipe_from_dict(tree)
+
+
+def present_names(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return the sections of a recipe with the keys and values that asli 0.1.0 called otherwise under present names."""
+    return {
+        section: dict(_present(section, key, value) for key, value in settings.items())
+        if isinstance(settings, dict)
+        else settings
+        for section, settings in tree.items()
+    }
 
 
 def bundled_recipes() -> list[str]:

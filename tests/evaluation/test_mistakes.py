@@ -96,7 +96,9 @@ def test_mistakes_by_chance_show_nothing_and_mistakes_by_color_do(sample, rows, 
     (claim,) = (c for c in part["claims"] if (c["kind"], c["measure"]) == ("real called fake", "colorfulness"))
     assert claim["says"] == "higher"
     sections = gallery_sections(part, pictures_of(sample, part))
-    assert "higher: borne out" in [row[-1] for row in sections[0].tables[0].rows]
+    assert sections[0].tables[0].rows[0][-1] == "higher"
+    assert "colorfulness higher in photographs called fake" in sections[0].headline[0]
+    assert "paper" not in str(sections[0])  # a user's report is not about the paper
     assert [row[4] for row in sections[0].tables[1].rows] == [""] * 3  # no fake was called real: nothing to test
     assert [section.id for section in sections] == ["mistakes", "mistakes-real"]
 

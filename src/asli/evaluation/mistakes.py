@@ -28,15 +28,6 @@ _AT_ONCE = 256
 
 KINDS = ("real called fake", "fake called real")
 
-REMARKS: dict[tuple[str, str], str] = {
-    ("real called fake", "colorfulness"): "higher",
-    ("fake called real", "colorfulness"): "higher",
-    ("real called fake", "texture"): "lower",
-    ("real called fake", "flatness"): "higher",
-    ("fake called real", "flatness"): "higher",
-}
-"""The paper on its figure 10: vivid colors, photographs with little texture and plain backgrounds mislead."""
-
 
 def gallery(data: DataFolder, rows: npt.NDArray[np.int64], score: Floats, thresholds: Thresholds) -> dict[str, Any]:
     """Measure every image, compare mistakes with rightly judged images of the same label, and pick the worst mistakes.
@@ -118,7 +109,6 @@ def _claims(labels: Labels, mistaken: npt.NDArray[np.bool_], values: dict[str, F
                 "measure": name,
                 "mistakes": int(wrong.sum()),
                 "right": int((wrong == 0).sum()),
-                "remark": REMARKS.get((kind, name)),
             }
             if min(claim["mistakes"], claim["right"]) > 1:
                 test = mannwhitneyu(measured[wrong == 1], measured[wrong == 0], method="asymptotic")

@@ -41,7 +41,7 @@ class Budget:
         depths: Networks that stand for the paper's four, from shallow to deep.
         compared: The other networks.
         champion: The cell that stands for ResNet-152 in comparisons with other networks.
-        rivals: Cells it is compared with, by the paper's claim.
+        rivals: Cells it is compared with, by the name of their network.
         seeds: Runs of each cell.
         setting_network: Whose single settings are varied.
         setting_start: Where these runs start.
@@ -58,7 +58,7 @@ class Budget:
     depths: tuple[str, str, str, str]
     compared: tuple[Compared, ...]
     champion: str
-    rivals: dict[str, tuple[str, ...]]
+    rivals: dict[str, str]
     seeds: int
     setting_network: str
     setting_start: Start
@@ -100,19 +100,19 @@ _AUTHORS = (
 )
 
 
-def _against(start: str, *others: str) -> dict[str, tuple[str, ...]]:
-    """Return the rivals of ResNet-152 by claim; the last claim is over all of them, the review's networks included."""
-    of = {name: f"network-{start}-{name}" for name in ("vgg16", "efficientnet_b4", "efficientnet_b3")}
-    cnn = "network-scratch-bird_lotfi"
+def _rivals(start: str, resnets: str) -> dict[str, str]:
+    """Return the cells that ResNet-152 is compared with: the paper's, then the shallower ones, then the review's."""
     return {
-        "VGG-16": (of["vgg16"],),
-        "EfficientNet-B4 and B3": (of["efficientnet_b4"], of["efficientnet_b3"]),
-        "Bird & Lotfi's CNN": (cnn,),
-        "the review's DenseNet and Inception": tuple(f"network-{start}-{name}" for name in others),
+        "VGG-16": f"network-{start}-vgg16",
+        "Bird & Lotfi's CNN": "network-scratch-bird_lotfi",
+        "EfficientNet-B4": f"network-{start}-efficientnet_b4",
+        "EfficientNet-B3": f"network-{start}-efficientnet_b3",
+        **{f"ResNet-{depth}": f"{resnets}-{start}-resnet{depth}" for depth in (18, 50, 101)},
+        **{name: f"network-{start}-{network}" for name, network in _REVIEW.items()},
     }
 
 
-_REVIEW = ("densenet121", "googlenet", "inception_v3")
+_REVIEW = {"DenseNet-121": "densenet121", "GoogLeNet": "googlenet", "Inception-v3": "inception_v3"}
 
 BUDGETS = {
     budget.name: budget
@@ -135,7 +135,7 @@ BUDGETS = {
                 Compared(network="tf_efficientnet_lite0", starts=_PRETRAINED, settings=_UNIFORM),
             ),
             champion="residual-pretrained-resnet152",
-            rivals=_against("pretrained", *_REVIEW),
+            rivals=_rivals("pretrained", "residual"),
             seeds=5,
             setting_network="resnet18",
             setting_start="pretrained",
@@ -177,7 +177,7 @@ BUDGETS = {
                 ),
             ),
             champion="network-scratch-resnet152",
-            rivals=_against("scratch", *_REVIEW),
+            rivals=_rivals("scratch", "network"),
             seeds=5,
             setting_network="cifar_resnet20",
             setting_start="pretrained",
@@ -197,8 +197,8 @@ BUDGETS = {
             ),
             champion="network-scratch-resnet18",
             rivals={
-                "EfficientNet": ("network-pretrained-tf_efficientnet_lite0",),
-                "Bird & Lotfi's CNN": ("network-scratch-bird_lotfi",),
+                "EfficientNet-lite0": "network-pretrained-tf_efficientnet_lite0",
+                "Bird & Lotfi's CNN": "network-scratch-bird_lotfi",
             },
             seeds=1,
             setting_network="cifar_resnet20",

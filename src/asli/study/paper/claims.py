@@ -1,211 +1,205 @@
-"""The paper's claims, each answered yes, no, or not settled at this budget.
+"""The paper's claims, each with the contrasts that answer it."""
 
-A claim is one or more contrasts of cells. Runs are the units, a cell's seeds its replicates: a contrast of the cells'
-means is tested by Welch's t, with the spread over seeds within each cell as its error. Holm's correction covers all
-contrasts of the report together.
-"""
+from collections.abc import Iterator
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from scipy.stats import kendalltau
 
-import numpy as np
-
-from asli.metrics.paired import OverSeeds, holm, over_cells
-from asli.study.grid import STARTS, Budget, corner, schedule_base
-from asli.study.results import F1, Pick, Results, rise
-from asli.study.tabular import Table
-
-LEVEL = 0.05
+from asli.study.paper.budgets import STARTS, Budget
+from asli.study.paper.claim import Claim, weighted
+from asli.study.paper.grid import accumulated, corner, corners_of
+from asli.study.paper.remarks import REMARKS, contrasts_of
+from asli.study.paper.training_claims import scheduler_claims, stability_claims
+from asli.study.sweep.contrasts import RANKS, Contrast, MissingError, Quantity, compare
+from asli.study.sweep.results import Pick, Results, raw_loss
 
 
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """A difference whose sign answers a claim.
-
-    Attributes:
-        claim: As the paper has it.
-        says: What is subtracted from what.
-        first: Cells whose mean is taken.
-        second: Likewise; this mean is subtracted.
-        pick: The figure.
-        figure: Its name.
-        credited: Whether it is a claim of the paper's tables, or a technique its abstract credits and never ablates.
-    """
-
-    claim: str
-    says: str
-    first: tuple[str, ...]
-    second: tuple[str, ...]
-    pick: Pick = F1
-    figure: str = "F1"
-    credited: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the runs say of a contrast.
-
-    Attributes:
-        contrast: Which.
-        test: Over seeds; None where it could not be made.
-        adjusted: Its p after Holm; None likewise.
-        why: Why it is not settled, where it is not.
-    """
-
-    contrast: Contrast
-    test: OverSeeds | None
-    adjusted: float | None
-    why: str
-
-    @property
-    def verdict(self) -> str:
-        """Return `yes`, `no` (the opposite holds) or `not settled`."""
-        if self.test is None or self.adjusted is None or self.adjusted >= LEVEL:
-            return "not settled"
-        return "yes" if self.test.claim.difference > 0 else "no"
-
-
-def contrasts(budget: Budget) -> list[Contrast]:
-    """Return the contrasts of a budget."""
-    shallow, deep = budget.depths[0], budget.depths[-1]
-    result = [
-        Contrast(
-            "deeper is better",
-            f"{deep} minus {shallow}, residual, {start}",
-            (corner("residual", start, deep),),
-            (corner("residual", start, shallow),),
-        )
-        for start in STARTS
+def claims(budget: Budget) -> list[Claim]:
+    """Return the claims that a budget can answer."""
+    return [
+        *_shortcuts(budget),
+        *_depth(budget),
+        *_networks(budget),
+        *scheduler_claims(budget),
+        *stability_claims(budget),
+        *_remarks(budget),
+        *_credited(budget),
     ]
-    for kind, words in (("plain", "without any"), ("plain-stage", "without one per stage")):
-        result += [
-            Contrast(
-                "residual connections help",
+
+
+def _shortcuts(budget: Budget) -> Iterator[Claim]:
+    kinds = (("plain", "without any"), ("plain-stage", "without one per stage"))
+    yield Claim(
+        "Residual connections help",
+        "tables 3 to 5 and 7",
+        tuple(
+            compare(
                 f"with minus {words}, {start}, mean of the four depths",
-                tuple(corner("residual", start, name) for name in budget.depths),
-                tuple(corner(kind, start, name) for name in budget.depths),
+                corners_of(budget, "residual", start),
+                corners_of(budget, kind, start),
+            )
+            for kind, words in kinds
+            for start in STARTS
+        ),
+    )
+    yield Claim(
+        "Pretrained weights help",
+        "tables 5 and 7",
+        tuple(
+            compare(
+                f"pretrained minus scratch, {kind}, mean of the four depths",
+                corners_of(budget, kind, "pretrained"),
+                corners_of(budget, kind, "scratch"),
+            )
+            for kind in ("residual", "plain")
+        ),
+    )
+    yield Claim(
+        "Pretrained weights help without residual connections, at every depth",
+        "table 7: scenario 2 above scenario 1",
+        tuple(
+            compare(
+                f"{network}, plain: pretrained minus scratch",
+                [corner("plain", "pretrained", network)],
+                [corner("plain", "scratch", network)],
+            )
+            for network in budget.depths
+        ),
+    )
+    yield Claim(
+        "Pretrained weights and residual connections work in synergy",
+        "discussion of table 5 and conclusions",
+        tuple(
+            weighted(f"interaction, {words}, mean of the four depths", _interaction(budget, kind))
+            for kind, words in kinds
+        ),
+    )
+    yield Claim(
+        "The benefit of residual connections grows with depth",
+        "discussion of table 7",
+        tuple(
+            weighted(
+                f"benefit at {budget.depths[-1]} minus benefit at {budget.depths[0]}, {start}",
+                {
+                    corner("residual", start, budget.depths[-1]): 1.0,
+                    corner("plain", start, budget.depths[-1]): -1.0,
+                    corner("residual", start, budget.depths[0]): -1.0,
+                    corner("plain", start, budget.depths[0]): 1.0,
+                },
             )
             for start in STARTS
-        ]
-    result += [
-        Contrast(
-            "pretraining helps",
-            f"pretrained minus scratch, {kind}, mean of the four depths",
-            tuple(corner(kind, "pretrained", name) for name in budget.depths),
-            tuple(corner(kind, "scratch", name) for name in budget.depths),
-        )
-        for kind in ("residual", "plain")
-    ]
-    base = schedule_base(budget)
-    result += [
-        Contrast(
-            "the scheduler prevents overfitting",
-            f"{words} minus warm-up and linear decay: rise of the validation loss above its lowest",
-            (name,),
-            (base,),
-            rise,
-            "nats",
-        )
-        for name, words in (
-            ("schedule-constant", "constant rate"),
-            ("schedule-constant-half", "constant rate of equal sum"),
-        )
-    ]
-    first, second = budget.versus
-    names = [name.split("-")[2] for name in budget.versus]
-    starts = [name.split("-")[1] for name in budget.versus]
-    result.append(
-        Contrast(
-            "ResNet-152 beats EfficientNet",
-            f"{names[0]} ({starts[0]}) minus {names[1]} ({starts[1]})",
-            (first,),
-            (second,),
-        )
-    )
-    setting = corner("residual", budget.setting_start, budget.setting_network)
-    result += [
-        Contrast(f"{what} helps", f"{budget.setting_network} with it minus {words}", (setting,), (name,), credited=True)
-        for what, words, name in (
-            ("warm-up", "without", "warmup-none"),
-            ("gradient accumulation", "without", "accumulation-none"),
-            ("gradient accumulation", "one large batch", "accumulation-large-batch"),
-            ("RandomResizedCrop", "padded crop", "crop-padded"),
-            ("RandomResizedCrop", "no crop or flip", "crop-none"),
-        )
-    ]
-    return result
-
-
-def answer(made: Sequence[Contrast], results: Results) -> list[Answer]:
-    """Answer contrasts from the runs there are."""
-    tests = [_test(contrast, results) for contrast in made]
-    possible = [test for test, _ in tests if test is not None]
-    adjusted = iter(holm([test.claim.p for test in possible]))
-    answers = []
-    for contrast, (test, why) in zip(made, tests, strict=True):
-        p = next(adjusted) if test is not None else None
-        answers.append(Answer(contrast, test, p, why or _why_open(test, p)))
-    return answers
-
-
-def verdicts(answers: Sequence[Answer]) -> dict[str, str]:
-    """Return one line for each claim: its verdict where all its contrasts agree, else that they do not.
-
-    The verdict is `yes` or `no` where every contrast says so, `mixed` where some do and others say the opposite or
-    settle nothing, and `not settled` where none is settled.
-    """
-    result: dict[str, str] = {}
-    for claim in dict.fromkeys(item.contrast.claim for item in answers):
-        of = [item.verdict for item in answers if item.contrast.claim == claim]
-        result[claim] = of[0] if len(set(of)) == 1 else "mixed: " + ", ".join(of)
-    return result
-
-
-def claims_table(answers: Sequence[Answer]) -> Table:
-    """Return the answers as a table."""
-    rows = []
-    for item in answers:
-        test = item.test
-        cells = ("-", "-", "-", "-")
-        if test is not None:
-            c = test.claim
-            needed = str(test.needed) if test.needed else "-"
-            cells = (f"{c.difference:+.4f}", f"{c.low:+.4f} to {c.high:+.4f}", f"{item.adjusted:.3g}", needed)
-        rows.append(
-            (item.contrast.claim, item.contrast.says, item.contrast.figure, *cells, item.verdict, item.why or "")
-        )
-    return Table(
-        "claims",
-        "Claims",
-        ("claim", "contrast", "of", "difference", "95%", "p (Holm)", "seeds needed", "verdict", "why open"),
-        rows,
-        (
-            "A difference above 0 speaks for the claim. Runs are the units: Welch's t with the spread over seeds within"
-            " each cell and Satterthwaite's degrees of freedom;"
-            f" p after Holm over all {sum(item.test is not None for item in answers)} tests made here; intervals are"
-            " not adjusted. *Seeds needed*: to find a difference of this size and spread at 5% with 80% power.",
         ),
     )
 
 
-def _test(contrast: Contrast, results: Results) -> tuple[OverSeeds | None, str]:
-    sides = []
-    for names in (contrast.first, contrast.second):
-        side = []
-        for name in names:
-            cell = results.get(name)
-            if cell is None or not cell.done:
-                return None, f"{name}: {cell.why if cell else 'not chosen'}"
-            side.append(np.array(list(cell.by_seed(contrast.pick).values())))
-        sides.append(side)
-    least = min(len(values) for side in sides for values in side)
-    if least < 2:
-        return None, f"{least} seed{'s' if least != 1 else ''}: no spread to judge by"
-    return over_cells(*sides), ""
+def _interaction(budget: Budget, kind: str) -> dict[str, float]:
+    terms = {}
+    for of, sign in (("residual", 1), (kind, -1)):
+        for start, way in (("pretrained", 1), ("scratch", -1)):
+            for name in corners_of(budget, of, start):
+                terms[name] = sign * way / len(budget.depths)
+    return terms
 
 
-def _why_open(test: OverSeeds | None, adjusted: float | None) -> str:
-    if test is None or adjusted is None or adjusted < LEVEL:
-        return ""
-    c = test.claim
-    return "the interval holds 0" if c.low <= 0 <= c.high else "not after Holm's correction"
+def _depth(budget: Budget) -> Iterator[Claim]:
+    first, second, third, fourth = budget.depths
+    yield Claim(
+        "Deeper is better",
+        "tables 2, 6 and 7",
+        tuple(
+            compare(
+                f"{fourth} minus {first}, residual, {start}",
+                [corner("residual", start, fourth)],
+                [corner("residual", start, first)],
+                learned=True,
+            )
+            for start in STARTS
+        ),
+    )
+
+    def gains(start: str, *weights: float) -> dict[str, float]:
+        return dict(zip(corners_of(budget, "residual", start), weights, strict=True))
+
+    yield Claim(
+        "Gains from depth shrink up to the third network, then jump",
+        "table 6: 0.003, 0.002, 0.030",
+        tuple(
+            contrast
+            for start in STARTS
+            for contrast in (
+                weighted(f"{start}: gain to {second} minus gain to {third}", gains(start, -1, 2, -1, 0)),
+                weighted(f"{start}: gain to {fourth} minus gain to {third}", gains(start, 0, 1, -2, 1)),
+            )
+        ),
+    )
+    yield Claim(
+        "The loss falls as F1 rises",
+        "table 7, in every experiment",
+        (
+            Contrast(
+                "rank correlation of raw loss and score over the cells of table 7, its sign changed",
+                {metric: _concordance(pick) for metric, pick in RANKS.items()},
+            ),
+        ),
+    )
+
+
+def _concordance(pick: Pick) -> Quantity:
+    """Return minus Kendall's tau of the raw loss and a score over the cells of table 7, by seed."""
+
+    def quantity(results: Results) -> dict[int, float]:
+        items = [item for item in results.showing("table 7") if item.done]
+        found: dict[int, list[tuple[float, float]]] = {}
+        for item in items:
+            scores = item.by_seed(pick)
+            for seed, loss in item.by_seed(raw_loss).items():
+                found.setdefault(seed, []).append((loss, scores[seed]))
+        full = {seed: of for seed, of in found.items() if len(of) == len(items)}
+        if len(items) < 3 or not full:
+            raise MissingError("fewer than three cells of table 7 with a common seed")
+        return {seed: -float(kendalltau(*zip(*of, strict=True)).statistic) for seed, of in full.items()}
+
+    return quantity
+
+
+def _networks(budget: Budget) -> Iterator[Claim]:
+    champion = budget.champion.rpartition("-")[2]
+    yield Claim(
+        "ResNet-152 beats every other network",
+        "table 2 and conclusions; the review adds DenseNet and Inception",
+        tuple(
+            compare(f"{champion} minus {rival}", [budget.champion], [cell], learned=True)
+            for rival, cell in budget.rivals.items()
+        ),
+    )
+
+
+def _remarks(budget: Budget) -> Iterator[Claim]:
+    cell = corner("residual", "pretrained", budget.depths[-1])
+    for remark in REMARKS:
+        text = remark.claim[0].upper() + remark.claim[1:]
+        yield Claim(text, f'figure 10: "{remark.quote}"', tuple(contrasts_of(remark, cell)))
+
+
+def _credited(budget: Budget) -> Iterator[Claim]:
+    network = budget.setting_network
+    setting = corner("residual", budget.setting_start, network)
+    grouped = accumulated(budget)
+    for text, pairs in (
+        ("Warm-up helps", ((setting, "warmup-none", "with minus without"),)),
+        (
+            "Gradient accumulation helps",
+            (
+                (grouped, "accumulation-none", "four micro-batches an update minus one"),
+                (grouped, "accumulation-large-batch", "four micro-batches minus one large batch"),
+            ),
+        ),
+        (
+            "RandomResizedCrop helps",
+            (
+                (setting, "crop-padded", "with it minus padded crop"),
+                (setting, "crop-none", "with it minus no crop or flip"),
+            ),
+        ),
+    ):
+        contrasts = tuple(compare(f"{network}: {words}", [first], [second]) for first, second, words in pairs)
+        yield Claim(text, "credited in the abstract, not ablated", contrasts, credited=True)

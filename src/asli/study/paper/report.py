@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -14,16 +15,19 @@ from asli.files import write_json, write_text
 from asli.progress import duration
 from asli.recipe import load_recipe
 from asli.reports.pages import MARK
-from asli.study.claims import Answer, verdicts
-from asli.study.figures import Picture
-from asli.study.results import AUROC, F1, Results
-from asli.study.runner import Study
-from asli.study.starts import CIFAR_10
-from asli.study.tables import OVER_SEEDS
-from asli.study.tabular import Table
+from asli.study.paper.budgets import Budget
+from asli.study.paper.claim import Claim, verdict
+from asli.study.paper.figures import Picture
+from asli.study.paper.starts import CIFAR_10
+from asli.study.paper.tables import OVER_SEEDS
+from asli.study.sweep.contrasts import NO, YES, Answer
+from asli.study.sweep.record import Result, recipe_of_result
+from asli.study.sweep.results import AUROC, F1, F1_ARGMAX, Results
+from asli.study.sweep.runner import Sweep
+from asli.study.sweep.tabular import Table
 
-LEARNED = 0.65
-"""Mean AUROC from which a network has learned something; .5 is chance."""
+DIGITS = 4
+"""Decimals of the training curves in results.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,96 +35,99 @@ class Report:
     """Everything a study has found.
 
     Attributes:
-        study: Where and on what.
+        budget: How much was run.
+        sweep: Where and on what.
+        with_weights: Whether a folder of start weights was given.
         results: Of its runs.
-        answers: To the paper's claims.
-        claims: The same as a table.
-        tables: All others.
+        answered: The paper's claims, each with its answers.
+        tables: The claims' first.
         pictures: All figures.
-        seeds: Runs of each cell.
+        seeds: Runs of each cell at most.
     """
 
-    study: Study
+    budget: Budget
+    sweep: Sweep
+    with_weights: bool
     results: Results
-    answers: Sequence[Answer]
-    claims: Table
+    answered: Sequence[tuple[Claim, Sequence[Answer]]]
     tables: Sequence[Table]
     pictures: Sequence[Picture]
     seeds: int
 
     def write(self, out: Path) -> Path:
         """Write all files; return the Markdown's path."""
-        for table in [self.claims, *self.tables]:
+        for table in self.tables:
             write_text(out / "tables" / f"{table.name}.csv", table.to_csv())
-        every = [result for item in self.results.cells for result in item.results]
-        # Small enough to keep in a repository: what is measured at every update stays in results/ and in the figures.
-        write_json(out / "results.json", [{k: v for k, v in r.items() if k != "training"} for r in every])
+        every = [_compact(result) for item in self.results.cells for result in item.results]
+        write_json(out / "results.json", every)
         write_text(out / "study.html", self._html())
         write_text(out / "study.md", self._markdown())
         return out / "study.md"
 
     @property
-    def origin(self) -> str:
-        """Return what the study ran on, in a sentence or two."""
-        study, done = self.study, self.results.done
-        scored = ", ".join(f"{len(study.data.rows(part)):,} {part}" for part in ("validation", "calibration", "test"))
-        seconds = sum(r["seconds"]["training"] + r["seconds"]["judging"] for r in done)
+    def origin(self) -> list[str]:
+        """Return what the study ran on, what it took, and what is missing."""
+        done = self.results.done
+        sets = dict.fromkeys((r["data"]["name"], r["data"]["hash"][:16], r["data"]["images"]) for r in done)
+        tested = "; ".join(f"{name} (hash {digest}), {images:,} test images" for name, digest, images in sets)
         text = (
-            f"Budget `{study.budget.name}` ({study.budget.means}), {self.seeds} seed{'s' if self.seeds != 1 else ''},"
-            f" data {study.data.name} (hash {study.data.hash[:16]}), judged on {scored} images. asli {__version__}."
-            f" {len(done)} runs, {duration(seconds)} of one process."
+            f"Budget `{self.budget.name}` ({self.budget.means}), at most {self.seeds}"
+            f" seed{'s' if self.seeds != 1 else ''} a cell, {tested or 'no runs yet'}. Tables by asli {__version__}."
+            f" {len(done)} runs, {_spent(done)}."
         )
         if done:
             m = done[0]["machine"]
             text += f" torch {m['torch']} on {m['device']} ({m['cpu_capability']}, threads: {m['threads']})."
-        return text
+        versions = sorted({result["asli"] for result in done} - {__version__})
+        if versions:
+            text += f" Runs made by asli {', '.join(versions)}."
+        waiting = [item.cell.name for item in self.results.cells if any(r["status"] == "missing" for r in item.results)]
+        lines = [text]
+        if waiting:
+            lines.append(
+                f"**Not finished**: {len(waiting)} of {len(self.results.cells)} cells lack runs; the command above"
+                f" resumes them: {', '.join(waiting)}."
+            )
+        return lines
 
     @property
     def command(self) -> str:
         """Return the command that makes all this."""
-        budget = self.study.budget
-        data = "" if budget.bundled else " --data DATA"
-        weights = " --weights WEIGHTS" if self.study.weights else ""
-        return f"asli study paper --budget {budget.name}{data}{weights} --seeds {self.seeds} --out OUT"
+        data = "" if self.budget.bundled else " --data DATA"
+        weights = " --weights WEIGHTS" if self.with_weights else ""
+        return f"asli study paper --budget {self.budget.name}{data}{weights} --seeds {self.seeds} --out OUT"
 
     @property
-    def lines(self) -> list[str]:
-        """Return the claims with their verdicts, the paper's tables' first, then what its abstract credits."""
-        credited = {item.contrast.claim for item in self.answers if item.contrast.credited}
-        said = verdicts(self.answers)
-        order = sorted(said, key=lambda claim: claim in credited)
-        return [f"{claim[0].upper()}{claim[1:]}: **{said[claim]}**." + self._measured(claim) for claim in order]
-
-    def _measured(self, claim: str) -> str:
-        of = [item for item in self.answers if item.contrast.claim == claim]
-        parts = []
-        for item in of:
-            if item.test is not None:
-                c = item.test.claim
-                unit = "" if item.contrast.figure == "F1" else f" {item.contrast.figure}"
-                parts.append(f"{item.contrast.says}: {c.difference:+.4f} [{c.low:+.4f}, {c.high:+.4f}]{unit}")
-        parts += dict.fromkeys(item.why for item in of if item.test is None)
-        return " " + "; ".join(parts) + "."
+    def answers(self) -> list[tuple[str, list[str]]]:
+        """Return each claim with its verdict, and below it what was measured, a line a contrast."""
+        return [
+            (f"{claim.text}: **{verdict(answers)}**. ({claim.where})", [_measured(item) for item in answers])
+            for claim, answers in self.answered
+        ]
 
     @property
     def threshold_line(self) -> str | None:
         """Return what becomes of the paper's poor plain networks when the threshold is fitted."""
-        plain = [item for item in self.results.showing("table 7") if item.cell.kind == "plain" and item.done]
+        plain = [item for item in self.results.showing("table 7") if item.cell.network.startswith("plain_")]
+        plain = [item for item in plain if item.done and not item.cell.network.endswith("_stage")]
         if not plain:
             return None
-        f1 = statistics.mean(value for item in plain for value in item.by_seed(F1).values())
-        at = statistics.mean(r["figures"]["argmax"]["f1"]["value"] for item in plain for r in item.done)
-        area = statistics.mean(value for item in plain for value in item.by_seed(AUROC).values())
+        at, f1, area = (
+            statistics.mean(value for item in plain for value in item.by_seed(pick).values())
+            for pick in (F1_ARGMAX, F1, AUROC)
+        )
         return (
-            f"Are the paper's F1 of .48 to .63 without residual connections a matter of the threshold? Here networks"
-            f" without any shortcut reach a mean F1 of {f1:.3f} at the fitted threshold and {at:.3f} at the argmax,"
-            f" with a mean AUROC of {area:.3f}; answering FAKE always gives .667."
+            "Are the paper's F1 of 0.48 to 0.63 without residual connections a matter of the threshold? Here networks"
+            f" without any shortcut reach a mean F1 of {at:.3f} at argmax and {f1:.3f} at the fitted threshold, with a"
+            f" mean AUROC of {area:.3f}; answering fake always gives 0.667."
         )
 
     @property
     def not_comparable(self) -> list[str]:
         """Return why these figures are not the paper's, whatever they are."""
-        budget, ours, paper = self.study.budget, load_recipe(self.study.budget.base), load_recipe("paper")
+        budget, paper = self.budget, load_recipe("paper")
+        made = next((result for item in self.results.showing("table 7") for result in item.done), None)
+        ours = recipe_of_result(made) if made else load_recipe(budget.base)
         lines = [
             "Weights are chosen on a validation part and the threshold fitted on a calibration part, both carved out"
             " of train; the paper names neither, and probably chose on test.",
@@ -131,77 +138,112 @@ class Report:
             lines += [
                 f"Networks: {', '.join(budget.depths)} stand for ResNet-18, 50, 101 and 152. They are other networks;"
                 " the printed figure beside them is that of the network in the same place.",
-                f"Input {ours.data.size} px, the paper {paper.data.size}; {ours.data.sample:,} training images x"
-                f" {ours.loop.epochs} epochs, the paper 100,000 x {paper.loop.epochs}; peak rate {ours.optim.lr:g},"
-                f" the paper {paper.optim.lr:g}. Rows with others say so.",
+                f"Input {ours.data.size} px, the paper {paper.data.size}; {ours.data.sample:,} training images"
+                f" x {ours.loop.epochs} epochs in batches of {ours.loop.micro_batch} x {ours.loop.accumulation},"
+                f" the paper 100,000 x {paper.loop.epochs} in {paper.loop.micro_batch} x {paper.loop.accumulation};"
+                f" peak rate {ours.optim.lr:g}, the paper {paper.optim.lr:g}. Each row states its own condition.",
                 f"{CIFAR_10}. `pretrained` means these weights for cifar_resnet networks, ImageNet's for others.",
+                "No ImageNet weights of the paper's networks could be had: its ResNet-18 to 152, VGG-16 and"
+                " EfficientNets are trained from scratch here, and `pretrained` rows of theirs state so.",
                 "Fewer images and updates than the paper's: networks that learn slowly, such as deep plain ones, may"
                 " only lack time. A `yes` or a `no` here is one at this budget.",
             ]
-        unlearned = self._unlearned()
-        if unlearned:
+        failed = [f"{item.cell.name} ({item.unlearned})" for item in self.results.cells if item.done and item.unlearned]
+        if failed:
             lines.append(
-                f"Networks that learned next to nothing here (mean AUROC below {LEARNED:g}): {', '.join(unlearned)}. A"
-                " claim about one of them says that it did not learn at this budget, not that it is the worse network."
+                f"Networks that did not beat a constant answer: {', '.join(failed)}. Comparisons of networks leave them"
+                " out. Answers on shortcuts and pretraining count them: there, that a network does not learn is the"
+                " finding, at this budget."
             )
         if budget.name == "smoke":
             lines.insert(0, "**The smoke budget shows that all works. None of its figures means anything.**")
         return lines
 
-    def _unlearned(self) -> list[str]:
-        areas = [(item.cell.name, item.mean(AUROC)) for item in self.results.cells]
-        return [f"{name} ({area:.2f})" for name, area in areas if area is not None and area < LEARNED]
-
     def _markdown(self) -> str:
         parts = [
             "# The paper's study, measured again",
             "",
-            "Made by `" + self.command + "`; do not edit. `asli study paper --help` says what the words mean.",
+            f"Made by `{self.command}`; do not edit. `asli study paper --help` explains the terms.",
             "",
+            *(f"{line}\n" for line in self.origin),
             "## Answers",
             "",
-            *(f"- {line}" for line in self._all_lines),
-            "",
-            self.origin,
-            "",
-            "## What is not comparable with the paper",
-            "",
-            *(f"- {line}" for line in self.not_comparable),
-            "",
-            "## Claims and tables",
-            "",
-            OVER_SEEDS,
-            "",
-            *(table.to_markdown() for table in (self.claims, *self.tables)),
-            "## Figures",
+            "`yes` and `no` hold in every metric, after correction for all tests made here; a difference above 0 speaks"
+            " for the claim, in brackets its 95% interval.",
             "",
         ]
+        for line, measured in self.answers:
+            parts += [f"- {line}", *(f"  - {of}" for of in measured)]
+        parts += [f"- {self.threshold_line}"] if self.threshold_line else []
+        parts += ["", "## What changed since the last version, and why", "", changes()]
+        parts += ["## What is not comparable with the paper", "", *(f"- {line}" for line in self.not_comparable), ""]
+        parts += ["## Claims and tables", "", OVER_SEEDS, "", *(table.to_markdown() for table in self.tables)]
+        parts += ["## Figures", ""]
         for picture in self.pictures:
             parts += [f"### {picture.title}", ""]
             parts += [f"![{picture.title}](figures/{picture.name}.png)", ""] if picture.svg else []
-            parts += [f"From: {picture.origin}." if picture.svg else f"Missing: {picture.origin}.", ""]
+            parts += [f"From: {picture.origin}." if picture.svg else f"Not drawn: {picture.origin}.", ""]
         return "\n".join(parts).rstrip() + "\n"
 
-    @property
-    def _all_lines(self) -> list[str]:
-        extra = self.threshold_line
-        return [*self.lines, *([extra] if extra else [])]
-
     def _html(self) -> str:
-        source = (resources.files("asli") / "study" / "study.html.j2").read_text(encoding="utf-8")
+        source = (resources.files("asli") / "study" / "paper" / "study.html.j2").read_text(encoding="utf-8")
         environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        extra: list[tuple[str, list[str]]] = [(self.threshold_line, [])] if self.threshold_line else []
         return environment.from_string(source).render(
             mark=MARK,
             command=self.command,
-            origin=self.origin,
+            origin=[_bold(line) for line in self.origin],
             over_seeds=OVER_SEEDS,
-            lines=[_bold(line) for line in self._all_lines],
+            answers=[(_bold(line), measured) for line, measured in [*self.answers, *extra]],
+            changes=[_bold(line.removeprefix("- ")) for line in changes().splitlines()],
             limits=[_bold(line) for line in self.not_comparable],
-            tables=[Markup(table.to_html()) for table in (self.claims, *self.tables)],  # noqa: S704 - escaped there
+            tables=[Markup(table.to_html()) for table in self.tables],  # noqa: S704 - escaped there
             pictures=[(p.title, p.origin, Markup(p.svg) if p.svg else None) for p in self.pictures],  # noqa: S704
         )
 
 
+def changes() -> str:
+    """Return what changed since the last version of the study, and why, as a Markdown list."""
+    return (resources.files("asli") / "study" / "paper" / "changes.md").read_text(encoding="utf-8")
+
+
+def _measured(item: Answer) -> str:
+    parts = []
+    for tested in item.tested:
+        if tested.test is None:
+            continue
+        c = tested.test.claim
+        text = f"{tested.metric} {c.difference:+.3f} [{c.low:+.3f}, {c.high:+.3f}]"
+        alone = len(item.tested) == 1 or item.hindrance
+        parts.append(text if alone else f"{text} {tested.verdict}")
+    reasons = list(dict.fromkeys(tested.why for tested in item.tested if tested.test is None))
+    shown = item.verdict if item.hindrance or item.verdict in (YES, NO) or len(item.tested) == 1 else "open"
+    if not item.hindrance and shown == "open" and item.verdict.startswith("depends"):
+        shown = "depends on the metric"
+    return f"{item.contrast.says}: {shown}; " + "; ".join([", ".join(parts)] * bool(parts) + reasons)
+
+
+def _spent(done: Sequence[Result]) -> str:
+    """Return wall and process time of runs; asli 0.1.0 measured wall time alone."""
+    wall = sum(r["seconds"].get("wall", r["seconds"]["training"] + r["seconds"].get("judging", 0.0)) for r in done)
+    process = [r["seconds"]["process"] for r in done if "process" in r["seconds"]]
+    text = f"{duration(wall)} of wall time"
+    if len(process) == len(done):
+        return f"{text} and {duration(sum(process))} of process time"
+    return f"{text} (process time was not measured{' of all' if process else ''})"
+
+
+def _compact(result: Result) -> Result:
+    """Return a result small enough to keep in a repository: its curves with fewer decimals."""
+    small: dict[str, Any] = dict(result)
+    if "training" in small:
+        small["training"] = [
+            [update, round(loss, DIGITS), float(f"{lr:.3g}")] for update, loss, lr in small["training"]
+        ]
+    return small
+
+
 def _bold(line: str) -> Markup:
+    """Return a line of Markdown whose only marks are ** and backquotes as HTML."""
     pieces = [Markup.escape(piece) for piece in line.replace("`", "").split("**")]
     return Markup("").join(Markup("<b>{}</b>").format(p) if i % 2 else p for i, p in enumerate(pieces))

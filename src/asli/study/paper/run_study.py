@@ -9,14 +9,24 @@ from asli.datasets.folder import DataFolder
 from asli.errors import DataError, RecipeError, WeightsError
 from asli.sample import open_sample
 from asli.study.paper.budgets import BUDGETS, Budget
+from asli.study.paper.claim import Claim
+from asli.study.paper.claims import claims
+from asli.study.paper.consistency import consistency_table
+from asli.study.paper.costs import costs, costs_table
+from asli.study.paper.figures import draw_all
 from asli.study.paper.grid import cells
-from asli.study.paper.report import write_report
-from asli.study.paper.starts import starts_from
+from asli.study.paper.report import Report
+from asli.study.paper.starts import Pins, starts_from
+from asli.study.paper.tables import paper_tables
+from asli.study.paper.training_tables import claims_table, training_tables
 from asli.study.sweep.cells import chosen
-from asli.study.sweep.plan import Planned
+from asli.study.sweep.contrasts import Answer, answer
+from asli.study.sweep.plan import Planned, describe
 from asli.study.sweep.plan import plan as make_plan
+from asli.study.sweep.preflight import preflight_text
 from asli.study.sweep.record import Result
-from asli.study.sweep.runner import Sweep, run_cells, summary
+from asli.study.sweep.results import Results
+from asli.study.sweep.runner import Sweep, read_results, run_cells, summary
 from asli.study.sweep.sampled import SampledFolder
 
 logger = logging.getLogger("asli")
@@ -77,7 +87,7 @@ def open_study(
         base=how.base,
         data=SampledFolder(opened, how.parts),
         out=out,
-        start_of=starts_from(how, folder, pins_of(out)),
+        start_of=starts_from(how, folder, Pins(out / "weights.json")),
         device=device,
         threads=threads,
         trackers=tuple(trackers),
@@ -99,6 +109,14 @@ def seeds_of_study(study: Study, number: int | None) -> int:
 def plan_study(study: Study, *, only: Sequence[str] = (), seeds: int | None = None) -> list[Planned]:
     """Plan what `run_study` would run, from speeds measured here."""
     return make_plan(study.sweep, chosen(cells(study.budget), only), seeds_of_study(study, seeds))
+
+
+def plan_text(study: Study, *, only: Sequence[str] = (), seeds: int | None = None) -> str:
+    """Return the plan for a person; of the full budget with what the hub has and what a GPU needs."""
+    wanted, number = chosen(cells(study.budget), only), seeds_of_study(study, seeds)
+    if study.budget.name == "full":
+        return preflight_text(study.sweep, wanted, number)
+    return describe(make_plan(study.sweep, wanted, number), study.sweep)
 
 
 def run_study(
@@ -126,4 +144,29 @@ def run_study(
         results = run_cells(study.sweep, wanted, number)
         logger.info("%s", summary(results))
     logger.info("tables and figures")
-    return write_report(study, number), results
+    return report(study, number), results
+
+
+def report(study: Study, seeds: int) -> Path:
+    """Write every table and figure from the runs there are; return the path of `study.md`."""
+    budget, sweep = study.budget, study.sweep
+    every = cells(budget)
+    results = Results.of(every, read_results(sweep, every, seeds))
+    answered = answers_of(budget, results)
+    tables = [
+        claims_table(answered),
+        *paper_tables(budget, results),
+        *training_tables(budget, results),
+        costs_table(costs(budget, sweep, results)),
+        consistency_table(),
+    ]
+    pictures = draw_all(budget, sweep, results, seeds, sweep.out / "figures")
+    made = Report(budget, sweep, study.weights is not None, results, answered, tables, pictures, seeds)
+    return made.write(sweep.out)
+
+
+def answers_of(budget: Budget, results: Results) -> list[tuple[Claim, list[Answer]]]:
+    """Return the paper's claims with their answers; all tests are corrected together."""
+    made = claims(budget)
+    answers = iter(answer([contrast for claim in made for contrast in claim.contrasts], results))
+    return [(claim, [next(answers) for _ in claim.contrasts]) for claim in made]

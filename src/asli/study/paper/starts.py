@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from asli.errors import WeightsError
+from asli.files import read_json, write_json
 from asli.study.paper.budgets import Budget
 from asli.study.sweep.cells import Cell
 
@@ -21,15 +22,42 @@ HUB = {
 """ImageNet weights in safetensors form. GoogLeNet's are published pickled only, and pickled weights are not read."""
 
 
-def starts_from(budget: Budget, folder: Path | None, pins: dict[str, str] | None = None) -> Callable[[Cell], str]:
+class Pins:
+    """The hub's commits that a study uses: asked for once, then kept, so that all its runs start alike.
+
+    Args:
+        path: File that keeps them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def pinned(self, start: str) -> str:
+        """Return `hub:owner/name@commit` of `hub:owner/name`; without an answer from the hub, `start` itself.
+
+        What cannot be asked may still lie in the hub's cache: then the run's own loading finds it, or says why not.
+        """
+        from asli.models.hub import header_of
+
+        known: dict[str, str] = read_json(self._path) if self._path.exists() else {}
+        if start not in known:
+            try:
+                known[start] = header_of(start.removeprefix("hub:")).commit
+            except WeightsError:
+                return start
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self._path, known)
+        return f"{start}@{known[start]}"
+
+
+def starts_from(budget: Budget, folder: Path | None, pins: Pins | None = None) -> Callable[[Cell], str]:
     """Return what finds `weights.start` of a cell.
 
     Args:
         budget: Only `full` asks the hub.
         folder: Of weight files, each named after its network, those of CIFAR-10 `cifar10_resnetNN.safetensors`.
-        pins: Commit of each hub repository, `hub:owner/name` to its hash; others take the newest.
+        pins: Pins hub repositories to a commit, which then belongs to the run's identity.
     """
-    known = pins or {}
 
     def start_of(cell: Cell) -> str:
         if cell.start == "scratch":
@@ -40,8 +68,7 @@ def starts_from(budget: Budget, folder: Path | None, pins: dict[str, str] | None
             return str((folder / name).resolve())
         if budget.name == "full":
             if network in HUB:
-                start = HUB[network]
-                return f"{start}@{known[start]}" if start in known else start
+                return pins.pinned(HUB[network]) if pins else HUB[network]
             raise WeightsError(f"the hub has no safetensors file for {network}; give --weights with {name}")
         raise WeightsError(f"no {name} in --weights {folder.name}" if folder else f"no --weights given with {name}")
 

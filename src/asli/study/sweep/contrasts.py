@@ -20,12 +20,12 @@ RANKS: Mapping[str, Pick] = MappingProxyType({"F1 argmax": F1_ARGMAX, "F1 fitted
 YES, NO, OPEN = "yes", "no", "not settled"
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """A quantity cannot be computed; the message is the reason."""
 
 
 Quantity = Callable[[Results], dict[int, float]]
-"""Returns a number of each seed, above 0 where it speaks for the claim; raises `Missing`."""
+"""Returns a number of each seed, above 0 where it speaks for the claim; raises `MissingError`."""
 
 
 def linear(terms: Mapping[str, float], pick: Pick) -> Quantity:
@@ -41,10 +41,10 @@ def linear(terms: Mapping[str, float], pick: Pick) -> Quantity:
         for name in terms:
             cell = results.get(name)
             if cell is None or not cell.done:
-                raise Missing(f"{name}: {cell.why if cell else 'no such cell in this budget'}")
+                raise MissingError(f"{name}: {cell.why if cell else 'no such cell in this budget'}")
             values[name] = cell.by_seed(pick)
             if not values[name]:
-                raise Missing(f"{name}: its results do not hold this number")
+                raise MissingError(f"{name}: its results do not hold this number")
         shared = set.intersection(*(set(of) for of in values.values()))
         return {seed: sum(weight * values[name][seed] for name, weight in terms.items()) for seed in sorted(shared)}
 
@@ -58,12 +58,12 @@ class Contrast:
     Attributes:
         says: What is compared with what.
         quantities: By metric.
-        learned: Cells that must beat a constant answer for the comparison to count.
+        hindrance: Returns why these runs cannot answer it, or an empty text.
     """
 
     says: str
     quantities: Mapping[str, Quantity]
-    learned: tuple[str, ...] = ()
+    hindrance: Callable[[Results], str] = lambda _: ""
 
 
 def compare(
@@ -86,7 +86,19 @@ def compare(
     terms: dict[str, float] = dict.fromkeys(first, 1 / len(first))
     for name in second:
         terms[name] = terms.get(name, 0.0) - 1 / len(second)
-    return Contrast(says, {key: linear(terms, pick) for key, pick in picks.items()}, tuple(terms) if learned else ())
+    quantities = {key: linear(terms, pick) for key, pick in picks.items()}
+    return Contrast(says, quantities, unlearned(tuple(terms))) if learned else Contrast(says, quantities)
+
+
+def unlearned(names: Sequence[str]) -> Callable[[Results], str]:
+    """Return what tells which of these cells did not beat a constant answer: then a comparison does not count."""
+
+    def hindrance(results: Results) -> str:
+        cells = {item.cell.network: item.unlearned for item in results.of_names(names) if item.done}
+        failed = [f"{name} ({why})" for name, why in cells.items() if why]
+        return f"{' and '.join(failed)} did not learn at this budget" if failed else ""
+
+    return hindrance
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +132,18 @@ class Answer:
     Attributes:
         contrast: Which.
         tested: One a metric.
-        unjudged: Networks that did not learn, each with the reason; then the comparison does not count.
+        hindrance: Why it is not judged, or an empty text.
     """
 
     contrast: Contrast
     tested: tuple[Tested, ...]
-    unjudged: dict[str, str]
+    hindrance: str
 
     @property
     def verdict(self) -> str:
         """Return `yes` or `no` where all metrics agree, else what each metric says, or why nothing is judged."""
-        if self.unjudged:
-            return f"not judged: {' and '.join(self.unjudged)} did not learn at this budget"
+        if self.hindrance:
+            return f"not judged: {self.hindrance}"
         found = [item.verdict for item in self.tested]
         if len(set(found)) == 1:
             return found[0]
@@ -145,11 +157,11 @@ def answer(contrasts: Sequence[Contrast], results: Results) -> list[Answer]:
     metric needs no further correction: each of them must be shown (an intersection-union test).
     """
     found = [{metric: _test(of, results) for metric, of in contrast.quantities.items()} for contrast in contrasts]
-    judged = [_unlearned(contrast, results) for contrast in contrasts]
+    hindrances = [contrast.hindrance(results) for contrast in contrasts]
     families: dict[str, dict[tuple[int, str], float]] = {}
     for i, tests in enumerate(found):
         for metric, (test, _) in tests.items():
-            if test is not None and not judged[i]:
+            if test is not None and not hindrances[i]:
                 families.setdefault(metric if metric in RANKS else "other", {})[i, metric] = test.claim.p
     adjusted = {key: p for of in families.values() for key, p in zip(of, holm(list(of.values())), strict=True)}
     return [
@@ -159,21 +171,16 @@ def answer(contrasts: Sequence[Contrast], results: Results) -> list[Answer]:
                 Tested(metric, test, adjusted.get((i, metric)), why or _why_open(test, adjusted.get((i, metric))))
                 for metric, (test, why) in found[i].items()
             ),
-            judged[i],
+            hindrances[i],
         )
         for i, contrast in enumerate(contrasts)
     ]
 
 
-def _unlearned(contrast: Contrast, results: Results) -> dict[str, str]:
-    cells = {item.cell.network: item for item in results.of_names(contrast.learned) if item.done}
-    return {name: item.unlearned for name, item in cells.items() if item.unlearned}
-
-
 def _test(of: Quantity, results: Results) -> tuple[OverSeeds | None, str]:
     try:
         values = of(results)
-    except Missing as reason:
+    except MissingError as reason:
         return None, str(reason)
     if len(values) < 2:
         return None, f"{len(values)} seed{'s' if len(values) != 1 else ''}: no spread to judge by"

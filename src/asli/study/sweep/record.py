@@ -13,6 +13,7 @@ from asli.metrics.classification import log_losses
 from asli.models.measure import gradients_on_sample
 from asli.models.weights import restore
 from asli.pipeline import prepare_network
+from asli.recipe import Recipe, present_names, recipe_from_dict
 from asli.run import Run
 from asli.study.sweep.cells import Cell
 from asli.training import checkpoint
@@ -26,7 +27,13 @@ VERSION = 2
 
 
 def record(
-    cell: Cell, seed: int, run: Run, identity: str, judged: dict[str, Any], times: dict[str, float]
+    cell: Cell,
+    seed: int,
+    run: Run,
+    identity: str,
+    judged: dict[str, Any],
+    scored: dict[str, int],
+    times: dict[str, float],
 ) -> Result:
     """Return the result of a finished and evaluated run.
 
@@ -36,6 +43,7 @@ def record(
         run: Its folder, checkpoints included.
         identity: Hash of what determines the result.
         judged: `metrics.json` of its evaluation on the test part.
+        scored: Images of each part that are scored.
         times: Wall and process seconds.
     """
     last = checkpoint.pointed(run.checkpoints, "last")
@@ -62,6 +70,7 @@ def record(
         "training_images": data["training_images"],
         "updates": state.update,
         "data": judged["data"],
+        "scored": scored,
         "threshold": judged["threshold"],
         "temperature": card["temperature"],
         "raw_loss": raw_loss(run, judged["data"]["name"], card["temperature"]),
@@ -69,14 +78,21 @@ def record(
         "figures": judged["figures"],
         "mistakes": judged["gallery"]["claims"],
         "gradients": _gradients(run, last),
-        "validation": [
-            [m["update"], m["loss"], m["f1"], m["auroc"]] for m in metrics if m["kind"] == "validation"
-        ],
+        "validation": [[m["update"], m["loss"], m["f1"], m["auroc"]] for m in metrics if m["kind"] == "validation"],
         "training": [[m["update"], m["loss"], m["lr"]] for m in metrics if m["kind"] == "train"],
         "seconds": {**times, "training": state.seconds, "images_per_second": passes / state.seconds},
         "machine": environment,
         "test_opened": judged["test_opened"],
     }
+
+
+def recipe_of_result(result: Result) -> Recipe:
+    """Return the recipe that a finished run was made with, by asli 0.1.0 or later."""
+    tree = {
+        section: {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
+        for section, settings in present_names(result["recipe"]).items()
+    }
+    return recipe_from_dict(tree)
 
 
 def without(cell: Cell, seed: int, status: str, reason: str) -> Result:
@@ -91,7 +107,7 @@ def raw_loss(run: Run, data: str, temperature: float) -> float:
     """
     columns = ["label", "logit_real", "logit_fake"]
     table = pq.read_table(run.evaluation(f"{data}-test") / "scores.parquet", columns=columns)
-    labels = np.array([label == "fake" for label in table["label"].to_pylist()], dtype=np.int64)
+    labels = np.array([label == "fake" for label in table["label"].to_pylist()], dtype=np.int8)
     logits = np.stack([table["logit_real"].to_numpy(), table["logit_fake"].to_numpy()], axis=1)
     return float(log_losses(labels, temperature * logits).mean())
 

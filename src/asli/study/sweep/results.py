@@ -1,5 +1,6 @@
 """Results gathered by cell: means and spreads over seeds, as numbers and as text."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def fluctuation(kind: str) -> Pick:
 
     def pick(result: Result) -> float | None:
         values = losses(result, kind)
-        return mean(abs(b - a) for a, b in zip(values, values[1:], strict=False)) if len(values) > 1 else None
+        return mean(abs(b - a) for a, b in itertools.pairwise(values)) if len(values) > 1 else None
 
     return pick
 
