@@ -99,7 +99,7 @@ def test_a_comparison_with_a_network_that_did_not_learn_is_not_judged(results):
     _, answers = answered(results)["ResNet-152 beats every other network"]
     by_rival = {item.contrast.says: item for item in answers}
     unlearned = by_rival["resnet152 minus EfficientNet-B4"]
-    assert unlearned.verdict.startswith("not judged: efficientnet_b4 (AUROC 0.55")
+    assert unlearned.verdict.startswith("not judged: efficientnet_b4 (AUROC 0.55, in 5 of 5 runs not surely above 0.6)")
     assert "did not learn at this budget" in unlearned.verdict
     assert by_rival["resnet152 minus VGG-16"].verdict == "no"
     assert verdict(answers).startswith("mixed: ")

@@ -7,6 +7,7 @@ from torch import nn
 from asli.models.networks import create_network, draw_head, set_trainable
 from asli.recipe import load_recipe
 from asli.training.batchnorm import reestimate
+from tests.training.test_loop import Noise, Plain, training
 
 
 def batches(count: int = 3) -> list[torch.Tensor]:
@@ -65,3 +66,41 @@ def test_settings_that_are_off_leave_hashes_as_they_were():
     for setting in ("loop.reestimate_batchnorm=8", "loop.select_by=loss", "weights.head=uniform", "data.sample_seed=1"):
         assert load_recipe("paper", [setting]).hash() != paper.hash()
     assert dataclasses.asdict(paper)["loop"]["reestimate_batchnorm"] == 0
+
+
+def test_an_evaluation_sees_the_statistics_of_the_newest_micro_batches(tmp_path):
+    seen = {}
+
+    class Normalized(Plain):
+        def __init__(self):
+            super().__init__()
+            self.drop = nn.BatchNorm1d(8)
+
+    def evaluate(module):
+        seen.update({name: value.clone() for name, value in module.named_buffers()})
+        return {"f1": 0.5, "loss": 0.5}
+
+    settings = ["loop.reestimate_batchnorm=5", "loop.epochs=1", "loop.evaluate_every=0", "loop.accumulation=4"]
+    stream, module = Noise(32, 4), Normalized()
+    training(tmp_path, stream, load_recipe("paper", settings), module, evaluate).run()
+    newest = [batch.inputs for update in (1, 2) for batch in stream.micro_batches(update)][:5]
+    expected = Normalized()
+    expected.load_state_dict(module.state_dict())
+    reestimate(expected, newest)
+    for name, value in expected.named_buffers():
+        torch.testing.assert_close(seen[name], value)
+
+
+@pytest.mark.parametrize(("by", "kept"), [("f1", 0), ("loss", 1), ("auroc", 2)])
+def test_weights_are_selected_by_the_metric_the_recipe_names(tmp_path, by, kept):
+    found = iter(
+        [
+            {"f1": 0.667, "loss": 9.0, "auroc": 0.5},  # always fake
+            {"f1": 0.6, "loss": 0.5, "auroc": 0.8},
+            {"f1": 0.6, "loss": 0.6, "auroc": 0.9},
+        ]
+    )
+    settings = [f"loop.select_by={by}", "loop.epochs=1", "loop.evaluate_every=1"]
+    job = training(tmp_path, Noise(32, 4), load_recipe("paper", settings), evaluate=lambda module: next(found))
+    job.run()
+    assert job.best_update == kept + 1

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from asli.study.sweep.contrasts import RANKS, Answer, Contrast, linear
+from asli.study.sweep.contrasts import RANKS, Answer, Contrast, agreed, linear
 from asli.study.sweep.results import Pick
 
 
@@ -27,10 +27,9 @@ class Claim:
 def verdict(answers: Sequence[Answer]) -> str:
     """Return the verdict on a claim: that of its contrasts where they agree, else how many say what."""
     found = [item.verdict for item in answers]
-    if len(set(found)) == 1:
-        return found[0]
     short = [text.partition(":")[0] for text in found]
-    return "mixed: " + ", ".join(f"{short.count(of)} {of}" for of in dict.fromkeys(short))
+    mixed = "mixed: " + ", ".join(f"{short.count(of)} {of}" for of in dict.fromkeys(short))
+    return agreed(found) or mixed
 
 
 def weighted(says: str, terms: Mapping[str, float]) -> Contrast:

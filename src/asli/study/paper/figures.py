@@ -114,9 +114,9 @@ def _wanted(budget: Budget, sweep: Sweep, results: Results, seeds: int) -> Itera
     base = recipe_of_result(made) if made else load_recipe(budget.base)
     of_recipe = f"the recipe of {made['cell']}, seed {made['seed']}" if made else f"asli recipes {budget.base}"
     of_data = f"training part of {data.name}"
-    trained: int = made["training_images"] if made else base.data.sample or len(data.rows("train"))
+    images: int = made["training_images"] if made else base.data.sample or len(data.rows("train"))
     title = "Figure 1: the way of the study"
-    yield Wanted("figure1", title, of_recipe, lambda: diagrams.research_flow(base, trained, _scored(made), seeds))
+    yield Wanted("figure1", title, of_recipe, lambda: diagrams.research_flow(base, images, _scored(made), seeds))
     yield Wanted("figure2", "Figure 2: samples of each category", of_data, lambda: pictures.sample_sheet(data))
     network = create_network(base.model.name, size=base.data.size)
     yield Wanted(
@@ -138,7 +138,7 @@ def _wanted(budget: Budget, sweep: Sweep, results: Results, seeds: int) -> Itera
     yield _from(sweep, shown, "figure5", title, lambda s: pictures.feature_maps(s.run, data))
     title = "Figure 6: learning rate"
     group = base.loop.micro_batch * base.loop.accumulation
-    updates: int = made["updates"] if made else base.loop.epochs * math.ceil(trained / group)
+    updates: int = made["updates"] if made else base.loop.epochs * math.ceil(images / group)
     rates = Schedule(base.schedule, base.optim.lr, updates)
     points = [{"kind": "train", "update": u + 1, "lr": rates(u)} for u in range(updates)]
     yield Wanted("figure6", title, of_recipe, lambda: plots.learning_rate(points))

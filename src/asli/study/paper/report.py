@@ -20,8 +20,8 @@ from asli.study.paper.claim import Claim, verdict
 from asli.study.paper.figures import Picture
 from asli.study.paper.starts import CIFAR_10
 from asli.study.paper.tables import OVER_SEEDS
-from asli.study.sweep.contrasts import NO, YES, Answer
-from asli.study.sweep.record import Result, recipe_of_result
+from asli.study.sweep.contrasts import Answer
+from asli.study.sweep.record import VERSION, Result, recipe_of_result
 from asli.study.sweep.results import AUROC, F1, F1_ARGMAX, Results
 from asli.study.sweep.runner import Sweep
 from asli.study.sweep.tabular import Table
@@ -78,9 +78,14 @@ class Report:
         if done:
             m = done[0]["machine"]
             text += f" torch {m['torch']} on {m['device']} ({m['cpu_capability']}, threads: {m['threads']})."
-        versions = sorted({result["asli"] for result in done} - {__version__})
-        if versions:
-            text += f" Runs made by asli {', '.join(versions)}."
+        former = sum(result["version"] < VERSION for result in done)
+        if former:
+            text += (
+                f" **{former} of these runs are those of the former version of this study**: weights selected by F1,"
+                " one training sample for all seeds, BatchNorm's running averages, heads as each network draws them."
+                " Their raw loss is that of the validation images; their training curves and mistakes were not kept."
+                " Only their analysis is new."
+            )
         waiting = [item.cell.name for item in self.results.cells if any(r["status"] == "missing" for r in item.results)]
         lines = [text]
         if waiting:
@@ -168,8 +173,9 @@ class Report:
             *(f"{line}\n" for line in self.origin),
             "## Answers",
             "",
-            "`yes` and `no` hold in every metric, after correction for all tests made here; a difference above 0 speaks"
-            " for the claim, in brackets its 95% interval.",
+            "`yes` and `no` hold in every metric after correction for all tests made here. `leans`: every 95% interval"
+            " lies on that side of 0, but some do not stand up to that correction; more seeds would tell. A difference"
+            " above 0 speaks for the claim; its 95% interval is in brackets.",
             "",
         ]
         for line, measured in self.answers:
@@ -194,7 +200,7 @@ class Report:
             command=self.command,
             origin=[_bold(line) for line in self.origin],
             over_seeds=OVER_SEEDS,
-            answers=[(_bold(line), measured) for line, measured in [*self.answers, *extra]],
+            answers=[(_bold(line), [_bold(of) for of in measured]) for line, measured in [*self.answers, *extra]],
             changes=[_bold(line.removeprefix("- ")) for line in changes().splitlines()],
             limits=[_bold(line) for line in self.not_comparable],
             tables=[Markup(table.to_html()) for table in self.tables],  # noqa: S704 - escaped there
@@ -217,10 +223,8 @@ def _measured(item: Answer) -> str:
         alone = len(item.tested) == 1 or item.hindrance
         parts.append(text if alone else f"{text} {tested.verdict}")
     reasons = list(dict.fromkeys(tested.why for tested in item.tested if tested.test is None))
-    shown = item.verdict if item.hindrance or item.verdict in (YES, NO) or len(item.tested) == 1 else "open"
-    if not item.hindrance and shown == "open" and item.verdict.startswith("depends"):
-        shown = "depends on the metric"
-    return f"{item.contrast.says}: {shown}; " + "; ".join([", ".join(parts)] * bool(parts) + reasons)
+    short = item.verdict if item.hindrance else item.verdict.partition(":")[0]
+    return f"{item.contrast.says}: **{short}**; " + "; ".join([", ".join(parts)] * bool(parts) + reasons)
 
 
 def _spent(done: Sequence[Result]) -> str:

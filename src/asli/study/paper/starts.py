@@ -30,7 +30,7 @@ class Pins:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._silent = path, set[str]()
 
     def pinned(self, start: str) -> str:
         """Return `hub:owner/name@commit` of `hub:owner/name`; without an answer from the hub, `start` itself.
@@ -40,10 +40,13 @@ class Pins:
         from asli.models.hub import header_of
 
         known: dict[str, str] = read_json(self._path) if self._path.exists() else {}
+        if start in self._silent:
+            return start
         if start not in known:
             try:
                 known[start] = header_of(start.removeprefix("hub:")).commit
             except WeightsError:
+                self._silent.add(start)
                 return start
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_json(self._path, known)

@@ -128,9 +128,9 @@ def reach(when: str) -> Pick:
     """
 
     def pick(result: Result) -> float | None:
-        if "gradients" not in result:
+        norms = list(result.get("gradients", {}).get(when, {}).values())
+        if not norms:
             return None
-        norms = list(result["gradients"][when].values())
         first, last = norms[0], norms[-2]
         return math.log10(first / last) if first > 0 and last > 0 else None
 

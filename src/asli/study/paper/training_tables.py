@@ -152,7 +152,7 @@ def gradients_table(budget: Budget, results: Results) -> Table:
 
 
 def _norms(item: CellResults | None, when: str) -> tuple[str, str, str]:
-    found = [result["gradients"][when] for result in item.done if "gradients" in result] if item else []
+    found = [r["gradients"][when] for r in item.done if when in r.get("gradients", {})] if item else []
     if not found:
         return NONE, item.why or "not kept" if item else NONE, NONE
     means = [mean(norms[stage] for norms in found) for stage in found[0]]

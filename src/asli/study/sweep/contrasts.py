@@ -18,6 +18,19 @@ RANKS: Mapping[str, Pick] = MappingProxyType({"F1 argmax": F1_ARGMAX, "F1 fitted
 """By which networks are compared: F1 at 0.5, F1 at the threshold fitted on the calibration part, and AUROC."""
 
 YES, NO, OPEN = "yes", "no", "not settled"
+LEANS_YES, LEANS_NO = "leans yes", "leans no"
+"""The 95% interval lies on one side of 0, which Holm's correction does not let stand: more seeds would tell."""
+
+
+def agreed(verdicts: Sequence[str]) -> str | None:
+    """Return the verdict that several share, a leaning one where some only lean, or None where they differ."""
+    found = set(verdicts)
+    if len(found) == 1:
+        return verdicts[0]
+    for sure, leaning in ((YES, LEANS_YES), (NO, LEANS_NO)):
+        if found <= {sure, leaning}:
+            return leaning
+    return None
 
 
 class MissingError(Exception):
@@ -119,10 +132,13 @@ class Tested:
 
     @property
     def verdict(self) -> str:
-        """Return `yes`, `no` (the opposite holds) or `not settled`."""
-        if self.test is None or self.adjusted is None or self.adjusted >= LEVEL:
+        """Return `yes`, `no` (the opposite holds), which of them it leans to, or `not settled`."""
+        if self.test is None or self.adjusted is None:
             return OPEN
-        return YES if self.test.claim.difference > 0 else NO
+        c = self.test.claim
+        if self.adjusted >= LEVEL:
+            return LEANS_YES if c.low > 0 else LEANS_NO if c.high < 0 else OPEN
+        return YES if c.difference > 0 else NO
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +157,11 @@ class Answer:
 
     @property
     def verdict(self) -> str:
-        """Return `yes` or `no` where all metrics agree, else what each metric says, or why nothing is judged."""
+        """Return the verdict that all metrics share, else what each metric says, or why nothing is judged."""
         if self.hindrance:
             return f"not judged: {self.hindrance}"
-        found = [item.verdict for item in self.tested]
-        if len(set(found)) == 1:
-            return found[0]
-        return "depends on the metric: " + ", ".join(f"{item.metric} {item.verdict}" for item in self.tested)
+        shared = agreed([item.verdict for item in self.tested])
+        return shared or "depends on the metric: " + ", ".join(f"{item.metric} {item.verdict}" for item in self.tested)
 
 
 def answer(contrasts: Sequence[Contrast], results: Results) -> list[Answer]:

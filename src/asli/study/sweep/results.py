@@ -18,8 +18,8 @@ HOTTEST = 19.9
 """Temperature from which the fit ended at its upper bound, 20."""
 
 LEARNED_AUROC, CONSTANT_LOSS = 0.6, math.log(2)
-"""A network has learned where the interval of its AUROC lies above the first and its loss below the second, that of a
-constant answer on a balanced set, in nats."""
+"""A network has learned where the AUROC interval of each of its runs lies above the first, and their mean loss lies
+below the second, that of a constant answer on a balanced set, in nats."""
 
 Pick = Callable[[Result], float | None]
 """Takes a number out of the result of one run."""
@@ -159,11 +159,14 @@ class CellResults:
     @property
     def unlearned(self) -> str:
         """Return why the network is not better than a constant answer, or an empty text where it is."""
-        found, loss = self.bounds("ranking", "auroc"), self.mean(raw_loss)
-        if found is None or loss is None:
+        loss = self.mean(raw_loss)
+        if loss is None:
             return self.why
-        if found[0] <= LEARNED_AUROC:
-            return f"AUROC {found[0]:.2f} to {found[1]:.2f}"
+        low = [result["figures"]["ranking"]["auroc"]["low"] for result in self.done]
+        failed = sum(value <= LEARNED_AUROC for value in low)
+        if failed:
+            runs = f"{failed} of {len(low)} runs" if len(low) > 1 else "its run"
+            return f"AUROC {self.mean(AUROC):.2f}, in {runs} not surely above {LEARNED_AUROC:g}"
         return f"loss {loss:.2f}, a constant answer has {CONSTANT_LOSS:.2f}" if loss >= CONSTANT_LOSS else ""
 
     def setting(self, section: str, key: str) -> Any:
