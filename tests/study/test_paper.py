@@ -1,6 +1,7 @@
 """The paper's own numbers: what the checks find, and that the grid has a cell for every row."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -201,3 +202,11 @@ def test_stem_is_drawn_with_its_maps():
         "7x7 convolution, stride 2, 64 x 112 x 112 -> BatchNorm, 64 x 112 x 112 -> ReLU, 64 x 112 x 112"
         " -> 3x3 max pooling, stride 2, 64 x 56 x 56"
     )
+
+
+def test_the_sweep_knows_nothing_of_the_paper():
+    import asli.study.sweep as sweep
+
+    (folder,) = sweep.__path__
+    for file in Path(folder).glob("*.py"):
+        assert "asli.study.paper" not in file.read_text(), file.name

@@ -67,7 +67,7 @@ class Report:
     @property
     def origin(self) -> list[str]:
         """Return what the study ran on, what it took, and what is missing."""
-        done = self.results.done
+        done = list({result["identity"]: result for result in self.results.done}.values())
         sets = dict.fromkeys((r["data"]["name"], r["data"]["hash"][:16], r["data"]["images"]) for r in done)
         tested = "; ".join(f"{name} (hash {digest}), {images:,} test images" for name, digest, images in sets)
         text = (

@@ -89,19 +89,22 @@ def stability_claims(budget: Budget) -> Iterator[Claim]:
             difference("fall of the validation loss, residual minus plain", residual, plain, fall),
         ),
     )
-    if budget.steady_settings:
-        normal = corner("residual", "scratch", deepest)
-        for variant, text in (("unnormalized", "BatchNorm stabilizes training"), ("tanh", "ReLU stabilizes training")):
-            name = f"{variant}-scratch-{deepest}"
-            yield Claim(
-                text,
-                "section on the architecture",
-                (
-                    difference(f"fluctuation of the training loss, {variant} minus {deepest}", name, normal,
-                          fluctuation("training")),
-                    difference("final training loss", name, normal, last_training_loss),
+    normal = corner("residual", "scratch", deepest)
+    for variant, text in (("unnormalized", "BatchNorm stabilizes training"), ("tanh", "ReLU stabilizes training")):
+        name = f"{variant}-scratch-{deepest}"
+        yield Claim(
+            text,
+            "section on the architecture",
+            (
+                difference(
+                    f"fluctuation of the training loss, {variant} minus {deepest}",
+                    name,
+                    normal,
+                    fluctuation("training"),
                 ),
-            )  # fmt: skip
+                difference("final training loss", name, normal, last_training_loss),
+            ),
+        )
     yield Claim(
         "Without residual connections gradients vanish",
         "section on ablation",

@@ -94,7 +94,7 @@ def stability_table(budget: Budget, results: Results) -> Table:
             "fluctuation, validation",
             "final training loss",
             "fall of the validation loss",
-            "validation loss of seed 1",
+            "validation losses, seed by seed",
         ),
         rows,
         (
@@ -105,7 +105,9 @@ def stability_table(budget: Budget, results: Results) -> Table:
 
 
 def _curve(item: CellResults) -> str:
-    return ", ".join(f"{line[1]:.2f}" for line in item.done[0]["validation"]) if item.done else item.why
+    """Return the validation losses of every seed, evaluation by evaluation."""
+    curves = (", ".join(f"{line[1]:.2f}" for line in result["validation"]) for result in item.done)
+    return "; ".join(curves) or item.why
 
 
 def settings_table(budget: Budget, results: Results) -> Table:

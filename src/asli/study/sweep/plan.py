@@ -16,7 +16,7 @@ from asli.models.device import fingerprint, pick_device, reuse_memory, set_threa
 from asli.pipeline import placed, prepare_network, training_rows
 from asli.progress import duration, progress
 from asli.recipe import Recipe
-from asli.study.sweep.cells import Cell, recipe_of, seeds_of
+from asli.study.sweep.cells import Cell, seeds_of
 from asli.study.sweep.runner import Sweep
 from asli.training.batches import MicroBatch
 from asli.training.loop import loss_sum
@@ -65,7 +65,7 @@ def plan(sweep: Sweep, cells: Sequence[Cell], seeds: int) -> list[Planned]:
 def _planned(sweep: Sweep, cell: Cell, seeds: int, speeds: "Speeds", scored: dict[str, int]) -> Planned:
     left = [seed for seed in seeds_of(cell, seeds) if not _done(sweep.result_file(cell, seed))]
     try:
-        recipe = recipe_of(sweep.base, cell, 1, sweep.start_of(cell))
+        recipe = sweep.recipe(cell, 1)
         trains, scores = speeds.of(recipe)
     except WeightsError as error:
         return Planned(cell, 0, None, f"not run: weights unavailable: {error}")

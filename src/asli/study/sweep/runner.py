@@ -92,9 +92,13 @@ def run_cells(sweep: Sweep, cells: Sequence[Cell], seeds: int) -> list[Result]:
 def read_results(sweep: Sweep, cells: Iterable[Cell], seeds: int) -> Iterator[Result]:
     """Yield what is known of every run, whichever process made it."""
     for cell in cells:
-        for seed in seeds_of(cell, seeds):
+        planned = seeds_of(cell, seeds)
+        for seed in range(1, seeds + 1):
             path = sweep.result_file(cell, seed)
-            yield read_json(path) if path.exists() else without(cell, seed, "missing", "not run yet")
+            if path.exists():  # also runs beyond the cell's own number, which an earlier call made
+                yield read_json(path)
+            elif seed in planned:
+                yield without(cell, seed, "missing", "not run yet")
 
 
 def scores(result: Result) -> Result:
