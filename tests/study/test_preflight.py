@@ -65,4 +65,4 @@ def test_needs_follow_from_tensors():
     double = needs_of(recipe, 180_000, 100_000)
     assert double.hours == pytest.approx(2 * need.hours)
     convolution = next(m for m in module.modules() if isinstance(m, nn.Conv2d))
-    assert activations(recipe) > 4 * convolution.out_channels * 112 * 112
+    assert activations("resnet18", 224) > 4 * convolution.out_channels * 112 * 112

@@ -6,13 +6,14 @@ safetensors files, which name every tensor and its shape.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import nn
 
 from asli.errors import AsliError, WeightsError
 from asli.models.networks import create_network, skeleton
-from asli.models.profile import profile, usual_size
+from asli.models.profile import Profile, profile, usual_size
 from asli.models.weights import misfit, own_name
 from asli.pipeline import training_rows
 from asli.recipe import Recipe
@@ -94,22 +95,33 @@ def needs_of(recipe: Recipe, images: int, scored: int) -> Needs:
         scored: Images it scores in all.
     """
     loop = recipe.loop
-    found = profile(recipe.model.name, recipe.data.size)
+    found = _profiled(recipe.model.name, recipe.data.size)
     operations = found.flops * (3 * images * loop.epochs + scored)
     weights = BYTES * found.parameters
     updates = loop.epochs * -(-images // (loop.micro_batch * loop.accumulation))
     checkpoints = (updates // loop.checkpoint_every if loop.checkpoint_every else 0) + 1
     return Needs(
         hours=operations / SUSTAINED / 3600,
-        memory=4 * weights + activations(recipe) * loop.micro_batch,
+        memory=4 * weights + activations(recipe.model.name, recipe.data.size) * loop.micro_batch,
         disk=3 * weights * (checkpoints + 1),  # weights and AdamW's two moments each; one is written aside
         kept=weights,
     )
 
 
-def activations(recipe: Recipe) -> int:
-    """Return the bytes of all layers' outputs for one image: what a backward pass needs kept, roughly."""
-    bare = skeleton(create_network(recipe.model.name, size=recipe.data.size).module)
+@cache
+def _profiled(name: str, size: int) -> Profile:
+    return profile(name, size)
+
+
+@cache
+def activations(name: str, size: int) -> int:
+    """Return the bytes of all layers' outputs for one image: what a backward pass needs kept, roughly.
+
+    Args:
+        name: Of a network, as in a recipe.
+        size: Of its input, in pixels.
+    """
+    bare = skeleton(create_network(name, size=size).module)
     total = 0
 
     def add(_: nn.Module, __: object, out: object) -> None:
@@ -120,7 +132,7 @@ def activations(recipe: Recipe) -> int:
         if not any(True for _ in module.children()):
             module.register_forward_hook(add)
     with torch.inference_mode():
-        bare.eval()(torch.empty(1, 3, recipe.data.size, recipe.data.size, device="meta"))
+        bare.eval()(torch.empty(1, 3, size, size, device="meta"))
     return total
 
 
