@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from asli.sample import open_sample
     from asli.scanning.scan import scan
     from asli.serving.serve import serve
-    from asli.study.run_study import run_study
+    from asli.study.paper.run_study import run_study
 
 _HOME = {
     "AsliError": "asli.errors",
@@ -77,7 +77,7 @@ _HOME = {
     "predict": "asli.detector.predict",
     "pull": "asli.detector.download",
     "push": "asli.detector.push",
-    "run_study": "asli.study.run_study",
+    "run_study": "asli.study.paper.run_study",
     "scan": "asli.scanning.scan",
     "serve": "asli.serving.serve",
     "train": "asli.pipeline",

@@ -27,7 +27,7 @@ from asli.errors import DataError, RecipeError
 from asli.metrics.classification import Floats, Labels, training_figures
 from asli.metrics.thresholds import Policy
 from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
-from asli.models.networks import Network, create_network, set_trainable
+from asli.models.networks import Network, create_network, draw_head, set_trainable
 from asli.models.weights import load_start_weights, restore
 from asli.progress import duration
 from asli.recipe import Recipe, load_recipe
@@ -238,7 +238,8 @@ def training_rows(data: DataFolder, recipe: Recipe, parts: Sequence[str] = ("tra
     if recipe.data.sample:
         known = data.table(["label", "category"], rows)
         pairs = zip(known["label"].to_pylist(), known["category"].to_pylist(), strict=True)
-        rows = rows[stratified_sample([f"{label}/{category}" for label, category in pairs], recipe.data.sample)]
+        strata = [f"{label}/{category}" for label, category in pairs]
+        rows = rows[stratified_sample(strata, recipe.data.sample, recipe.data.sample_seed)]
     _require_both(data, rows, f"{' + '.join(there)} part")
     return rows
 
@@ -246,6 +247,8 @@ def training_rows(data: DataFolder, recipe: Recipe, parts: Sequence[str] = ("tra
 def prepare_network(recipe: Recipe) -> tuple[Network, Preprocessing, str]:
     """Return a recipe's network with its start weights, its preprocessing, and a line on what was loaded."""
     network = create_network(recipe.model.name, size=recipe.data.size, seed=recipe.loop.seed)
+    if recipe.weights.head == "uniform":
+        draw_head(network, recipe.loop.seed)
     network, loaded = load_start_weights(network, recipe.weights.start)
     set_trainable(network, recipe.weights.train)
     preprocessing = Preprocessing(

@@ -81,10 +81,9 @@ def test_a_scan_says_it_once_for_all_images(guessing, files, tmp_path):
 def test_the_server_says_it(guessing, files):
     from fastapi.testclient import TestClient
 
-    from asli.detector.predict import Scorer
     from asli.serving.app import create_app
 
-    app = create_app(Scorer(guessing, guessing.runtime("cpu")), max_bytes=10**7, max_images=4)
+    app = create_app(guessing, max_bytes=10**7, max_images=4)
     with TestClient(app) as client:
         sent = {"images": ("a.jpg", io.BytesIO(files[0].read_bytes()))}
         answered = client.post("/v1/predict", files=sent).json()

@@ -210,7 +210,6 @@ class AppearanceTest(Record):
         measure: Of appearance.
         mistakes: How many.
         right: Correctly classified images.
-        remark: Direction the paper names, or null.
         medians: Of mistakes and of correctly classified images; missing, as what follows, where too few to test.
         area: Probability that a mistake measures higher.
         p: Of Mann-Whitney's test.
@@ -222,7 +221,6 @@ class AppearanceTest(Record):
     measure: str
     mistakes: int
     right: int
-    remark: str | None
     medians: tuple[float, float] | None = field(default=None, metadata=OPTIONAL)
     area: Estimate | None = field(default=None, metadata=OPTIONAL)
     p: float | None = field(default=None, metadata=OPTIONAL)

@@ -28,15 +28,6 @@ _AT_ONCE = 256
 
 KINDS = ("real called fake", "fake called real")
 
-REMARKS: dict[tuple[str, str], str] = {
-    ("real called fake", "colorfulness"): "higher",
-    ("fake called real", "colorfulness"): "higher",
-    ("real called fake", "texture"): "lower",
-    ("real called fake", "flatness"): "higher",
-    ("fake called real", "flatness"): "higher",
-}
-"""The paper on its figure 10: vivid colors, photographs with little texture and plain backgrounds mislead."""
-
 
 def find_mistakes(data: DataFolder, rows: npt.NDArray[np.int64], score: Floats, thresholds: Thresholds) -> Mistakes:
     """Measure every image, test how mistakes look, and pick the most confident ones.
@@ -119,7 +110,6 @@ def _tests(labels: Labels, mistaken: npt.NDArray[np.bool_], values: dict[str, Fl
                 measure=name,
                 mistakes=int(wrong.sum()),
                 right=int((wrong == 0).sum()),
-                remark=REMARKS.get((kind, name)),
             )
             if min(test.mistakes, test.right) > 1:
                 test = replace(

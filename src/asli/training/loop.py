@@ -5,6 +5,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from asli.recipe import Recipe
 from asli.signals import stop_on_signal
 from asli.training import checkpoint
 from asli.training.batches import MicroBatch
+from asli.training.batchnorm import reestimate
 from asli.training.callbacks import Callback, Metrics
 from asli.training.checkpoint import State, step_name
 from asli.training.ema import AveragedWeights
@@ -188,6 +190,7 @@ class Training:
         self.callbacks.on_update(update=self.update, metrics=metrics, images=images)
 
     def _evaluate(self, evaluate: Evaluate) -> None:
+        self._reestimate()
         self.judged.eval()
         metrics = evaluate(self.judged)
         self.log.append("validation", self.update, metrics)
@@ -199,6 +202,18 @@ class Training:
         logger.info("update %s: validation %s%s", f"{self.update:,}", figures, best)
         if better:
             self._keep_best(metrics[by])
+
+    def _reestimate(self) -> None:
+        """Compute BatchNorm's statistics anew, where the recipe asks for it."""
+        count = self.recipe.loop.reestimate_batchnorm
+        if count:
+            reestimate(self.judged, self._latest_inputs(count))
+
+    def _latest_inputs(self, count: int) -> Iterator[torch.Tensor]:
+        """Make again the inputs of the newest micro-batches, as many as asked for or as there were."""
+        first = max(self.update - -(-count // self.recipe.loop.accumulation), 0)
+        latest = (batch for update in range(first, self.update) for batch in self.batches.micro_batches(update))
+        return (batch.inputs for batch in islice(latest, count))
 
     def _keep_best(self, value: float) -> None:
         previous = checkpoint.pointed(self.folder, "best")

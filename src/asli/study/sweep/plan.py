@@ -1,4 +1,4 @@
-"""How long a study takes, from the speed of its networks measured here."""
+"""How long a sweep takes, from the speed of its networks measured here."""
 
 import dataclasses
 import logging
@@ -16,9 +16,8 @@ from asli.models.device import fingerprint, pick_device, reuse_memory, set_threa
 from asli.pipeline import placed, prepare_network, training_rows
 from asli.progress import duration, progress
 from asli.recipe import Recipe
-from asli.study.grid import Cell, recipe_of
-from asli.study.runner import Study
-from asli.study.starts import start_of
+from asli.study.sweep.cells import Cell, seeds_of
+from asli.study.sweep.runner import Sweep
 from asli.training.batches import MicroBatch
 from asli.training.loop import loss_sum
 from asli.training.optimizer import make_optimizer
@@ -49,34 +48,35 @@ class Planned:
     says: str
 
 
-def plan(study: Study, cells: Sequence[Cell], seeds: Sequence[int]) -> list[Planned]:
-    """Plan the runs that are not done yet; speeds are kept in `speeds.json` of the study's folder."""
-    set_threads(study.threads)
+def plan(sweep: Sweep, cells: Sequence[Cell], seeds: int) -> list[Planned]:
+    """Plan the runs that are not done yet; speeds are kept in `speeds.json` of the sweep's folder."""
+    set_threads(sweep.threads)
     reuse_memory()
-    speeds = Speeds(study)
-    scored = {part: len(study.data.rows(part)) for part in ("validation", "calibration", "test")}
+    speeds = Speeds(sweep)
+    scored = {part: len(sweep.data.rows(part)) for part in ("validation", "calibration", "test")}
     result = []
     with progress("measuring speed", len(cells), unit="cells") as bar:
         for cell in cells:
-            result.append(_planned(study, cell, seeds, speeds, scored))
+            result.append(_planned(sweep, cell, seeds, speeds, scored))
             bar.advance(note=cell.name)
     return result
 
 
-def _planned(study: Study, cell: Cell, seeds: Sequence[int], speeds: "Speeds", scored: dict[str, int]) -> Planned:
-    left = [seed for seed in seeds if not _done(study.result_file(cell, seed))]
+def _planned(sweep: Sweep, cell: Cell, seeds: int, speeds: "Speeds", scored: dict[str, int]) -> Planned:
+    left = [seed for seed in seeds_of(cell, seeds) if not _done(sweep.result_file(cell, seed))]
     try:
-        recipe = recipe_of(study.budget, cell, 1, start_of(cell, study.budget, study.weights))
+        recipe = sweep.recipe(cell, 1)
         trains, scores = speeds.of(recipe)
     except WeightsError as error:
         return Planned(cell, 0, None, f"not run: weights unavailable: {error}")
     except AsliError as error:
         return Planned(cell, 0, None, f"cannot run: {error}")
-    images, loop = len(training_rows(study.data, recipe)), recipe.loop
+    images, loop = len(training_rows(sweep.data, recipe)), recipe.loop
     updates = loop.epochs * -(-images // (loop.micro_batch * loop.accumulation))
     looks = updates // loop.evaluate_every + 1 if loop.evaluate_every else 1
     # Calibration is scored before and after the temperature, validation once more by the finished detector.
     judged = (looks + 1) * scored["validation"] + 2 * scored["calibration"] + scored["test"]
+    judged += looks * loop.reestimate_batchnorm * loop.micro_batch
     seconds = images * loop.epochs / trains + judged / scores + FIXED
     says = f"{recipe.data.size} px, {images:,} images x {loop.epochs}, {trains:,.0f} images/s"
     return Planned(cell, len(left), seconds * len(left), says)
@@ -90,11 +90,11 @@ class Speeds:
     """Images a second of networks in training and in scoring, measured once for each machine.
 
     Args:
-        study: Where they are kept, and where they run.
+        sweep: Where they are kept, and where they run.
     """
 
-    def __init__(self, study: Study) -> None:
-        self._path, self._device = study.out / "speeds.json", pick_device(study.device)
+    def __init__(self, sweep: Sweep) -> None:
+        self._path, self._device = sweep.out / "speeds.json", pick_device(sweep.device)
         self._machine = fingerprint(self._device)
         known: dict[str, Any] = read_json(self._path) if self._path.exists() else {}
         self._known = known.get("speeds", {}) if known.get("machine") == self._machine else {}
@@ -148,7 +148,7 @@ class Speeds:
             torch.cuda.synchronize(self._device)
 
 
-def describe(planned: Sequence[Planned], study: Study) -> str:
+def describe(planned: Sequence[Planned], sweep: Sweep) -> str:
     """Return the plan for a person."""
     width = max(len(item.cell.name) for item in planned)
     lines = []
@@ -160,9 +160,9 @@ def describe(planned: Sequence[Planned], study: Study) -> str:
     total = sum(item.seconds or 0 for item in planned)
     without = sum(item.seconds is None for item in planned)
     lines.append(
-        f"{study.budget.name}: {len(planned)} cells, {runs} runs to do, about {duration(total)} in one process;"
+        f"{sweep.base}: {len(planned)} cells, {runs} runs to do, about {duration(total)} in one process;"
         f" {without} cells cannot be run. Tables and figures take some minutes more."
     )
-    if torch.device(pick_device(study.device)).type == "cpu":
+    if torch.device(pick_device(sweep.device)).type == "cpu":
         lines.append("A second process with the same --out and one thread each takes the runs the first has not begun.")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import torch
 from matplotlib import rc_context
@@ -13,12 +14,13 @@ from asli.detector.base import Detector
 from asli.detector.classifier import as_classifier
 from asli.explanation.feature_maps import draw_feature_maps
 from asli.explanation.feature_maps import feature_maps as maps_of
-from asli.metrics.classification import Confusion
+from asli.metrics.classification import Confusion, Floats
 from asli.reports import plots
 from asli.reports.plots import FAKE, REAL, STYLE
 from asli.run import Run
-from asli.study.runner import Result
-from asli.study.sampled import SampledFolder
+from asli.study.sweep.record import Result
+from asli.study.sweep.results import CellResults
+from asli.study.sweep.sampled import SampledFolder
 
 SHEET = 5
 """Images of each label in a row of the sample sheet."""
@@ -53,28 +55,80 @@ def sample_sheet(data: SampledFolder) -> Figure:
 
 
 def feature_maps(run: Run, data: SampledFolder) -> Figure:
-    """Draw the maps of successive layers for one test image (figure 5)."""
+    """Draw the maps of successive layers for one test image, poolings included (figure 5)."""
     detector = as_classifier(Detector.load(run.path), "feature maps")
     picture = data.pixels.image(int(data.rows("test")[0]))
     module = detector.network.module
-    names = [name for name, _ in module.named_children() if name == "conv1" or name.startswith("layer")]
+    shown = [name for name, _ in module.named_children() if name == "conv1" or name.startswith("layer")]
+    names = [name for name, _ in module.named_children() if name in shown or name == "maxpool"]
     inputs = detector.preprocessing.batch(detector.preprocessing.fit(picture)[:1], torch.device("cpu"))
-    return draw_feature_maps(picture, maps_of(module, names, inputs))
+    maps = maps_of(module, names, inputs)
+    last = maps[names[-1]]
+    maps["average pooling"] = last.mean(axis=(1, 2), keepdims=True)
+    return draw_feature_maps(picture, maps)
 
 
 def curves(result: Result) -> list[dict[str, Any]]:
     """Return a run's losses and rates in the form that plots take."""
     training = [{"kind": "train", "update": u, "loss": loss, "lr": lr} for u, loss, lr in result["training"]]
-    return training + [{"kind": "validation", "update": u, "loss": loss} for u, loss, _ in result["validation"]]
+    return training + [{"kind": "validation", "update": line[0], "loss": line[1]} for line in result["validation"]]
 
 
-def losses(results: Sequence[Result]) -> list[Figure]:
-    """Draw training and validation loss of several runs to one scale (figures 7, 8 and 12)."""
-    figures = [plots.losses(curves(result)) for result in results]
-    top = max(figure.axes[0].get_ylim()[1] for figure in figures)
-    for figure in figures:
-        figure.axes[0].set_ylim(0, top)
-    return figures
+COLORS = (REAL, FAKE, "#009E73")
+"""Of up to three conditions; from the palette of Okabe & Ito (2008)."""
+
+SPAN = 11
+"""Updates over which a training loss is smoothed in a figure of several runs."""
+
+
+def overlaid(named: Sequence[tuple[str, CellResults]], kind: str) -> Figure:
+    """Draw the training or validation loss of several conditions in one picture, every seed thin, the mean thick.
+
+    Args:
+        named: What each condition is called, and its runs.
+        kind: `training` or `validation`.
+    """
+    with plots.canvas(5.4, 3.4) as (figure, axes):
+        for color, (name, item) in zip(COLORS, named, strict=False):
+            _condition(axes, item, kind, color, f"{name} ({len(item.done)} seeds)")
+        axes.set(xlabel="update", ylabel=f"{kind} loss (nats)", ylim=(0, None))
+        axes.legend(frameon=False)
+    return figure
+
+
+def unsteady(named: Sequence[tuple[str, CellResults]]) -> Figure:
+    """Draw training and validation loss of all seeds, each network in one panel, to one scale (figure 12)."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8.0, 3.4), layout="constrained")
+        grid = figure.subplots(1, len(named), sharey=True, squeeze=False)[0]
+        for axes, (name, item) in zip(grid, named, strict=True):
+            for kind, color in (("training", REAL), ("validation", FAKE)):
+                _condition(axes, item, kind, color, kind)
+            axes.set(title=f"{name} ({len(item.done)} seeds)", xlabel="update", yscale="log")
+            axes.legend(frameon=False)
+        grid[0].set_ylabel("loss (nats)")
+    return figure
+
+
+def _condition(axes: Axes, item: CellResults, kind: str, color: str, label: str) -> None:
+    """Plot a loss of each seed thin and light, and the mean over seeds thick."""
+    series = [np.array([line[:2] for line in result.get(kind, ())], dtype=np.float64) for result in item.done]
+    series = [values for values in series if len(values)]
+    if not series:
+        return
+    smooth = [_smoothed(values) if kind == "training" else values for values in series]
+    for values in smooth:
+        axes.plot(*values.T, color=color, alpha=0.35, linewidth=0.8)
+    if len({len(values) for values in smooth}) == 1:
+        mean = np.mean(smooth, axis=0)
+        axes.plot(*mean.T, color=color, linewidth=1.8, marker="o" if len(mean) < 30 else "", markersize=3, label=label)
+
+
+def _smoothed(values: Floats) -> Floats:
+    span = min(SPAN, len(values))
+    kernel = np.ones(span) / span
+    smooth: Floats = np.column_stack([np.convolve(values[:, i], kernel, "valid") for i in (0, 1)])
+    return smooth
 
 
 def confusion(result: Result) -> Figure:

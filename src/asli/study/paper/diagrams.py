@@ -1,7 +1,7 @@
 """Figures 1, 3, 4 and 11: drawn from the recipe and from the modules of the network, not by hand."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,14 +13,21 @@ from torch import nn
 from asli.models.networks import create_network, skeleton
 from asli.recipe import Recipe
 from asli.reports.plots import FAKE, INK, REAL, canvas
-from asli.study.sampled import SampledFolder
+
+CHOSEN_BY = {"f1": "F1", "loss": "loss", "auroc": "AUROC"}
 
 
-def research_flow(recipe: Recipe, data: SampledFolder, seeds: int) -> Figure:
-    """Draw the way from data to tables, with the values of a recipe (figure 1)."""
+def research_flow(recipe: Recipe, trained: int, scored: Mapping[str, int], seeds: int) -> Figure:
+    """Draw the way from data to tables, with the values of a recipe (figure 1).
+
+    Args:
+        recipe: Of the runs.
+        trained: Training images.
+        scored: Images of the other parts, those that are known.
+        seeds: Runs of each cell at most.
+    """
     optim, loop, schedule = recipe.optim, recipe.loop, recipe.schedule
-    trained = recipe.data.sample or len(data.rows("train"))
-    counts = {part: f"{len(data.rows(part)):,}" for part in ("validation", "calibration", "test")}
+    counts = {part: f"{scored[part]:,} " if part in scored else "" for part in ("validation", "calibration", "test")}
     steps = [
         ("Data", f"{trained:,} images train, real and fake alike"),
         ("Preprocessing", f"{recipe.augment.crop} crop, flip, {recipe.data.size} px, normalize (figure 3)"),
@@ -30,18 +37,24 @@ def research_flow(recipe: Recipe, data: SampledFolder, seeds: int) -> Figure:
             f"{optim.name}, {optim.lr:g}, warm-up {schedule.warmup:.0%}, {schedule.shape};"
             f" batches {loop.micro_batch} x {loop.accumulation};\n{loop.epochs} epochs; trains: {recipe.weights.train}",
         ),
-        ("Validation", f"{counts['validation']} other images choose the weights, by F1"),
-        ("Calibration", f"{counts['calibration']} others fit temperature and threshold"),
-        ("Test", f"{counts['test']} others, opened once a run, recorded in the ledger"),
-        ("Tables", f"mean and spread over {seeds} seed{'s' if seeds != 1 else ''}, beside the paper's figures"),
+        ("Validation", f"{counts['validation']}other images choose the weights, by {CHOSEN_BY[loop.select_by]}"),
+        ("Calibration", f"{counts['calibration']}others fit temperature and threshold"),
+        ("Test", f"{counts['test']}others, opened once a run, recorded in the ledger"),
+        ("Tables", f"mean and spread over up to {seeds} seed{'s' if seeds != 1 else ''}, beside the paper's figures"),
     ]
     with canvas(6.0, 0.82 * len(steps)) as (figure, axes):
         _flow(axes, steps)
     return figure
 
 
-def preprocessing_flow(recipe: Recipe) -> Figure:
-    """Draw what happens to an image in training and at evaluation, side by side (figure 3)."""
+def preprocessing_flow(recipe: Recipe, mean: Sequence[float], std: Sequence[float]) -> Figure:
+    """Draw what happens to an image in training and at evaluation, side by side (figure 3).
+
+    Args:
+        recipe: Of the run.
+        mean: Of each input channel, as the start weights want it, of values in [0, 1].
+        std: Likewise.
+    """
     augment, size, kernel = recipe.augment, recipe.data.size, recipe.data.interpolation
     (smallest, largest), (narrowest, widest) = augment.scale, augment.ratio
     area = f"{smallest:.0%} to {largest:.0%} of the area, ratio {narrowest:.2f} to {widest:.2f}"
@@ -53,7 +66,7 @@ def preprocessing_flow(recipe: Recipe) -> Figure:
     }
     ending = [
         ("Tensor", "values from 0 to 1"),
-        ("Normalize", "mean and std of the start weights"),
+        ("Normalize", f"mean {_channels(mean)}\nstd {_channels(std)}"),
         ("Network", f"3 x {size} x {size}"),
     ]
     training = [
@@ -64,6 +77,7 @@ def preprocessing_flow(recipe: Recipe) -> Figure:
     ]
     windows = {
         "resize": ("Resize", f"shorter side to {size}, {kernel}"),
+        "mirrored": ("Resize", f"shorter side to {size}, {kernel};\nlogits averaged with those of the mirror image"),
         "center-crop": ("No resampling", ""),
         "tiles": ("Tiles", f"squares of {size} px"),
     }
@@ -72,6 +86,10 @@ def preprocessing_flow(recipe: Recipe) -> Figure:
         _flow(axes, training, left=0.0, width=0.48, title="training")
         _flow(axes, evaluation, left=0.52, width=0.48, title="evaluation")
     return figure
+
+
+def _channels(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.3f}" for value in values)
 
 
 def _flow(axes: Axes, steps: Sequence[tuple[str, str]], left: float = 0.0, width: float = 1.0, title: str = "") -> None:
@@ -155,13 +173,14 @@ def architecture(name: str, size: int) -> Figure:
     """Draw a network's stages and blocks, with whatever shortcuts its modules have (figures 4 and 11)."""
     stages = blocks_of(name, size)
     longest = max(map(len, stages.values()))
-    with canvas(9.0, 0.5 + 0.8 * len(stages)) as (figure, axes):
+    with canvas(9.0, 1.0 + 0.8 * len(stages)) as (figure, axes):
         axes.set_axis_off()
         axes.set_aspect("equal")
         step, width, height, left = 1.0, 0.72, 0.8, 9.0
         total = max(longest, 12)
-        axes.set(xlim=(-0.5, left + total + 1), ylim=(-4.2 * len(stages) - 1.0, 2.2))
-        axes.text(0, 1.6, f"{name}: input 3 x {size} x {size}, stem {_stem(name, size)}", va="center", weight="bold")
+        axes.set(xlim=(-0.5, left + total + 1), ylim=(-4.2 * len(stages) - 2.8, 3.2))
+        axes.text(0, 2.6, f"{name}: input 3 x {size} x {size}", va="center", weight="bold")
+        axes.text(0, 1.6, f"stem: {stem(name, size)}", va="center", fontsize=7)
         for row, (key, blocks) in enumerate(stages.items()):
             y = -4.2 * row - 2.2
             last = blocks[-1]
@@ -187,7 +206,11 @@ def architecture(name: str, size: int) -> Figure:
                         )
                     )
         bottom = -4.2 * len(stages) - 0.3
-        axes.text(0, bottom, "then average pooling and a linear layer of 2", va="center", fontsize=8)
+        words = (
+            "in each block: BatchNorm after each convolution, ReLU after each BatchNorm, the last one after the sum if"
+        )
+        axes.text(0, bottom, f"{words} there is a shortcut;", va="center", fontsize=8)
+        axes.text(0, bottom - 0.9, "then average pooling over the map and a linear layer of 2", va="center", fontsize=8)
         kinds = {block.shortcut for blocks in stages.values() for block in blocks}
         _legend(axes, kinds)
     return figure
@@ -231,9 +254,31 @@ def _changes(block: nn.Module) -> bool:
     return any(isinstance(child, nn.Conv2d) and child.stride != (1, 1) for child in block.modules())
 
 
-def _stem(name: str, size: int) -> str:
+def stem(name: str, size: int) -> str:
+    """Return the layers before the first stage with the size of their maps, from a forward pass without arithmetic."""
     module = create_network(name, size=size).module
-    first = next(child for child in module.modules() if isinstance(child, nn.Conv2d))
-    kernel = "x".join(map(str, first.kernel_size))
-    pooled = ", max pooling 2" if isinstance(getattr(module, "maxpool", None), nn.MaxPool2d) else ""
-    return f"{kernel} convolution, stride {first.stride[0]}{pooled}, {first.out_channels} channels"
+    bare, words = skeleton(module), []
+
+    def note(layer: nn.Module, _: object, out: torch.Tensor) -> None:
+        kind = _layer(layer)
+        if kind:
+            words.append(f"{kind}, {out.shape[1]} x {out.shape[2]} x {out.shape[3]}")
+
+    for key, child in bare.named_children():
+        if key.startswith("layer"):
+            break
+        for layer in child.modules():
+            layer.register_forward_hook(note)
+    with torch.inference_mode():
+        bare.eval()(torch.empty(1, 3, size, size, device="meta"))
+    return " -> ".join(words)
+
+
+def _layer(layer: nn.Module) -> str:
+    if isinstance(layer, nn.Conv2d):
+        return f"{'x'.join(map(str, layer.kernel_size))} convolution, stride {layer.stride[0]}"
+    if isinstance(layer, nn.MaxPool2d):
+        return f"{layer.kernel_size}x{layer.kernel_size} max pooling, stride {layer.stride}"
+    if isinstance(layer, nn.BatchNorm2d):
+        return "BatchNorm"
+    return "ReLU" if isinstance(layer, nn.ReLU) else ""

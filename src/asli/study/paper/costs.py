@@ -1,4 +1,4 @@
-"""What the study's networks cost, and how much gradient reaches their stages; kept, since measuring takes a while."""
+"""What the study's networks cost; kept, since measuring takes a while."""
 
 import logging
 from collections.abc import Iterator
@@ -8,58 +8,53 @@ from typing import Any
 from asli.errors import AsliError
 from asli.files import read_json, write_json
 from asli.models.device import fingerprint, pick_device, set_threads
-from asli.models.measure import GRADIENT_IMAGES, measure_network, sample_gradients
+from asli.models.measure import measure_network
 from asli.models.profile import profile
 from asli.progress import progress
-from asli.recipe import load_recipe
-from asli.study.grid import KINDS, Budget, Cell, plain_name, recipe_of
-from asli.study.results import NONE, Results
-from asli.study.runner import Study
-from asli.study.tabular import Table
+from asli.study.paper.budgets import Budget
+from asli.study.sweep.cells import Cell, recipe_of
+from asli.study.sweep.results import NONE, Results
+from asli.study.sweep.runner import Sweep
+from asli.study.sweep.tabular import Table
 
 logger = logging.getLogger("asli")
 
 Costs = dict[str, dict[str, Any]]
-"""By `NETWORK SIZE`: what `profile` counts, and `measured` and `gradients` where these were taken."""
+"""By `NETWORK SIZE`: what `profile` counts, and `measured` where it was run."""
 
 
-def costs(study: Study, results: Results) -> Costs:
-    """Count and measure every network of table 2, and take the gradients of the shallowest and deepest of table 7.
+def costs(budget: Budget, sweep: Sweep, results: Results) -> Costs:
+    """Count and measure every network of tables 2 and 6.
 
     Counts need no run; latency and memory are measured of networks that were run, once for each machine.
     """
-    in_force = set_threads(study.threads)
-    path, machine = study.out / "costs.json", fingerprint(pick_device("cpu"))
+    in_force = set_threads(sweep.threads)
+    path, machine = sweep.out / "costs.json", fingerprint(pick_device("cpu"))
     known = read_json(path) if path.exists() else {}
     found: Costs = known.get("costs", {}) if known.get("machine") == machine else {}
     listed: dict[str, bool] = {}
     for item in results.showing("table 2") + results.showing("table 6"):
-        key = key_of(study.budget, item.cell)
+        key = key_of(budget, item.cell)
         listed[key] = listed.get(key, False) or bool(item.done)
-    size, depths = load_recipe(study.budget.base).data.size, study.budget.depths
-    deep = [f"{plain_name(kind, depths[place])} {size}" for place in (0, -1) for kind in KINDS]
-    with progress("measuring networks", len(listed) + len(deep), unit="networks") as bar:
-        for key in dict.fromkeys([*listed, *deep]):
+    with progress("measuring networks", len(listed), unit="networks") as bar:
+        for key, was_run in listed.items():
             name, pixels = key.rsplit(" ", 1)
             entry = found.setdefault(key, {})
             try:
                 if "profile" not in entry:
                     entry["profile"] = asdict(profile(name, int(pixels)))
-                if listed.get(key) and "measured" not in entry:
-                    runs = study.budget.timed
-                    entry["measured"] = measure_network(name, int(pixels), threads=in_force, runs=runs)
-                if key in deep and "gradients" not in entry:
-                    entry["gradients"] = sample_gradients(name, int(pixels)).norms
+                if was_run and "measured" not in entry:
+                    entry["measured"] = measure_network(name, int(pixels), threads=in_force, runs=budget.timed)
             except AsliError as error:
                 logger.warning("%s: %s", name, error)
             write_json(path, {"machine": machine, "costs": found})
             bar.advance(note=name)
-    return found
+    return {key: found[key] for key in listed}
 
 
 def key_of(budget: Budget, cell: Cell) -> str:
     """Return under which key the network of a cell is found."""
-    return f"{cell.network} {recipe_of(budget, cell, 1, 'scratch').data.size}"
+    return f"{cell.network} {recipe_of(budget.base, cell, 1, 'scratch').data.size}"
 
 
 def costs_table(found: Costs) -> Table:
@@ -88,26 +83,6 @@ def costs_table(found: Costs) -> Table:
         ("network", "px", "paper M", "1000 classes M", "2 classes M", "GFLOPs", "ms an image", "peak MB"),
         rows,
         (f"GFLOPs: one image, 2 a multiply-add. {_measurement(found)}",),
-    )
-
-
-def gradients_table(found: Costs) -> Table:
-    """Return the gradient norms by stage as a table, one row a network and stage."""
-    rows = []
-    for key, entry in found.items():
-        norms: dict[str, float] = entry.get("gradients", {})
-        for stage, norm in norms.items():
-            head = list(norms.values())[-1]
-            rows.append((key.rsplit(" ", 1)[0], stage, f"{norm:.3g}", f"{norm / head:.3g}" if head else NONE))
-    return Table(
-        "gradients",
-        "Vanishing gradients? Gradient norms by stage",
-        ("network", "stage", "norm", "over the head's"),
-        rows,
-        (
-            f"Fresh weights, one backward pass of {GRADIENT_IMAGES} images of the bundled sample. Gradients that vanish"
-            " would be far smaller at the first stage than at the head, and the more so the deeper the network.",
-        ),
     )
 
 

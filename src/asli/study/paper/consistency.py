@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from asli.models.profile import PRINTED, profile
-from asli.study import paper
-from asli.study.paper import Printed
-from asli.study.tabular import Table
+from asli.study.paper import printed as paper
+from asli.study.paper.printed import Printed
+from asli.study.sweep.tabular import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def remarks_possible(fake: int, real: int) -> bool:
 
 def checks() -> list[Check]:
     """Return every comparison."""
-    return [_confusion(), *_rows(), _twice(), *_repeats(), _always_fake(), _parameters()]
+    return [_same_network(), _confusion(), *_rows(), _twice(), *_repeats(), _always_fake(), _parameters()]
 
 
 def consistency_table() -> Table:
@@ -95,6 +95,18 @@ def consistency_table() -> Table:
         ("where", "printed", "what follows", "verdict"),
         rows,
         notes,
+    )
+
+
+def _same_network() -> Check:
+    first, second = paper.TABLE_3, paper.TABLE_5[1]
+    assert first.f1 is not None
+    assert second.f1 is not None
+    return Check(
+        "tables 3 and 5 (2)",
+        f'ResNet-152 "with residual, with pretrained": F1 {first.f1:.4f} and, by the text on table 5, {second.f1:.4f}',
+        f"one network, two results, {first.f1 - second.f1:.4f} apart: the largest contradiction",
+        _both(rounded(first.f1, 4).meets(rounded(second.f1, 4))),
     )
 
 
