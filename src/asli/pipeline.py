@@ -19,6 +19,7 @@ from asli.detector.calibrate import domain_of, figures_of, fit, validation_of
 from asli.detector.card import Card
 from asli.detector.runtime import TorchRuntime, logits_of_rows
 from asli.errors import DataError, RecipeError
+from asli.files import keeping
 from asli.metrics.classification import Floats, training_figures
 from asli.metrics.figures import as_json
 from asli.metrics.thresholds import Policy
@@ -97,7 +98,7 @@ def train(
         run.require_same(recipe, data.hash)
     else:
         run = Run.create(out, recipe, _describe(data, rows), {**machine, "start_weights": start})
-    with run.locked():
+    with keeping(f"{out} is safe up to its last checkpoint; make room and go on with --resume"), run.locked():
         logger.info(
             "real = 0, fake = 1 (positive); %s training images; recipe %s", f"{len(rows):,}", recipe.hash()[:16]
         )

@@ -28,6 +28,7 @@ from asli.datasets.splits import SEED, assign_splits
 from asli.datasets.survey import Survey, understand
 from asli.errors import DataError, ImageError
 from asli.files import (
+    keeping,
     read_json,
     replacing,
     sha256_of_file,
@@ -125,7 +126,7 @@ def make(found: Survey, out: Path) -> DataFolder:
     if _others(out):
         raise DataError(f"{out} is not empty; give a new folder")
     try:
-        with FileLock(out / ".lock", timeout=0):
+        with keeping("what was read is safe; make room and repeat the command"), FileLock(out / ".lock", timeout=0):
             return _Ingest(source, listing, plan, out).run(found.origin)
     except Timeout:
         raise DataError(f"another process is writing {out}; wait for it or give another folder") from None

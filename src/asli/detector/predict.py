@@ -1,5 +1,6 @@
 """Score pictures: the verb behind `asli predict`."""
 
+import os
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -15,7 +16,7 @@ from asli.detector.card import Verdict
 from asli.detector.locate import DEFAULT
 from asli.detector.runtime import Kind, Runtime
 from asli.errors import ImageError
-from asli.files import printable
+from asli.files import printable, read_regular
 from asli.metrics.classification import score_of_logits
 from asli.provenance.read import provenance
 
@@ -127,13 +128,14 @@ def read_file(path: Path) -> bytes:
     Raises:
         ImageError: There are none.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - no error on a name with a zero byte
         folder = shlex.quote(printable(path))
         raise ImageError(f"is a folder; score all that is in it with: asli scan {folder} -o scores.parquet")
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot be read: {error.strerror}") from error
+        return read_regular(path)
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ImageError(f"cannot be read: {reason}") from error
 
 
 def _judge(detector: Detector, path: str, score: float, outside: str | None, force_domain: bool) -> dict[str, Any]:

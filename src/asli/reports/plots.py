@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from asli.files import replacing, write_text
 from asli.metrics.classification import Confusion, Floats
 
 REAL, FAKE, INK = "#0072B2", "#D55E00", "#333333"
@@ -201,12 +202,11 @@ def learning_rate(metrics: list[dict[str, Any]]) -> Figure:
 
 def save(figure: Figure, folder: Path, name: str) -> str:
     """Write a figure as SVG and PNG; return the SVG for a page."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(STYLE):
-        figure.savefig(folder / f"{name}.png", dpi=200)
-        buffer = BytesIO()
+    buffer = BytesIO()
+    with mpl.rc_context(STYLE), replacing(folder / f"{name}.png") as temporary:
+        figure.savefig(temporary, format="png", dpi=200)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    (folder / f"{name}.svg").write_bytes(buffer.getvalue())
+    write_text(folder / f"{name}.svg", buffer.getvalue().decode())
     text = buffer.getvalue().decode()
     return text[text.index("<svg") :]
 

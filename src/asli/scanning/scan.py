@@ -10,6 +10,7 @@ from asli.detector.bundle import Detector
 from asli.detector.locate import DEFAULT
 from asli.detector.runtime import Kind, Runtime, usable_threads
 from asli.errors import DataError, Interrupted, RunError
+from asli.files import keeping
 from asli.progress import progress
 from asli.scanning import score_table
 from asli.scanning.gallery_page import require_place, write_gallery
@@ -65,7 +66,7 @@ def scan(
         require_place(Path(html), (out, score_table.beside(out), parts.path))
     computing = opened.runtime(device, runtime, threads)
     begun = time.perf_counter()
-    with parts.locked():
+    with keeping("what was scored before is safe; make room, and the same command goes on from there"), parts.locked():
         now = write_listing(inputs, parts.path / "listing-now.parquet")
         if not now.count:
             raise DataError(f"no image in {', '.join(map(str, paths))}; images end in .jpg, .png, .webp and the like")

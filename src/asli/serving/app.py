@@ -3,11 +3,11 @@
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, File, Request, UploadFile
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
@@ -17,10 +17,14 @@ from starlette.exceptions import HTTPException
 from asli._version import __version__
 from asli.detector.predict import Scorer
 from asli.errors import AsliError
-from asli.serving.limits import BodyLimit, PlaceLimit
+from asli.serving.forms import FORM, pictures_of
+from asli.serving.limits import BodyLimit, HeadAsGet, PlaceLimit
 
 PLACES = 64
 """Requests that bring pictures, answered or waiting at a time; more are told to come back (503)."""
+
+MOST_FILES = 1000
+"""Files of a form that are taken in at all; `max_images`, which is at most as many, is asked afterwards."""
 
 SECONDS, PAUSE = 120, 20
 """In which a request has to arrive, and the longest pause in it: who says nothing holds no place."""
@@ -57,37 +61,34 @@ def create_app(scorer: Scorer, *, max_bytes: int, max_images: int, embed_in: Seq
     # Its documentation pages would load scripts from elsewhere; /openapi.json describes the API without them.
     app = FastAPI(title="asli", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit, most=max_bytes, seconds=SECONDS, pause=PAUSE)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(PlaceLimit, most=PLACES)  # added last, asked first
     metrics, turn = _Metrics(), asyncio.Lock()
     about = _about(scorer, max_bytes, max_images)
 
-    @app.post("/v1/predict")
-    async def predict(
-        request: Request,
-        images: Annotated[list[UploadFile], File(description="Image files")],
-        stability: bool = False,
-        force_domain: bool = False,
-    ) -> dict[str, Any]:
+    @app.post("/v1/predict", openapi_extra={"requestBody": FORM})
+    async def predict(request: Request, stability: bool = False, force_domain: bool = False) -> dict[str, Any]:
         """Score pictures: what `asli predict --json` prints."""
         unknown = set(request.query_params) - {"stability", "force_domain"}
         if unknown:
             raise HTTPException(422, f"no parameter named {sorted(unknown)[0]!r}; there are stability and force_domain")
-        if len(images) > max_images:
-            raise HTTPException(413, f"{len(images)} pictures; a request may bring {max_images}")
 
-        def score(image: UploadFile) -> dict[str, Any]:
+        def score(name: str, read: Callable[[], bytes]) -> dict[str, Any]:
             start = time.perf_counter()
-            name = (image.filename or "picture").encode(errors="backslashreplace").decode()
-            scored = scorer.score(name, image.file.read, stability=stability, force_domain=force_domain)
+            scored = scorer.score(name, read, stability=stability, force_domain=force_domain)
             metrics.count(scored, time.perf_counter() - start)
             return scored
 
         scored = []
-        for image in images:
-            async with turn:  # each picture has all the threads; more at a time would only get into each other's way
-                if await request.is_disconnected():
-                    break
-                scored.append(await run_in_threadpool(score, image))
+        async with request.form(max_files=MOST_FILES, max_part_size=max_bytes) as form:
+            pictures = pictures_of(form, request.headers.get("content-type", ""))
+            if len(pictures) > max_images:
+                raise HTTPException(413, f"{len(pictures)} pictures; a request may bring {max_images}")
+            for name, read in pictures:
+                async with turn:  # each picture has all the threads; more at a time would get into each other's way
+                    if await request.is_disconnected():
+                        break
+                    scored.append(await run_in_threadpool(score, name, read))
         return scorer.result(scored, force_domain=force_domain)
 
     @app.get("/v1/detector")
@@ -114,10 +115,9 @@ def create_app(scorer: Scorer, *, max_bytes: int, max_images: int, embed_in: Seq
 
     @app.exception_handler(RequestValidationError)
     def misunderstood(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = " ".join(str(part) for part in first["loc"])
-        do = "; send files in the form field 'images'" if first["loc"][0] == "body" else ""
-        return JSONResponse({"error": f"{where}: {first['msg']}{do}"}, 422)
+        first = error.errors()[0]  # the parameters are all the framework checks
+        text = f"parameter {first['loc'][-1]} is {first.get('input')!r}; give true or false"
+        return JSONResponse({"error": text}, 422)
 
     return app
 
