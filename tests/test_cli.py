@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -99,6 +100,15 @@ def test_predict_prints_lines_or_json_and_fails_when_a_picture_could_not_be_scor
     assert images[0]["error"] is None
     assert "No such file" in images[1]["error"]
     assert done.stderr.splitlines()[-1] == "asli: 1 of 2 images could not be scored; each is named above"
+
+
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_a_pipe_nobody_writes_to_and_a_device_without_end_are_one_line_each(finished, tmp_path, command):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    done = run_asli(command, "pipe.jpg", "/dev/zero", "--detector", finished.path, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "pipe.jpg: cannot be read: a pipe, which may never end; save its content to a file first\n" in done.stdout
+    assert "/dev/zero: cannot be read: a device, which may never end" in done.stdout
 
 
 def test_two_folders_of_which_one_says_what_they_hold(tmp_path):

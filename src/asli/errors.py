@@ -31,6 +31,20 @@ class DetectorError(AsliError):
     """A detector bundle that is damaged, foreign or newer than this asli."""
 
 
+class WriteError(AsliError):
+    """A file that could not be written, for lack of room or on a damaged disk.
+
+    Args:
+        path: The file or folder.
+        why: In the system's words.
+        then: What is safe and what to do.
+    """
+
+    def __init__(self, path: str, why: str, then: str) -> None:
+        super().__init__(f"{path} could not be written: {why}; {then}")
+        self.path, self.why = path, why
+
+
 class MissingExtraError(AsliError):
     """An optional library is not installed.
 

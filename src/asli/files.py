@@ -1,5 +1,6 @@
 """Writing and hashing files: a reader never sees a half-written one."""
 
+import errno
 import hashlib
 import json
 import os
@@ -14,16 +15,36 @@ from typing import Any
 LARGEST = 1_000_000_000
 """Bytes of a file or archive entry that is read whole; no picture is as large."""
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+_NUMBER = re.compile(r"\b(?:errno|code:) ?(\d+)")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed to `path`, else removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:50]}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:50]}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            sync(temporary)
+            temporary.chmod(_MODE)
+            temporary.replace(path)
+            sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure for lack of room into one line that names the file.
+
+    Raises:
+        WriteError: The disk or a quota is full, the file is too large for the file system, or the disk is damaged.
+    """
     try:
         yield temporary
         sync(temporary)
@@ -70,11 +91,30 @@ def read_regular(path: Path) -> bytes:
     Raises:
         OSError: It cannot be read, is larger than `LARGEST`, or is a pipe or device, which might never end.
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # reading a folder says what it is
-        raise OSError("not a regular file")
-    require_readable(found.st_size)
-    return path.read_bytes()
+    require_regular(path.stat())
+    # Opened without waiting, and asked again: another file may have taken its place.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(handle, "rb") as stream:  # noqa: PTH123 - a handle has no path
+        found = os.fstat(handle)
+        require_regular(found)
+        require_readable(found.st_size)
+        data = stream.read(LARGEST + 1)  # some files of the system give no size
+        require_readable(len(data))
+        return data
+
+
+def require_regular(found: os.stat_result) -> None:
+    """Refuse what is no file.
+
+    Raises:
+        OSError: It is a folder, a pipe, a device or a socket.
+    """
+    if stat.S_ISREG(found.st_mode):
+        return
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    kind = "a pipe" if stat.S_ISFIFO(found.st_mode) else "a socket" if stat.S_ISSOCK(found.st_mode) else "a device"
+    raise OSError(f"{kind}, which may never end; save its content to a file first")
 
 
 def require_readable(size: int) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,9 @@ from filelock import FileLock, Timeout
 from asli.errors import RunError
 from asli.files import read_json, write_json, write_text
 from asli.recipe import Recipe, load_recipe
+
+METRICS = "metrics.jsonl"
+"""Everything measured during training, one JSON object a line."""
 
 logger = logging.getLogger("asli")
 
@@ -106,7 +109,7 @@ class Run:
     @property
     def metrics(self) -> Path:
         """Return the file of everything measured during training, one JSON object a line."""
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS
 
     def evaluation(self, dataset: str) -> Path:
         """Return the folder of an evaluation."""
@@ -125,7 +128,7 @@ class Run:
         Raises:
             RunError: Another process holds it.
         """
-        handler = logging.FileHandler(self.path / "train.log", encoding="utf-8")
+        handler = _LogFile(self.path / "train.log", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         try:
             with FileLock(self.path / ".lock", timeout=0):
@@ -135,7 +138,13 @@ class Run:
             raise RunError(f"another process is working on {self.path}; wait for it or give another --out") from None
         finally:
             logger.removeHandler(handler)
-            handler.close()
+            with suppress(OSError):  # no room for what is left of the log
+                handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Pass over a line there is no room for: the file that is missed will be named, this log is none."""
 
 
 def _made_before(name: str) -> bool:

@@ -18,7 +18,7 @@ from asli.explanation import explain as module
 from asli.explanation import picture
 from asli.explanation.check import check, likeness
 from asli.explanation.explain import explain
-from asli.explanation.gradcam import choose, enlarged, gradcam, layers
+from asli.explanation.gradcam import as_maps, choose, enlarged, gradcam, layers
 from asli.explanation.occlusion import occlusion
 from asli.explanation.page import check_text, reasons_of, title_of
 from asli.explanation.view import View
@@ -90,6 +90,54 @@ def test_layer_is_the_last_with_a_map_worth_looking_at(name, size, last, side):
     assert (choose(found, None), found[choose(found, None)]) == (last, side)
     with pytest.raises(DetectorError, match="no layer 'nonsense'"):
         choose(found, "nonsense")
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "side"),
+    [
+        ("xcit_nano_12_p16_224", "cls_attn_blocks.0", 14),  # not the code of positions, which no picture changes
+        ("pit_ti_224", "transformers.1", 14),  # its last maps reach no head: that reads the class token
+        ("vit_tiny_patch16_224", "blocks.10", 14),  # likewise its last block
+        ("cait_xxs24_224", "blocks", 14),
+        ("swin_tiny_patch4_window7_224", "norm", 7),  # channels last
+        ("mixer_s32_224", "norm", 7),  # no class token: all tokens are averaged
+        ("twins_pcpvt_small", "norm", 7),
+        ("convnext_atto", "norm_pre", 7),
+    ],
+)
+def test_networks_of_tokens_are_explained_by_late_places_that_reach_the_head(name, last, side):
+    module = create_network(name, size=224, seed=1).module.eval()
+    found = layers(module, 224)
+    assert (choose(found, None), found[choose(found, None)]) == (last, side)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():  # a fresh head may be all zeros
+        for part in module.modules():
+            if isinstance(part, nn.Linear) and part.out_features == 2:
+                part.weight.normal_(generator=generator)
+    noise = torch.randn(2, 3, 224, 224, generator=generator)
+    one, two = gradcam(module, noise, last)
+    assert one.shape == (side, side)
+    assert np.ptp(one) > 0
+    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] < 0.9
+
+
+def test_a_place_of_a_token_is_where_it_lies_in_the_picture():
+    module = create_network("vit_tiny_patch16_224", size=224, seed=1).module.eval()
+    pictures = torch.zeros(2, 3, 224, 224)
+    pictures[1, :, 16 * 3 : 16 * 4, 16 * 9 : 16 * 10] = 2.0
+    kept = []
+    handle = module.patch_embed.register_forward_hook(lambda _, __, out: kept.append(as_maps(out)))
+    module(pictures)
+    handle.remove()
+    changed = (kept[0][1] - kept[0][0]).abs().sum(dim=0)
+    assert np.unravel_index(int(changed.argmax()), (14, 14)) == (3, 9)
+    with_class = torch.cat([torch.full((2, 1, 192), 9.0), kept[0].flatten(2).transpose(1, 2)], dim=1)
+    assert torch.equal(as_maps(with_class), kept[0])
+
+
+def test_tokens_in_an_order_of_their_own_are_refused():
+    with pytest.raises(DetectorError, match="occlusion"):
+        choose(layers(create_network("hiera_tiny_224", size=224).module, 224), None)
 
 
 def test_a_network_without_maps_is_refused_with_the_way_out():

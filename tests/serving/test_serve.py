@@ -101,16 +101,63 @@ def test_what_cannot_be_taken_is_refused_with_one_line(served, pictures):
         assert answer.json() == {"error": "a request may bring 1,000,000 bytes; send fewer or smaller pictures"}
     many = served.post("/v1/predict", files=[("images", ("x.jpg", b"x"))] * 13)
     assert (many.status_code, many.json()["error"]) == (413, "13 pictures; a request may bring 12")
-    for none in (served.post("/v1/predict"), served.post("/v1/predict", data={"images": "text"})):
-        assert none.status_code == 422
-        assert "send files in the form field 'images'" in none.json()["error"]
     unclear = served.post("/v1/predict", files=files(pictures[:1]), params={"stability": "perhaps"})
     assert unclear.status_code == 422
-    assert "form field" not in unclear.json()["error"]
+    assert unclear.json()["error"] == "parameter stability is 'perhaps'; give true or false"
     unknown = served.post("/v1/predict", files=files(pictures[:1]), params={"force-domain": True})
     assert (unknown.status_code, "no parameter named 'force-domain'" in unknown.json()["error"]) == (422, True)
     assert served.get("/etc/passwd").json() == {"error": "Not Found"}
     assert served.post("/v1/predict", files=files(pictures[:1])).status_code == 200  # and goes on
+
+
+def part(rest, content):
+    return b'--b\r\ncontent-disposition: form-data; name="images"' + rest + b"\r\n\r\n" + content + b"\r\n--b--\r\n"
+
+
+def test_forms_without_a_picture_are_refused_in_the_users_terms(served, pictures):
+    image = pictures[0].read_bytes()
+    form = {"content-type": "multipart/form-data; boundary=b"}
+    cases = [
+        ({"content": part(b"", b"photo.jpg"), "headers": form}, "holds the text 'photo.jpg', no file"),
+        ({"files": {"file": ("x.jpg", image)}}, "the form has no field 'images', only 'file'"),
+        ({"content": b"--b--\r\n", "headers": form}, "the form is empty"),
+        ({"content": part(b'; filename=""', b""), "headers": form}, "no file was chosen"),
+        ({"json": {"images": "x"}}, "content type is 'application/json'"),
+        ({"content": image, "headers": {"content-type": "image/jpeg"}}, "content type is 'image/jpeg'"),
+        ({}, "the request has no content type"),
+    ]
+    for request, words in cases:
+        answer = served.post("/v1/predict", **request)
+        assert answer.status_code == 422
+        assert words in answer.json()["error"]
+        assert "UploadFile" not in answer.text
+    broken = served.post("/v1/predict", content=b"x", headers={"content-type": "multipart/form-data"})
+    assert broken.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("rest", "name"),
+    [
+        (b"", "picture"),
+        (b'; filename=""', "picture"),
+        (b"; filename*=UTF-8''%E6%B1%89.jpg", "\u6c49.jpg"),
+        (b'; filename="a b.jpg"', "a b.jpg"),
+    ],
+)
+def test_pictures_are_taken_whatever_their_name(served, pictures, rest, name):
+    body, form = part(rest, pictures[0].read_bytes()), {"content-type": "multipart/form-data; boundary=b"}
+    (got,) = served.post("/v1/predict", content=body, headers=form).json()["images"]
+    (expected,) = served.post("/v1/predict", files=files(pictures[:1])).json()["images"]
+    assert {**got, "path": 0} == {**expected, "path": 0}
+    assert got["path"] == name
+
+
+@pytest.mark.parametrize("address", ["/", "/page.js", "/health", "/v1/detector", "/metrics"])
+def test_probes_may_ask_for_the_head_alone(served, address):
+    head, whole = served.head(address), served.get(address)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    assert served.head("/v1/predict").status_code == 405
 
 
 def test_many_at_a_time_get_the_same_answer(served, pictures):

@@ -1,11 +1,14 @@
 import json
 import struct
+from types import SimpleNamespace
 
 import pytest
 
 from asli.errors import DataError
 from asli.pipeline import train
 from asli.tracking.jsonl import JsonLines
+from asli.tracking.wandb import WeightsAndBiases
+from asli.training.loop import Training
 
 TINY = ["loop.max_updates=3", "loop.evaluate_every=2"]
 
@@ -59,6 +62,19 @@ def test_wandb_offline_run_holds_what_the_run_measured(sample, tmp_path, monkeyp
     assert ("validation/f1", 3) in logged
 
 
+def history(file):
+    """Return step and values of every line of an offline run's history."""
+    from wandb.proto import wandb_internal_pb2
+
+    found = []
+    for data in leveldb_records(file.read_bytes()):
+        record = wandb_internal_pb2.Record.FromString(data)
+        if record.HasField("history"):
+            values = {(i.key or ".".join(i.nested_key)): json.loads(i.value_json) for i in record.history.item}
+            found.append((record.history.step.num, values))
+    return found
+
+
 def leveldb_records(data: bytes):
     """Read W&B's offline file: LevelDB's log format (blocks of 32 KiB) after a header of seven bytes."""
     assert data[:4] == b":W&B"
@@ -74,6 +90,75 @@ def leveldb_records(data: bytes):
         if kind in (1, 4):  # a whole record, or the last piece of one
             yield whole
             whole = b""
+
+
+def stopped_and_resumed(sample, run, tracker, monkeypatch):
+    """Train, stop without a checkpoint of the last updates as a kill does, move the folder, and go on to the end."""
+    settings = ["loop.max_updates=8", "loop.checkpoint_every=3", "loop.evaluate_every=4"]
+    with monkeypatch.context() as context:
+        context.setattr(Training, "_one_update", _failing_after(5))
+        with pytest.raises(RuntimeError, match="killed"):
+            train("smoke", sample, run, settings=settings, trackers=[tracker])
+    moved = run.with_name("moved")
+    run.rename(moved)
+    return train("smoke", sample, moved, settings=settings, trackers=[tracker], resume=True)
+
+
+def _failing_after(most):
+    step = Training._one_update
+
+    def one_update(self):
+        if self.update == most:
+            raise RuntimeError("killed")
+        step(self)
+
+    return one_update
+
+
+def test_a_resumed_run_has_each_step_once_in_tensorboard(sample, tmp_path, monkeypatch):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = stopped_and_resumed(sample, tmp_path / "run", "tensorboard", monkeypatch)
+    (file,) = (run.path / "tensorboard").iterdir()  # no reader sees a step twice, however it reads
+    events = EventAccumulator(str(file))
+    events.Reload()
+    lines = run.read_metrics()
+    for kind in ("train", "validation"):
+        logged = [(event.step, event.value) for event in events.Scalars(f"{kind}/loss")]
+        expected = [(line["update"], pytest.approx(line["loss"], rel=1e-5)) for line in lines if line["kind"] == kind]
+        assert logged == expected
+
+
+def test_a_resumed_and_moved_run_is_one_run_of_wandb_with_each_step_once(sample, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run = stopped_and_resumed(sample, tmp_path / "run", "wandb", monkeypatch)
+    (folder,) = run.path.glob("wandb/offline-run-*")
+    (former,) = run.path.glob("wandb/superseded-offline-run-*")
+    assert folder.name.rpartition("-")[2] == former.name.rpartition("-")[2]
+    (file,) = folder.glob("*.wandb")
+    lines = run.read_metrics()
+    assert [(step, values["update"]) for step, values in history(file)] == [
+        (number, line["update"]) for number, line in enumerate(lines)
+    ]
+
+
+def test_online_the_server_gets_the_lines_it_lacks(tmp_path):
+    """A server that has four lines; the interrupted run had written six, of which five were kept."""
+    sent = []
+    run = SimpleNamespace(
+        step=4,
+        offline=False,
+        define_metric=lambda *_, **__: None,
+        log=lambda values, step: sent.append((step, values["update"])),
+        finish=lambda: None,
+    )
+    tracker = WeightsAndBiases(tmp_path, {})
+    tracker._wandb = SimpleNamespace(init=lambda **_: run)
+    for update in range(1, 6):
+        JsonLines(tmp_path / "metrics.jsonl").append("train", update, {"loss": 1.0})
+    tracker.on_start(update=5, total=8)
+    tracker.on_update(update=6, metrics={"loss": 1.0}, images=1)
+    assert sent == [(4, 5), (5, 6)]
 
 
 def test_unknown_tracker_is_refused(sample, tmp_path):

@@ -12,7 +12,7 @@ from asli.auditing.pixels import Image8, Pixels
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABEL_ALIASES, SPLIT_ALIASES
 from asli.errors import DataError
-from asli.files import read_json, write_json
+from asli.files import read_json, write_json, writing
 from asli.progress import progress
 
 LARGEST = 256
@@ -77,9 +77,10 @@ def equalize(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
             block = todo[start : start + 256]
             images = pixels.map(lambda image: image, np.array([row for row, _, _ in block]))
             for (_, digest, name), image in zip(block, images, strict=True):
-                (out / name).parent.mkdir(parents=True, exist_ok=True)
-                (out / PART).write_bytes(chain(image, side, _random(seed, digest)))
-                (out / PART).replace(out / name)  # whole or not there; a power cut may cost what is still in memory
+                with writing(out / name):
+                    (out / name).parent.mkdir(parents=True, exist_ok=True)
+                    (out / PART).write_bytes(chain(image, side, _random(seed, digest)))
+                    (out / PART).replace(out / name)  # whole or not there; a power cut may cost what is in memory
             bar.advance(len(block))
     left_out = [identity.as_py() for identity in table["id"].filter(~large)]
     labels = Counter(table["label"].filter(~large).to_pylist())

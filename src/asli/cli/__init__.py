@@ -35,7 +35,7 @@ def main(tokens: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:  # a full disk, a folder that may not be written to, a file where a folder must be
+    except OSError as error:  # a folder that may not be written to, a file where a folder must be
         leave(f"{error.filename or 'a file'}: {error.strerror or error}; give another place or make it usable", 1)
 
 

@@ -18,7 +18,7 @@ from asli.datasets.layouts import LABELS, SPLITS
 from asli.datasets.layouts.listing import origins
 from asli.datasets.reopen import reopen
 from asli.errors import DataError
-from asli.files import read_json, sha256_of_file
+from asli.files import read_json, sha256_of_file, writing
 
 if TYPE_CHECKING:
     from asli.datasets.pixels import Pixels
@@ -168,7 +168,8 @@ class DataFolder:
             "detector_hash": detector_hash,
             "images": images,
         }
-        with (self.path / "ledger.jsonl").open("a", encoding="utf-8") as stream:
+        path = self.path / "ledger.jsonl"
+        with writing(path), path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
     def ledger(self) -> list[dict[str, Any]]:

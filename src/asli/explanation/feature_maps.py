@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
+from asli.explanation.gradcam import as_maps, spatial
 from asli.reports.plots import STYLE
 
 Maps = dict[str, npt.NDArray[np.float32]]
@@ -25,8 +26,9 @@ def feature_maps(module: nn.Module, names: Sequence[str], image: torch.Tensor) -
     handles = []
     for name in names:
 
-        def keep(_: nn.Module, __: Any, out: torch.Tensor, name: str = name) -> None:
-            found[name] = out[0].cpu().numpy().copy()
+        def keep(_: nn.Module, __: Any, out: Any, name: str = name) -> None:
+            if (places := spatial(out)) is not None:
+                found[name] = as_maps(places)[0].cpu().numpy().copy()
 
         handles.append(module.get_submodule(name).register_forward_hook(keep))
     try:

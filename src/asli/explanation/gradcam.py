@@ -5,8 +5,9 @@ other, so nothing is cut off here: positive is evidence for fake, negative for r
 network with average pooling and one linear layer the map is exact: it adds up to the log-odds, the bias left out.
 """
 
+import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,40 +20,96 @@ from asli.metrics.classification import Floats
 LEAST_SIDE = 4
 """Smallest map taken where none is asked for: that of an ImageNet ResNet's last stage at 32 px is 1 x 1."""
 
+MOST_PREFIX = 8
+"""Tokens before those of places: of the class, of distillation, registers."""
+
 
 def layers(module: nn.Module, size: int) -> dict[str, int]:
     """Return the layers that end a stage, from the input to the head, and the side of their maps.
 
-    A stage ends with the last output of one map size. Only the network's own parts count, and the parts of those that
-    are sequences: inside a block an output may be one of several ways.
+    A stage ends with the last output of one map size. Only outputs count that depend on the input and of whose places
+    something reaches the head: neither a code of positions, nor what follows the last block of a network that reads its
+    class token alone. Only the network's own parts count, and the parts of those that are sequences: inside a block an
+    output may be one of several ways.
 
     Args:
         module: A network; left in evaluation mode.
         size: Height and width of its input.
     """
-    ends: dict[int, str] = {}
-    handles = []
-    for name, part in _in_sequence(module):
-
-        def note(_: nn.Module, __: Any, out: Any, name: str = name) -> None:
-            if isinstance(out, torch.Tensor) and out.dim() == 4 and out.shape[2] == out.shape[3] > 1:
-                ends.pop(out.shape[2], None)  # so that the order stays that of the last outputs
-                ends[out.shape[2]] = name
-
-        handles.append(part.register_forward_hook(note))
+    outputs: list[tuple[str, torch.Tensor | None]] = []
+    features: list[torch.Tensor] = []
+    handles = [
+        part.register_forward_hook(lambda _, __, out, name=name: outputs.append((name, spatial(out))))
+        for name, part in _in_sequence(module)
+    ]
+    # A head fresh from initialization may be all zeros: what counts is what reaches it.
+    heads = [part for part in module.modules() if isinstance(part, nn.Linear)]
+    handles += [part.register_forward_pre_hook(lambda _, given: features.append(given[0])) for part in heads]
+    device = next(module.parameters()).device
+    noise = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
     try:
-        with torch.inference_mode():
-            module.eval()(torch.zeros(1, 3, size, size, device=next(module.parameters()).device))
+        with torch.enable_grad():
+            logits = module.eval()(noise.requires_grad_())
+            end = features[-1] if features else logits
+            found = [(name, out) for name, out in outputs if out is not None and out.requires_grad and len(out) == 2]
+            weights = torch.randn(end.shape, generator=torch.Generator().manual_seed(1)).to(device)
+            ways = (
+                torch.autograd.grad((end * weights).sum(), [out for _, out in found], allow_unused=True)
+                if found
+                else ()
+            )
     finally:
         for handle in handles:
             handle.remove()
+    ends: dict[int, str] = {}
+    for (name, out), way in zip(found, ways, strict=True):
+        maps = as_maps(out)
+        if way is None or not as_maps(way).any() or torch.equal(maps[0], maps[1]):
+            continue
+        ends.pop(maps.shape[2], None)  # so that the order stays that of the last outputs
+        ends[maps.shape[2]] = name
     return {name: side for side, name in ends.items()}
 
 
+def spatial(out: Any) -> torch.Tensor | None:
+    """Return an output of a layer, or of several the first, that holds values by place; None where none does."""
+    parts = out if isinstance(out, (tuple, list)) else [out]
+    return next((part for part in parts if isinstance(part, torch.Tensor) and _form(part) is not None), None)
+
+
+def as_maps(out: torch.Tensor) -> torch.Tensor:
+    """Return values by place as maps, n x channels x side x side.
+
+    Args:
+        out: Maps, with the channels second or last, or tokens, n x tokens x channels: as many as a square has, in its
+            order, behind up to `MOST_PREFIX` others such as the class token.
+    """
+    form = _form(out)
+    if form == "channels last":
+        return out.permute(0, 3, 1, 2)
+    if form == "tokens":
+        side = math.isqrt(out.shape[1])
+        return out[:, out.shape[1] - side**2 :].transpose(1, 2).reshape(len(out), -1, side, side)
+    return out
+
+
+def _form(out: torch.Tensor) -> Literal["channels second", "channels last", "tokens"] | None:
+    shape = out.shape
+    if out.dim() == 4 and shape[2] == shape[3] > 1:
+        return "channels second"
+    if out.dim() == 4 and shape[1] == shape[2] > 1:
+        return "channels last"
+    if out.dim() == 3 and shape[1] >= LEAST_SIDE and shape[1] - math.isqrt(shape[1]) ** 2 <= MOST_PREFIX:
+        return "tokens"
+    return None
+
+
 def _in_sequence(module: nn.Module, before: str = "") -> Iterator[tuple[str, nn.Module]]:
+    if hasattr(module, "reroll"):  # Hiera keeps its tokens in an order of its own
+        return
     for name, part in module.named_children():
         yield before + name, part
-        if isinstance(part, nn.Sequential):
+        if isinstance(part, (nn.Sequential, nn.ModuleList)):
             yield from _in_sequence(part, f"{before}{name}.")
 
 
@@ -83,13 +140,17 @@ def gradcam(module: nn.Module, inputs: torch.Tensor, layer: str) -> Floats:
     Args:
         module: Of two classes, in evaluation mode.
         inputs: float32, n x 3 x size x size.
-        layer: Name of a module with a map as output.
+        layer: Name of a module whose output has values by place (see `layers`).
 
     Returns:
         n x side x side, of the layer's maps: what each place adds to the log-odds of fake, in nats.
     """
     kept: list[torch.Tensor] = []
-    handle = module.get_submodule(layer).register_forward_hook(lambda _, __, out: kept.append(out))
+
+    def keep(_: nn.Module, __: Any, out: Any) -> None:
+        kept.extend(part for part in [spatial(out)] if part is not None)
+
+    handle = module.get_submodule(layer).register_forward_hook(keep)
     try:
         with torch.enable_grad():
             # Inputs that ask for gradients make every output do so, however much of the network is frozen.
@@ -97,8 +158,8 @@ def gradcam(module: nn.Module, inputs: torch.Tensor, layer: str) -> Floats:
             (gradient,) = torch.autograd.grad((logits[:, 1] - logits[:, 0]).sum(), kept[-1])
     finally:
         handle.remove()
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    maps: Floats = (weights * kept[-1]).sum(dim=1).detach().to("cpu", torch.float64).numpy()
+    weights = as_maps(gradient).mean(dim=(2, 3), keepdim=True)
+    maps: Floats = (weights * as_maps(kept[-1])).sum(dim=1).detach().to("cpu", torch.float64).numpy()
     return maps
 
 

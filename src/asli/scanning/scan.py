@@ -11,6 +11,7 @@ from asli.detector.base import Detector
 from asli.detector.locate import DEFAULT
 from asli.detector.runtimes import Kind, usable_threads
 from asli.errors import DataError, Interrupted, RunError
+from asli.files import keeping
 from asli.progress import progress
 from asli.scanning import score_table
 from asli.scanning.gallery_page import require_place, write_gallery
@@ -72,7 +73,7 @@ def scan(
         require_place(Path(html), (out, score_table.beside(out), parts.path))
     computing = detector.engine
     begun = time.perf_counter()
-    with parts.locked():
+    with keeping("what was scored before is safe; make room, and the same command goes on from there"), parts.locked():
         now = write_listing(inputs, parts.path / "listing-now.parquet")
         if not now.count:
             raise DataError(_nothing(given, inputs))

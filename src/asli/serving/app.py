@@ -5,9 +5,9 @@ import re
 import time
 from collections.abc import Sequence
 from importlib import resources
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, File, Request, UploadFile
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
@@ -19,10 +19,14 @@ from asli.detector.base import Detector
 from asli.detector.prediction import Prediction, Predictions
 from asli.detector.reading import examine_all
 from asli.errors import AsliError
-from asli.serving.limits import BodyLimit, PlaceLimit
+from asli.serving.forms import FORM
+from asli.serving.limits import BodyLimit, HeadAsGet, PlaceLimit
 
 PLACES = 64
 """Requests that bring pictures, answered or waiting at a time; more are told to come back (503)."""
+
+MOST_FILES = 1000
+"""Files of a form that are taken in at all; `max_images`, which is at most as many, is asked afterwards."""
 
 SECONDS, PAUSE = 120, 20
 """In which a request has to arrive, and the longest pause in it: who says nothing holds no place."""
@@ -59,24 +63,18 @@ def create_app(detector: Detector, *, max_bytes: int, max_images: int, embed_in:
     # Its documentation pages would load scripts from elsewhere; /openapi.json describes the API without them.
     app = FastAPI(title="asli", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit, most=max_bytes, seconds=SECONDS, pause=PAUSE)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(PlaceLimit, most=PLACES)  # added last, asked first
     metrics, turn = _Metrics(), asyncio.Lock()
     about, about_detector = _about(detector, max_bytes, max_images), detector.describe()
     detector.engine  # noqa: B018 - made before the first request
 
-    @app.post("/v1/predict")
-    async def predict(
-        request: Request,
-        images: Annotated[list[UploadFile], File(description="Image files")],
-        stability: bool = False,
-        force_domain: bool = False,
-    ) -> dict[str, Any]:
+    @app.post("/v1/predict", openapi_extra={"requestBody": FORM})
+    async def predict(request: Request, stability: bool = False, force_domain: bool = False) -> dict[str, Any]:
         """Score pictures: what `asli predict --json` prints."""
         unknown = set(request.query_params) - {"stability", "force_domain"}
         if unknown:
             raise HTTPException(422, f"no parameter named {sorted(unknown)[0]!r}; there are stability and force_domain")
-        if len(images) > max_images:
-            raise HTTPException(413, f"{len(images)} pictures; a request may bring {max_images}")
 
         def score(image: UploadFile) -> Prediction:
             start = time.perf_counter()
@@ -119,10 +117,9 @@ def create_app(detector: Detector, *, max_bytes: int, max_images: int, embed_in:
 
     @app.exception_handler(RequestValidationError)
     def misunderstood(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = " ".join(str(part) for part in first["loc"])
-        do = "; send files in the form field 'images'" if first["loc"][0] == "body" else ""
-        return JSONResponse({"error": f"{where}: {first['msg']}{do}"}, 422)
+        first = error.errors()[0]  # the parameters are all the framework checks
+        text = f"parameter {first['loc'][-1]} is {first.get('input')!r}; give true or false"
+        return JSONResponse({"error": text}, 422)
 
     return app
 

@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+from asli.files import writing
+
 
 class JsonLines:
     """An append-only file that can be cut back to an earlier length."""
@@ -14,7 +16,7 @@ class JsonLines:
     def append(self, kind: str, update: int, metrics: dict[str, float]) -> None:
         """Write one line: `{"kind": "train", "update": 1, ...}`."""
         line = json.dumps({"kind": kind, "update": update, **metrics}, allow_nan=False)
-        with self._path.open("a", encoding="utf-8") as stream:
+        with writing(self._path), self._path.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
 
     def length(self) -> int:

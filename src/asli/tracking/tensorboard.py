@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from asli.errors import MissingExtraError
-from asli.training.callbacks import Callback, Metrics
+from asli.tracking.replay import Replaying
+from asli.training.callbacks import Metrics
 
 
-class TensorBoard(Callback):
+class TensorBoard(Replaying):
     """Write scalars `train/...` and `validation/...` over updates into `RUN/tensorboard`.
+
+    A resumed run writes one new event file from metrics.jsonl, in place of the former ones.
 
     Raises:
         MissingExtraError: TensorBoard is not installed.
@@ -19,26 +22,23 @@ class TensorBoard(Callback):
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise MissingExtraError("tensorboard", "tensorboard") from error
-        self._make, self._folder = SummaryWriter, run / "tensorboard"
+        super().__init__(run)
+        self._make = SummaryWriter
         self._writer: Any = None
 
-    def on_start(self, *, update: int, total: int) -> None:
-        """Open the event file; on resume, hide what an interrupted run wrote after the checkpoint."""
-        self._writer = self._make(str(self._folder), purge_step=update + 1)
+    def open(self) -> None:
+        """Open a new event file and remove those it takes the place of."""
+        folder = self.run_folder / "tensorboard"
+        for former in folder.glob("events.out.tfevents.*"):
+            former.unlink()
+        self._writer = self._make(str(folder))
 
-    def on_update(self, *, update: int, metrics: Metrics, images: int) -> None:
-        """Write the update's scalars."""
-        self._write("train", update, metrics)
-
-    def on_evaluation(self, *, update: int, metrics: Metrics) -> None:
-        """Write the evaluation's scalars."""
-        self._write("validation", update, metrics)
+    def write(self, line: int, kind: str, update: int, metrics: Metrics) -> None:
+        """Write the scalars of an update or an evaluation."""
+        for name, value in metrics.items():
+            self._writer.add_scalar(f"{kind}/{name}", value, update)
 
     def on_end(self) -> None:
         """Close the event file."""
         if self._writer is not None:
             self._writer.close()
-
-    def _write(self, kind: str, update: int, metrics: Metrics) -> None:
-        for name, value in metrics.items():
-            self._writer.add_scalar(f"{kind}/{name}", value, update)

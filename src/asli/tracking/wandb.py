@@ -1,15 +1,20 @@
 """Weights & Biases, from the extra `wandb`. WANDB_MODE=offline keeps everything on this machine."""
 
+import secrets
 from pathlib import Path
 from typing import Any
 
 from asli.errors import MissingExtraError
-from asli.files import sha256_of_json
-from asli.training.callbacks import Callback, Metrics
+from asli.tracking.replay import Replaying
+from asli.training.callbacks import Metrics
 
 
-class WeightsAndBiases(Callback):
-    """Log `train/...` and `validation/...` over `update` to one W&B run a run folder.
+class WeightsAndBiases(Replaying):
+    """Log `train/...` and `validation/...` over `update` to one W&B run a run folder, wherever that is moved.
+
+    A W&B step is a line of metrics.jsonl. Online, a resumed run sends the lines the server lacks; a resume is exact,
+    so those it has are the same. Offline, the new folder holds all lines, and the former ones get another name, so that
+    `wandb sync RUN/wandb/offline-run-*` sends each step once.
 
     Args:
         run: The run folder; its name is the run's name, and files go to `RUN/wandb`.
@@ -25,33 +30,38 @@ class WeightsAndBiases(Callback):
             import wandb
         except ImportError as error:
             raise MissingExtraError("wandb", "wandb") from error
-        self._wandb, self._run_folder, self._config, self._project = wandb, run, config, project
+        super().__init__(run)
+        self._wandb, self._config, self._project = wandb, config, project
         self._run: Any = None
+        self._first = 0
 
-    def on_start(self, *, update: int, total: int) -> None:
+    def open(self) -> None:
         """Begin the W&B run, or go on with it after a resume."""
+        former = sorted((self.run_folder / "wandb").glob("*run-*-*"), key=lambda folder: folder.name.split("run-")[1])
+        identity = former[-1].name.rpartition("-")[2] if former else secrets.token_hex(8)
         self._run = self._wandb.init(
             project=self._project,
-            name=self._run_folder.name,
-            id=sha256_of_json([str(self._run_folder.resolve()), self._config])[:16],
+            name=self.run_folder.name,
+            id=identity,
             resume="allow",
-            dir=str(self._run_folder),
+            dir=str(self.run_folder),
             config=self._config,
         )
         self._run.define_metric("*", step_metric="update")
+        self._first = self._run.step
+        if getattr(self._run, "offline", False):
+            own = Path(self._run.dir).resolve().parent
+            for folder in former:
+                if folder.name.startswith("offline-run-") and folder.resolve() != own:
+                    folder.rename(folder.with_name(f"superseded-{folder.name}"))
 
-    def on_update(self, *, update: int, metrics: Metrics, images: int) -> None:
-        """Log the update's figures."""
-        self._log("train", update, metrics)
-
-    def on_evaluation(self, *, update: int, metrics: Metrics) -> None:
-        """Log the evaluation's figures."""
-        self._log("validation", update, metrics)
+    def write(self, line: int, kind: str, update: int, metrics: Metrics) -> None:
+        """Log the figures of an update or an evaluation."""
+        if line >= self._first:
+            values = {f"{kind}/{name}": value for name, value in metrics.items()}
+            self._run.log({"update": update, **values}, step=line)
 
     def on_end(self) -> None:
         """Finish the W&B run."""
         if self._run is not None:
             self._run.finish()
-
-    def _log(self, kind: str, update: int, metrics: Metrics) -> None:
-        self._run.log({"update": update, **{f"{kind}/{name}": value for name, value in metrics.items()}})

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from asli.errors import RunError
-from asli.files import read_json, sync, write_text
+from asli.files import read_json, sync, write_text, writing
 
 Tensors = dict[str, torch.Tensor]
 
@@ -60,17 +60,21 @@ def save(folder: Path, state: State, **tensors: Tensors) -> None:
         tensors: Each kept as `NAME.safetensors`.
     """
     aside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    for name, values in tensors.items():
-        contiguous = {key: value.detach().contiguous() for key, value in values.items()}
-        save_file(contiguous, aside / f"{name}.safetensors")
-    (aside / "state.json").write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
-    for file in [*aside.iterdir(), aside]:
-        sync(file)
-    if folder.exists():
-        shutil.rmtree(folder)
-    aside.rename(folder)
+    with writing(folder):
+        shutil.rmtree(aside, ignore_errors=True)
+        try:
+            aside.mkdir(parents=True)
+            for name, values in tensors.items():
+                contiguous = {key: value.detach().contiguous() for key, value in values.items()}
+                save_file(contiguous, aside / f"{name}.safetensors")
+            (aside / "state.json").write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
+            for file in [*aside.iterdir(), aside]:
+                sync(file)
+            if folder.exists():
+                shutil.rmtree(folder)
+            aside.rename(folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)  # on a full disk its room is needed
 
 
 def load(folder: Path, name: str) -> Tensors:
