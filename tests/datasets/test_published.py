@@ -26,9 +26,16 @@ def classes(column, *names):
 def test_community_forensics_evaluation_set(tmp_path):
     records = [
         {
-            **{"image_name": f"{n}.png", "format": "PNG", "resolution": [24, 16], "mode": "RGB"},
-            **{"image_data": picture(n, "PNG"), "model_name": f"org/model-{n}" if n % 2 else ""},
-            **{"real_source": "" if n % 2 else "COCO", "subset": "Systematic", "split": "Systematic", "label": n % 2},
+            "image_name": f"{n}.png",
+            "format": "PNG",
+            "resolution": [24, 16],
+            "mode": "RGB",
+            "image_data": picture(n, "PNG"),
+            "model_name": f"org/model-{n}" if n % 2 else "",
+            "real_source": "" if n % 2 else "COCO",
+            "subset": "Systematic",
+            "split": "Systematic",
+            "label": n % 2,
         }
         for n in range(4)
     ]

@@ -1,4 +1,4 @@
-"""A scan goes by the same rules as a data folder: which files are images, which folders are searched, which archives read."""
+"""A scan follows the rules of a data folder: which files are images, which folders and archives are searched."""
 
 import os
 from pathlib import Path

@@ -1,18 +1,16 @@
 """A function of each of many images, with few of them in memory at once."""
 
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
+from asli.datasets.parallel import ordered
 
 Image8 = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
-_AT_ONCE = 64
 
 
 class Pixels:
@@ -39,6 +37,4 @@ class Pixels:
             for row in rows:
                 yield function(self.read(int(row)))
             return
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in range(0, len(rows), _AT_ONCE):
-                yield from pool.map(lambda row: function(self.read(int(row))), rows[start : start + _AT_ONCE])
+        yield from ordered(lambda row: function(self.read(int(row))), rows)

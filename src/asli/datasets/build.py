@@ -2,11 +2,9 @@
 
 import hashlib
 import logging
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from asli.datasets.folder import PACK_LIMIT, DataFolder
 from asli.datasets.groups import COLUMNS
 from asli.datasets.images import decode, perceptual_hashes, pixel_sha256, thumbnail
 from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Listing, table_layout
+from asli.datasets.parallel import ordered
 from asli.datasets.parquet_rows import ParquetRows
 from asli.datasets.sources import Source, open_source
 from asli.datasets.splits import CALIBRATION_SHARE, SEED, TEST_SHARE, VALIDATION_SHARE, assign_splits
@@ -224,16 +223,9 @@ class _Ingest:
         done = total - sum(len(self.chunks[number]) for number in todo)
         if done:
             logger.info("going on: %s of %s images were read before", f"{done:,}", f"{total:,}")
-        # Threads: Pillow releases the interpreter lock while it decodes.
-        with progress("reading", total, unit="images", done=done) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-            futures = {pool.submit(self._read_chunk, number): number for number in todo}
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    bar.advance(len(self.chunks[futures[future]]))
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        with progress("reading", total, unit="images", done=done) as bar:
+            for images in ordered(self._read_chunk, todo):
+                bar.advance(images)
 
     def _require_readable(self) -> None:
         """Refuse to make a data folder that lacks a label since none of its images can be read.
@@ -266,7 +258,7 @@ class _Ingest:
     def _part(self, number: int, suffix: str) -> Path:
         return self.parts / f"{number:06d}.{suffix}"
 
-    def _read_chunk(self, number: int) -> None:
+    def _read_chunk(self, number: int) -> int:
         entries = self.chunks[number]
         rows: list[dict[str, Any]] = []
         thumbnails = np.zeros((len(entries), 32, 32), dtype=np.uint8)
@@ -299,6 +291,7 @@ class _Ingest:
         # Written last: a chunk counts as read only when its table is there.
         with replacing(self._part(number, "parquet")) as temporary:
             pq.write_table(pa.Table.from_pylist(rows, schema=manifest.READ_SCHEMA), temporary)
+        return len(entries)
 
     def _pack(self) -> list[int] | None:
         """Copy the chunks' pixels into one array; return the images' shape, or None where there is no common one."""
