@@ -224,8 +224,8 @@ class _Ingest:
         if done:
             logger.info("going on: %s of %s images were read before", f"{done:,}", f"{total:,}")
         with progress("reading", total, unit="images", done=done) as bar:
-            for images in ordered(self._read_chunk, todo):
-                bar.advance(images)
+            for number, _ in zip(todo, ordered(self._read_chunk, todo), strict=True):
+                bar.advance(len(self.chunks[number]))
 
     def _require_readable(self) -> None:
         """Refuse to make a data folder that lacks a label since none of its images can be read.
@@ -258,7 +258,7 @@ class _Ingest:
     def _part(self, number: int, suffix: str) -> Path:
         return self.parts / f"{number:06d}.{suffix}"
 
-    def _read_chunk(self, number: int) -> int:
+    def _read_chunk(self, number: int) -> None:
         entries = self.chunks[number]
         rows: list[dict[str, Any]] = []
         thumbnails = np.zeros((len(entries), 32, 32), dtype=np.uint8)
@@ -291,7 +291,6 @@ class _Ingest:
         # Written last: a chunk counts as read only when its table is there.
         with replacing(self._part(number, "parquet")) as temporary:
             pq.write_table(pa.Table.from_pylist(rows, schema=manifest.READ_SCHEMA), temporary)
-        return len(entries)
 
     def _pack(self) -> list[int] | None:
         """Copy the chunks' pixels into one array; return the images' shape, or None where there is no common one."""
