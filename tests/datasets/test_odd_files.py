@@ -150,6 +150,7 @@ def test_errors_name_the_columns_there_are(tmp_path):
 # Archives
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_an_entry_that_is_there_twice_costs_that_entry_at_most(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive, pytest.warns(UserWarning, match="Duplicate"):  # noqa: PT031
         for twice in ("README.md", "real/a.jpg"):

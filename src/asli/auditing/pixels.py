@@ -11,7 +11,6 @@ from asli.progress import progress
 
 Image8 = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
-_AT_ONCE = 64
 
 
 class Pixels:
