@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from asli.errors import WriteError
+
 LARGEST = 1_000_000_000
 """Bytes of a file or archive entry that is read whole; no picture is as large."""
 
@@ -31,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             sync(temporary)
-            temporary.chmod(_MODE)
+            temporary.chmod(FILE_MODE)
             temporary.replace(path)
             sync(path.parent)
         finally:
@@ -46,13 +48,33 @@ def writing(path: Path) -> Iterator[None]:
         WriteError: The disk or a quota is full, the file is too large for the file system, or the disk is damaged.
     """
     try:
-        yield temporary
-        sync(temporary)
-        temporary.chmod(FILE_MODE)
-        temporary.replace(path)
-        sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except WriteError:
+        raise
+    except Exception as error:
+        if (why := no_room(error)) is None:
+            raise
+        raise WriteError(printable(path), why, "nothing is half-written; make room and repeat the command") from error
+
+
+@contextmanager
+def keeping(then: str) -> Iterator[None]:
+    """Say of a file that could not be written what is safe, and how to continue."""
+    try:
+        yield
+    except WriteError as error:
+        raise WriteError(error.path, error.why, then) from error
+
+
+def no_room(error: Exception) -> str | None:
+    """Return in the system's words why a write failed; None for any other error.
+
+    Libraries hand on the system's number in their own ways: pyarrow and safetensors within a text.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (found := _NUMBER.search(str(error))):
+        number = int(found[1])
+    return os.strerror(number) if number in _NO_ROOM else None
 
 
 def _mode() -> int:

@@ -24,6 +24,7 @@ from asli.detector.classifier import Classifier, fold_temperature
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import DataError, RecipeError
+from asli.files import keeping
 from asli.metrics.classification import Floats, Labels, training_figures
 from asli.metrics.thresholds import Policy
 from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
@@ -119,7 +120,7 @@ def train(
     else:
         described = _describe(data, rows) | ({"folds": folds} if folds else {})
         run = Run.create(out, recipe, described, {**job.machine, "start_weights": prepared.start})
-    with run.locked():
+    with keeping(f"{out} is safe up to its last checkpoint; make room and go on with --resume"), run.locked():
         logger.info(
             "real = 0, fake = 1 (positive); %s training images; recipe %s", f"{len(rows):,}", recipe.hash()[:16]
         )

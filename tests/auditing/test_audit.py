@@ -4,18 +4,21 @@ import re
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from asli.auditing import shortcuts
 from asli.auditing.audit import audit
 from asli.auditing.checks.check import Severity
 from asli.auditing.checks.registry import BUILT_IN
+from asli.auditing.duplicates import find_duplicates
 from asli.auditing.equalize import equalize
 from asli.auditing.features import SPECTRUM_NAMES, spectrum
 from asli.auditing.hamming import neighbours
+from asli.auditing.pixels import Pixels
 from asli.datasets.build import open_folders
 from asli.datasets.cache import open_data
 from tests.conftest import run_asli
@@ -193,6 +196,55 @@ def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
         "giant (over 20 megapixels)": {"giant.png"},
     }
     assert all(kind["count"] == kind["fake"] == len(kind["names"]) for kind in result.oddities)
+
+
+def page(rng):
+    """Return a page that differs from others of its template by one word."""
+    made = Image.new("RGB", (160, 200), "white")
+    draw = ImageDraw.Draw(made)
+    for line in range(8):
+        word = "".join(chr(97 + letter) for letter in rng.integers(0, 26, 7))
+        draw.text((10, 12 + 20 * line), word if line == 4 else "the same line here", fill="black")
+    return made
+
+
+def test_duplicates_beside_many_pages_of_one_template_are_found_and_the_pages_are_none(tmp_path, rng, monkeypatch):
+    monkeypatch.setattr("asli.auditing.duplicates.neighbours", partial(neighbours, bucket_limit=40))
+    pages = [page(rng) for _ in range(120)]
+    for label in LABELS:
+        (tmp_path / "in" / label).mkdir(parents=True)
+    for number, picture in enumerate(pages):
+        picture.save(tmp_path / "in" / LABELS[number % 2] / f"page{number:03d}.png")
+    expected = set()
+    y, x = np.mgrid[0:200, 0:160]
+    for number in range(5):
+        scene = 127 + 100 * np.sin(x / (5 + 3 * number)) * np.cos(y / (15 - 2 * number)) + rng.normal(0, 4, (200, 160))
+        scene = Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8)).convert("RGB")
+        scene.save(tmp_path / f"in/real/scene{number}.png")
+        scene.save(tmp_path / f"in/fake/scene{number}.jpg", quality=60)
+        expected.add((f"fake/scene{number}.jpg", f"real/scene{number}.png"))
+    pages[7].save(tmp_path / "in/real/copy.png")  # exact, and under the other label
+    pages[8].save(tmp_path / "in/fake/again.webp", lossless=False, quality=80)
+    data = open_data(tmp_path / "in")
+    found = find_duplicates(data, Pixels(data))
+    ids = data.table(["id"])["id"].to_pylist()
+    near = {tuple(sorted((ids[a], ids[b]))) for a, b in found.near}
+    assert expected | {("fake/again.webp", "real/page008.png")} <= near
+    assert not any("page" in a and "page" in b for a, b in near)
+    assert (found.summary["exact"]["pairs"], found.summary["exact"]["across_labels"]) == (1, 1)
+    assert found.summary["near"]["look_alikes"]["images"] >= 120
+    assert np.bincount(found.groups).max() <= 4  # not merged into one group
+
+
+def test_of_a_large_group_of_identical_pictures_each_label_is_seen(tmp_path, photographs):
+    for label, count in (("real", 130), ("fake", 3)):
+        (tmp_path / "in" / label).mkdir(parents=True)
+        for number in range(count):
+            photographs[0].save(tmp_path / "in" / label / f"{number:03d}.png")
+    data = open_data(tmp_path / "in")
+    found = find_duplicates(data, Pixels(data)).summary["exact"]
+    assert found["groups_cut"] == 1
+    assert found["across_labels"] > 0
 
 
 @pytest.mark.slow

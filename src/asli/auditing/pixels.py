@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
+from asli.parallel import ordered
 from asli.progress import progress
 
 Image8 = npt.NDArray[np.uint8]
@@ -21,7 +22,7 @@ class Pixels:
     """
 
     def __init__(self, data: DataFolder) -> None:
-        self._pixels = data.pixels
+        self._pixels, self._packed = data.pixels, data.info["packed"] is not None
 
     def read(self, row: int) -> Image8:
         """Return one image, uint8, height x width x 3.
@@ -47,5 +48,8 @@ class Pixels:
                 bar.advance()
 
     def _mapped(self, function: Callable[[Image8], Result], rows: npt.NDArray[np.int64]) -> Iterator[Result]:
-        for start in range(0, len(rows), _AT_ONCE):
-            yield from self._pixels.map(lambda _, image: function(image), rows[start : start + _AT_ONCE])
+        if self._packed:
+            for row in rows.tolist():
+                yield function(self.read(row))
+            return
+        yield from ordered(lambda row: function(self.read(row)), rows.tolist())

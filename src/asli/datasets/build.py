@@ -5,7 +5,6 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from asli.datasets.splits import SEED, Shares, assign_splits, fitting_shares
 from asli.datasets.survey import Survey, understand
 from asli.errors import DataError, ImageError
 from asli.files import (
+    keeping,
     read_json,
     replacing,
     sha256_of_file,
@@ -38,8 +38,8 @@ from asli.files import (
     write_json,
     write_text,
 )
+from asli.parallel import ordered
 from asli.progress import progress
-from asli.threads import usable_cpus
 
 CHUNK = 1024
 """Images read between two points an interrupted call can go on from."""
@@ -148,7 +148,7 @@ def make(
     if _others(out):
         raise DataError(f"{out} is not empty; give a new folder")
     try:
-        with FileLock(out / ".lock", timeout=0):
+        with keeping("what was read is safe; make room and repeat the command"), FileLock(out / ".lock", timeout=0):
             return _Ingest(source, listing, plan, out, division, fractions).run(found.origin)
     except Timeout:
         raise DataError(f"another process is writing {out}; wait for it or give another folder") from None
@@ -248,16 +248,9 @@ class _Ingest:
         done = total - sum(len(self.chunks[number]) for number in todo)
         if done:
             logger.info("going on: %s of %s images were read before", f"{done:,}", f"{total:,}")
-        # Threads: Pillow releases the interpreter lock while it decodes.
-        with progress("reading", total, unit="images", done=done) as bar, ThreadPoolExecutor(usable_cpus()) as pool:
-            futures = {pool.submit(self._read_chunk, number): number for number in todo}
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    bar.advance(len(self.chunks[futures[future]]))
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        with progress("reading", total, unit="images", done=done) as bar:
+            for number, _ in zip(todo, ordered(self._read_chunk, todo), strict=True):
+                bar.advance(len(self.chunks[number]))
 
     def _require_readable(self) -> None:
         """Refuse to make a data folder that lacks a label since none of its images can be read.

@@ -43,9 +43,10 @@ def read_info(folder: Path) -> dict[str, Any]:
     try:
         info = read_json(folder / INFO)
         version, labels = info.get("version", 0), info["labels"]
+        newer = version > VERSION
     except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         raise DetectorError(f"detector {folder} is damaged or foreign: {error}") from error
-    if version > VERSION:
+    if newer:
         raise DetectorError(f"detector {folder} has version {version}; update asli to read it")
     if labels != list(LABELS):
         raise DetectorError(f"detector {folder} has labels {labels}; asli reads {list(LABELS)}")

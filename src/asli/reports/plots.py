@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from asli.files import replacing, write_text
 from asli.metrics.classification import Confusion, Floats
 from asli.reports.colors import FAINT, FAKE, GRID, INK, REAL
 from asli.reports.hover import HoverFigure, hover_area, hover_points, to_svg
@@ -244,12 +245,11 @@ def learning_rate(metrics: list[dict[str, Any]]) -> Figure:
 
 def save(figure: Figure, folder: Path, name: str) -> str:
     """Write a figure as SVG and PNG; return the SVG for a page."""
-    folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
-        figure.savefig(folder / f"{name}.png", dpi=200)
-        svg = to_svg(figure)
-    (folder / f"{name}.svg").write_bytes(svg)
-    text = svg.decode()
+        with replacing(folder / f"{name}.png") as temporary:
+            figure.savefig(temporary, format="png", dpi=200)
+        text = to_svg(figure).decode()
+    write_text(folder / f"{name}.svg", text)
     return text[text.index("<svg") :]
 
 

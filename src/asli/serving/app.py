@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -19,7 +19,7 @@ from asli.detector.base import Detector
 from asli.detector.prediction import Prediction, Predictions
 from asli.detector.reading import examine_all
 from asli.errors import AsliError
-from asli.serving.forms import FORM
+from asli.serving.forms import FORM, pictures_of
 from asli.serving.limits import BodyLimit, HeadAsGet, PlaceLimit
 
 PLACES = 64
@@ -76,20 +76,23 @@ def create_app(detector: Detector, *, max_bytes: int, max_images: int, embed_in:
         if unknown:
             raise HTTPException(422, f"no parameter named {sorted(unknown)[0]!r}; there are stability and force_domain")
 
-        def score(image: UploadFile) -> Prediction:
+        def score(name: str, read: Callable[[], bytes]) -> Prediction:
             start = time.perf_counter()
-            name = (image.filename or "picture").encode(errors="backslashreplace").decode()
-            examined = examine_all([image.file.read], detector, keep_pixels=stability)
+            examined = examine_all([read], detector, keep_pixels=stability)
             (scored,) = detector.predictions([(name, examined[0])], force_domain=force_domain, stability=stability)
             metrics.count(scored, time.perf_counter() - start)
             return scored
 
         scored = []
-        for image in images:
-            async with turn:  # each picture has all the threads; more at a time would only get into each other's way
-                if await request.is_disconnected():
-                    break
-                scored.append(await run_in_threadpool(score, image))
+        async with request.form(max_files=MOST_FILES, max_part_size=max_bytes) as form:
+            pictures = pictures_of(form, request.headers.get("content-type", ""))
+            if len(pictures) > max_images:
+                raise HTTPException(413, f"{len(pictures)} pictures; a request may bring {max_images}")
+            for name, read in pictures:
+                async with turn:  # each picture has all the threads; more at a time would get into each other's way
+                    if await request.is_disconnected():
+                        break
+                    scored.append(await run_in_threadpool(score, name, read))
         described = about_detector | ({"force_domain": True} if force_domain else {})
         return Predictions(scored, described).to_dict()
 

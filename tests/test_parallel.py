@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from asli.datasets.parallel import ordered
+from asli.parallel import ordered
 
 
 def test_results_come_in_order_and_few_items_are_taken_ahead():
