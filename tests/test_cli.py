@@ -51,7 +51,7 @@ def test_nothing_heavy_is_imported_before_a_command_runs(command):
         (["scan", "x"], 2, "asli: --out is missing (see asli scan --help)"),
         (["scan", "x", "-o"], 2, "requires an argument"),
         (["trian"], 2, "trian"),
-        (["train", "smoke", "--data", "nowhere", "--out", "run"], 1, "nowhere is no data folder"),
+        (["train", "smoke", "--data", "nowhere", "--out", "run"], 1, "nowhere does not exist"),
         (["train", "papr", "--data", "nowhere", "--out", "run"], 1, "no recipe named 'papr'"),
         (["data", "cifake", "out", "--from", "nowhere"], 1, "nowhere does not exist"),
         (["evaluate", "nowhere", "nowhere"], 1, "nowhere"),

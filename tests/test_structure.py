@@ -7,9 +7,9 @@ import asli
 
 ROOT = Path(asli.__file__).parent
 LAYERS = [
-    {"_version", "errors", "limits", "plugins", "parallel"},
+    {"_version", "errors", "limits", "plugins"},
     {"files", "threads", "records"},
-    {"messages", "progress", "signals", "recipe"},
+    {"messages", "progress", "signals", "recipe", "parallel"},
     {"run"},
     {"transforms"},
     {"datasets"},

@@ -55,6 +55,7 @@ _HOME = {
     "Prediction": "asli.detector.prediction",
     "Predictions": "asli.detector.prediction",
     "Recipe": "asli.recipe",
+    "Shares": "asli.datasets.splits",
     "audit": "asli.auditing.audit",
     "calibrate": "asli.detector.calibrate",
     "combine": "asli.detector.combine",

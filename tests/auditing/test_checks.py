@@ -66,7 +66,9 @@ def audited(tmp_path, module, entry):
 
 
 def test_the_check_of_the_documentation_runs_once_its_package_is_installed(tmp_path):
-    module, declared = re.findall(r"```(?:python|toml)\n(.*?)```", DOCS.read_text(), flags=re.DOTALL)[:2]
+    blocks = re.findall(r"```(?:python|toml)\n(.*?)```", DOCS.read_text(), flags=re.DOTALL)
+    first = next(number for number, block in enumerate(blocks) if "Check(" in block)
+    module, declared = blocks[first : first + 2]
     entry = declared.splitlines()[-1].replace('"', "")
     done = audited(tmp_path, module, entry)
     assert done.returncode == 0, done.stderr

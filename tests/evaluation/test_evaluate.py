@@ -163,7 +163,7 @@ def test_twenty_thousand_images_fit_in_memory(rng):
     labels = rng.integers(0, 2, 20_000).astype(np.int8)
     scores = 1 / (1 + np.exp(-rng.normal(2.0 * (2 * labels - 1), 1.5)))
     tracemalloc.start()
-    measure(LabeledScores.of(labels, scores), 0.5, {})
+    measure(LabeledScores.of(labels, scores), (0.5, 0.5), {})
     assert tracemalloc.get_traced_memory()[1] < 400e6
     tracemalloc.stop()
 
@@ -233,7 +233,7 @@ def test_groups_as_a_table(judged):
     assert table[name] is table[0]
     assert name in repr(table)
     assert f"<td>{name}</td>" in table._repr_html_()
-    with pytest.raises(DataError, match="no groups by 'camera'; there are generator, category, size, format"):
+    with pytest.raises(DataError, match="no groups by 'camera'; there are generator, source, category, size, format"):
         result.groups("camera")
 
 

@@ -102,7 +102,7 @@ def test_an_unreadable_file_is_a_row_with_its_reason(finished, troubled, tmp_pat
         "f-link.jpg": "cannot be read: No such fi",
         "h.zip/y.jpg": "cannot be read: Bad CRC-32",
         "i.parquet/00000000": "cannot be read: the row ho",
-        "j-pipe.jpg": "cannot be read: not a regu",
+        "j-pipe.jpg": "cannot be read: a pipe, wh",
     }
     assert "cannot be decoded" in errors["c-cut.jpg"]
     for id in errors:

@@ -58,12 +58,13 @@ def train(
     """
     from asli.datasets.cache import open_data
     from asli.pipeline import train as run
+    from asli.recipe import load_recipe
 
+    chosen = load_recipe(recipe, set_ or ())  # a mistyped name is told before any image is read
     finished = run(
-        recipe,
+        chosen,
         open_data(data, **opening.how()),
         out,
-        settings=set_ or (),
         folds=folds,
         resume=resume,
         device=device,

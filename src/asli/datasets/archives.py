@@ -19,8 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
-import pyarrow as pa
-
 from asli.datasets.portable import portable
 from asli.datasets.walking import left_out
 from asli.errors import DataError
@@ -267,7 +265,7 @@ class TarArchive:
                 take = getattr(stream, "read1", stream.read)
                 while block := take(_BLOCK):
                     written += plain.write(block)
-        except (OSError, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
+        except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 room = f"{tempfile.gettempdir()} after {written:,} bytes: {error.strerror}"
                 raise DataError(f"{self.path} cannot be decompressed into {room}; name another with TMPDIR") from error
@@ -311,8 +309,14 @@ def _decompressor(head: bytes) -> Callable[[IO[bytes]], IO[bytes]] | None:
     if head.startswith(b"\xfd7zXZ\0"):
         return lzma.LZMAFile
     if head.startswith(b"\x28\xb5\x2f\xfd"):
-        return lambda packed: pa.CompressedInputStream(packed, "zstd")
+        return _zstandard
     return None
+
+
+def _zstandard(packed: IO[bytes]) -> IO[bytes]:
+    from pyarrow import CompressedInputStream  # slow to import, and scoring pictures needs no archive
+
+    return CompressedInputStream(packed, "zstd")  # type: ignore[no-any-return]
 
 
 def _leaves_folder(name: str) -> bool:

@@ -83,7 +83,9 @@ def evaluate_scores(
         seed=None,
         thresholds=limits,
         data=summary_of(of, name="arrays", hash=sha256_of_json(origin)),
-        attachments=Attachments(scores=_table(of, limits, properties)),
+        attachments=Attachments(
+            scores=_table(of, limits, properties), command="asli.evaluate_scores(labels, scores, ...)"
+        ),
     )
 
 

@@ -294,7 +294,7 @@ class Attachments:
         training: Lines of the run's `metrics.jsonl`.
         pictures: PNG files of the most confident mistakes, by row of the manifest.
         model_card: The detector's card with these metrics; None for a table of scores.
-        command: That evaluates again; None for arrays.
+        command: That evaluates again.
     """
 
     scores: "pa.Table"
