@@ -69,9 +69,10 @@ def test_seeds_are_units_where_both_recipes_have_two(rng, labels):
     assert len(section.tables) == 3
     assert all(len(row) == len(table.columns) for table in section.tables for row in table.rows)
     (claims, *_) = section.tables
-    assert len(claims.rows) == part["claims"]
+    told = part.to_dict()
+    assert len(claims.rows) == told["claims"]
     assert all(row[2].drawing.startswith("<svg") for row in claims.rows)
-    shown = [claim["shown"] for block in (*part["pairs"], *part["recipes"]) for claim in block["claims"].values()]
+    shown = [claim["shown"] for block in (*told["pairs"], *told["recipes"]) for claim in block["claims"].values()]
     assert [str(row[1]) != "not shown" for row in claims.rows] == shown
     assert "Over seeds (3 against 3 runs)" in section.headline[-1]
 
