@@ -312,7 +312,9 @@ class _Ingest:
             line["phash"] = int(hashed) if line["error"] is None else None
         if packable and pack is not None:
             with replacing(self._part(number, "npy")) as temporary, temporary.open("wb") as stream:
-                np.save(stream, pack)
+                # Written as bytes: np.save hides the reason of a failure.
+                np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(pack))
+                stream.write(pack.data)
         # Written last: a chunk counts as read only when its table is there.
         with replacing(self._part(number, "parquet")) as temporary:
             pq.write_table(pa.Table.from_pylist(rows, schema=manifest.READ_SCHEMA), temporary)
