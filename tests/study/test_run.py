@@ -74,7 +74,7 @@ def test_a_published_study_shows_its_figures_and_holds_its_results(smoke, tmp_pa
 def test_results_hold_raw_losses_gradients_mistakes_and_times(smoke):
     _, _, results = smoke
     for result in (r for r in results if r["status"] == "done"):
-        scaled = result["figures"]["ranking"]["loss"]["value"]
+        scaled = result["figures"]["threshold_free"]["loss"]["value"]
         if abs(result["temperature"] - 1) > 0.2:
             assert result["raw_loss"] != pytest.approx(scaled, rel=1e-3)
         assert {"start", "end"} == set(result["gradients"])
