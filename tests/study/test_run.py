@@ -76,7 +76,8 @@ def test_results_hold_raw_losses_gradients_mistakes_and_times(smoke):
     for result in (r for r in results if r["status"] == "done"):
         scaled = result["figures"]["threshold_free"]["loss"]["value"]
         if abs(result["temperature"] - 1) > 0.2:
-            assert result["raw_loss"] != pytest.approx(scaled, rel=1e-3)
+            # Little trained, logits are small and the two are close; the same number would agree to float32.
+            assert result["raw_loss"] != pytest.approx(scaled, rel=1e-5)
         assert {"start", "end"} == set(result["gradients"])
         assert len(result["mistakes"]) == 6
         assert result["seconds"]["process"] > 0
