@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TWO := --numprocesses 2 --dist loadfile  # files stay whole: they share fixtures, and one listens on a fixed port
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types bench clean
+.PHONY: help demo test coverage check format lint types clean
 
 help:           ## list the commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/ \t/'
@@ -26,8 +26,11 @@ $(BIN)/python:
 demo: .venv/.user   ## install, then train, evaluate and score on the bundled real sample
 	$(BIN)/asli demo
 
-test: .venv/.test   ## install the test extra and run the suite
-	$(BIN)/python -m pytest $(TWO)
+test: .venv/.test   ## install the test extra and run all but the slow tests
+	$(BIN)/python -m pytest $(TWO) -m "not slow"
+
+coverage: .venv/.test   ## run every test and list the lines of src that none reaches
+	$(BIN)/python -m pytest $(TWO) --cov --cov-report=term --cov-report=html
 
 lint: .venv/.dev    ## ruff: format and rules, without changing anything
 	$(BIN)/ruff format --check .
@@ -40,8 +43,8 @@ format: .venv/.dev  ## put every file into the project's form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-check: .venv/.dev lint types   ## all that must hold before a commit: format, lint, types, test
+check: .venv/.dev lint types   ## all that CI runs: format, lint, types, every test
 	$(BIN)/python -m pytest $(TWO)
 
 clean:          ## remove what the commands above made
-	rm -rf .venv asli-demo
+	rm -rf .venv asli-demo htmlcov .coverage .coverage.*

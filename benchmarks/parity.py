@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.predict import predict
 from asli.models.networks import OWN
 from asli.sample import golden_images
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("detector")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    opened = Detector.open(options.detector)
+    opened = Detector.load(options.detector)
     folder, network = opened.folder, opened.describe()["network"]
     assert folder is not None
     with tempfile.TemporaryDirectory() as work:

@@ -61,7 +61,7 @@ def make_detectors(work: Path) -> None:
 
     import torch
 
-    from asli.detector.bundle import Detector
+    from asli.detector.base import Detector
     from asli.exporting.int8 import export_int8
     from asli.exporting.onnx import export_onnx
     from asli.models.networks import create_network
@@ -70,7 +70,7 @@ def make_detectors(work: Path) -> None:
 
     data = open_sample(work / "sample")
     settings = ["loop.max_updates=2"]
-    like = Detector.open(train("smoke", data, work / "run", settings=settings).path)
+    like = Detector.load(train("smoke", data, work / "run", settings=settings).path)
     for name, size in CASES.values():
         torch.manual_seed(0)
         preprocessing = dataclasses.replace(like.preprocessing, size=size, interpolation="bicubic")

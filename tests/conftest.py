@@ -1,8 +1,10 @@
 """What tests share: the bundled sample as a data folder, one small finished run, and the whole of CIFAKE."""
 
+import io
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, here and in every process a test starts
@@ -12,17 +14,54 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from asli.datasets.build import open_folders
 from asli.datasets.folder import DataFolder
 from asli.run import Run
-from asli.sample import open_sample
+from asli.sample import open_sample, sample_archive
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep data folders of raw images away from the user's own cache, in processes that tests start, too."""
+    place = tmp_path_factory.mktemp("cache")
+    os.environ["ASLI_CACHE"] = str(place)
+    return place
 
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
     return open_sample(tmp_path_factory.mktemp("data") / "sample")
+
+
+@pytest.fixture(scope="session")
+def duplicated(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
+    """320 images of the sample in two official splits, and 32 duplicates of them.
+
+    Half of the duplicates have the same bytes, half only the same pixels (PNG). Of each kind and label, four test
+    images are in train too, and four are twice in test.
+    """
+    root = tmp_path_factory.mktemp("duplicated")
+    with sample_archive() as path, zipfile.ZipFile(path) as archive:
+        for label in ("REAL", "FAKE"):
+            names = sorted(name for name in archive.namelist() if name.startswith(f"test/{label}/") and name[-1] != "/")
+            images = [archive.read(name) for name in names[:160]]
+            places = [f"test/{label}/{number:03}.jpg" for number in range(100)]
+            places += [f"train/{label}/{number:03}.jpg" for number in range(100, 160)]
+            copies = [(number, f"train/{label}/copy-{number:03}") for number in range(8)]
+            copies += [(number, f"test/{label}/copy-{number:03}") for number in range(8, 16)]
+            for place in places:
+                (root / place).parent.mkdir(parents=True, exist_ok=True)
+                (root / place).write_bytes(images[int(Path(place).stem)])
+            for number, place in copies:
+                if number % 2:
+                    Image.open(io.BytesIO(images[number])).convert("RGB").save(root / f"{place}.png")
+                else:
+                    (root / f"{place}.jpg").write_bytes(images[number])
+    return open_folders(root, tmp_path_factory.mktemp("data") / "duplicated")
 
 
 @pytest.fixture(scope="session")

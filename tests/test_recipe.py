@@ -3,7 +3,6 @@ import dataclasses
 import pytest
 
 from asli.errors import RecipeError
-from asli.files import sha256_of_json
 from asli.recipe import Recipe, bundled_recipes, load_recipe, recipe_from_dict
 
 
@@ -91,9 +90,28 @@ def test_hash_covers_every_setting():
 
 
 def test_settings_younger_than_a_recipe_leave_its_hash_while_they_are_off():
-    # As the first version hashed `paper`, before these settings.
-    tree = dataclasses.asdict(load_recipe("paper"))
-    for setting in ("cutmix", "color"):
-        del tree["augment"][setting]
-        assert load_recipe("paper", [f"augment.{setting}=0.5"]).hash() != load_recipe("paper").hash()
-    assert load_recipe("paper").hash() == sha256_of_json(tree)
+    for setting in ("augment.cutmix=0.5", "augment.color=0.5", "loop.select_by=loss"):
+        assert load_recipe("paper", [setting]).hash() != load_recipe("paper").hash()
+    assert load_recipe("paper").hash() == PAPER
+
+
+PAPER = "3a33512f697e4bda7dc8c9acf7301beda01803157525376f52da80b2eaf80f73"
+"""Hash of `paper` since the first version."""
+
+
+def test_names_of_version_0_1_0_still_load_and_give_the_same_hash(tmp_path):
+    old = {"crop_mode": "window", "drop_cross_split_duplicates": "drop_crossing_twins", "color": "colour"}
+    text = load_recipe("paper", ["data.crop_mode=center-crop"]).to_toml()
+    for present, former in old.items():
+        assert f"\n{present} = " in text
+        text = text.replace(f"\n{present} = ", f"\n{former} = ")
+    text = text.replace("\nema = ", "\naverage = ").replace('"center-crop"', '"centre-crop"')
+    (tmp_path / "old.toml").write_text(text)
+    assert load_recipe(tmp_path / "old.toml") == load_recipe("paper", ["data.window=centre-crop"])
+    assert load_recipe(tmp_path / "old.toml").data.crop_mode == "center-crop"
+    assert load_recipe(tmp_path / "old.toml", ["data.window=resize"]).hash() == PAPER
+
+
+@pytest.mark.parametrize("name", bundled_recipes())
+def test_only_the_papers_method_selects_by_a_metric_with_a_floor(name):
+    assert load_recipe(name).loop.select_by == ("f1" if name in ("paper", "study/full") else "loss")

@@ -10,43 +10,75 @@ from typing import TYPE_CHECKING, Any
 from asli._version import __version__
 
 if TYPE_CHECKING:
+    from asli.auditing.audit import audit
+    from asli.auditing.equalize import equalize
     from asli.datasets.build import open_cifake, open_folders
+    from asli.datasets.cache import open_data
     from asli.datasets.folder import DataFolder
+    from asli.datasets.splits import Shares
     from asli.demonstration import demo
-    from asli.detector.bundle import Detector
+    from asli.detector.base import Detector
     from asli.detector.calibrate import calibrate
-    from asli.detector.hub import push
+    from asli.detector.combine import combine
+    from asli.detector.download import pull
+    from asli.detector.info import info
     from asli.detector.predict import predict
+    from asli.detector.prediction import Prediction, Predictions
+    from asli.detector.push import push
     from asli.errors import AsliError
+    from asli.evaluation.arrays import evaluate_scores
     from asli.evaluation.domain_study import domain_study
     from asli.evaluation.evaluate import evaluate
+    from asli.evaluation.result import EvaluationResult
     from asli.explanation.explain import explain
     from asli.exporting.int8 import export_int8
     from asli.exporting.onnx import export_onnx
+    from asli.metrics.intervals import Estimate
+    from asli.metrics.metric import Metric
     from asli.metrics.thresholds import Policy
+    from asli.models.profile import list_models
     from asli.pipeline import train
-    from asli.recipe import Recipe, load_recipe
+    from asli.recipe import Recipe, list_recipes, load_recipe
+    from asli.sample import open_sample
     from asli.scanning.scan import scan
     from asli.serving.serve import serve
+    from asli.study.paper.run_study import run_study
 
 _HOME = {
     "AsliError": "asli.errors",
     "DataFolder": "asli.datasets.folder",
-    "Detector": "asli.detector.bundle",
+    "Detector": "asli.detector.base",
+    "Estimate": "asli.metrics.intervals",
+    "EvaluationResult": "asli.evaluation.result",
+    "Metric": "asli.metrics.metric",
     "Policy": "asli.metrics.thresholds",
+    "Prediction": "asli.detector.prediction",
+    "Predictions": "asli.detector.prediction",
     "Recipe": "asli.recipe",
+    "Shares": "asli.datasets.splits",
+    "audit": "asli.auditing.audit",
     "calibrate": "asli.detector.calibrate",
+    "combine": "asli.detector.combine",
     "demo": "asli.demonstration",
     "domain_study": "asli.evaluation.domain_study",
+    "equalize": "asli.auditing.equalize",
     "evaluate": "asli.evaluation.evaluate",
+    "evaluate_scores": "asli.evaluation.arrays",
     "explain": "asli.explanation.explain",
     "export_int8": "asli.exporting.int8",
     "export_onnx": "asli.exporting.onnx",
+    "info": "asli.detector.info",
+    "list_models": "asli.models.profile",
+    "list_recipes": "asli.recipe",
     "load_recipe": "asli.recipe",
     "open_cifake": "asli.datasets.build",
+    "open_data": "asli.datasets.cache",
     "open_folders": "asli.datasets.build",
+    "open_sample": "asli.sample",
     "predict": "asli.detector.predict",
-    "push": "asli.detector.hub",
+    "pull": "asli.detector.download",
+    "push": "asli.detector.push",
+    "run_study": "asli.study.paper.run_study",
     "scan": "asli.scanning.scan",
     "serve": "asli.serving.serve",
     "train": "asli.pipeline",
@@ -56,21 +88,38 @@ __all__ = [
     "AsliError",
     "DataFolder",
     "Detector",
+    "Estimate",
+    "EvaluationResult",
+    "Metric",
     "Policy",
+    "Prediction",
+    "Predictions",
     "Recipe",
+    "Shares",
     "__version__",
+    "audit",
     "calibrate",
+    "combine",
     "demo",
     "domain_study",
+    "equalize",
     "evaluate",
+    "evaluate_scores",
     "explain",
     "export_int8",
     "export_onnx",
+    "info",
+    "list_models",
+    "list_recipes",
     "load_recipe",
     "open_cifake",
+    "open_data",
     "open_folders",
+    "open_sample",
     "predict",
+    "pull",
     "push",
+    "run_study",
     "scan",
     "serve",
     "train",

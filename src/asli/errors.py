@@ -57,6 +57,12 @@ class MissingExtraError(AsliError):
         super().__init__(f"{library} is not installed; install it with: pip install 'asli[{extra}]'")
 
 
+class FoundError(AsliError):
+    """What `--fail-on` watches for was found."""
+
+    exit_status = 3
+
+
 class Interrupted(AsliError):  # noqa: N818 - it is an outcome, not an error of the user's
     """The work was stopped by Ctrl-C or SIGTERM after its state was saved."""
 

@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             sync(temporary)
-            temporary.chmod(_MODE)
+            temporary.chmod(FILE_MODE)
             temporary.replace(path)
             sync(path.parent)
         finally:
@@ -86,7 +86,7 @@ def _mode() -> int:
     return 0o666 & ~mask
 
 
-_MODE = _mode()
+FILE_MODE = _mode()
 """Of a result file: mkstemp makes private ones. Asked once, since asking sets the mask of all threads for a moment."""
 
 

@@ -38,10 +38,13 @@ class DataSettings:
     """Leave out of training the images whose exact duplicate lies in another official split."""
     sample: int = 0
     """Train on this many images, drawn in proportion over label and category; 0 takes all."""
+    sample_seed: int = 0
+    """Of the draw of `sample` images; independent of `loop.seed`."""
 
     def __post_init__(self) -> None:
         _require(self.size > 0, "data.size", "must be positive")
-        _require(self.sample >= 0, "data.sample", "must not be negative")
+        for name in ("sample", "sample_seed"):
+            _require(getattr(self, name) >= 0, f"data.{name}", "must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +63,9 @@ class WeightSettings:
     """`scratch`, a .safetensors file, a folder in the hub's format, or `hub:owner/name[@revision]`."""
     train: str = "all"
     """`all`, `head`, or `stages:K` for the head and the K stages before it."""
+    head: Literal["network", "uniform"] = "network"
+    """Initial weights of a new head: as the network's own code draws them, or for every network alike from the uniform
+    distribution of torch's `Linear`, within 1 / sqrt(inputs), with biases alike."""
 
     def __post_init__(self) -> None:
         kind, _, count = self.train.partition(":")
@@ -178,14 +184,20 @@ class LoopSettings:
     ema: float = 0.0
     """Decay of the exponential moving average of the weights; 0 keeps none. Averaged weights are the ones judged."""
     select: Literal["best", "last"] = "best"
-    """Which weights become the detector: the best by validation F1, or the last."""
+    """Which weights become the detector: the best on the validation part by `select_by`, or the last."""
+    select_by: Literal["f1", "loss", "auroc"] = "f1"
+    """Validation metric that decides which weights are best. F1 has a floor that a constant answer reaches (0.667 where
+    half of the images are fake); loss and AUROC have none."""
+    reestimate_batchnorm: int = 0
+    """Micro-batches of training images from which BatchNorm's statistics are computed anew before each evaluation; 0
+    keeps the running averages, which lag behind in short runs."""
     seed: int = 42
     """Of initial weights, order, augmentation and dropout; not of the split, whose seed is the data's."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "micro_batch", "accumulation"):
             _require(getattr(self, name) > 0, f"loop.{name}", "must be 1 or more")
-        for name in ("evaluate_every", "checkpoint_every", "max_updates", "seed"):
+        for name in ("evaluate_every", "checkpoint_every", "max_updates", "seed", "reestimate_batchnorm"):
             _require(getattr(self, name) >= 0, f"loop.{name}", "must not be negative")
         _require(0 <= self.ema < 1, "loop.ema", "must lie in [0, 1)")
 
@@ -212,7 +224,14 @@ FORMER_NAMES = {
 FORMER_VALUES = {("data", "crop_mode"): {"center-crop": "centre-crop"}}
 """Values as asli 0.1.0 called them, by section and present key."""
 
-YOUNGER = (("augment", "cutmix", 0.0), ("augment", "color", 0.0))
+YOUNGER = (
+    ("augment", "cutmix", 0.0),
+    ("augment", "color", 0.0),
+    ("data", "sample_seed", 0),
+    ("weights", "head", "network"),
+    ("loop", "select_by", "f1"),
+    ("loop", "reestimate_batchnorm", 0),
+)
 """Settings added since, each with the value at which it does nothing: so the hashes of older recipes stand."""
 
 
@@ -230,7 +249,7 @@ class Recipe:
     precision: PrecisionSettings = field(default_factory=PrecisionSettings)
 
     def settings(self) -> dict[str, dict[str, Any]]:
-        """Return what is hashed: every setting under its first name, without younger settings that are off."""
+        """Return what is hashed: every setting under its first name, without younger settings at their defaults."""
         tree = dataclasses.asdict(self)
         for section, key, off in YOUNGER:
             if tree[section][key] == off:
@@ -289,12 +308,20 @@ def load_recipe(recipe: str | Path, overrides: typing.Sequence[str] = ()) -> Rec
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"recipe {recipe} is not valid TOML: {error}") from error
-    for section, settings in tree.items():
-        if isinstance(settings, dict):
-            tree[section] = dict(_present(section, key, value) for key, value in settings.items())
+    tree = present_names(tree)
     for override in overrides:
         _apply(tree, override)
     return recipe_from_dict(tree)
+
+
+def present_names(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return the sections of a recipe with the keys and values that asli 0.1.0 called otherwise under present names."""
+    return {
+        section: dict(_present(section, key, value) for key, value in settings.items())
+        if isinstance(settings, dict)
+        else settings
+        for section, settings in tree.items()
+    }
 
 
 def bundled_recipes() -> list[str]:
@@ -307,6 +334,28 @@ def bundled_recipes() -> list[str]:
         elif item.name.endswith(".toml"):
             names.append(item.name[:-5])
     return sorted(names)
+
+
+def list_recipes() -> dict[str, str]:
+    """Return what each bundled recipe is for, by name: the first line of its file."""
+    root = resources.files("asli") / "recipes"
+    texts = {name: (root / f"{name}.toml").read_text(encoding="utf-8") for name in bundled_recipes()}
+    return {name: text.splitlines()[0].removeprefix("# ") for name, text in texts.items()}
+
+
+def recipe_text(name: str) -> str:
+    """Return the file of a bundled recipe, with its comments.
+
+    Raises:
+        RecipeError: There is none of that name.
+    """
+    load_recipe(name)  # names what there is, where this is not
+    path = Path(name)
+    return (
+        path.read_text(encoding="utf-8")
+        if path.suffix == ".toml"
+        else (resources.files("asli") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+    )
 
 
 def recipe_from_dict(tree: dict[str, Any]) -> Recipe:

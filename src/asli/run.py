@@ -2,6 +2,7 @@
 
 recipe.toml  environment.json  data.json  train.log  metrics.jsonl
 checkpoints/step-001200/  checkpoints/last  checkpoints/best  checkpoints/recovery/
+folds/fold-1/  folds/fold-1.parquet  folds/scores.parquet     with --folds
 detector/  evaluation/DATASET/
 """
 
@@ -69,8 +70,8 @@ class Run:
             raise RunError(f"{path} is no run folder: it has no recipe.toml")
         return cls(path, load_recipe(path / "recipe.toml"))
 
-    def require_same(self, recipe: Recipe, data_hash: str) -> None:
-        """Refuse to go on with another recipe or other data.
+    def require_same(self, recipe: Recipe, data_hash: str, folds: int = 0) -> None:
+        """Refuse to go on with another recipe, other data or another number of folds.
 
         Raises:
             RunError: They differ; the message names the settings.
@@ -84,8 +85,11 @@ class Run:
                 if value != there[section][key]
             ]
             raise RunError(f"{self.path} was made with another recipe: {'; '.join(differing)}; give another --out")
-        if read_json(self.path / "data.json")["hash"] != data_hash:
+        data = read_json(self.path / "data.json")
+        if data["hash"] != data_hash:
             raise RunError(f"{self.path} was made with other data; give that data, or another --out")
+        if data.get("folds", 0) != folds:
+            raise RunError(f"{self.path} was made with --folds {data.get('folds', 0)}, not {folds}; give another --out")
 
     @property
     def checkpoints(self) -> Path:
@@ -96,6 +100,11 @@ class Run:
     def detector(self) -> Path:
         """Return the folder of the detector."""
         return self.path / "detector"
+
+    @property
+    def folds(self) -> Path:
+        """Return the folder of what cross-validation leaves: the networks' states, and out-of-fold scores."""
+        return self.path / "folds"
 
     @property
     def metrics(self) -> Path:

@@ -11,13 +11,16 @@ import pytest
 from PIL import Image, ImageDraw
 
 from asli.auditing import shortcuts
-from asli.auditing.audit import audit, opened
+from asli.auditing.audit import audit
+from asli.auditing.checks.check import Severity
+from asli.auditing.checks.registry import BUILT_IN
 from asli.auditing.duplicates import find_duplicates
 from asli.auditing.equalize import equalize
 from asli.auditing.features import SPECTRUM_NAMES, spectrum
 from asli.auditing.hamming import neighbours
 from asli.auditing.pixels import Pixels
 from asli.datasets.build import open_folders
+from asli.datasets.cache import open_data
 from tests.conftest import run_asli
 from tests.images import png_of_16_bits
 
@@ -72,38 +75,40 @@ CASES = {
 
 
 def settings(root):
-    with opened(root) as data:
-        result = audit(data)
-    (verdict,) = [v for v in result["verdicts"] if v["trap"] == "labels in the file settings"]
-    return result["shortcuts"]["kinds"]["files"], verdict
+    result = audit(root)
+    (finding,) = [finding for finding in result.findings if finding.check == "file-settings"]
+    return result.shortcuts["kinds"]["files"], finding
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", ["format", "nothing", *(pytest.param(c, marks=pytest.mark.slow) for c in ("size", "exif"))]
+)
 def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photographs, tmp_path, monkeypatch):
     monkeypatch.setattr(shortcuts, "PERMUTATIONS", 10)  # chance is clear enough, and the test is quicker
     how, feature = CASES[case]
     root = write(tmp_path / "in", photographs, how)
-    found, verdict = settings(root)
+    found, finding = settings(root)
     if feature is None:
         assert found["auroc"]["low"] <= 0.5 <= found["auroc"]["high"]
-        assert verdict["verdict"] == "fine"
+        assert finding.severity is Severity.PASS
     else:
         assert found["auroc"]["value"] > 0.99
-        assert verdict["verdict"] == "sprung"
-        assert "your labels are readable from the files" in verdict["says"]
+        assert finding.severity is Severity.FAIL
+        assert "labels are readable from the files" in finding.finding
+        assert "--equalize" in finding.remedy
         assert feature in [line["feature"] for line in found["telling"]]
     before = {p: p.read_bytes() for p in root.rglob("*.*")}
-    with opened(root) as data:
-        equalize(data, tmp_path / "out", size=32)
-        equalize(data, tmp_path / "again", size=32)
+    data = open_data(root)
+    equalize(data, tmp_path / "out", size=32)
+    equalize(data, tmp_path / "again", size=32)
     assert before == {p: p.read_bytes() for p in root.rglob("*.*")}
     copies = sorted((tmp_path / "out").rglob("*.jpg"))
     assert len(copies) == 240
     for path in copies:
         assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "out")).read_bytes()
-    after, verdict = settings(tmp_path / "out")
+    after, finding = settings(tmp_path / "out")
     assert 0.35 < after["auroc"]["value"] < 0.65
-    assert verdict["verdict"] == "fine"
+    assert (finding.severity, finding.remedy) == (Severity.PASS, "")
 
 
 def test_neighbours_equal_a_comparison_of_all_pairs(rng):
@@ -122,6 +127,75 @@ def test_full_buckets_are_skipped_and_named():
     found = neighbours(np.zeros(50, dtype=np.uint64), bucket_limit=10)
     assert not len(found.pairs)
     assert found.skipped.tolist() == list(range(50))
+
+
+@pytest.mark.slow
+def test_damage_and_duplicates_are_named_and_strict_leaves_with_3(photographs, tmp_path):
+    root = write(tmp_path / "in", photographs, CASES["nothing"][0])
+    (root / "real/copy.jpg").write_bytes((root / "fake/001.jpg").read_bytes())
+    with Image.open(root / "real/000.jpg") as picture:
+        picture.save(root / "real/near.jpg", quality=40)
+    (root / "fake/empty.jpg").write_bytes(b"")
+    stream = io.BytesIO()
+    photographs[3].convert("CMYK").save(stream, "JPEG")
+    (root / "fake/cmyk.jpg").write_bytes(stream.getvalue())
+    page = tmp_path / "audit.html"
+    done = run_asli("audit", root, "--json", "--strict", "--html", page)
+    assert done.returncode == 3, done.stderr
+    assert "checks failed: " in done.stderr.strip().splitlines()[-1]
+    result = json.loads(done.stdout)
+    assert {kind["kind"]: kind["count"] for kind in result["oddities"]} == {"zero bytes": 1, "CMYK": 1}
+    assert result["duplicates"]["exact"]["across_labels"] == 1
+    assert ["fake/001.jpg", "real/copy.jpg"] in result["duplicates"]["exact"]["listed"]
+    assert any({"real/000.jpg", "real/near.jpg"} == set(pair[:2]) for pair in result["duplicates"]["near"]["listed"])
+    text = page.read_text()
+    assert all(link.startswith(("data:", "#")) for link in re.findall(r'(?:src|href)="([^"]*)"', text))
+    assert [line["check"] for line in result["findings"]] == [check.name for check in BUILT_IN]
+    rows = text.split('id="checks"')[1].split("</table>")[0].split("<tr>")[2:]
+    for line, row in zip(result["findings"], rows, strict=True):
+        assert {line["title"], line["severity"]} <= set(re.findall(r"(?<=>)[^<]+(?=<)", row))
+    assert "<p>fake/001.jpg</p><p>real/copy.jpg</p>" in text
+    assert "Exact duplicates" in text
+    assert "Near-duplicates" in text
+    assert "CMYK" in text
+
+
+def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
+    root = write(tmp_path / "in", photographs[:8], CASES["nothing"][0])
+    picture, odd = photographs[20], root / "fake"
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    picture.save(odd / "rotated.jpg", exif=turned)
+    picture.convert("L").save(odd / "gray.png")
+    picture.convert("P").save(odd / "palette.png")
+    picture.convert("CMYK").save(odd / "cmyk.jpg")
+    picture.convert("RGBA").save(odd / "transparent.webp", lossless=True)
+    alpha = picture.convert("RGBA")
+    alpha.putalpha(100)
+    alpha.save(odd / "alpha.png")
+    picture.save(odd / "animated.gif", save_all=True, append_images=photographs[21:23])
+    Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(odd / "deep.png")
+    (odd / "deep-color.png").write_bytes(png_of_16_bits(np.full((32, 32, 3), 40_000, np.uint16)))
+    Image.new("RGB", (5000, 4001)).save(odd / "giant.png")
+    whole = (root / "fake/001.jpg").read_bytes()
+    (odd / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (odd / "text.jpg").write_text("not an image")
+    (odd / "empty.png").write_bytes(b"")
+    result = audit(root)
+    named = {kind["kind"]: {name.split(":")[0].split("/")[1] for name in kind["names"]} for kind in result.oddities}
+    assert named == {
+        "zero bytes": {"empty.png"},
+        "corrupt, truncated or refused": {"truncated.jpg", "text.jpg"},
+        "animated": {"animated.gif"},
+        "CMYK": {"cmyk.jpg"},
+        "16 or 32 bits deep": {"deep.png", "deep-color.png"},
+        "transparent": {"alpha.png"},
+        "palette": {"palette.png", "animated.gif"},
+        "gray": {"gray.png"},
+        "rotated by EXIF": {"rotated.jpg"},
+        "giant (over 20 megapixels)": {"giant.png"},
+    }
+    assert all(kind["count"] == kind["fake"] == len(kind["names"]) for kind in result.oddities)
 
 
 def page(rng):
@@ -151,9 +225,9 @@ def test_duplicates_beside_many_pages_of_one_template_are_found_and_the_pages_ar
         expected.add((f"fake/scene{number}.jpg", f"real/scene{number}.png"))
     pages[7].save(tmp_path / "in/real/copy.png")  # exact, and under the other label
     pages[8].save(tmp_path / "in/fake/again.webp", lossless=False, quality=80)
-    with opened(tmp_path / "in") as data:
-        found = find_duplicates(data, Pixels(data))
-        ids = data.table(["id"])["id"].to_pylist()
+    data = open_data(tmp_path / "in")
+    found = find_duplicates(data, Pixels(data))
+    ids = data.table(["id"])["id"].to_pylist()
     near = {tuple(sorted((ids[a], ids[b]))) for a, b in found.near}
     assert expected | {("fake/again.webp", "real/page008.png")} <= near
     assert not any("page" in a and "page" in b for a, b in near)
@@ -167,79 +241,13 @@ def test_of_a_large_group_of_identical_pictures_each_label_is_seen(tmp_path, pho
         (tmp_path / "in" / label).mkdir(parents=True)
         for number in range(count):
             photographs[0].save(tmp_path / "in" / label / f"{number:03d}.png")
-    with opened(tmp_path / "in") as data:
-        found = find_duplicates(data, Pixels(data)).summary["exact"]
+    data = open_data(tmp_path / "in")
+    found = find_duplicates(data, Pixels(data)).summary["exact"]
     assert found["groups_cut"] == 1
     assert found["across_labels"] > 0
 
 
-def test_damage_and_duplicates_are_named_and_strict_leaves_with_3(photographs, tmp_path):
-    root = write(tmp_path / "in", photographs, CASES["nothing"][0])
-    (root / "real/copy.jpg").write_bytes((root / "fake/001.jpg").read_bytes())
-    with Image.open(root / "real/000.jpg") as picture:
-        picture.save(root / "real/near.jpg", quality=40)
-    (root / "fake/empty.jpg").write_bytes(b"")
-    stream = io.BytesIO()
-    photographs[3].convert("CMYK").save(stream, "JPEG")
-    (root / "fake/cmyk.jpg").write_bytes(stream.getvalue())
-    page = tmp_path / "audit.html"
-    done = run_asli("audit", root, "--json", "--strict", "--html", page)
-    assert done.returncode == 3, done.stderr
-    assert done.stderr.strip().splitlines()[-1].startswith("asli: ")
-    result = json.loads(done.stdout)
-    assert {kind["kind"]: kind["count"] for kind in result["oddities"]} == {"zero bytes": 1, "CMYK": 1}
-    assert result["duplicates"]["exact"]["across_labels"] == 1
-    assert ["fake/001.jpg", "real/copy.jpg"] in result["duplicates"]["exact"]["listed"]
-    assert any({"real/000.jpg", "real/near.jpg"} == set(pair[:2]) for pair in result["duplicates"]["near"]["listed"])
-    text = page.read_text()
-    assert all(link.startswith(("data:", "#")) for link in re.findall(r'(?:src|href)="([^"]*)"', text))
-    for line in result["verdicts"]:
-        assert f"<td>{line['trap']}</td><td>{line['verdict']}</td>" in text
-    assert "<p>fake/001.jpg</p><p>real/copy.jpg</p>" in text
-    assert "Exact duplicates" in text
-    assert "Near duplicates" in text
-    assert "CMYK" in text
-
-
-def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
-    root = write(tmp_path / "in", photographs[:8], CASES["nothing"][0])
-    picture, odd = photographs[20], root / "fake"
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    picture.save(odd / "rotated.jpg", exif=turned)
-    picture.convert("L").save(odd / "gray.png")
-    picture.convert("P").save(odd / "palette.png")
-    picture.convert("CMYK").save(odd / "cmyk.jpg")
-    picture.convert("RGBA").save(odd / "transparent.webp", lossless=True)
-    alpha = picture.convert("RGBA")
-    alpha.putalpha(100)
-    alpha.save(odd / "alpha.png")
-    picture.save(odd / "animated.gif", save_all=True, append_images=photographs[21:23])
-    Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(odd / "deep.png")
-    (odd / "deep-color.png").write_bytes(png_of_16_bits(np.full((32, 32, 3), 40_000, np.uint16)))
-    Image.new("RGB", (5000, 4001)).save(odd / "giant.png")
-    whole = (root / "fake/001.jpg").read_bytes()
-    (odd / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
-    (odd / "text.jpg").write_text("not an image")
-    (odd / "empty.png").write_bytes(b"")
-    with opened(root) as data:
-        result = audit(data)
-    named = {kind["kind"]: {name.split(":")[0].split("/")[1] for name in kind["names"]} for kind in result["oddities"]}
-    assert named == {
-        "zero bytes": {"empty.png"},
-        "corrupt, truncated or refused": {"truncated.jpg", "text.jpg"},
-        "animated": {"animated.gif"},
-        "CMYK": {"cmyk.jpg"},
-        "16 or 32 bits deep": {"deep.png", "deep-color.png"},
-        "transparent": {"alpha.png"},
-        "palette": {"palette.png", "animated.gif"},
-        "gray": {"gray.png"},
-        "rotated by EXIF": {"rotated.jpg"},
-        "giant (over 20 megapixels)": {"giant.png"},
-    }
-    assert all(kind["count"] == kind["fake"] == len(kind["names"]) for kind in result["oddities"])
-
-
+@pytest.mark.slow
 def test_killed_copy_goes_on_and_ends_as_an_undisturbed_one(photographs, tmp_path):
     root = write(tmp_path / "in", photographs, CASES["nothing"][0])
     data = tmp_path / "data"

@@ -17,7 +17,7 @@ from asli.files import sha256_of_file
 from asli.pipeline import train
 from asli.recipe import AugmentSettings, LoopSettings
 from asli.training.batches import TrainingBatches
-from asli.training.loop import Training
+from asli.training.callbacks import ProgressBar
 from asli.transforms.preprocessing import Preprocessing
 from asli.transforms.views import random_views
 
@@ -86,11 +86,13 @@ def test_packed_and_file_pixels_show_the_same(tmp_path, sample):
         assert np.array_equal(a, b)
 
 
-def test_batches_do_not_depend_on_the_number_of_threads(photos):
-    rows = photos.rows("train")
+def test_batches_do_not_depend_on_the_number_of_threads(photos, monkeypatch):
+    rows, everything = photos.rows("train"), np.arange(len(photos))
+    names = photos.table(["id"])["id"].to_pylist()
+    source, sizes = Folder(photos.path.parent / "files"), photos.pixels.sizes(everything)
     made = []
     for threads in (1, 5):
-        photos.pixels._pool._max_workers = threads
+        monkeypatch.setattr(photos, "pixels", FilePixels(source, names, sizes, threads))
         stream = TrainingBatches(photos, rows, AugmentSettings(crop="random"), PLAIN, LoopSettings(micro_batch=8), CPU)
         made.append(torch.cat([batch.inputs for batch in stream.micro_batches(0)]))
     assert torch.equal(*made)
@@ -106,23 +108,23 @@ SETTINGS = [
 def test_training_on_photos_resumes_bit_exactly_and_is_judged(photos, tmp_path, monkeypatch, window):
     settings = [*SETTINGS, f"data.crop_mode={window}"]
     whole = train("smoke", photos, tmp_path / "whole", settings=settings)
-    original = Training._one_update
+    original = ProgressBar.on_update
 
-    def stopping(self):
-        original(self)
-        if self.update == 2:
-            self._save_recovery()
+    def stopping(self, *, update, **measured):
+        original(self, update=update, **measured)
+        if update == 3:
             raise Interrupted("now")
 
-    monkeypatch.setattr(Training, "_one_update", stopping)
+    monkeypatch.setattr(ProgressBar, "on_update", stopping)
     with pytest.raises(Interrupted):
-        train("smoke", photos, tmp_path / "cut", settings=settings)
-    monkeypatch.setattr(Training, "_one_update", original)
+        train("smoke", photos, tmp_path / "cut", settings=settings, recovery_minutes=0)  # saved after two updates
+    monkeypatch.setattr(ProgressBar, "on_update", original)
+    assert [folder.name for folder in (tmp_path / "cut/checkpoints/recovery").iterdir()] == ["step-000002"]
     cut = train("smoke", photos, tmp_path / "cut", settings=settings, resume=True)
     for name in ("detector/model.safetensors", "metrics.jsonl"):
         assert sha256_of_file(whole.path / name) == sha256_of_file(cut.path / name)
     result = evaluate(cut.path, photos)
-    assert result["data"]["images"] == len(photos.rows("test"))
+    assert result.data.images == len(photos.rows("test"))
 
 
 def test_padded_crop_of_photos_is_refused(photos, tmp_path):

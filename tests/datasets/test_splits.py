@@ -1,15 +1,19 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asli.datasets.splits import assign_splits, stratified_sample
+from asli.datasets.splits import Shares, assign_splits, stratified_sample
+from asli.errors import DataError
+
+USUAL = Shares()
 
 
-def draw(ids, groups=None, named="train", strata=None):
+def draw(ids, groups=None, named="train", strata=None, shares=USUAL):
     groups = np.full(len(ids), -1) if groups is None else np.array(groups)
-    return assign_splits(ids, strata or ["s"] * len(ids), [named] * len(ids), groups)
+    return assign_splits(ids, strata or ["s"] * len(ids), [named] * len(ids), groups, shares=shares)
 
 
 def test_shares_are_exact_in_each_stratum():
@@ -41,7 +45,7 @@ def test_named_splits_stay_and_test_is_made_only_where_nothing_is_named():
     ids = [f"{i}" for i in range(100)]
     groups = np.full(100, -1)
     named = ["train"] * 50 + ["validation"] * 25 + ["test"] * 25
-    splits = assign_splits(ids, ["s"] * 100, named, groups)
+    splits = assign_splits(ids, ["s"] * 100, named, groups, shares=USUAL)
     assert splits[50:] == named[50:]
     assert set(splits[:50]) == {"train", "calibration"}
     assert Counter(draw(ids, named=None)) == {"train": 80, "test": 10, "validation": 5, "calibration": 5}
@@ -67,3 +71,49 @@ def test_sample_has_the_asked_size_and_the_strata_in_proportion(strata, count):
     for stratum, size in Counter(strata).items():
         got = sum(strata[i] == stratum for i in chosen)
         assert abs(got - size * min(count, len(strata)) / len(strata)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("each", "expected"),
+    [
+        (60, (30, 9, 9, 12)),
+        (500, (250, 75, 75, 100)),
+        (1000, (700, 100, 100, 100)),
+        (2000, (1600, 100, 100, 200)),
+        (50_000, (40_000, 2500, 2500, 5000)),
+    ],
+)
+def test_small_folders_hold_out_larger_shares_and_large_ones_the_usual(each, expected):
+    ids = [f"{i}" for i in range(2 * each)]
+    strata = ["real/" if i < each else "fake/" for i in range(2 * each)]
+    counts = Counter(zip(strata, draw(ids, named=None, strata=strata, shares=None), strict=True))
+    for stratum in ("real/", "fake/"):
+        assert tuple(counts[stratum, s] for s in ("train", "validation", "calibration", "test")) == expected
+
+
+def test_the_rarer_label_decides_on_the_shares():
+    strata = ["real/"] * 5000 + ["fake/"] * 500
+    counts = Counter(draw([f"{i}" for i in range(5500)], strata=strata, shares=None))
+    assert counts["calibration"] == 0.15 * 5500
+
+
+def test_fractions_are_taken_and_a_named_part_falls_to_train():
+    ids = [f"{i}" for i in range(200)]
+    shares = Shares(0.5, 0.1, 0.25, 0.15)
+    assert Counter(draw(ids, named=None, shares=shares)) == {
+        "train": 100,
+        "validation": 20,
+        "calibration": 50,
+        "test": 30,
+    }
+    assert Counter(draw(ids, named="train", shares=shares)) == {"train": 130, "validation": 20, "calibration": 50}
+    assert Counter(draw(ids, named=None, shares=Shares(1.0, 0.0, 0.0, 0.0))) == {"train": 200}
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [((0.5, 0.1, 0.1, 0.1), "sum to 0.8"), ((0, 0.5, 0.25, 0.25), "left for train"), ((1.2, -0.2, 0, 0), "0 to 1")],
+)
+def test_fractions_that_make_no_sense_are_refused(parts, words):
+    with pytest.raises(DataError, match=words):
+        Shares(*parts)

@@ -10,7 +10,7 @@ from asli.auditing.audit import opened
 from asli.datasets.build import open_folders
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LabelNames
-from asli.datasets.survey import recognise, understand
+from asli.datasets.survey import recognize, understand
 from asli.errors import DataError
 from asli.sample import sample_archive
 
@@ -27,7 +27,7 @@ def images():
 
 
 def rows(names, layout=None, **labels):
-    found = recognise(names, LabelNames(**labels), layout)
+    found = recognize(names, [], LabelNames(**labels), layout)
     return found[0], {(e.id, e.label, e.split, e.category, e.generator) for e in found[1].entries}
 
 
@@ -156,8 +156,10 @@ def test_a_pair_of_folders_says_the_labels(images, tmp_path):
         ("fake/x.jpg", "fake", "flux"),
         ("real/x.jpg", "real", None),
     ]
-    with pytest.raises(DataError, match="both --real and --fake"):
-        understand(None, real=[tmp_path / "mine"])
+    one = understand(None, real=[tmp_path / "mine"])  # the flag declares that it has one label
+    assert {e.label for e in one.listing.entries} == {"real"}
+    with pytest.raises(DataError, match="give --real or --fake"):
+        understand(None)
     for real, fake in ((tmp_path, tmp_path / "mine"), (tmp_path / "mine", tmp_path / "mine")):
         with pytest.raises(DataError, match="is given too"):
             understand(None, real=[real], fake=[fake])

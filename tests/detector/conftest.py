@@ -14,7 +14,7 @@ def files(tmp_path_factory):
     return sorted(folder.iterdir())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def exported(finished, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "detector"
     export_onnx(finished.detector, folder)
@@ -22,4 +22,5 @@ def exported(finished, tmp_path_factory):
 
 
 def scores(result):
-    return np.array([image["score"] for image in result["images"]])
+    images = result["images"] if isinstance(result, dict) else result.to_dict()["images"]
+    return np.array([image["score"] for image in images])

@@ -3,8 +3,9 @@ import shutil
 import numpy as np
 import pytest
 
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.calibrate import calibrate, fit
+from asli.detector.classifier import Classifier
 from asli.detector.scoring import score_split
 from asli.errors import DataError, DetectorError
 from asli.evaluation.evaluate import evaluate
@@ -26,7 +27,7 @@ def promised(finished, sample, tmp_path_factory):
 
 def test_new_thresholds_are_saved_with_all_they_rest_on(promised, finished, sample):
     _, out = promised
-    opened, before = Detector.open(out), Detector.open(finished.detector)
+    opened, before = Detector.load(out), Detector.load(finished.detector)
     thresholds = opened.card.thresholds
     scores = score_split(opened, sample, "calibration", CPU)
     labels = sample.labels[scores.rows]
@@ -49,7 +50,7 @@ def test_new_thresholds_are_saved_with_all_they_rest_on(promised, finished, samp
 
 
 def test_temperature_multiplies_and_lowers_the_loss(finished, sample):
-    opened = Detector.open(finished.detector)
+    opened = Detector.load(finished.detector)
     logits = score_split(opened, sample, "calibration", CPU).logits
     rows = sample.rows("calibration")
     labels = sample.labels[rows]
@@ -64,14 +65,14 @@ def test_temperature_multiplies_and_lowers_the_loss(finished, sample):
 def test_unsure_band_reaches_the_report_and_the_card(promised, sample, tmp_path):
     _, out = promised
     result = evaluate(out, sample, split="validation", out=tmp_path / "report")
-    unsure = result["verdicts"]["real"]["unsure"]["value"]
+    unsure = result.verdicts["real"]["unsure"].value
     assert unsure > 0
-    assert result["figures"]["threshold"]["false_positive_rate"] == result["verdicts"]["real"]["fake"]
+    assert result.metrics["false_positive_rate"] == result.verdicts["real"]["fake"]
     page, card = (tmp_path / "report/report.html").read_text(), (tmp_path / "report/model_card.md").read_text()
     assert "promise at most 0.05 of photographs called fake and at most as many fakes called real" in page
-    assert f"{result['figures']['threshold']['f1']['value']:.4f}" in card
-    assert f"{result['prevalences'][2]['ppv']['value']:.4f}" in card
-    assert Detector.open(out).hash == result["detector"]["hash"]  # judging a detector does not change it
+    assert f"{result.metrics['f1'].value:.4f}" in card
+    assert f"{result.prevalences[2].ppv.value:.4f}" in card
+    assert Detector.load(out).hash == result.detector["hash"]  # judging a detector does not change it
 
 
 def test_only_the_calibration_part_may_set_thresholds(finished, sample, tmp_path):
@@ -124,10 +125,10 @@ def test_images_seen_in_training_calibrate_nothing(finished, sample, tmp_path, c
     assert made.card.thresholds.n == len(rows) - 50
     assert "50 of 600 calibration images were seen" in caplog.text
     assert "7 of 300 images of the validation part were seen" in caplog.text
-    assert np.array_equal(Detector.open(tmp_path / "some").training_images, np.unique(seen))
-    ignorant = Detector(made.network, made.preprocessing, made.card)
+    assert np.array_equal(Detector.load(tmp_path / "some").training_images, np.unique(seen))
+    ignorant = Classifier(made.network, made.preprocessing, made.card)
     ignorant.save(tmp_path / "some")  # in the place of one that knew
-    assert Detector.open(tmp_path / "some").training_images is None
+    assert Detector.load(tmp_path / "some").training_images is None
     with pytest.raises(DataError, match="trained on all 600 calibration images"):
         calibrate("default", sample, tmp_path / "all")
     with pytest.raises(DataError, match="trained on all 600 calibration images"):

@@ -3,71 +3,80 @@ import re
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pyarrow.parquet as pq
 import pytest
 from sklearn import metrics as reference
 
 from asli.datasets.folder import DataFolder
+from asli.detector.base import Detector
 from asli.errors import AsliError, DataError, DetectorError
-from asli.evaluation.evaluate import evaluate
+from asli.evaluation.evaluate import evaluate, report_folder
+from asli.evaluation.parts import Openings
+from asli.evaluation.result import EvaluationResult
+from asli.evaluation.schema import metrics_schema
+from asli.records import json_schema
+from asli.reports.numbers import value_text
 from asli.sample import open_sample
+from tests.conftest import run_asli
 
 
 @pytest.fixture(scope="module")
 def judged(finished, tmp_path_factory):
     data = open_sample(tmp_path_factory.mktemp("judged") / "sample")
-    return evaluate(finished.path, data), data
+    return evaluate(finished.path, data, out=report_folder(finished.path, data, "test")), data
 
 
 def test_every_figure_follows_from_the_scores(judged):
     result, _ = judged
-    table = pq.read_table(f"{result['folder']}/scores.parquet").to_pydict()
+    table = pq.read_table(result.folder / "scores.parquet").to_pydict()
     truth = [int(label == "fake") for label in table["label"]]
     called = [int(verdict == "fake") for verdict in table["verdict"]]
-    at = {name: figure["value"] for name, figure in result["figures"]["threshold"].items()}
+    at = {name: estimate.value for name, estimate in result.metrics.items()}
     assert at["f1"] == pytest.approx(reference.f1_score(truth, called))
     assert at["precision"] == pytest.approx(reference.precision_score(truth, called))
     assert at["recall"] == pytest.approx(reference.recall_score(truth, called))
     assert at["accuracy"] == pytest.approx(reference.accuracy_score(truth, called))
-    ranking = result["figures"]["ranking"]
-    assert ranking["auroc"]["value"] == pytest.approx(reference.roc_auc_score(truth, table["score"]))
-    assert ranking["loss"]["value"] == pytest.approx(reference.log_loss(truth, table["score"]))
+    assert at["auroc"] == pytest.approx(reference.roc_auc_score(truth, table["score"]))
+    assert at["loss"] == pytest.approx(reference.log_loss(truth, table["score"]))
     assert len(table["id"]) == 400
     assert set(table["split"]) == {"test"}
 
 
 def test_intervals_hold_their_values(judged):
-    for kind in judged[0]["figures"].values():
+    figures = judged[0].figures
+    for kind in (figures.threshold, figures.argmax, figures.threshold_free):
         for figure in kind.values():
-            assert figure["low"] <= figure["value"] <= figure["high"]
-            assert figure["low"] < figure["high"]
+            assert figure.low <= figure.value <= figure.high
+            assert figure.low < figure.high
 
 
 def test_the_network_has_learnt_something(judged):
-    assert judged[0]["figures"]["ranking"]["auroc"]["low"] > 0.6
+    assert judged[0].metrics["auroc"].low > 0.6
 
 
 def test_report_stands_alone_and_says_where_its_figures_come_from(judged):
     result, data = judged
-    page = Path(result["folder"], "report.html").read_text()
+    page = Path(result.folder, "report.html").read_text()
     assert not re.findall(
         r"""(?:src|href)\s*=\s*["'](?!#|data:)|<link|@import|url\((?!#)""", page
     )  # nothing is fetched
-    for origin in (data.hash, result["detector"]["hash"], result["detector"]["recipe_hash"]):
+    for origin in (data.hash, result.detector["hash"], result.detector["recipe_hash"]):
         assert origin in page
-    assert f"{result['figures']['threshold']['f1']['value']:.4f}" in page
+    assert value_text(result.metrics["f1"]) in page
+    assert str(result.metrics["f1"].value) in page  # for sorting and CSV, in full
+    assert "asli evaluate" in page
+    assert f"{data.path} --split test" in page
     assert page.count("<svg") == 8
-    assert json.loads(Path(result["folder"], "metrics.json").read_text()) == {
-        k: v for k, v in result.items() if k != "folder"
-    }
+    assert json.loads(Path(result.folder, "metrics.json").read_text()) == result.to_dict()
 
 
 def test_opening_test_is_recorded_and_printed(judged):
     result, data = judged
-    assert result["test_opened"] == {"times": 1, "recipes": 1}
+    assert result.test_opened == Openings(times=1, recipes=1)
     (line,) = DataFolder.open(data.path).ledger()
     assert line["images"] == 400
-    assert line["detector_hash"] == result["detector"]["hash"]
+    assert line["detector_hash"] == result.detector["hash"]
 
 
 def test_other_parts_are_not_recorded_and_said_to_flatter(finished, sample, tmp_path):
@@ -76,7 +85,7 @@ def test_other_parts_are_not_recorded_and_said_to_flatter(finished, sample, tmp_
     assert len(sample.ledger()) == before
     page = (tmp_path / "report/report.html").read_text()
     assert "may have chosen the detector" in page
-    assert result["data"]["split"] == "validation"
+    assert result.data.split == "validation"
 
 
 def test_what_cannot_be_judged_is_refused(finished, sample, tmp_path):
@@ -84,16 +93,17 @@ def test_what_cannot_be_judged_is_refused(finished, sample, tmp_path):
         evaluate(tmp_path, sample)
     shutil.copytree(finished.detector, tmp_path / "alone")
     with pytest.raises(DataError, match="--out"):
-        evaluate(tmp_path / "alone", sample, split="validation")
+        report_folder(tmp_path / "alone", sample, "validation")
 
 
 def test_a_run_without_its_measurements_is_judged_without_their_figures(finished, sample, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished.path, run)
     (run / "metrics.jsonl").unlink()
-    result = evaluate(run, sample, split="validation")
-    assert result["folder"] == str(run / f"evaluation/{sample.name}-validation")
-    page = (run / f"evaluation/{sample.name}-validation/report.html").read_text()
+    folder = report_folder(run, sample, "validation")
+    assert folder == run / f"evaluation/{sample.name}-validation"
+    evaluate(run, sample, split="validation", out=folder)
+    page = (folder / "report.html").read_text()
     assert 'id="training"' not in page
 
 
@@ -101,45 +111,44 @@ def test_a_run_that_one_happens_to_stand_in_is_not_the_detectors(finished, sampl
     shutil.copytree(finished.detector, tmp_path / "elsewhere" / "copy")
     monkeypatch.chdir(finished.path)
     with pytest.raises(DataError, match="lies in no run folder"):
-        evaluate(tmp_path / "elsewhere" / "copy", sample, split="validation")
+        report_folder(tmp_path / "elsewhere" / "copy", sample, "validation")
 
 
 def test_groups_priors_and_rates_follow_from_the_scores(judged):
     result, _ = judged
-    table = pq.read_table(f"{result['folder']}/scores.parquet").to_pandas()
+    table = pq.read_table(result.folder / "scores.parquet").to_pandas()
     fake, called = table.label == "fake", table.verdict == "fake"
-    groups = result["groups"]
-    assert sum(line["real"] + line["fake"] for line in groups["category"]) == 400
-    for line in groups["category"]:
-        inside = table.category == line["name"]
-        assert line["figures"]["miss_rate"]["value"] == pytest.approx((~called)[inside & fake].mean())
+    groups = result.by_group
+    assert sum(group.real + group.fake for group in result.groups("category")) == 400
+    for group in result.groups("category"):
+        inside = table.category == group.name
+        assert group.figures["false_negative_rate"].value == pytest.approx((~called)[inside & fake].mean())
         expected = reference.roc_auc_score(fake[inside], table.score[inside])
-        assert line["figures"]["auroc"]["value"] == pytest.approx(expected)
-    eligible = [line for line in groups["category"] if line["real"] >= groups["enough"]]
+        assert group.figures["auroc"].value == pytest.approx(expected)
+    eligible = [group for group in result.groups("category") if group.real >= groups.enough]
     if eligible:
-        worst = max(line["figures"]["false_positive_rate"]["value"] for line in eligible)
-        assert groups["worst"]["false_positive_rate"]["figure"]["value"] == worst
+        worst = max(group.figures["false_positive_rate"].value for group in eligible)
+        assert groups.worst["false_positive_rate"].figure.value == worst
     recall, alarm = called[fake].mean(), called[~fake].mean()
-    for line in result["prevalences"]:
-        bayes = line["prevalence"] * recall / (line["prevalence"] * recall + (1 - line["prevalence"]) * alarm)
-        assert line["ppv"]["value"] == pytest.approx(bayes)
+    for line in result.prevalences:
+        bayes = line.prevalence * recall / (line.prevalence * recall + (1 - line.prevalence) * alarm)
+        assert line.ppv.value == pytest.approx(bayes)
     false, true, _ = reference.roc_curve(fake, table.score, drop_intermediate=False)
-    for line in result["tpr_at_fpr"]:
-        assert line["tpr"]["value"] == pytest.approx(true[false <= line["fpr"] + 1e-12].max())
-    assert result["always_fake"]["f1"] == pytest.approx(reference.f1_score(fake, fake | True))
+    for line in result.tpr_at_fpr:
+        assert line.tpr.value == pytest.approx(true[false <= line.fpr + 1e-12].max())
+    assert result.always_fake.f1 == pytest.approx(reference.f1_score(fake, fake | True))
 
 
-def test_figures_without_cross_split_duplicates_are_those_of_the_other_images(finished, tmp_path):
-    data = open_sample(tmp_path / "sample")
-    rows = data.rows("validation")
-    data.cross_split_duplicate[rows[::3]] = True  # the sample has no such duplicates of its own
-    result = evaluate(finished.path, data, split="validation", out=tmp_path / "report")
-    table = pq.read_table(tmp_path / "report/scores.parquet").to_pandas().drop(index=range(0, len(rows), 3))
-    without = result["without_cross_split_duplicates"]
-    assert result["data"]["cross_split_duplicates"] == len(rows[::3])
-    assert without["images"] == len(table)
+def test_figures_without_cross_split_duplicates_are_those_of_the_other_images(finished, duplicated, tmp_path):
+    rows = duplicated.rows("test")
+    result = evaluate(finished.path, duplicated, out=tmp_path / "report")
+    table = pq.read_table(tmp_path / "report/scores.parquet").to_pandas()
+    table = table[~duplicated.cross_split_duplicate[rows]]
+    without = result.without_cross_split_duplicates
+    assert result.data.cross_split_duplicates == 16 == len(rows) - len(table)
+    assert without.images == len(table)
     expected = reference.f1_score(table.label == "fake", table.verdict == "fake")
-    assert without["figures"]["f1"]["value"] == pytest.approx(expected)
+    assert without.figures["f1"].value == pytest.approx(expected)
     assert "duplicate in another official split" in (tmp_path / "report/report.html").read_text()
 
 
@@ -148,16 +157,13 @@ def test_twenty_thousand_images_fit_in_memory(rng):
 
     import numpy as np
 
-    from asli.metrics.classification import losses_of_scores
-    from asli.metrics.figures import calibration_of, figures_at, ranking
+    from asli.evaluation.measure import measure
+    from asli.metrics.metric import LabeledScores
 
     labels = rng.integers(0, 2, 20_000).astype(np.int8)
     scores = 1 / (1 + np.exp(-rng.normal(2.0 * (2 * labels - 1), 1.5)))
-    groups = np.arange(20_000)
     tracemalloc.start()
-    figures_at(labels, scores, 0.5, groups)
-    ranking(labels, scores, losses_of_scores(labels, scores), groups)
-    calibration_of(labels, scores, groups)
+    measure(LabeledScores.of(labels, scores), (0.5, 0.5), {})
     assert tracemalloc.get_traced_memory()[1] < 400e6
     tracemalloc.stop()
 
@@ -165,10 +171,10 @@ def test_twenty_thousand_images_fit_in_memory(rng):
 def test_judging_on_images_seen_in_training_is_said_everywhere(finished, judged, tmp_path, caplog):
     """The bundled sample is part of what the default detector was trained on."""
     result, data = judged
-    assert result["seen_in_training"] == 0
-    assert evaluate(finished.path, data, split="train", out=tmp_path / "train")["seen_in_training"] == 2000
+    assert result.seen_in_training == 0
+    assert evaluate(finished.path, data, split="train", out=tmp_path / "train").seen_in_training == 2000
     caplog.clear()
-    assert evaluate("default", data, out=tmp_path / "report")["seen_in_training"] == 400
+    assert evaluate("default", data, out=tmp_path / "report").seen_in_training == 400
     assert "400 of 400 images of the test part were seen in the training" in caplog.text
     assert "400 of 400 images were seen" in (tmp_path / "report" / "report.html").read_text()
     assert "400 of its images were seen in training" in (tmp_path / "report" / "model_card.md").read_text()
@@ -183,7 +189,7 @@ def test_a_damaged_list_of_training_images_is_one_line(finished, judged, tmp_pat
     with pytest.raises(DetectorError, match="training_images.npy is damaged"):
         evaluate(tmp_path / "copy", judged[1], out=tmp_path / "report")
     (tmp_path / "copy" / "training_images.npy").unlink()
-    assert evaluate(tmp_path / "copy", judged[1], out=tmp_path / "report")["seen_in_training"] is None
+    assert evaluate(tmp_path / "copy", judged[1], out=tmp_path / "report").seen_in_training is None
 
 
 @pytest.mark.parametrize(("name", "text"), [("report.html", "<p>mine</p>"), ("metrics.json", '{"mine": 1}')])
@@ -195,3 +201,86 @@ def test_a_report_is_written_over_nothing_but_a_report(finished, judged, tmp_pat
     (tmp_path / name).unlink()
     for _ in range(2):
         evaluate(finished.path, judged[1], split="validation", out=tmp_path)
+
+
+def test_a_detector_object_gives_the_same_result_and_nothing_is_written_without_out(finished, judged, tmp_path):
+    result, data = judged
+    before = {path: path.stat().st_mtime_ns for path in finished.path.rglob("*")}
+    openings = len(data.ledger())
+    again = evaluate(Detector.load(finished.path), data)
+    assert {path: path.stat().st_mtime_ns for path in finished.path.rglob("*")} == before
+    assert len(data.ledger()) == openings + 1
+    assert again.folder is None
+    for name in ("figures", "calibration", "tpr_at_fpr", "by_group", "mistakes", "curves", "detector"):
+        assert getattr(again, name) == getattr(result, name), name
+    report = again.save(tmp_path / "report")
+    assert report == tmp_path / "report" / "report.html"
+    assert {path.name for path in report.parent.iterdir()} == {path.name for path in result.folder.iterdir()}
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "metrics.json").write_text('{"mine": 1}')
+    with pytest.raises(DataError, match="asli did not write it"):
+        again.save(tmp_path / "taken")
+
+
+def test_groups_as_a_table(judged):
+    result, _ = judged
+    table = result.groups("category")
+    frame = table.to_pandas()
+    assert list(frame.category) == [group.name for group in table]
+    assert frame.auroc_low.tolist() == [group.figures["auroc"].low for group in table]
+    assert table.to_arrow().num_rows == len(table) == len(table.to_dict())
+    name = table[0].name
+    assert table[name] is table[0]
+    assert name in repr(table)
+    assert f"<td>{name}</td>" in table._repr_html_()
+    with pytest.raises(DataError, match="no groups by 'camera'; there are generator, source, category, size, format"):
+        result.groups("camera")
+
+
+def test_a_result_can_be_read_at_a_glance(judged):
+    result, _ = judged
+    text, page = repr(result), result._repr_html_()
+    for name, estimate in result.metrics.items():
+        assert f"{name.replace('_', ' '):<20} {estimate}" in text
+        assert str(estimate) in page
+    assert "400 images (200 real, 200 fake)" in text
+
+
+def test_metrics_json_follows_its_schema(finished, judged, tmp_path):
+    result, data = judged
+    schema = metrics_schema()
+    assert schema == json.loads(json.dumps(json_schema(EvaluationResult))), "python -m asli.evaluation.schema > ..."
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.check_schema(schema)
+    validator.validate(result.to_dict())
+    table = {line["id"]: 0.5 for line in data.table(["id"], data.rows("validation")[9:]).to_pylist()}
+    full = evaluate(table, data, split="validation", against=[finished.path])
+    validator.validate(json.loads(json.dumps(full.to_dict())))
+    assert full.unscored.missing == 9
+    swept = evaluate(finished.path, data, split="validation", robustness=8)
+    validator.validate(swept.to_dict())
+    assert swept.robustness.images == 8
+    for wrong in (
+        {"version": 2},
+        {"threshold": "0.5"},
+        {"more": 1},
+        {"figures": {**result.to_dict()["figures"], "x": {}}},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            validator.validate({**result.to_dict(), **wrong})
+
+
+def test_the_command_prints_what_metrics_json_holds(finished, sample, tmp_path):
+    command = ("evaluate", finished.path, sample.path, "--split", "validation", "--out", tmp_path / "out")
+    done = run_asli(*command, "--robustness", "8", "--json")
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert printed == json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert printed["robustness"]["images"] == 8
+    jsonschema.validate(printed, metrics_schema())
+    former = run_asli(*command, "--robustness", "--robustness-images", "8")
+    assert former.returncode == 0, former.stderr
+    figure = printed["figures"]["threshold_free"]["auroc"]
+    assert f"auroc                {figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]" in former.stdout
+    assert "47 of 47 levels were scored before" in former.stderr
+    assert "--robustness-images" not in run_asli("evaluate", "--help").stdout

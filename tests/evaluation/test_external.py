@@ -12,6 +12,7 @@ from sklearn import metrics as reference
 from asli.errors import DataError
 from asli.evaluation.evaluate import evaluate
 from asli.evaluation.external import join, read_scores
+from asli.evaluation.parts import Unscored
 from tests.conftest import run_asli
 
 
@@ -34,17 +35,17 @@ def test_a_foreign_detector_is_judged_like_ones_own(given, sample, tmp_path):
     result = evaluate(path, sample, split="validation", out=tmp_path / "report", threshold=0.6)
     rows = sample.rows("validation")
     labels, scores = sample.labels[rows], np.array(list(given.values()))
-    at, ranking = result["figures"]["threshold"], result["figures"]["ranking"]
-    assert at["f1"]["value"] == pytest.approx(reference.f1_score(labels, scores >= 0.6))
-    assert at["balanced_accuracy"]["value"] == pytest.approx(reference.balanced_accuracy_score(labels, scores >= 0.6))
-    assert ranking["auroc"]["value"] == pytest.approx(reference.roc_auc_score(labels, scores))
-    assert ranking["average_precision"]["value"] == pytest.approx(reference.average_precision_score(labels, scores))
-    assert ranking["brier"]["value"] == pytest.approx(reference.brier_score_loss(labels, scores))
-    assert result["unscored"] == {"missing": 0, "missing_names": [], "extra": 0, "extra_names": [], "elsewhere": 0}
+    at = result.metrics
+    assert at["f1"].value == pytest.approx(reference.f1_score(labels, scores >= 0.6))
+    assert at["balanced_accuracy"].value == pytest.approx(reference.balanced_accuracy_score(labels, scores >= 0.6))
+    assert at["auroc"].value == pytest.approx(reference.roc_auc_score(labels, scores))
+    assert at["average_precision"].value == pytest.approx(reference.average_precision_score(labels, scores))
+    assert at["brier"].value == pytest.approx(reference.brier_score_loss(labels, scores))
+    assert result.unscored == Unscored(missing=0, missing_names=(), extra=0, extra_names=(), elsewhere=0)
     page = (tmp_path / "report/report.html").read_text()
-    assert "theirs.csv on sample, validation part" in page
+    assert "theirs.csv on sample, validation split" in page
     assert "was given" in page
-    assert "come from" not in page.replace("The scores come from a file", "")  # nothing is said of calibration images
+    assert "calibration images" not in page
     assert not (tmp_path / "report/model_card.md").exists()
 
 
@@ -53,9 +54,9 @@ def test_a_certain_and_wrong_score_leaves_the_loss_undefined(given, sample, tmp_
     fake = sample.table(["id"], rows[sample.labels[rows] == 1])["id"][0].as_py()
     path = write(tmp_path / "s.csv", {**given, fake: 0.0}.items())
     result = evaluate(path, sample, split="validation", out=tmp_path / "report")
-    assert result["threshold"] == 0.5
-    assert result["figures"]["ranking"]["loss"]["value"] is None
-    assert result["figures"]["ranking"]["brier"]["value"] > 0
+    assert result.threshold == 0.5
+    assert result.metrics["loss"].value is None
+    assert result.metrics["brier"].value > 0
 
 
 def test_our_own_scores_and_parquet_are_read_too(given, sample, tmp_path):
@@ -83,10 +84,10 @@ def test_what_is_missing_or_extra_is_counted_and_named(given, sample, tmp_path):
     other = sample.table(["id"], sample.rows("test"))["id"][0].as_py()
     rows = [(name, given[name]) for name in names[5:]] + [("nowhere/x.jpg", 0.5), (other, 0.5)]
     result = evaluate(write(tmp_path / "s.csv", rows), sample, split="validation", out=tmp_path / "report")
-    assert result["data"]["images"] == len(names) - 5
-    assert result["unscored"]["missing"] == 5
-    assert set(result["unscored"]["missing_names"]) == set(names[:5])
-    assert (result["unscored"]["extra"], result["unscored"]["elsewhere"]) == (1, 1)
+    assert result.data.images == len(names) - 5
+    assert result.unscored.missing == 5
+    assert set(result.unscored.missing_names) == set(names[:5])
+    assert (result.unscored.extra, result.unscored.elsewhere) == (1, 1)
     listed = (tmp_path / "report/unscored.txt").read_text().splitlines()
     assert sorted(listed) == sorted([f"no score: {name}" for name in names[:5]] + ["no image: nowhere/x.jpg"])
     page = (tmp_path / "report/report.html").read_text()
@@ -137,15 +138,15 @@ def test_one_label_alone_gives_what_is_defined(given, sample, tmp_path):
     kept = sample.table(["id", "label"], sample.rows("validation")).to_pylist()
     fakes = [(line["id"], given[line["id"]]) for line in kept if line["label"] == "fake"]
     result = evaluate(write(tmp_path / "s.csv", fakes), sample, split="validation", out=tmp_path / "report")
-    at = result["figures"]["threshold"]
-    assert at["recall"]["value"] == pytest.approx(np.mean([score >= 0.5 for _, score in fakes]))
+    at = result.metrics
+    assert at["recall"].value == pytest.approx(np.mean([score >= 0.5 for _, score in fakes]))
     for name in ("f1", "precision", "balanced_accuracy", "false_positive_rate"):
-        assert at[name]["value"] is None
-    assert result["figures"]["ranking"]["auroc"]["value"] is None
-    assert result["tpr_at_fpr"] == []
+        assert at[name].value is None
+    assert result.metrics["auroc"].value is None
+    assert result.tpr_at_fpr == ()
     page = (tmp_path / "report/report.html").read_text()
-    assert "All images are fake" in page
-    assert not math.isnan(result["figures"]["ranking"]["brier"]["value"])
+    assert "All images are AI-generated" in page
+    assert not math.isnan(result.metrics["brier"].value)
 
 
 def test_what_needs_both_labels_is_refused_before_anything_is_scored(given, sample, tmp_path, monkeypatch):
@@ -166,6 +167,8 @@ def test_from_the_command_line(given, sample, tmp_path):
     assert [line["prevalence"] for line in json.loads((tmp_path / "r/metrics.json").read_text())["prevalences"]] == [
         0.01
     ]
+    former = run_asli(*arguments, "--out", "f", "--prior", "2%", "--json", cwd=tmp_path)
+    assert [line["prevalence"] for line in json.loads(former.stdout)["prevalences"]] == [0.02]
     done = run_asli(*arguments, cwd=tmp_path)
     assert done.returncode == 1
     assert "--out" in done.stderr

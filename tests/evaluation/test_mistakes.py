@@ -10,10 +10,9 @@ from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
-from asli.datasets.folder import DataFolder
 from asli.detector.card import Thresholds
 from asli.evaluation.evaluate import evaluate
-from asli.evaluation.mistakes import KINDS, gallery, pictures_of
+from asli.evaluation.mistakes import KINDS, find_mistakes, pictures_of
 from asli.evaluation.sections.mistakes import gallery_sections
 from asli.metrics.appearance import measure
 
@@ -70,69 +69,74 @@ def scores_wrong_where(data, rows, wrong):
 
 def test_claims_equal_scipy_scikit_and_statsmodels(sample, rows, rng):
     wrong = rng.uniform(size=len(rows)) < 0.2
-    part = gallery(sample, rows, scores_wrong_where(sample, rows, wrong), HALF)
+    part = find_mistakes(sample, rows, scores_wrong_where(sample, rows, wrong), HALF)
     found = [measure(sample.images[row]) for row in rows]
     p = []
-    for claim in part["claims"]:
-        chosen = sample.labels[rows] == KINDS.index(claim["kind"])
-        values = np.array([getattr(value, claim["measure"]) for value in found])[chosen]
-        assert claim["mistakes"] == wrong[chosen].sum()
-        assert claim["area"]["value"] == pytest.approx(roc_auc_score(wrong[chosen], values))
+    for test in part.tests:
+        chosen = sample.labels[rows] == KINDS.index(test.kind)
+        values = np.array([getattr(value, test.measure) for value in found])[chosen]
+        assert test.mistakes == wrong[chosen].sum()
+        assert test.area.value == pytest.approx(roc_auc_score(wrong[chosen], values))
         p.append(mannwhitneyu(values[wrong[chosen]], values[~wrong[chosen]], method="asymptotic").pvalue)
-        assert claim["p"] == pytest.approx(p[-1])
-    assert [c["p_holm"] for c in part["claims"]] == pytest.approx(multipletests(p, method="holm")[1].tolist())
+        assert test.p == pytest.approx(p[-1])
+    assert [test.p_holm for test in part.tests] == pytest.approx(multipletests(p, method="holm")[1].tolist())
 
 
 def test_mistakes_by_chance_show_nothing_and_mistakes_by_color_do(sample, rows, rng):
     shown = 0
     for _ in range(40):
         wrong = rng.uniform(size=len(rows)) < 0.15
-        part = gallery(sample, rows[::4], scores_wrong_where(sample, rows[::4], wrong[::4]), HALF)
-        shown += any(claim["says"] != "not shown" for claim in part["claims"])
+        part = find_mistakes(sample, rows[::4], scores_wrong_where(sample, rows[::4], wrong[::4]), HALF)
+        shown += any(test.direction != "not shown" for test in part.tests)
     assert shown <= 7  # 2 of 40 expected at the 5% level over all six claims; more than 7 has a chance of 1 in 1000
     vivid = np.array([measure(sample.images[row]).colorfulness for row in rows])
     wrong = (vivid > np.quantile(vivid, 0.8)) & (sample.labels[rows] == 0)
-    part = gallery(sample, rows, scores_wrong_where(sample, rows, wrong), HALF)
-    (claim,) = (c for c in part["claims"] if (c["kind"], c["measure"]) == ("real called fake", "colorfulness"))
-    assert claim["says"] == "higher"
-    sections = gallery_sections(part, pictures_of(sample, part))
-    assert "higher: borne out" in [row[-1] for row in sections[0].tables[0].rows]
+    part = find_mistakes(sample, rows, scores_wrong_where(sample, rows, wrong), HALF)
+    (test,) = (t for t in part.tests if (t.kind, t.measure) == ("real called fake", "colorfulness"))
+    assert test.direction == "higher"
+    sections = gallery_sections(part.to_dict(), pictures_of(sample, part))
+    assert "colorfulness higher in photographs called fake" in sections[0].headline[0]
+    assert "paper" not in str(sections[0])  # a user's report is not about the paper
     assert [row[4] for row in sections[0].tables[1].rows] == [""] * 3  # no fake was called real: nothing to test
     assert [section.id for section in sections] == ["mistakes", "mistakes-real"]
 
 
-def test_the_most_confident_mistakes_are_shown_one_of_each_group_of_duplicates(sample, rows, rng, monkeypatch):
+def test_the_most_confident_mistakes_are_shown(sample, rows, rng):
     wrong = rng.uniform(size=len(rows)) < 0.3
     score = scores_wrong_where(sample, rows, wrong)
-    part = gallery(sample, rows, score, HALF)
+    part = find_mistakes(sample, rows, score, HALF)
     for code, kind in enumerate(KINDS):
         mistakes = score[wrong & (sample.labels[rows] == code)]
         expected = np.sort(mistakes)[::-1][:12] if code == 0 else np.sort(mistakes)[:12]
-        assert [line["score"] for line in part["worst"][kind]] == expected.tolist()
-        for line in part["worst"][kind]:
-            assert sample.labels[line["row"]] == code
-    duplicate = part["worst"]["real called fake"][0]["row"]
-    second = part["worst"]["real called fake"][1]["row"]
-    groups = DataFolder.groups
-    monkeypatch.setattr(DataFolder, "groups", lambda self, of: groups(self, np.where(of == second, duplicate, of)))
-    again = gallery(sample, rows, score, HALF)
-    shown = [line["row"] for line in again["worst"]["real called fake"]]
-    assert (duplicate in shown) != (second in shown)
-    assert again["independent"] == part["independent"] - 1
+        assert [mistake.score for mistake in part.worst[kind]] == expected.tolist()
+        for mistake in part.worst[kind]:
+            assert sample.labels[mistake.row] == code
+
+
+def test_of_duplicates_one_is_shown_and_counted(duplicated):
+    rows = duplicated.rows("test")
+    groups = duplicated.groups(rows)
+    wrong = np.isin(groups, [group for group in np.unique(groups) if (groups == group).sum() == 2])
+    part = find_mistakes(duplicated, rows, scores_wrong_where(duplicated, rows, wrong), HALF)
+    assert wrong.sum() == 32
+    assert part.independent == len(rows) - 16
+    for kind in KINDS:
+        shown = np.array([mistake.row for mistake in part.worst[kind]])
+        assert len(shown) == len(np.unique(duplicated.groups(shown))) == 8
 
 
 def test_report_shows_the_pictures_themselves(finished, sample, tmp_path):
     result = evaluate(finished.path, sample, split="validation", out=tmp_path / "out")
     page = Path(tmp_path / "out/report.html").read_text()
     sources = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
-    lines = [line for lines in result["gallery"]["worst"].values() for line in lines]
-    assert len(sources) == len(lines) > 5
-    for source, line in zip(sources, lines, strict=True):
+    mistakes = [mistake for kind in result.mistakes.worst.values() for mistake in kind]
+    assert len(sources) == len(mistakes) > 5
+    for source, mistake in zip(sources, mistakes, strict=True):
         pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(source))))
-        np.testing.assert_array_equal(pixels, sample.images[line["row"]])
-        assert line["id"].split("/")[-1] in page
-    counts = result["confusion"]
-    assert result["gallery"]["mistakes"] == {"real called fake": counts["fp"], "fake called real": counts["fn"]}
+        np.testing.assert_array_equal(pixels, sample.images[mistake.row])
+        assert mistake.id.split("/")[-1] in page
+    counts = result.confusion
+    assert result.mistakes.counts == {"real called fake": counts.fp, "fake called real": counts.fn}
 
 
 def test_what_is_unsure_is_no_mistake(sample, rows, rng):
@@ -140,19 +144,22 @@ def test_what_is_unsure_is_no_mistake(sample, rows, rng):
     score = scores_wrong_where(sample, rows, wrong)
     score[::3] = 0.5
     band = Thresholds(low=0.3, high=0.7, policy="target-fpr", n=0, calibration_hash="")
-    part = gallery(sample, rows, score, band)
+    part = find_mistakes(sample, rows, score, band)
     labels, sure = sample.labels[rows], score != 0.5
-    assert part["unsure"] == (~sure).sum()
-    assert part["mistakes"] == {kind: (wrong & sure & (labels == code)).sum() for code, kind in enumerate(KINDS)}
-    for claim in part["claims"]:
-        assert claim["right"] == (~wrong & sure & (labels == KINDS.index(claim["kind"]))).sum()
-    assert f"without the {(~sure).sum()} called unsure" in gallery_sections(part, pictures_of(sample, part))[0].notes[0]
+    assert part.unsure == (~sure).sum()
+    assert part.counts == {kind: (wrong & sure & (labels == code)).sum() for code, kind in enumerate(KINDS)}
+    for test in part.tests:
+        assert test.right == (~wrong & sure & (labels == KINDS.index(test.kind))).sum()
+    assert (
+        f"without the {(~sure).sum()} called unsure"
+        in gallery_sections(part.to_dict(), pictures_of(sample, part))[0].notes[0]
+    )
 
 
 def test_a_detector_without_mistakes_has_an_empty_gallery(sample):
     rows = sample.rows("validation")
-    part = gallery(sample, rows, scores_wrong_where(sample, rows, np.zeros(len(rows), bool)), HALF)
-    assert part["mistakes"] == {"real called fake": 0, "fake called real": 0}
-    (section,) = gallery_sections(part, {})
+    part = find_mistakes(sample, rows, scores_wrong_where(sample, rows, np.zeros(len(rows), bool)), HALF)
+    assert part.counts == {"real called fake": 0, "fake called real": 0}
+    (section,) = gallery_sections(part.to_dict(), {})
     assert section.headline == []
     assert all("not judged" in " ".join(row) for table in section.tables for row in table.rows)

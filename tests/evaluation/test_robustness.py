@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 
 from asli.datasets.build import open_folders
-from asli.datasets.folder import DataFolder
 from asli.datasets.pixels import FilePixels
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.scoring import Scores, score_split
 from asli.errors import DataError
 from asli.evaluation import robustness
@@ -24,6 +23,7 @@ from asli.evaluation.sections.robustness import robustness_sections
 from asli.metrics.classification import score_of_logits
 from asli.transforms.corruptions import blur
 from asli.transforms.ladder import LADDER, corrupted
+from tests.compare import differences
 
 CPU = torch.device("cpu")
 SHORT = tuple(corruption for corruption in LADDER if corruption.name in ("JPEG", "noise", "crop", "smaller input"))
@@ -31,7 +31,7 @@ SHORT = tuple(corruption for corruption in LADDER if corruption.name in ("JPEG",
 
 @pytest.fixture(scope="module")
 def detector(finished):
-    return Detector.open(finished.path)
+    return Detector.load(finished.path)
 
 
 @pytest.fixture(scope="module")
@@ -51,49 +51,49 @@ def undisturbed(detector, sample, scores, tmp_path_factory):
 def test_figures_follow_from_scores_of_corrupted_images_one_by_one(undisturbed, detector, sample, scores):
     rows = robustness.drawn_rows(sample, scores.rows, 60, 0)
     labels, runtime = sample.labels[rows], detector.runtime(CPU)
-    (line,) = (x for x in undisturbed["levels"] if (x["corruption"], x["level"]) == ("noise", 10.0))
+    (line,) = (x for x in undisturbed.levels if (x.corruption, x.level) == ("noise", 10.0))
     noise = next(c for c in LADDER if c.name == "noise")
     images = [corrupted(sample.images[row], noise, 10.0, seed=0, row=int(row)) for row in rows]
     score = score_of_logits(runtime.logits([detector.preprocessing.fit(image) for image in images]))
     called = score >= detector.card.thresholds.high
-    assert line["false_positive_rate"]["value"] == pytest.approx(called[labels == 0].mean())
-    assert line["false_negative_rate"]["value"] == pytest.approx((~called[labels == 1]).mean())
-    assert line["auroc"]["value"] == pytest.approx((score[labels == 1][:, None] > score[labels == 0]).mean())
+    assert line.false_positive_rate.value == pytest.approx(called[labels == 0].mean())
+    assert line.false_negative_rate.value == pytest.approx((~called[labels == 1]).mean())
+    assert line.auroc.value == pytest.approx((score[labels == 1][:, None] > score[labels == 0]).mean())
     whole = scores.score[np.searchsorted(scores.rows, rows)]
-    clean = undisturbed["clean"]["false_positive_rate"]["value"]
+    clean = undisturbed.clean.false_positive_rate.value
     assert clean == pytest.approx((whole[labels == 0] >= detector.card.thresholds.high).mean())
 
 
 def test_mean_f1_weighs_kinds_alike_and_clean_as_much_as_all_of_them(undisturbed):
     kinds = {}
-    for line in undisturbed["levels"]:
-        kinds.setdefault(line["corruption"], []).append(line["f1"]["value"])
+    for line in undisturbed.levels:
+        kinds.setdefault(line.corruption, []).append(line.f1.value)
     corrupted_f1 = np.mean([np.mean(values) for values in kinds.values()])
-    found = undisturbed["f1"]
+    found = undisturbed.f1
     assert len({len(values) for values in kinds.values()}) > 1  # else any weighing would do
-    assert found["corrupted"]["value"] == pytest.approx(corrupted_f1)
-    assert found["clean"]["value"] == pytest.approx(undisturbed["clean"]["f1"]["value"])
-    assert found["mean"]["value"] == pytest.approx((corrupted_f1 + found["clean"]["value"]) / 2)
+    assert found["corrupted"].value == pytest.approx(corrupted_f1)
+    assert found["clean"].value == pytest.approx(undisturbed.clean.f1.value)
+    assert found["mean"].value == pytest.approx((corrupted_f1 + found["clean"].value) / 2)
     for figure in found.values():
-        assert 0 < figure["low"] < figure["value"] < figure["high"] < 1
+        assert 0 < figure.low < figure.value < figure.high < 1
 
 
 def test_the_worst_is_the_worst(undisturbed):
-    levels, worst = undisturbed["levels"], undisturbed["worst"]
+    levels, worst = undisturbed.levels, undisturbed.worst
     assert len(levels) == sum(len(corruption.levels) for corruption in SHORT)
     for key in ("false_positive_rate", "false_negative_rate"):
-        assert levels[worst[key]][key]["value"] == max(line[key]["value"] for line in levels)
-    assert levels[worst["auroc"]]["auroc"]["value"] == min(line["auroc"]["value"] for line in levels)
-    for line in (undisturbed["clean"], *levels):
+        assert getattr(levels[worst[key]], key).value == max(getattr(line, key).value for line in levels)
+    assert levels[worst["auroc"]].auroc.value == min(line.auroc.value for line in levels)
+    for line in (undisturbed.clean, *levels):
         for key in ("false_positive_rate", "false_negative_rate", "auroc"):
-            assert line[key]["low"] <= line[key]["value"] <= line[key]["high"]
+            assert getattr(line, key).low <= getattr(line, key).value <= getattr(line, key).high
 
 
 def test_strong_blur_of_a_detector_that_reads_sharpness_is_seen(detector, sample, scores, tmp_path):
     """A sweep that forgot to corrupt would show no change at all."""
     result = swept(detector, sample, scores, tmp_path, ladder=[c for c in LADDER if c.name in ("blur", "brighter")])
-    clean = result["clean"]["auroc"]["value"]
-    assert max(abs(line["auroc"]["value"] - clean) for line in result["levels"]) > 0.05
+    clean = result.clean.auroc.value
+    assert max(abs(line.auroc.value - clean) for line in result.levels) > 0.05
 
 
 def test_an_interrupted_sweep_goes_on_to_the_same_result(detector, sample, scores, undisturbed, tmp_path, monkeypatch):
@@ -114,7 +114,7 @@ def test_an_interrupted_sweep_goes_on_to_the_same_result(detector, sample, score
     victim.write_bytes(victim.read_bytes()[:-9])  # a damaged file is scored again
     monkeypatch.setattr(robustness, "corrupted", lambda *a, **o: calls.append("again") or real(*a, **o))
     assert swept(detector, sample, scores, tmp_path) == undisturbed
-    assert calls.count("again") == 60 * (len(undisturbed["levels"]) - 3)
+    assert calls.count("again") == 60 * (len(undisturbed.levels) - 3)
     monkeypatch.setattr(robustness, "corrupted", None)  # a finished one is only read
     assert swept(detector, sample, scores, tmp_path) == undisturbed
 
@@ -130,7 +130,7 @@ def test_anything_that_bears_on_the_result_starts_afresh(detector, sample, score
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_draw_is_even_and_takes_one_of_each_group_of_duplicates(sample, scores, monkeypatch):
+def test_draw_is_even_and_takes_one_of_each_group_of_duplicates(sample, scores, duplicated):
     rows = robustness.drawn_rows(sample, scores.rows, 100, 0)
     assert np.bincount(sample.labels[rows]).tolist() == [50, 50]
     assert set(rows) <= set(scores.rows)
@@ -138,9 +138,9 @@ def test_draw_is_even_and_takes_one_of_each_group_of_duplicates(sample, scores, 
     assert not np.array_equal(rows, robustness.drawn_rows(sample, scores.rows, 100, 1))
     everything = robustness.drawn_rows(sample, scores.rows, 10**6, 0)
     assert np.array_equal(everything, scores.rows)
-    monkeypatch.setattr(DataFolder, "groups", lambda self, of: of // 2)  # neighbours are duplicates now
-    some = robustness.drawn_rows(sample, scores.rows, 10**6, 0)
-    assert len(np.unique(some // 2)) == len(some) < len(scores.rows)
+    test = duplicated.rows("test")
+    some = robustness.drawn_rows(duplicated, test, 10**6, 0)
+    assert len(np.unique(duplicated.groups(some))) == len(some) == len(test) - 16
     real = scores.rows[sample.labels[scores.rows] == 0]
     with pytest.raises(DataError, match="each label"):
         robustness.drawn_rows(sample, real, 100, 0)
@@ -160,7 +160,7 @@ def test_photographs_of_many_sizes(detector, tmp_path, rng):
     scores = Scores(rows, score_of_logits(logits), logits)
     blurs = [c for c in LADDER if c.name in ("blur", "screenshot")]
     result = swept(detector, data, scores, tmp_path / "sweep", ladder=blurs)
-    assert result["images"] == 24
+    assert result.images == 24
     changed = robustness.CorruptedPixels(data.pixels, blurs[0], 1.0, 0).fitted(rows[:3], detector.preprocessing)
     for row, windows in zip(rows[:3], changed, strict=True):
         expected = detector.preprocessing.fit(blur(data.pixels.image(int(row)), 1.0))
@@ -168,22 +168,23 @@ def test_photographs_of_many_sizes(detector, tmp_path, rng):
 
 
 def test_section_shows_every_figure_and_names_the_worst(undisturbed):
-    section, every = robustness_sections(undisturbed)
+    section, every = robustness_sections(undisturbed.to_dict())
     (table,) = every.tables
-    assert len(table.rows) == 1 + len(undisturbed["levels"])
+    assert len(table.rows) == 1 + len(undisturbed.levels)
     assert all(len(row) == len(table.columns) for row in table.rows)
-    worst = undisturbed["levels"][undisturbed["worst"]["false_positive_rate"]]
-    assert f"{worst['corruption']} {worst['level']:g}" in section.headline[0]
-    assert f"of {len(undisturbed['levels'])} corruptions" in section.headline[0]
+    worst = undisturbed.levels[undisturbed.worst["false_positive_rate"]]
+    assert f"{worst.corruption} {worst.level:g}" in section.headline[0]
+    assert f"of {len(undisturbed.levels)} corruptions" in section.headline[0]
 
 
+@pytest.mark.slow
 def test_a_command_killed_in_the_middle_goes_on_and_the_ledger_counts_commands(finished, tmp_path):
     from asli.sample import open_sample
 
     data = open_sample(tmp_path / "data")
 
     def command(out):
-        words = ["evaluate", finished.path, data.path, "--robustness", "--robustness-images", 40, "--out", out]
+        words = ["evaluate", finished.path, data.path, "--robustness", 40, "--out", out]
         return [sys.executable, "-m", "asli", *map(str, words), "--threads", "1"]
 
     process = subprocess.Popen(command(tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -203,6 +204,6 @@ def test_a_command_killed_in_the_middle_goes_on_and_the_ledger_counts_commands(f
     assert all(path.stat().st_mtime_ns == age for path, age in ages.items())
     clean = evaluate(finished.path, data, out=tmp_path / "clean", robustness=40, threads=1)
     resumed = json.loads(Path(tmp_path / "killed/metrics.json").read_text())["robustness"]
-    assert resumed == clean["robustness"]
+    assert differences(resumed, json.loads(json.dumps(clean.robustness.to_dict()))) == []
     assert "Robustness" in (tmp_path / "killed/report.html").read_text()
     assert len(data.ledger()) == 3  # each command opened the test part once, corrupted or not

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.predict import predict
 from asli.errors import DetectorError
 from asli.explanation import explain as module
@@ -20,7 +20,9 @@ from asli.explanation.check import check, likeness
 from asli.explanation.explain import explain
 from asli.explanation.gradcam import as_maps, choose, enlarged, gradcam, layers
 from asli.explanation.occlusion import occlusion
+from asli.explanation.page import check_text, reasons_of, title_of
 from asli.explanation.view import View
+from asli.messages import catalog
 from asli.models.networks import create_network
 from asli.sample import golden_images
 from asli.transforms.preprocessing import Preprocessing
@@ -48,8 +50,8 @@ TOP_LEFT = np.s_[0:8, 0:8]
 
 
 def test_the_last_map_of_a_pooled_network_adds_up_to_the_log_odds(finished, pictures, tmp_path):
-    bias = Detector.open(finished.path).network.module.linear.bias.detach().numpy()
-    result = explain(pictures, finished.path, out=tmp_path)
+    bias = Detector.load(finished.path).network.module.linear.bias.detach().numpy()
+    result = explain(pictures, finished.path, out=tmp_path).to_dict()
     for image in result["images"]:
         found = image["explanation"]
         assert (found["layer"], found["map_size"]) == ("layer3", 8)
@@ -226,16 +228,21 @@ def test_command_draws_maps_and_says_the_same_score(finished, pictures, tmp_path
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    assert done.stderr.strip() == "asli: 1 of 3 images could not be scored; each is named above"
+    assert done.stderr.splitlines()[-1] == "asli: 1 of 3 images could not be scored; each is named above"
     result = json.loads(done.stdout)
     assert result == json.loads((tmp_path / "maps/explain.json").read_text())
-    scores = [image["score"] for image in predict(given, finished.path)["images"]]
-    assert [image["score"] for image in result["images"]] == scores
+    scores = [image["score"] for image in predict(given, finished.path).to_dict()["images"]]
+    found = [image["score"] for image in result["images"]]
+    assert [score is None for score in found] == [False, True, False]
+    assert [s for s in found if s] == pytest.approx([s for s in scores if s], abs=1e-5)
     assert result["images"][1]["explanation"] is None
     drawn = [image["explanation"]["picture"] for image in result["images"][::2]]
     assert drawn == [f"maps/{pictures[0].stem}.explained.png", f"maps/{pictures[0].stem}~2.explained.png"]
     for name in drawn:
         assert np.asarray(Image.open(tmp_path / name).convert("RGB")).std() > 10
+    page = (tmp_path / "maps/explain.html").read_text()
+    assert page.count("data:image/png;base64,") == 4  # a map and feature maps of each that could be read
+    assert "Could not be scored" in page
     checked = result["images"][0]["explanation"]["check"]
     assert checked["orders"] == 40
     assert (checked["likeness_to_random"] is None) == (method == "occlusion")
@@ -255,7 +262,7 @@ def test_any_name_is_drawn_and_no_map_overwrites_another(finished, pictures, tmp
     paths = [tmp_path / os.fsdecode(name) for name in given]
     for path in paths:
         path.write_bytes(data)
-    result = explain(paths, finished.path, out=tmp_path / "maps", method="occlusion")
+    result = explain(paths, finished.path, out=tmp_path / "maps", method="occlusion").to_dict()
     assert result == json.loads((tmp_path / "maps/explain.json").read_text())
     assert result["images"][1]["path"].endswith("caf\\xe9.jpg")
     drawn = [Path(image["explanation"]["picture"]) for image in result["images"]]
@@ -270,15 +277,15 @@ def test_a_long_name_is_shortened_and_a_file_that_goes_meanwhile_costs_nothing(
 ):
     long = tmp_path / f"{'ä' * 120}.jpg"
     long.write_bytes(pictures[0].read_bytes())
-    score = module.Scorer.score
+    examine_all = module.examine_all
 
-    def and_remove(self, path, read, **options):
-        done = score(self, path, read, **options)
-        Path(path).unlink()
+    def and_remove(*arguments, **options):
+        done = examine_all(*arguments, **options)
+        long.unlink()
         return done
 
-    monkeypatch.setattr(module.Scorer, "score", and_remove)
-    (image,) = explain([long], finished.path, out=tmp_path / "out")["images"]
+    monkeypatch.setattr(module, "examine_all", and_remove)
+    (image,) = explain([long], finished.path, out=tmp_path / "out").to_dict()["images"]
     drawn = Path(image["explanation"]["picture"])
     assert drawn.name == f"{'ä' * 75}.explained.png"
     assert drawn.is_file()
@@ -288,8 +295,42 @@ def test_a_long_name_is_shortened_and_a_file_that_goes_meanwhile_costs_nothing(
 def test_a_large_view_is_drawn_small(monkeypatch):
     monkeypatch.setattr(picture, "SIDE", 20)
     view = View(np.zeros((50, 70, 3), np.uint8), [(0, 0), (18, 38)], plain(32, "tiles"))
-    figure = picture.draw(view, np.zeros((50, 70)), "title", "caption")
-    assert [axes.images[0].get_array().shape[:2] for axes in figure.axes[:2]] == [(13, 18)] * 2
+    original = np.zeros((60, 80, 3), np.uint8)
+    figure = picture.draw(original, view, np.zeros((50, 70)), ["title", "caption"], failed=False, language="en")
+    assert [axes.images[0].get_array().shape[:2] for axes in figure.axes[:3]] == [(15, 20), (13, 18), (13, 18)]
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+@pytest.mark.parametrize("failed", [True, False])
+def test_the_warning_of_a_failed_check_lies_across_the_map(failed, language):
+    view = View(np.zeros((32, 32, 3), np.uint8), [(0, 0)], plain(32))
+    figure = picture.draw(view.pixels, view, np.ones((32, 32)), ["title"], failed=failed, language=language)
+    texts = [text.get_text() for text in figure.axes[2].texts]
+    assert texts == [catalog(language)["explain.warning"]] * failed
+
+
+def test_the_title_has_the_reason_and_no_score_outside_the_domain():
+    outside = {"reasons": ["outside domain: too large"], "verdict": "unsure", "score": 0.998}
+    assert str(title_of(outside, "a.jpg")) == "a.jpg: unsure, no score"
+    assert str(reasons_of(outside)[0]) == "Reason: outside domain: too large"
+    inside = {"reasons": [], "verdict": "fake", "score": 0.998}
+    assert title_of(inside, "a.jpg").text("id") == "a.jpg: palsu, P(palsu) 0,9980"
+
+
+@pytest.mark.parametrize(
+    ("beats", "alike", "words"),
+    [
+        (1.0, 0.1, "Check passed"),
+        (0.5, 0.1, "only 20 of 40"),
+        (1.0, 0.9, "random weights"),
+        (0.5, 0.9, "only 20 of 40"),
+    ],
+)
+def test_the_result_of_the_check_is_told_in_words(beats, alike, words):
+    result = {"beats": beats, "orders": 40, "needed": 0.95, "likeness_to_random": alike}
+    result["holds"] = beats >= 0.95 and alike < 0.5
+    assert words in str(check_text(result, 0.5))
+    assert ("Do not read it" in str(check_text(result, 0.5))) != result["holds"]
 
 
 def test_feature_maps_of_a_network_without_any_are_refused_before_anything_is_drawn(

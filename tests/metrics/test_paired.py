@@ -102,14 +102,14 @@ def test_over_seeds_equals_scipy_and_statsmodels(rng):
     a, b = rng.normal(0.9, 0.01, 5), rng.normal(0.89, 0.02, 4)
     ours = paired.over_seeds(dict(enumerate(a)), dict(enumerate(b)))
     assert ours.method == "Welch"
-    assert ours.claim.p == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
+    assert ours.result.p == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
     low, high = CompareMeans(DescrStatsW(a), DescrStatsW(b)).tconfint_diff(usevar="unequal")
-    assert (ours.claim.low, ours.claim.high) == pytest.approx((low, high))
+    assert (ours.result.low, ours.result.high) == pytest.approx((low, high))
     same = paired.over_seeds(dict(zip((3, 1, 2, 0), a[:4], strict=True)), dict(zip((3, 1, 2, 0), b, strict=True)))
     reference = stats.ttest_rel(a[:4], b)
     assert same.method == "paired"
-    assert same.claim.p == pytest.approx(reference.pvalue)
-    assert (same.claim.low, same.claim.high) == pytest.approx(tuple(reference.confidence_interval()))
+    assert same.result.p == pytest.approx(reference.pvalue)
+    assert (same.result.low, same.result.high) == pytest.approx(tuple(reference.confidence_interval()))
 
 
 @pytest.mark.parametrize("method", ["paired", "Welch"])
@@ -122,7 +122,7 @@ def test_over_seeds_errs_in_five_of_a_hundred(rng, method):
         second = {seed: (common[seed] if method == "paired" else rng.normal()) + rng.normal() for seed in seeds[1]}
         result = paired.over_seeds(first, second)
         assert result.method == method
-        wrong += result.claim.p < 0.05
+        wrong += result.result.p < 0.05
     assert within(wrong, 1500)
 
 
@@ -132,8 +132,8 @@ def test_cells_of_equal_spread_are_compared_as_a_linear_model_does(rng):
     ours = paired.over_cells(values[:4], values[4:])
     cells = np.repeat(np.eye(8), 40, axis=0)
     reference = OLS(values.ravel(), cells).fit().t_test([0.25] * 4 + [-0.25] * 4)
-    assert ours.claim.difference == pytest.approx(reference.effect.item())
-    assert ours.claim.high - ours.claim.low == pytest.approx(np.ptp(reference.conf_int()), rel=0.02)
+    assert ours.result.difference == pytest.approx(reference.effect.item())
+    assert ours.result.high - ours.result.low == pytest.approx(np.ptp(reference.conf_int()), rel=0.02)
 
 
 @pytest.mark.parametrize("spreads", [(1, 1, 1, 1), (5, 1, 1, 0.2)])
@@ -143,7 +143,7 @@ def test_a_contrast_of_cells_errs_in_at_most_five_of_a_hundred(rng, spreads):
     wrong = 0
     for _ in range(3000):
         first, second = means[..., None] + np.reshape(spreads, (2, 2, 1)) * rng.normal(size=(2, 2, 3))
-        wrong += paired.over_cells(first, second).claim.p < 0.05
+        wrong += paired.over_cells(first, second).result.p < 0.05
     assert wrong / 3000 < 0.06
 
 
@@ -160,7 +160,7 @@ def test_seeds_needed_reach_their_power_in_simulation(rng):
     found = 0
     for _ in range(2000):
         a, b = rng.normal(0.91, 0.008, needed), rng.normal(0.90, 0.008, needed)
-        found += paired.over_seeds(dict(enumerate(a)), dict(enumerate(b, 100))).claim.p < 0.05
+        found += paired.over_seeds(dict(enumerate(a)), dict(enumerate(b, 100))).result.p < 0.05
     assert 0.79 <= found / 2000 <= 0.87  # whole seeds overshoot a little
     assert paired.seeds_needed(0.0, 1.0, 2) is None
     assert paired.seeds_needed(1e-6, 1.0, 1) is None
@@ -168,8 +168,8 @@ def test_seeds_needed_reach_their_power_in_simulation(rng):
 
 def test_recipes_without_spread():
     same = {0: 0.9, 1: 0.9}
-    assert paired.over_seeds(same, same).claim.p == 1.0
-    assert paired.over_seeds(same, {0: 0.8, 1: 0.8}).claim.p == 0.0
+    assert paired.over_seeds(same, same).result.p == 1.0
+    assert paired.over_seeds(same, {0: 0.8, 1: 0.8}).result.p == 0.0
 
 
 def test_holm_equals_statsmodels_and_keeps_its_promise(rng):

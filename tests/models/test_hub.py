@@ -232,3 +232,27 @@ def test_a_folder_of_the_same_files_gives_the_same_network(hub, fetched, tmp_pat
     body = [p for key, p in network.module.named_parameters() if not key.startswith("fc")]
     assert sum(float(p.detach().double().abs().sum()) for p in body) == pytest.approx(from_hub["total"], rel=1e-12)
     assert list(network.mean) == from_hub["mean"]
+
+
+def test_a_header_gives_commit_and_tensors(hub):
+    """In a process of its own, as above."""
+    endpoint, cache, _ = hub
+    script = f"""
+import json
+from asli.errors import WeightsError
+from asli.models.hub import header_of
+found = header_of("{MICROSOFT}")
+print(json.dumps([found.commit, len(found.shapes), found.bytes]))
+try:
+    header_of("owner/nothing")
+except WeightsError as error:
+    print(error)
+"""
+    variables = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "0"}
+    done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=True)
+    facts, refused = done.stdout.splitlines()
+    commit, tensors, size = json.loads(facts)
+    assert commit == COMMITS[MICROSOFT]
+    assert tensors > 100
+    assert size > 40_000_000
+    assert "does not answer or lacks it (RepositoryNotFoundError)" in refused

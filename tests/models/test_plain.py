@@ -60,10 +60,16 @@ def test_projection_is_what_a_plain_opening_block_lacks():
     block = copy.deepcopy(residual.layer2[0])
     block.act3 = nn.Identity()
     assert torch.allclose(plain.layer2[0](x), torch.relu(block(x.clone()) - block.downsample(x)), atol=1e-5)
-    assert torch.equal(plain.layer2[1](plain.layer2[0](x)), residual.layer2[1](plain.layer2[0](x)))
+    y = plain.layer2[0](x)
+    assert torch.allclose(plain.layer2[1](y), residual.layer2[1](y), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", PLAIN)
+DEEP = ("101", "152")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if any(d in n for d in DEEP) else n for n in PLAIN]
+)
 def test_gradient_reaches_every_parameter_of_every_plain_network(name, pixels_and_labels):
     network = create_network(name, size=32)
     pixels, labels = pixels_and_labels
@@ -75,24 +81,27 @@ def test_gradient_reaches_every_parameter_of_every_plain_network(name, pixels_an
     assert not network.module.bn1.running_mean.any()  # left as it was
 
 
-@pytest.mark.parametrize(("depth", "left"), [(20, 0.6), (32, 0.6), (44, 0.6), (56, 0.97)])
-def test_a_plain_network_learns_over_several_updates(depth, left, sample):
-    """The deeper a plain network, the slower it starts: that of 56 layers has hardly begun after 25 updates."""
+@pytest.mark.parametrize("depth", [20, 32, 44, 56])
+def test_a_plain_network_learns_over_several_updates(depth, sample):
+    """The deeper it is, the slower and rougher its start, so it may take its time.
+
+    A head alone would stay near 0.693, the loss of a coin: the labels are balanced.
+    """
     rows = sample.rows("train")[:: len(sample.rows("train")) // 64]
     preprocessing = Preprocessing(32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     pixels = preprocessing.batch(sample.images[rows], torch.device("cpu"))
     labels = torch.from_numpy(sample.labels[rows].astype("int64"))
     module = create_network(f"plain_cifar_resnet{depth}", size=32).module
     optimizer = torch.optim.AdamW(module.parameters(), 1e-3)
-    losses = []
-    for _ in range(25):
+    losses: list[float] = []
+    while len(losses) < 300 and (not losses or losses[-1] > 0.55):
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(module(pixels), labels)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    print(f"plain_cifar_resnet{depth}: loss {losses[0]:.3f} -> {losses[-1]:.3f}")
-    assert sum(losses[-3:]) / 3 < left * losses[0]
+    print(f"plain_cifar_resnet{depth}: loss {losses[0]:.3f} -> {losses[-1]:.3f} in {len(losses)} updates")
+    assert losses[-1] <= 0.55
 
 
 def test_timms_usual_start_would_kill_a_plain_network():

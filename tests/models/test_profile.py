@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from asli.cli import main
-from asli.detector.bundle import fold_temperature
-from asli.detector.runtime import TorchRuntime, logits_of_rows
+from asli.detector.classifier import fold_temperature
+from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import RecipeError
 from asli.models.networks import create_network, set_trainable, stages
 from asli.models.profile import PRINTED, known_networks, print_table, profile
@@ -29,7 +29,12 @@ CPU = torch.device("cpu")
 TRAINED = [*(set(PRINTED) - {"resnet18", "resnet50", "resnet101"}), "bird_lotfi", "plain_resnet50"]
 
 
-@pytest.mark.parametrize("name", sorted(TRAINED))
+QUICK = ("bird_lotfi", "resnet34", "googlenet")  # one of our own, one of timm's, one of torchvision's
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in sorted(TRAINED)]
+)
 def test_one_update_and_one_evaluation_on_real_images(name, sample, tmp_path):
     size = SIZES.get(name, 32)
     network = create_network(name, size=size)

@@ -29,11 +29,51 @@ def test_file_of_another_head_loads_all_but_the_head(tmp_path):
 
 def test_what_did_not_load_is_listed(tmp_path):
     tensors = {k: v.clone() for k, v in create_network("resnet18", size=32).module.state_dict().items()}
-    tensors["extra.weight"] = tensors.pop("layer1.0.conv1.weight")
+    tensors["extra.weight"] = tensors.pop("fc.bias")
     save_file(tensors, tmp_path / "w.safetensors")
     _, report = load_start_weights(create_network("resnet18", size=32), str(tmp_path / "w.safetensors"))
-    assert report.missing == ["layer1.0.conv1.weight"]
+    assert report.missing == ["fc.bias"]
     assert report.unexpected == ["extra.weight"]
+
+
+def test_a_missing_tensor_of_the_body_is_an_error(tmp_path):
+    tensors = {k: v.clone() for k, v in create_network("resnet18", size=32).module.state_dict().items()}
+    del tensors["layer1.0.conv1.weight"]
+    save_file(tensors, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"lacks 1 of \d+ tensors of its body \(first: layer1.0.conv1.weight\)"):
+        load_start_weights(create_network("resnet18", size=32), str(tmp_path / "w.safetensors"))
+
+
+def test_torchvisions_vgg_loads_whole_and_answers_alike(tmp_path):
+    import torchvision
+
+    torch.manual_seed(0)
+    theirs = torchvision.models.vgg11(num_classes=2).eval()
+    save_file(theirs.state_dict(), tmp_path / "w.safetensors")
+    network, report = load_start_weights(create_network("vgg11", size=224), str(tmp_path / "w.safetensors"))
+    assert report.loaded == len(theirs.state_dict())
+    assert report.missing == report.unexpected == report.replaced == []
+    images = torch.randn(1, 3, 224, 224)
+    with torch.inference_mode():
+        torch.testing.assert_close(network.module.eval()(images), theirs(images), rtol=1e-4, atol=1e-5)
+
+
+def test_googlenets_published_weights_see_the_normalization_they_were_trained_with(tmp_path):
+    """torchvision turns ImageNet's normalization into another one inside the network (`transform_input`)."""
+    from torchvision.models import GoogLeNet
+
+    torch.manual_seed(0)
+    theirs = GoogLeNet(num_classes=2, aux_logits=False, transform_input=True, init_weights=False).eval()
+    save_file(theirs.state_dict(), tmp_path / "w.safetensors")
+    network, _ = load_start_weights(create_network("googlenet", size=64), str(tmp_path / "w.safetensors"))
+    pixels = torch.rand(2, 3, 64, 64)
+
+    def normalized(mean, std):
+        return (pixels - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
+
+    with torch.inference_mode():
+        expected = theirs(normalized((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+        torch.testing.assert_close(network.module.eval()(normalized(network.mean, network.std)), expected)
 
 
 def test_hub_format_folder_brings_its_own_normalization(tmp_path):

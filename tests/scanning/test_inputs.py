@@ -154,4 +154,5 @@ def test_unsafe_entries_are_counted(pictures, tmp_path):
     ids, inputs, *_ = ids_of(tmp_path / "a.zip")
     assert [id for id, _ in ids] == ["good.jpg"]
     assert inputs.unsafe == 1
-    assert inputs.skipped == {".md": 1, "hidden": 1}
+    assert inputs.skipped == {".md": 1}
+    assert inputs.hidden == {"__MACOSX/": 1}

@@ -11,8 +11,8 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from asli.detector.bundle import Detector
-from asli.detector.predict import Scorer
+from asli.detector.base import Detector
+from asli.detector.prediction import Prediction
 from asli.errors import AsliError
 from asli.serving.app import create_app
 from asli.serving.limits import BodyLimit, PlaceLimit
@@ -71,21 +71,19 @@ def test_a_body_that_pauses_or_trickles_is_given_up(address, parts):
     assert b"did not arrive within 0.5 seconds" in answer
 
 
-def test_who_left_is_answered_no_further(finished):
-    opened = Detector.open(finished.path)
-    scorer, scored, begun = Scorer(opened, opened.runtime("cpu")), [], threading.Event()
+def test_who_left_is_answered_no_further(finished, monkeypatch):
+    detector, scored, begun = Detector.load(finished.path), [], threading.Event()
 
-    class Counting:
-        detector, result = scorer.detector, scorer.result
+    def slow(images, **_):
+        scored.extend(name for name, _ in images)
+        begun.set()
+        time.sleep(0.3)
+        return [Prediction(path=name) for name, _ in images]
 
-        def score(self, path, *_, **__):
-            scored.append(path)
-            begun.set()
-            time.sleep(0.3)
-            return {"verdict": None}
+    monkeypatch.setattr(detector, "predictions", slow)
 
     listening = _listen("127.0.0.1", 0)
-    app = create_app(Counting(), max_bytes=10_000, max_images=50)
+    app = create_app(detector, max_bytes=10_000, max_images=50)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -102,12 +100,11 @@ def test_who_left_is_answered_no_further(finished):
 
 
 def test_the_page_is_shown_within_named_sites_only(finished):
-    opened = Detector.open(finished.path)
-    scorer = Scorer(opened, opened.runtime("cpu"))
+    detector = Detector.load(finished.path)
 
     def policy(*sites):
         async def ask():
-            app = create_app(scorer, max_bytes=1, max_images=1, embed_in=sites)
+            app = create_app(detector, max_bytes=1, max_images=1, embed_in=sites)
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
                 return (await client.get("/")).headers["content-security-policy"]
 

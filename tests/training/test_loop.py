@@ -174,6 +174,41 @@ def test_best_is_kept_the_moment_it_improves_and_older_ones_go(tmp_path):
     assert {p.name for p in (tmp_path / "checkpoints/step-000008").iterdir()} == {"ema.safetensors", "state.json"}
 
 
+@pytest.mark.parametrize(
+    ("by", "values", "best"),
+    [
+        ("f1", [0.6667, 0.6667, 0.6, 0.5], 2),
+        ("loss", [0.69, 0.75, 0.6, 0.65], 6),
+        ("auroc", [0.5, 0.4, 0.7, 0.8], 8),
+    ],
+)
+def test_weights_are_selected_by_the_figure_the_recipe_names(tmp_path, by, values, best):
+    loop = {"epochs": 4, "max_updates": 8, "evaluate_every": 2, "checkpoint_every": 0, "select_by": by}
+    figures = iter(values)
+    fixed = {"f1": 0.6667, "loss": 0.5, "auroc": 0.5}
+    job = training(
+        tmp_path, Noise(32, 4), recipe_from_dict({"loop": loop}), evaluate=lambda m: {**fixed, by: next(figures)}
+    )
+    job.run()
+    assert (tmp_path / "checkpoints/best").read_text().strip() == f"step-{best:06}"
+
+
+def test_a_checkpoint_of_the_first_version_goes_on(tmp_path):
+    recipe = recipe_from_dict({"loop": {"epochs": 2, "evaluate_every": 3, "checkpoint_every": 3}})
+    figures = iter([0.8, 0.7])
+    training(tmp_path, Noise(32, 4), recipe, evaluate=lambda m: {"f1": next(figures), "loss": 0.1}).run()
+    state = tmp_path / "checkpoints/step-000003/state.json"
+    content = json.loads(state.read_text())
+    content["best_f1"] = content.pop("best")
+    state.write_text(json.dumps(content))
+    shutil.rmtree(tmp_path / "checkpoints/step-000006")
+    again = training(tmp_path, Noise(32, 4), recipe, evaluate=lambda m: {"f1": 0.75, "loss": 0.1})
+    again.resume()
+    assert (again.update, again.best, again.best_update) == (3, 0.8, 3)
+    again.run()
+    assert (tmp_path / "checkpoints/best").read_text().strip() == "step-000003"
+
+
 def test_a_loss_that_blows_up_says_what_to_do(tmp_path):
     batches = Noise(32, 4)
     batches.images[5] = float("nan")
@@ -202,15 +237,15 @@ def undisturbed(sample, tmp_path_factory):
 
 def test_resume_is_bit_exact_wherever_it_was_stopped(sample, tmp_path, undisturbed, monkeypatch):
     """In one process: an error after every few updates, recovery by the recipe's checkpoints and by time."""
-    original, stops = Training._one_update, iter([2, 5, 6, 9, 13])
+    original, stops = ProgressBar.on_update, iter([2, 5, 6, 9, 13])
     stop = next(stops)
 
-    def breaking(self):
-        original(self)
-        if self.update == stop:
+    def breaking(self, *, update, **measured):
+        original(self, update=update, **measured)
+        if update == stop:
             raise MemoryError("the machine went away")
 
-    monkeypatch.setattr(Training, "_one_update", breaking)
+    monkeypatch.setattr(ProgressBar, "on_update", breaking)
     for minutes in (10, 0, 10, 0, 10):
         with pytest.raises(MemoryError):
             train("smoke", sample, tmp_path / "run", settings=FULL, resume=True, recovery_minutes=minutes)
@@ -218,6 +253,24 @@ def test_resume_is_bit_exact_wherever_it_was_stopped(sample, tmp_path, undisturb
     train("smoke", sample, tmp_path / "run", settings=FULL, resume=True)
     assert fingerprint(tmp_path / "run") == undisturbed
     assert not (tmp_path / "run/checkpoints/recovery").exists()
+
+
+def test_a_resumed_run_keeps_its_number_of_threads(sample, tmp_path, undisturbed, monkeypatch):
+    def breaking(self, **measured):
+        if measured["update"] == 6:
+            raise MemoryError("the machine went away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ProgressBar, "on_update", breaking)
+        with pytest.raises(MemoryError):
+            train("smoke", sample, tmp_path / "run", settings=FULL)  # in one thread, as all tests
+    torch.set_num_threads(2)
+    try:
+        train("smoke", sample, tmp_path / "run", settings=FULL, resume=True)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(1)
+    assert fingerprint(tmp_path / "run") == undisturbed
 
 
 def start(sample, out, *extra) -> subprocess.Popen:
@@ -248,6 +301,7 @@ def wait_for_update(out: Path, update: int, process: subprocess.Popen) -> None:
     assert process.poll() is not None, "no update in two minutes"
 
 
+@pytest.mark.slow
 def test_killed_three_times_it_ends_with_the_same_bits(sample, tmp_path, undisturbed):
     out, chance = tmp_path / "run", random.Random()
     for earliest in (1, 5, 9):

@@ -1,63 +1,143 @@
 """Audit a data set: the verb behind `asli audit`."""
 
 import datetime
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from asli._version import __version__
 from asli.auditing import facts
+from asli.auditing.checks.check import Finding, Severity
+from asli.auditing.checks.registry import installed_checks, run_checks
 from asli.auditing.duplicates import find_duplicates
-from asli.auditing.findings import verdicts
+from asli.auditing.evidence import Evidence
 from asli.auditing.pixels import Pixels
 from asli.auditing.shortcuts import measure
-from asli.datasets.build import open_folders
-from asli.datasets.folder import DataFolder, is_data_folder
+from asli.datasets.cache import open_data
+from asli.datasets.folder import DataFolder
+from asli.datasets.layouts import LABELS
+from asli.errors import AsliError, DataError
 from asli.reports.pages import require_page
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[DataFolder]:
-    """Yield a data folder, or one made for the moment of a folder or zip archive of images."""
-    if is_data_folder(path):
-        yield DataFolder.open(path)
-        return
-    with tempfile.TemporaryDirectory(prefix="asli-audit-") as folder:
-        yield open_folders(path, Path(folder) / (path.stem or "data"))
+class AuditFailedError(AsliError):
+    """A check failed and `--strict` was given."""
+
+    exit_status = 3
 
 
-def audit(data: DataFolder, *, seed: int = 0, html: Path | None = None) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditResult:
+    """What an audit found; see docs/audit.md.
+
+    Attributes:
+        asli: Version that made it.
+        date: ISO 8601, UTC.
+        data: `name`, `hash`, number of `images` and of `readable` ones.
+        findings: One a check.
+        not_images: Files of the source that are no images, by ending.
+        counts: Readable images per label, by split, generator and category.
+        oddities: Damaged or unusual files by kind.
+        facts: File facts of each label and generator, in words.
+        duplicates: Exact and near-duplicates: counts and pairs.
+        shortcuts: How well labels are read from what should not matter.
+    """
+
+    asli: str
+    date: str
+    data: dict[str, Any]
+    findings: tuple[Finding, ...]
+    not_images: dict[str, int]
+    counts: dict[str, dict[str, dict[str, int]]]
+    oddities: list[dict[str, Any]]
+    facts: dict[str, dict[str, str]]
+    duplicates: dict[str, Any]
+    shortcuts: dict[str, Any]
+
+    def of(self, severity: Severity) -> list[Finding]:
+        """Return the findings of a severity."""
+        return [finding for finding in self.findings if finding.severity is severity]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON; `version` counts changes of its form."""
+        return {
+            "version": 2,
+            "asli": self.asli,
+            "date": self.date,
+            "data": self.data,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "not_images": self.not_images,
+            "counts": self.counts,
+            "oddities": self.oddities,
+            "facts": self.facts,
+            "duplicates": self.duplicates,
+            "shortcuts": self.shortcuts,
+        }
+
+    def require_pass(self) -> None:
+        """Raise an error where a check failed.
+
+        Raises:
+            AuditFailedError: One or more did.
+        """
+        failed = self.of(Severity.FAIL)
+        if failed:
+            names = ", ".join(finding.check for finding in failed)
+            raise AuditFailedError(f"{len(failed)} of {len(self.findings)} checks failed: {names}")
+
+
+def audit(data: str | Path | DataFolder, *, seed: int = 0, html: Path | None = None) -> AuditResult:
     """Look for everything that would let a classifier cheat.
 
     Args:
-        data: The data folder; nothing is written into it.
+        data: A data folder, into which nothing is written, or images as `asli data open` takes them.
         seed: Of folds and permutations.
         html: Also write a page here.
 
-    Returns:
-        Findings, and under `verdicts` what they mean.
+    Raises:
+        DataError: All images have one label.
+        AsliError: A check of an installed package cannot be used, or `html` is something else than a page of asli.
     """
     if html is not None:
         require_page(html)
+    data = open_data(data)
+    _require_both(data)
+    extra = installed_checks()
     table, pixels = facts.read(data), Pixels(data)
     duplicates = find_duplicates(data, pixels)
-    result: dict[str, Any] = {
-        "version": 1,
-        "asli": __version__,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "data": {"name": data.name, "hash": data.hash, "images": len(data), "readable": int(data.readable.sum())},
-        "not_images": data.info["problems"],
-        "counts": facts.counts(table),
-        "oddities": facts.oddities(table),
-        "facts": facts.side_by_side(table),
-        "duplicates": duplicates.summary,
-        "shortcuts": measure(data, pixels, duplicates.groups, seed=seed),
-    }
-    result["verdicts"] = verdicts(result)
+    evidence = Evidence(
+        data=data,
+        table=table,
+        pixels=pixels,
+        duplicates=duplicates,
+        counts=facts.counts(table),
+        oddities=facts.oddities(table),
+        shortcuts=measure(data, pixels, duplicates.groups, seed=seed),
+        seed=seed,
+    )
+    result = AuditResult(
+        asli=__version__,
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        data={"name": data.name, "hash": data.hash, "images": len(data), "readable": int(data.readable.sum())},
+        findings=tuple(run_checks(evidence, extra)),
+        not_images=data.info["problems"],
+        counts=evidence.counts,
+        oddities=evidence.oddities,
+        facts=facts.side_by_side(table),
+        duplicates=duplicates.summary,
+        shortcuts=evidence.shortcuts,
+    )
     if html is not None:
         from asli.auditing.page import write_page
 
-        write_page(html, result, data, pixels, duplicates)
+        write_page(html, result, evidence)
     return result
+
+
+def _require_both(data: DataFolder) -> None:
+    present = np.unique(data.labels[data.readable])
+    if len(present) < 2:
+        held = f"only {LABELS[int(present[0])]} images" if len(present) else "no readable image"
+        raise DataError(f"{data.path} has {held}; an audit compares real with fake ones, so it needs both")

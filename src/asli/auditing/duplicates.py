@@ -34,7 +34,7 @@ CROWD = 20
 
 PART = 12.0
 """Of many that look alike, duplicates differ by at most this root mean square in each of 16 x 16 parts, in gray levels
-at 64 x 64. Measured on pages of text: copies at JPEG quality 30 or half the size differ by up to 10, words by 17."""
+at 64 x 64. Measured on pages of text: copies at JPEG quality 30 or half the size differ by up to 10, others by 17."""
 
 BLOCK = 4096
 """Pictures that are compared with each other at a time, where their hashes are too common to search or all fit in."""

@@ -80,7 +80,7 @@ def from_pixels(pixels: Pixels, rows: npt.NDArray[np.int64], side: int) -> tuple
             crops.clear()
             places.clear()
 
-    for place, (small, crop) in enumerate(pixels.map(partial(_look, side=side), rows)):
+    for place, (small, crop) in enumerate(pixels.map(partial(_look, side=side), rows, "measuring colors and spectra")):
         colors[place] = small.reshape(-1)
         if crop is not None:
             crops.append(crop)

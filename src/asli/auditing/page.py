@@ -1,4 +1,4 @@
-"""The audit as a page that a reader understands in a minute: verdicts first, then what they rest on, with pictures."""
+"""The audit as a page: the result of each check first, then what it rests on, with pictures."""
 
 import io
 from dataclasses import asdict
@@ -9,13 +9,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from asli.auditing.audit import AuditResult
+from asli.auditing.checks.check import Finding, Severity
 from asli.auditing.drawing import shortcut_areas
 from asli.auditing.duplicates import Duplicates
+from asli.auditing.evidence import Evidence
 from asli.auditing.pixels import Image8, Pixels
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABELS
 from asli.metrics.intervals import proportion
-from asli.reports.kit import Box, Page, Picture, Section, Table, Tile, percent_text, write_report
+from asli.reports.colors import Status
+from asli.reports.kit import CaptionedImage, Cell, KeyNumber, Report, ReportFigure, ReportTable, Section
+from asli.reports.numbers import p_text, percent_counted, percent_interval
+from asli.reports.render import write_report
 
 PAIRS = 12
 """Pairs of duplicates shown, of either kind."""
@@ -26,84 +32,121 @@ TYPICAL = 6
 SIDE = 96
 """Pictures are shrunk to this many pixels along their longer side; small ones stay."""
 
-OF_MAKERS = ("images", "format", "JPEG quality", "width", "height", "bytes a pixel")
-"""What is said of each generator's files."""
+GENERATOR_FACTS = ("images", "format", "JPEG quality", "width", "height", "bytes a pixel")
+"""File facts shown of each generator."""
 
 NAMES = {"files": "file settings", "weight": "bytes", "colors": "8x8 colors", "spectrum": "sharpness, resampling"}
 
+STATUSES = {
+    Severity.PASS: Status.GOOD,
+    Severity.WARNING: Status.CAUTION,
+    Severity.FAIL: Status.BAD,
+    Severity.NOT_CHECKED: Status.NEUTRAL,
+}
 
-def write_page(path: Path, result: dict[str, Any], data: DataFolder, pixels: Pixels, duplicates: Duplicates) -> Path:
+
+def write_page(path: Path, result: AuditResult, evidence: Evidence) -> Path:
     """Write an audit as one HTML file; its drawings are kept beside it under `figures/`, too.
 
     Args:
         path: Of the page.
-        result: As `asli.auditing.audit.audit` returns it.
-        data: The audited data folder.
-        pixels: Where its images are decoded.
-        duplicates: Pairs to show.
+        result: What the audit found.
+        evidence: What it rests on: images are read again.
     """
+    data, pixels = evidence.data, evidence.pixels
     sections = [
-        _verdicts(result["verdicts"]),
-        _shortcuts(result["shortcuts"]),
-        *_duplicates(result["duplicates"], data, pixels, duplicates),
-        _files(result, data, pixels),
-        _counts(result["counts"]),
+        _checks(result.findings),
+        _shortcuts(result.shortcuts),
+        *_duplicates(result.duplicates, data, pixels, evidence.duplicates),
+        _files(result.facts, data, pixels),
+        _counts(result.counts),
         _oddities(result),
     ]
-    found = result["data"]
-    page = Page(
+    found = result.data
+    report = Report(
         title=f"Audit of {found['name']}",
         origin=f"{found['images']:,} files, {found['readable']:,} readable; data hash {found['hash'][:16]};"
-        f" asli {result['asli']}, {result['date'][:10]}",
-        boxes=_boxes(result),
-        limits=_limits(result["verdicts"]),
+        f" asli {result.asli}, {result.date[:10]}",
+        summary=_summary(result),
+        key_numbers=_key_numbers(result),
         sections=[section for section in sections if section is not None],
     )
-    return write_report(path.parent, page, path.name)
+    return write_report(path.parent, report, path.name)
 
 
-def _boxes(result: dict[str, Any]) -> list[Box]:
-    verdicts, duplicates, shortcuts = result["verdicts"], result["duplicates"], result["shortcuts"]["kinds"]
-    sprung = sum(line["verdict"] == "sprung" for line in verdicts)
-    look = sum(line["verdict"] == "look" for line in verdicts)
-    boxes = [Box(title="Traps sprung", value=str(sprung), interval=f"and {look} to look at, of {len(verdicts)}")]
+def _summary(result: AuditResult) -> list[str]:
+    failed, warned = result.of(Severity.FAIL), result.of(Severity.WARNING)
+    if not failed and not warned:
+        return ["No check failed. That does not prove that there is no shortcut."]
+    lines = []
+    for findings, what in ((failed, "failed"), (warned, "gave a warning")):
+        if findings:
+            names = ", ".join(finding.title.lower() for finding in findings)
+            lines.append(f"{len(findings)} of {len(result.findings)} checks {what}: {names}.")
+    return lines
+
+
+def _key_numbers(result: AuditResult) -> list[KeyNumber]:
+    duplicates, shortcuts = result.duplicates, result.shortcuts["kinds"]
+    status = {finding.check: STATUSES[finding.severity] for finding in result.findings}
+    failed, warned, total = (*map(len, map(result.of, (Severity.FAIL, Severity.WARNING))), len(result.findings))
+    numbers = [
+        KeyNumber(
+            title="Checks failed",
+            value=f"{failed} of {total}",
+            detail=f"and {warned} warning{'' if warned == 1 else 's'}",
+            status=Status.BAD if failed else Status.CAUTION if warned else Status.GOOD,
+        )
+    ]
     if "files" in shortcuts:
         area = shortcuts["files"]["auroc"]
-        interval = f"{area['low']:.3f} to {area['high']:.3f}; .5 is chance"
-        boxes.append(Box(title="Labels from file settings", value=f"{area['value']:.3f}", interval=f"AUROC {interval}"))
-    if duplicates["test_total"]:
-        for kind in ("exact", "near"):
-            count = duplicates[kind]["test_images"]
-            share = f"{count / duplicates['test_total']:.1%}"
-            boxes.append(
-                Box(title=f"Test images with {kind} duplicates elsewhere", value=share, interval=f"{count:,} images")
+        numbers.append(
+            KeyNumber(
+                title="Labels from file settings",
+                value=f"{area['value']:.3f}",
+                detail=f"AUROC; 95 % CI {area['low']:.3f} to {area['high']:.3f}; 0.5 is chance",
+                status=status["file-settings"],
             )
-    return boxes
+        )
+    if duplicates["test_total"]:
+        for kind, check in (("exact", "exact-duplicates"), ("near", "near-duplicates")):
+            count = duplicates[kind]["test_images"]
+            numbers.append(
+                KeyNumber(
+                    title=f"Test images with {kind} duplicates in another split",
+                    value=f"{count / duplicates['test_total']:.1%}".replace("%", " %"),
+                    detail=f"{count:,} of {duplicates['test_total']:,}",
+                    status=status[check],
+                )
+            )
+    return numbers
 
 
-def _limits(verdicts: list[dict[str, str]]) -> list[str]:
-    lines = [f"{line['trap'].capitalize()}: {line['says']}." for line in verdicts if line["verdict"] == "sprung"]
-    return lines or ["No trap is sprung. That is no proof that there is none."]
-
-
-def _verdicts(verdicts: list[dict[str, str]]) -> Section:
+def _checks(findings: tuple[Finding, ...]) -> Section:
+    order = list(STATUSES)
     return Section(
-        id="verdicts",
-        title="Verdicts",
+        id="checks",
+        title="Checks",
         tables=[
-            Table(
-                columns=["trap", "verdict"],
-                rows=[[line["trap"], line["verdict"]] for line in verdicts],
-                marked=frozenset(n for n, line in enumerate(verdicts) if line["verdict"] == "sprung"),
+            ReportTable(
+                columns=["check", "result", "finding", "what to do"],
+                rows=[
+                    [
+                        Cell(text=line.title, note=line.meaning),
+                        Cell(text=str(line.severity), value=order.index(line.severity), status=STATUSES[line.severity]),
+                        line.finding,
+                        line.remedy or "nothing",
+                    ]
+                    for line in findings
+                ],
             )
         ],
-        facts=[(line["trap"], ". To do: ".join(filter(None, [line["says"], line["do"]]))) for line in verdicts],
     )
 
 
 def _shortcuts(found: dict[str, Any]) -> Section:
     if not found["kinds"]:
-        return Section(id="shortcuts", title="What gives the label away", notes=[f"Not judged: {found['why']}."])
+        return Section(id="shortcuts", title="What gives the label away", notes=[f"Not checked: {found['why']}."])
     areas = {NAMES[kind]: part for kind, part in found["kinds"].items()}
     rows = [
         [
@@ -111,23 +154,23 @@ def _shortcuts(found: dict[str, Any]) -> Section:
             f"{part['auroc']['value']:.3f}",
             f"{part['auroc']['low']:.3f} to {part['auroc']['high']:.3f}",
             f"{part['null']['low']:.3f} to {part['null']['high']:.3f}",
-            f"{part['null']['p']:.3f}",
+            p_text(part["null"]["p"]),
             ", ".join(f"{line['feature']} {line['auroc']:.2f}" for line in part["telling"][:3]),
         ]
         for name, part in areas.items()
     ]
-    columns = ["seen alone", "AUROC", "95% interval", "by chance (95%)", "p", "features that tell most, each alone"]
-    picture = Picture(name="audit-shortcuts", title="AUROC of labels", figure=shortcut_areas(areas))
+    columns = ["seen alone", "AUROC", "95 % CI", "by chance (95 %)", "p", "strongest features, each alone"]
+    figure = ReportFigure(name="audit-shortcuts", title="AUROC of labels", drawing=shortcut_areas(areas))
     return Section(
         id="shortcuts",
         title="What gives the label away",
-        tables=[Table(columns=columns, rows=rows)],
-        pictures=[picture],
+        tables=[ReportTable(columns=columns, rows=rows)],
+        figures=[figure],
         notes=[
             f"Gradient-boosted trees, {found['folds']} folds that never part duplicates, on {found['images']:,} of"
             f" {found['of']:,} images; interval by DeLong, clustered by duplicates. By chance:"
             f" {found['permutations']} permutations of the labels on at most"
-            f" {max(part['null']['images'] for part in areas.values()):,} images, so on more chance is nearer .5.",
+            f" {max(part['null']['images'] for part in areas.values()):,} images, so on more chance is nearer 0.5.",
         ],
     )
 
@@ -145,18 +188,21 @@ def _duplicates(summary: dict[str, Any], data: DataFolder, pixels: Pixels, dupli
             "across splits": found["across_splits"],
             "across labels": found["across_labels"],
         }
-        rows = [[name, f"{count:,}"] for name, count in terms.items()]
+        rows: list[list[str | Cell]] = [[name, f"{count:,}"] for name, count in terms.items()]
         if summary["test_total"]:
-            share = percent_text(asdict(proportion(found["test_images"], summary["test_total"])))
-            rows.append(["test images with a duplicate elsewhere", f"{found['test_images']:,}: {share}"])
+            share = asdict(proportion(found["test_images"], summary["test_total"]))
+            text = f"{percent_counted(share)}, 95 % CI {percent_interval(share)}"
+            rows.append(["test images with a duplicate in another split", text])
             labels = f"{found['test_images_real']:,} real, {found['test_images_fake']:,} fake"
             rows.append(["of these", labels])
         sections.append(
             Section(
                 id=f"duplicates-{kind}",
-                title=f"{kind.capitalize()} duplicates",
-                tables=[Table(columns=["", "pictures"], rows=rows)],
-                tiles=[_pair_tile(data, pixels, pairs[n], None if distances is None else distances[n]) for n in shown],
+                title="Exact duplicates" if kind == "exact" else "Near-duplicates",
+                tables=[ReportTable(columns=["pairs of images", "number"], rows=rows)],
+                images=[
+                    _pair_image(data, pixels, pairs[n], None if distances is None else distances[n]) for n in shown
+                ],
                 notes=[_duplicate_note(kind, found)],
             )
         )
@@ -187,31 +233,36 @@ def _telling_pairs(data: DataFolder, pairs: npt.NDArray[np.int64]) -> list[int]:
     return [int(n) for n in best[chosen]]
 
 
-def _pair_tile(data: DataFolder, pixels: Pixels, pair: npt.NDArray[np.int64], distance: float | None) -> Tile:
+def _pair_image(
+    data: DataFolder, pixels: Pixels, pair: npt.NDArray[np.int64], distance: float | None
+) -> CaptionedImage:
     lines = data.table(["id", "split", "label"], pair).to_pylist()
     title = " and ".join(dict.fromkeys(f"{line['split']} {line['label']}" for line in lines))
     if distance is not None:
         title += f", {distance:.0f} gray levels"
-    return Tile(png=_png([pixels.read(int(row)) for row in pair]), lines=[title, *(line["id"] for line in lines)])
+    return CaptionedImage(
+        data=_png([pixels.read(int(row)) for row in pair]), lines=[title, *(line["id"] for line in lines)]
+    )
 
 
-def _files(result: dict[str, Any], data: DataFolder, pixels: Pixels) -> Section:
-    facts = result["facts"]
-    makers = [group for group in next(iter(facts.values())) if group not in LABELS]
-    tables = [Table(columns=["", *LABELS], rows=[[fact, *(of[g] for g in LABELS)] for fact, of in facts.items()])]
-    if makers:
-        rows = [[maker, *(facts[fact][maker] for fact in OF_MAKERS)] for maker in makers]
-        tables.append(Table(columns=["generator", *OF_MAKERS], rows=rows))
+def _files(facts: dict[str, dict[str, str]], data: DataFolder, pixels: Pixels) -> Section:
+    generators = [group for group in next(iter(facts.values())) if group not in LABELS]
+    tables = [
+        ReportTable(columns=["fact", *LABELS], rows=[[fact, *(of[g] for g in LABELS)] for fact, of in facts.items()])
+    ]
+    if generators:
+        rows = [[generator, *(facts[fact][generator] for fact in GENERATOR_FACTS)] for generator in generators]
+        tables.append(ReportTable(columns=["generator", *GENERATOR_FACTS], rows=rows))
     return Section(
         id="files",
         title="What the files are like",
         tables=tables,
-        tiles=[tile for label in (0, 1) for tile in _typical(data, pixels, label)],
+        images=[tile for label in (0, 1) for tile in _typical(data, pixels, label)],
         notes=["Numbers: median (5% to 95%). Pictures: files whose size in bytes is nearest their label's median."],
     )
 
 
-def _typical(data: DataFolder, pixels: Pixels, label: int) -> list[Tile]:
+def _typical(data: DataFolder, pixels: Pixels, label: int) -> list[CaptionedImage]:
     rows = np.flatnonzero(data.readable & (data.labels == label))
     if not len(rows):
         return []
@@ -219,8 +270,8 @@ def _typical(data: DataFolder, pixels: Pixels, label: int) -> list[Tile]:
     rows = rows[np.argsort(np.abs(weight - np.median(weight)), kind="stable")[:TYPICAL]]
     lines = data.table(["label", "format", "width", "height", "quality", "bytes", "generator", "id"], rows).to_pylist()
     return [
-        Tile(
-            png=_png([pixels.read(int(row))]),
+        CaptionedImage(
+            data=_png([pixels.read(int(row))]),
             lines=[
                 f"{line['label']}{': ' + line['generator'] if line['generator'] else ''}",
                 f"{line['format']}{' quality ' + str(line['quality']) if line['quality'] else ''},"
@@ -237,7 +288,7 @@ def _counts(counts: dict[str, dict[str, dict[str, int]]]) -> Section:
         id="counts",
         title="Counts",
         tables=[
-            Table(
+            ReportTable(
                 columns=[by, "real", "fake"],
                 rows=[[name, f"{n['real']:,}", f"{n['fake']:,}"] for name, n in groups.items()],
             )
@@ -247,19 +298,19 @@ def _counts(counts: dict[str, dict[str, dict[str, int]]]) -> Section:
     )
 
 
-def _oddities(result: dict[str, Any]) -> Section | None:
-    odd = result["oddities"]
-    if not odd and not any(result["not_images"].values()):
+def _oddities(result: AuditResult) -> Section | None:
+    odd = result.oddities
+    if not odd and not any(result.not_images.values()):
         return None
     rows = [
         [kind["kind"], kind["treatment"], f"{kind['real']:,}", f"{kind['fake']:,}", ", ".join(kind["names"][:3])]
         for kind in odd
     ]
-    others = [(f"{kind} files", f"{count:,}") for kind, count in result["not_images"].items() if count]
+    others = [(f"{kind} files", f"{count:,}") for kind, count in result.not_images.items() if count]
     return Section(
         id="oddities",
         title="Damaged and unusual files",
-        tables=[Table(columns=["kind", "treatment", "real", "fake", "for example"], rows=rows)] if rows else [],
+        tables=[ReportTable(columns=["kind", "treatment", "real", "fake", "for example"], rows=rows)] if rows else [],
         facts=others,
         notes=["All names: --json."],
     )

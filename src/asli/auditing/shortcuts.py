@@ -1,11 +1,13 @@
 """How well labels can be told from what should not matter: cross-validated AUROC, and what chance would give."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from asli.auditing.features import NUMBERS, SETTINGS, Features, crop_side, file_settings, file_weight, from_pixels
 from asli.auditing.pixels import Pixels
@@ -13,6 +15,7 @@ from asli.datasets.folder import DataFolder
 from asli.datasets.splits import stratified_sample
 from asli.metrics.classification import Floats, Labels, auroc
 from asli.metrics.delong import auroc_interval
+from asli.progress import progress
 
 IMAGES = 20_000
 """Images the classifiers are trained and judged on, drawn in proportion to label, generator and category."""
@@ -57,22 +60,42 @@ def measure(
     side = crop_side(facts)
     colors, spectra = from_pixels(pixels, rows, side)
     kinds = {"files": file_settings(facts), "weight": file_weight(facts), "colors": colors, "spectrum": spectra}
+    # Trees this small gain nothing from a second thread.
+    with (
+        threadpool_limits(1, user_api="openmp"),
+        progress("fitting shortcut classifiers", len(kinds) * (2 + PERMUTATIONS), unit="fits") as bar,
+    ):
+        measured = {name: judge(seen, labels, members, seed, bar.advance) for name, seen in kinds.items()}
     return {
         **result,
         "crop": side,
         "smaller_than_crop": int(np.isnan(spectra.values[:, 0]).sum()),
-        "kinds": {name: judge(seen, labels, members, seed) for name, seen in kinds.items()},
+        "kinds": measured,
     }
 
 
-def judge(features: Features, labels: Labels, groups: npt.NDArray[np.int64], seed: int = 0) -> dict[str, Any]:
+def judge(
+    features: Features,
+    labels: Labels,
+    groups: npt.NDArray[np.int64],
+    seed: int = 0,
+    advance: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     """Return the cross-validated AUROC, what chance gives, and the features that tell most.
+
+    Args:
+        features: What the classifier sees.
+        labels: 0 real, 1 fake.
+        groups: Of duplicates, which no fold parts.
+        seed: Of folds and permutations.
+        advance: Called after each cross-validation, of which there are 2 + `PERMUTATIONS`.
 
     Returns:
         `auroc` with its interval; `null`, the 95% range under permuted labels, with `images` and `p`; `telling`: the
         five strongest features by themselves.
     """
     scores = out_of_fold(features.values, labels, groups, seed)
+    advance()
     figure = auroc_interval(labels, scores, groups)
     random = np.random.default_rng(seed)
     _, heads = np.unique(groups, return_index=True)
@@ -82,10 +105,12 @@ def judge(features: Features, labels: Labels, groups: npt.NDArray[np.int64], see
     alone = np.arange(len(heads))
     values = features.values[heads]
     at_this_n = auroc(labels[heads], out_of_fold(values, labels[heads], alone, seed))
+    advance()
     chance = []
     for turn in range(PERMUTATIONS):
         shuffled = labels[heads][random.permutation(len(heads))]
         chance.append(auroc(shuffled, out_of_fold(values, shuffled, alone, seed + turn)))
+        advance()
     low, high = np.quantile(chance, [0.025, 0.975])
     p = (1 + sum(value >= at_this_n for value in chance)) / (1 + PERMUTATIONS)
     return {

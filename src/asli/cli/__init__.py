@@ -14,10 +14,12 @@ from asli.cli import evaluating, folders, scanning, study, training, using  # no
 from asli.cli.common import app, leave
 from asli.errors import AsliError
 from asli.files import visible
+from asli.threads import configure_process
 
 
 def main(tokens: list[str] | None = None) -> None:
-    """Run a command and leave with its exit status: 0 done, 1 bad data, 2 usage, 3 trap sprung, 130 interrupted."""
+    """Run a command and leave with its exit status: 0 done, 1 bad data, 2 usage, 3 audit failed, 130 interrupted."""
+    configure_process()
     logger = logging.getLogger("asli")
     logger.setLevel(logging.INFO)
     logger.addHandler(_StandardError())

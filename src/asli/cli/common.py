@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import cyclopts
 from cyclopts import Parameter
@@ -10,6 +11,10 @@ from cyclopts.validators import Number
 
 from asli._version import __version__
 from asli.files import visible
+
+if TYPE_CHECKING:
+    from asli.detector.prediction import Prediction
+    from asli.explanation.explain import Explanation
 
 app = cyclopts.App(
     name="asli",
@@ -24,10 +29,30 @@ Device = Annotated[
     Literal["cuda", "mps", "cpu"] | None, Parameter(help="Where to compute; the best there is by default.")
 ]
 Threads = Annotated[
-    int | None, Parameter(help="CPU threads of one operation; torch's choice by default.", validator=Number(gte=1))
+    int | None,
+    Parameter(
+        help="CPU threads of one operation; by default one a core, fewer beside other work.", validator=Number(gte=1)
+    ),
+]
+InLanguage = Annotated[
+    Literal["en", "id"] | None,
+    Parameter(name="--language", help="English or Indonesian; the page follows the browser by default."),
 ]
 Seed = Annotated[int, Parameter(validator=Number(gte=0))]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
+GroupBy = Annotated[
+    str | None,
+    Parameter(help="Column whose groups count as one: source, generator, category, date or prompt."),
+]
+GroupFile = Annotated[Path | None, Parameter(help="Table of id,group whose groups count as one.")]
+IncludeHidden = Annotated[
+    bool,
+    Parameter(negative="", help="Take in hidden files, and those in system and thumbnail folders such as @eaDir."),
+]
+FailOn = Annotated[
+    Literal["fake", "error"] | None,
+    Parameter(help="For automatic checks: also exit with status 3 if an image is called fake; errors exit with 1."),
+]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 
@@ -53,31 +78,36 @@ def figure_text(figure: dict[str, Any]) -> str:
     return f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]"
 
 
-def image_text(image: dict[str, Any]) -> str:
-    """Return what `predict` says of one image."""
-    if image["error"]:
-        return visible(f"{image['path']}: {image['error']}")
-    reasons = f"  ({'; '.join(image['reasons'])})" if image["reasons"] else ""
-    stability = image["stability"]
-    span = f", {stability['low']:.4f} to {stability['high']:.4f} when re-encoded or resized" if stability else ""
-    line = f"{image['path']}: {image['verdict']}  P(fake) {image['score']:.4f}{span}{reasons}"
-    found = image["provenance"] or {"says": [], "not_understood": 0}
-    lines = [line, *(f"  its file: {statement}" for statement in found["says"])]
+def prediction_text(prediction: "Prediction") -> str:
+    """Return a prediction for a person. Outside the domain a score means little, so none is shown."""
+    p = prediction
+    if p.error is not None or p.score is None:
+        return visible(f"{p.path}: {p.error}")
+    inside = p.domain is None or p.domain.inside
+    member = f" ({p.member})" if p.member else ""
+    score = f"  P(fake) {p.score:.4f}" if inside else ""
+    if p.stability and inside:
+        score += f", {p.stability.low:.4f} to {p.stability.high:.4f} when re-encoded or resized"
+    reasons = f"  ({'; '.join(p.reasons)})" if p.reasons else ""
+    found = p.provenance or {"says": [], "not_understood": 0}
+    lines = [f"{p.path}: {p.verdict}{member}{score}{reasons}", *(f"  file metadata: {text}" for text in found["says"])]
     if count := found["not_understood"]:
-        lines.append(f"  its file: {count} further {'entry' if count == 1 else 'entries'} of metadata, shown by --json")
+        lines.append(f"  file metadata: {count} more {'entry' if count == 1 else 'entries'}, shown by --json")
     return "\n".join(map(visible, lines))
 
 
-def explanation_text(explanation: dict[str, Any]) -> str:
-    """Return what `explain` says of one image's map."""
-    size, check = explanation["map_size"], explanation["check"]
-    where = f" at {explanation['layer']} ({size} x {size})" if explanation["layer"] else ""
-    lines = [f"  {explanation['method']}{where}: {explanation['picture']}"]
-    if explanation["feature_maps"]:
-        lines.append(f"  feature maps: {explanation['feature_maps']}")
-    if check:
-        likeness = check["likeness_to_random"]
+def explanation_text(explanation: "Explanation") -> str:
+    """Return an image's explanation for a person."""
+    e = explanation
+    where = f" at {e.layer} ({e.map_size} x {e.map_size})" if e.layer else ""
+    lines = [f"  {e.method}{where}: {e.picture}"]
+    if e.feature_maps:
+        lines.append(f"  feature maps: {e.feature_maps}")
+    if e.check:
+        likeness = e.check["likeness_to_random"]
         random = "" if likeness is None else f"; likeness to maps of random weights {likeness:.2f}"
-        said = "holds" if check["holds"] else "does not hold: do not read it"
-        lines.append(f"  the map {said} (better than {check['beats']:.0%} of {check['orders']} random orders{random})")
+        result = "holds" if e.check["holds"] else "does not hold: do not read it"
+        lines.append(
+            f"  the map {result} (better than {e.check['beats']:.0%} of {e.check['orders']} random orders{random})"
+        )
     return "\n".join(map(visible, lines))

@@ -5,74 +5,96 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from asli.cli.common import AsJson, Device, Seed, Share, Threads, app, figure_text, leave
+from asli.cli.common import (
+    AsJson,
+    Count,
+    Device,
+    GroupBy,
+    GroupFile,
+    InLanguage,
+    Seed,
+    Share,
+    Threads,
+    app,
+    leave,
+)
+from asli.cli.opening import NO_FLAGS, Opening
 from asli.errors import AsliError
 
 
 @app.command
 def audit(
-    data: Path,
+    data: Path | None = None,
     *,
     as_json: AsJson = False,
     html: Path | None = None,
     strict: Annotated[bool, Parameter(negative="")] = False,
     equalize: Path | None = None,
+    equalise: Annotated[Path | None, Parameter(show=False)] = None,
     size: int | None = None,
     seed: Seed = 0,
+    opening: Opening = NO_FLAGS,
 ) -> None:
     """Look for what would let a classifier cheat: damage, duplicates, labels readable from files, colors or sharpness.
 
     Args:
-        data: A data folder, or a folder or zip archive of images sorted into real and fake.
+        data: A data folder, or what `asli data open` takes, with the same flags.
         html: Also write a page with pictures here.
-        strict: Leave with exit status 3 where a trap is sprung.
+        strict: Exit with status 3 if a check fails.
         equalize: Instead write a copy here in which both labels went through the same random chain.
         size: Side of the copy's images in pixels; by default 256, or what 95 of 100 images reach.
         seed: Of every random choice.
     """
     from asli.auditing.audit import audit as run
-    from asli.auditing.audit import opened
+    from asli.auditing.checks.check import Severity
     from asli.auditing.equalize import equalize as copy
-    from asli.auditing.findings import TrapSprungError
+    from asli.datasets.cache import open_data
 
+    equalize = equalize or equalise
     if equalize is not None and (html is not None or strict):
-        leave("--equalize writes a copy and judges nothing: audit that copy with --html and --strict", 2)
-    with opened(data) as folder:
-        if equalize is not None:
-            done = copy(folder, equalize, size=size, seed=seed)
-            small = done["too_small"]
-            left = f"{done['unreadable']:,} unreadable, {small['real']:,} real and {small['fake']:,} fake too small"
-            said = f"{done['images']:,} images of {done['size']} px in {equalize}; left out (see equalize.json): {left}"
-            print(json.dumps(done, indent=2) if as_json else said)
-            return
-        result = run(folder, seed=seed, html=html)
+        leave("--equalize writes a copy and runs no check: audit that copy with --html and --strict", 2)
+    folder = open_data(data, **opening.how())
+    if equalize is not None:
+        done = copy(folder, equalize, size=size, seed=seed)
+        small = done["too_small"]
+        left = f"{done['unreadable']:,} unreadable, {small['real']:,} real and {small['fake']:,} fake too small"
+        said = f"{done['images']:,} images of {done['size']} px in {equalize}; left out (see equalize.json): {left}"
+        print(json.dumps(done, indent=2) if as_json else said)
+        return
+    result = run(folder, seed=seed, html=html)
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(result.to_dict(), indent=2))
     else:
-        for line in result["verdicts"]:
-            print(f"{line['verdict']:<10} {line['trap']}: {line['says']}")
-            if line["do"] and line["verdict"] in ("look", "sprung"):
-                print(f"{'':<11}{line['do']}")
+        for finding in result.findings:
+            print(f"{finding.severity:<12} {finding.title}: {finding.finding}")
+            if finding.remedy:
+                print(f"{'':<13}To do: {finding.remedy}")
+        count = {severity: len(result.of(severity)) for severity in Severity}
+        print(f"{len(result.findings)} checks: {', '.join(f'{n} {severity}' for severity, n in count.items() if n)}")
         if html is not None:
             print(f"page: {html}")
-    sprung = [line["trap"] for line in result["verdicts"] if line["verdict"] == "sprung"]
-    if strict and sprung:
-        raise TrapSprungError(f"{len(sprung)} traps are sprung: {', '.join(sprung)}")
+    if strict:
+        result.require_pass()
 
 
 @app.command
 def calibrate(
     detector: str,
-    data: Path,
+    data: Path | None = None,
     *,
+    opening: Opening = NO_FLAGS,
     out: Path,
     policy: Literal["max-f1", "argmax", "target-fpr"] | None = None,
     target_fpr: Share | None = None,
     confidence: Share = 0.95,
     band: Annotated[bool, Parameter(negative="")] = False,
     license: str | None = None,
+    licence: Annotated[str | None, Parameter(show=False)] = None,
     split: str = "calibration",
+    group_by: GroupBy = None,
+    group_file: GroupFile = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
@@ -80,7 +102,7 @@ def calibrate(
 
     Args:
         detector: A detector folder or a run folder; it stays as it is.
-        data: The data folder.
+        data: A data folder, or images as asli data open takes them, with the same flags.
         out: The new detector's folder.
         policy: Where fake begins: highest F1, 0.5, or a promised false positive rate; target-fpr where that is given,
             else max-f1.
@@ -90,6 +112,7 @@ def calibrate(
         license: Under which the weights may be used, for the model card; the given detector's by default.
         split: Must be calibration; other parts are refused.
     """
+    from asli.datasets.cache import open_data
     from asli.detector.calibrate import calibrate as run
     from asli.metrics.thresholds import Policy
 
@@ -97,9 +120,20 @@ def calibrate(
     if target_fpr is not None and chosen != "target-fpr":
         raise AsliError(f"--target-fpr goes with --policy target-fpr, not with {chosen}")
     settings = Policy(name=chosen, target=0.01 if target_fpr is None else target_fpr, confidence=confidence, band=band)
-    made = run(detector, data, out, settings, license=license, split=split, device=device, threads=threads)
+    made = run(
+        detector,
+        open_data(data, **opening.how()),
+        out,
+        settings,
+        license=license or licence,
+        split=split,
+        group_by=group_by,
+        group_file=group_file,
+        device=device,
+        threads=threads,
+    )
     thresholds = made.card.thresholds
-    print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy})")
+    print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy}, {thresholds.basis})")
     if thresholds.promise:
         print(f"promised: {thresholds.promise}")
     print(f"detector: {out}")
@@ -108,64 +142,73 @@ def calibrate(
 @app.command
 def evaluate(
     detector: str,
-    data: Path,
+    data: Path | None = None,
     *,
+    opening: Opening = NO_FLAGS,
     split: Literal["train", "validation", "calibration", "test"] = "test",
     out: Path | None = None,
-    robustness: Annotated[bool, Parameter(negative="")] = False,
-    robustness_images: int = 2000,
+    robustness: Annotated[bool | int, Parameter(negative="", metavar="[N]", validator=Number(gte=0))] = False,
+    robustness_images: Annotated[Count | None, Parameter(show=False)] = None,
     against: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     threshold: float | None = None,
     prevalence: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
+    prior: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True, show=False)] = None,
+    language: InLanguage = None,
     as_json: AsJson = False,
+    group_by: GroupBy = None,
+    group_file: GroupFile = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Judge a detector, or a table of anyone's scores, on a part of a data folder and write a report.
+    """Evaluate a detector, or a table of anyone's scores, on a part of a data folder and write a report.
 
     Args:
         detector: A detector folder, a run folder, or a table of filename,score, the score being P(fake).
-        data: The data folder.
+        data: A data folder, or images as asli data open takes them, with the same flags.
         split: Which part; each opening of test is recorded in the data folder's ledger.
-        out: Where the report goes; by default into the detector's run.
-        robustness: Also corrupt images (JPEG, blur, noise, ...) and judge them at the unchanged threshold; an
-            interrupted sweep goes on with the same command.
-        robustness_images: At most as many, drawn evenly by label.
+        out: Folder of the report; by default in the detector's run.
+        robustness: Also corrupt images (JPEG, blur, noise, ...) and evaluate them at the unchanged threshold; with a
+            number at most as many images (2,000 by default), drawn evenly by label. The same command resumes an
+            interrupted sweep.
+        robustness_images: Formerly the number of images.
         against: Detectors or runs to compare with on the same images; runs of one recipe that differ by their seed are
             taken together.
         threshold: Where fake begins for a table of scores; 0.5 by default. A detector brings its own.
         prevalence: Shares of fakes among future images, such as 1%, for which the report states how often a verdict is
             right; 50%, 10%, 1% and 0.1% by default.
+        prior: Formerly prevalence.
     """
+    from asli.datasets.cache import open_data
     from asli.evaluation.evaluate import evaluate as run
-    from asli.evaluation.further import headlines
-    from asli.evaluation.judge import PREVALENCES
+    from asli.evaluation.evaluate import report_folder
+    from asli.evaluation.measure import PREVALENCES
+    from asli.evaluation.report import headlines
+    from asli.evaluation.robustness import IMAGES
 
+    folder = open_data(data, **opening.how())
     result = run(
         detector,
-        data,
+        folder,
         split=split,
-        out=out,
-        robustness=robustness_images * robustness,
+        out=report_folder(detector, folder, split) if out is None else out,
+        robustness=(robustness_images or IMAGES) if robustness is True else int(robustness),
         against=against or (),
         threshold=threshold,
-        prevalences=prevalence or PREVALENCES,
+        prevalences=prevalence or prior or PREVALENCES,
+        language=language,
+        group_by=group_by,
+        group_file=group_file,
         device=device,
         threads=threads,
     )
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(result.to_dict(), indent=2))
         return
-    judged = result["data"]
-    print(f"{judged['images']:,} images of {judged['name']}, {split} part; fake from {result['threshold']:.4f}")
-    for name, figure in {**result["figures"]["threshold"], **result["figures"]["ranking"]}.items():
-        print(f"  {name.replace('_', ' '):<20} {figure_text(figure)}")
-    for rate, worst in result["groups"]["worst"].items():
-        name = f"worst {rate.replace('_', ' ')} of {worst['of']} groups"
-        print(f"  {name}: {worst['property']} {worst['name']} {figure_text(worst['figure'])}")
-    for line in headlines(result):
+    print(result)
+    for line in headlines(result.to_dict()):
         print(f"  {line}")
-    print(f"report: {Path(result['folder']) / 'report.html'}")
+    assert result.folder is not None
+    print(f"report: {result.folder / 'report.html'}")
 
 
 @app.command
@@ -187,9 +230,9 @@ def domain_study(
         out: Also write the study here, as JSON.
         card: Also keep its figures in the detector's model card.
     """
-    from asli.detector.bundle import Detector
+    from asli.detector.base import Detector
+    from asli.detector.classifier import as_classifier
     from asli.detector.locate import require_own_folder
-    from asli.evaluation.domain_study import describe, for_card
     from asli.evaluation.domain_study import domain_study as run
     from asli.files import write_json
 
@@ -197,7 +240,7 @@ def domain_study(
         require_own_folder(detector)
     result = run(detector, data, device=device, threads=threads)
     if out is not None:
-        write_json(out, result)
+        write_json(out, result.to_dict())
     if card:
-        Detector.open(detector).add_domain_study(for_card(result))
-    print(json.dumps(result, indent=2) if as_json else describe(result))
+        as_classifier(Detector.load(detector), "the domain study").add_domain_study(result.for_card())
+    print(json.dumps(result.to_dict(), indent=2) if as_json else result.describe())

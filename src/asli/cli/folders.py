@@ -1,13 +1,17 @@
 """Commands that make and show data folders."""
 
 import json
+import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, app, leave
+from asli.cli.common import AsJson, GroupBy, GroupFile, Share, app, leave
+from asli.cli.opening import NO_FLAGS, Opening
+
+logger = logging.getLogger("asli")
 
 data = cyclopts.App(name="data", help="Make a data folder: read, check, split and pack images.")
 app.command(data)
@@ -40,12 +44,12 @@ def open_(
     path: Path,
     out: Path | None = None,
     *,
-    real: Annotated[list[Path] | None, Parameter(negative="")] = None,
-    fake: Annotated[list[Path] | None, Parameter(negative="")] = None,
-    layout: str | None = None,
-    real_label: Annotated[list[str] | None, Parameter(negative="")] = None,
-    fake_label: Annotated[list[str] | None, Parameter(negative="")] = None,
-    generator: str | None = None,
+    opening: Opening = NO_FLAGS,
+    split_by: str | None = None,
+    holdout: Annotated[list[str] | None, Parameter(negative="")] = None,
+    group_by: GroupBy = None,
+    group_file: GroupFile = None,
+    fractions: Annotated[tuple[Share, Share, Share, Share] | None, Parameter(negative="")] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Make a data folder of your own images: asli data open PATH DIR, or asli data open DIR --real A --fake B.
@@ -53,40 +57,39 @@ def open_(
     What is taken for real and for fake is printed before any image is read.
 
     Args:
-        path: A folder, a zip archive, a folder of zip archives, a table (CSV, JSON, Parquet), or Hugging Face Parquet.
+        path: A folder, an archive, a folder of archives, a table (CSV, JSON, Parquet), or Hugging Face Parquet.
             With --real and --fake there is none: give only the data folder.
         out: The data folder to make.
-        real: A folder or zip archive of real images; may be repeated.
-        fake: A folder or zip archive of fake images; may be repeated.
-        layout: How to read PATH where several ways fit: parquet, table, cifake, forensynths, genimage,
-            community-forensics or imagefolder.
-        real_label: A folder name or label value that means real; may be repeated.
-        fake_label: A folder name or label value that means fake, for example 1; may be repeated.
-        generator: What made the fake images of which nothing else says it.
+        split_by: The column of dates, such as release_date: the newest images become the test part.
+        holdout: COLUMN=PATTERN: matching images become the test part, for example generator=flux*; may be repeated.
+        fractions: Shares of train, validation, calibration and test, such as 60% 10% 15% 15%, for parts that the images
+            do not name; by default the held-out parts of small folders are larger.
         dry_run: Only print what is taken for what.
     """
+    from asli.auditing.quick import quick_check
     from asli.datasets.build import open_folders
-    from asli.datasets.layouts import LabelNames
+    from asli.datasets.division import Division
+    from asli.datasets.splits import Shares
     from asli.datasets.survey import understand
 
-    pair = bool(real or fake)
+    pair = opening.is_pair
     target = path if pair else out
     if pair and out is not None:
         leave("with --real and --fake give one path only, the data folder to make (see asli --help)", 2)
-    how: dict[str, Any] = {
-        "real": real or (),
-        "fake": fake or (),
-        "layout": layout,
-        "labels": LabelNames(tuple(real_label or ()), tuple(fake_label or ())),
-        "generator": generator,
-    }
+    file = None if group_file is None else str(group_file)
+    division = Division(split_by, tuple(holdout or ()), group_by, file)
     place = None if pair else path
     if dry_run:
-        print(understand(place, **how).describe())
+        print(understand(place, **opening.how()).describe())
     elif target is None:
         leave("give the data folder to make after the path (see asli --help)", 2)
     else:
-        print(open_folders(place, target, **how).describe())
+        shares = None if fractions is None else Shares(*fractions)
+        made = open_folders(place, target, division=division, fractions=shares, **opening.how())
+        print(made.describe())
+        found = quick_check(made)
+        if found is not None:
+            logger.warning("%s; more: asli audit %s", found, target)
 
 
 @data.command
@@ -112,3 +115,26 @@ def show(path: Path, *, as_json: AsJson = False) -> None:
 
     folder = DataFolder.open(path)
     print(json.dumps(folder.info, indent=2) if as_json else folder.describe())
+
+
+@data.command
+def cache(*, clear: Annotated[bool, Parameter(negative="")] = False, as_json: AsJson = False) -> None:
+    """List the data folders that commands made of raw images, or remove them.
+
+    `ASLI_CACHE` sets their place.
+
+    Args:
+        clear: Remove them, with their splits and records of evaluations. Your images stay.
+    """
+    from asli.datasets.cache import cache_folder, cached, clear_cache
+
+    found = cached()
+    if clear:
+        clear_cache()
+    if as_json:
+        print(json.dumps([one.to_dict() for one in found], indent=2))
+        return
+    for one in found:
+        print(f"{one.bytes / 1e6:10,.1f} MB  {one.openings:,} evaluations on test  {one.path}")
+    done = "removed from" if clear else "in"
+    print(f"{len(found):,} data folders, {sum(one.bytes for one in found) / 1e6:,.1f} MB, {done} {cache_folder()}")

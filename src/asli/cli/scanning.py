@@ -1,13 +1,16 @@
 """The command that scores many images."""
 
 import json
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from asli.cli.common import AsJson, Count, Device, Threads, app
+from asli.cli.common import AsJson, Count, Device, IncludeHidden, Threads, app
+from asli.datasets.walking import describe
+from asli.errors import DataError
 from asli.files import visible
 
 
@@ -19,6 +22,7 @@ def scan(
     detector: str = "default",
     html: Path | None = None,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
+    include_hidden: IncludeHidden = False,
     as_json: AsJson = False,
     device: Device = None,
     runtime: Literal["torch", "onnx"] | None = None,
@@ -29,7 +33,7 @@ def scan(
     """Score everything in folders, archives and lists into a table; a call that was cut goes on when repeated.
 
     Args:
-        paths: Folders, zip archives, Parquet files with images inside, lists of paths (.txt) and image files.
+        paths: Folders, zip and tar archives, Parquet files with images inside, lists of paths (.txt) and image files.
         out: The table to make, one row an image: Parquet, or CSV where it ends in .csv.
         detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
         html: Also write a page that shows the highest and lowest scores, unsure images and errors.
@@ -39,11 +43,26 @@ def scan(
     from asli.scanning.scan import scan as run
 
     result = run(
-        paths, out, detector, html=html, force_domain=force_domain, device=device, runtime=runtime, threads=threads
+        paths,
+        out,
+        detector,
+        html=html,
+        force_domain=force_domain,
+        include_hidden=include_hidden,
+        device=device,
+        runtime=runtime,
+        threads=threads,
     )
     if as_json:
         print(json.dumps(result, indent=2))
-        return
+    else:
+        _print_scan(result, out, html)
+    if result["unreadable"]["count"] == result["images"]:
+        reason = next(iter(result["unreadable"]["reasons"]), "")
+        raise DataError(f"none of the {result['images']:,} images could be scored ({reason}); see {out}")
+
+
+def _print_scan(result: dict[str, Any], out: Path, html: Path | None) -> None:
     verdicts, outside, unreadable = result["verdicts"], result["outside_domain"], result["unreadable"]
     said = {"count": result["provenance"]["count"], "reasons": result["provenance"]["says"]}
     if result["images_per_second"] is None:
@@ -52,6 +71,8 @@ def scan(
         new = result["images"] - result["done_before"]
         print(f"{new:,} images in {result['seconds']:.1f} s, {result['images_per_second']:,.1f} images/s: {out}")
     print("  " + "  ".join(f"{verdict} {count:,}" for verdict, count in verdicts.items()))
+    for caveat in result["detector"]["caveats"]:
+        print(f"  the detector is {caveat}")
     for title, found in (
         ("outside the domain", outside),
         ("whose files say where they come from", said),
@@ -66,7 +87,13 @@ def scan(
     skipped = result["not_images"]
     if skipped:
         endings = ", ".join(f"{ending} {count:,}" for ending, count in list(skipped.items())[:10])
-        print(f"  not scanned, no images by their names: {sum(skipped.values()):,} ({endings})")
+        print(f"  not scanned, no images: {sum(skipped.values()):,} ({endings})")
+    if hidden := describe(Counter(result["hidden"])):
+        print(f"  {hidden}")
+    for reason in result["ignored"][:5]:
+        print(f"  not scanned: {visible(reason)}")
+    if len(result["ignored"]) > 5:
+        print(f"  not scanned: {len(result['ignored']) - 5:,} more (see --json)")
     if result["unsafe_entries"]:
         print(f"  not read, archive entries that would leave their folder: {result['unsafe_entries']:,}")
     if html is not None:

@@ -23,31 +23,35 @@ def paper(
     seeds: Count | None = None,
     weights: Path | None = None,
     plan: Annotated[bool, Parameter(negative="")] = False,
+    report: Annotated[bool, Parameter(negative="")] = False,
+    track: Annotated[list[Literal["tensorboard", "wandb"]] | None, Parameter(negative="")] = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
     """Run every table and figure of Hakim et al. (2024), and answer its claims.
 
-    What is done is skipped, what was cut goes on; a cell that fails is reported and the rest goes on. A second call on
-    the same --out at the same time shares the work.
+    Finished runs are skipped and an interrupted one is resumed; a cell that fails is reported and the rest goes on. A
+    second call on the same --out at the same time shares the work.
 
     Args:
-        budget: full: as the paper, on a GPU; cpu: six hours on two cores; smoke: minutes, on the bundled sample.
+        budget: full: as the paper, on a GPU; cpu: about twelve core-hours; smoke: minutes, on the bundled sample.
         data: A data folder; the smoke budget takes the bundled sample where none is given.
         out: Where runs, tables and figures go.
         only: Cells to run: names or patterns as --plan lists them, or table7, figure8, settings.
-        seeds: Runs of each cell; by default the budget's own number.
+        seeds: Runs of each cell at most; by default the budget's own number.
         weights: Folder of start weights named after their networks: resnet50.safetensors, cifar10_resnet20.safetensors.
-        plan: Print the cells and how long they take here, from measured speed, and run nothing.
+        plan: Print the cells and how long they take here, from measured speed, and train nothing. With the full budget
+            also whether each weight file of the hub can be had and fits, GPU hours, memory and disk.
+        report: Train nothing; write tables and figures from the runs that --out holds.
+        track: Also log each run to TensorBoard or Weights & Biases.
     """
-    from asli.study.plan import describe
-    from asli.study.run_study import open_study, plan_study, run_study
+    from asli.study.paper.run_study import open_study, plan_text, run_study
 
-    opened = open_study(budget, data, out, weights=weights, device=device, threads=threads)
+    opened = open_study(budget, data, out, weights=weights, device=device, threads=threads, trackers=track or ())
     if plan:
-        print(describe(plan_study(opened, only=only or (), seeds=seeds), opened))
+        print(plan_text(opened, only=only or (), seeds=seeds))
         return
-    written, results = run_study(opened, only=only or (), seeds=seeds)
+    written, results = run_study(opened, only=only or (), seeds=seeds, report_only=report)
     print(f"study: {written}")
     failed = [f"{item['cell']} (seed {item['seed']})" for item in results if item["status"] == "failed"]
     if failed:

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from asli.cli.common import AsJson, Count, Device, Threads, app, figure_text, image_text
+from asli.cli.common import AsJson, Count, Device, Threads, app, prediction_text
+from asli.cli.opening import NO_FLAGS, Opening
 
 
 @app.command
@@ -18,21 +20,23 @@ def demo(*, out: Path = Path("asli-demo"), threads: Threads = None) -> None:
     """
     from asli.demonstration import demo as run
 
-    result = run(out, threads=threads)
-    at = result["figures"]["threshold"]
-    print(f"\ntest F1 {figure_text(at['f1'])}, accuracy {figure_text(at['accuracy'])}, {at['accuracy']['n']} images")
-    for picture in result["pictures"]:
-        print(image_text(picture))
-    print(f"report: {Path(result['folder']) / 'report.html'}")
+    done = run(out, threads=threads)
+    metrics = done.evaluation.metrics
+    print(f"\ntest F1 {metrics['f1']}, accuracy {metrics['accuracy']}, {metrics['accuracy'].n} images")
+    for picture in done.pictures:
+        print(prediction_text(picture))
+    print(f"report: {done.report}")
 
 
 @app.command
 def train(
     recipe: str,
     *,
-    data: Path,
+    data: Path | None = None,
     out: Path,
+    opening: Opening = NO_FLAGS,
     set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative="")] = None,
+    folds: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     resume: Annotated[bool, Parameter(negative="")] = False,
     track: Annotated[list[Literal["tensorboard", "wandb"]] | None, Parameter(negative="")] = None,
     device: Device = None,
@@ -43,20 +47,25 @@ def train(
 
     Args:
         recipe: Name of a bundled recipe (see asli recipes) or path of a .toml file.
-        data: The data folder.
+        data: A data folder, or images as asli data open takes them, with the same flags.
         out: The run folder to make.
         set_: Settings in place of the recipe's, for example --set optim.lr=1e-3 loop.epochs=2.
+        folds: For small folders: train on train, validation and calibration together, and let as many further networks,
+            each trained without a part of the images, give the scores for thresholds and figures; 5 is usual.
         resume: Go on with an interrupted run; the result is bit-identical to an undisturbed one's.
         track: Also log to TensorBoard or Weights & Biases.
         recovery_minutes: How often the state is saved for a resume.
     """
+    from asli.datasets.cache import open_data
     from asli.pipeline import train as run
+    from asli.recipe import load_recipe
 
+    chosen = load_recipe(recipe, set_ or ())  # a mistyped name is told before any image is read
     finished = run(
-        recipe,
-        data,
+        chosen,
+        open_data(data, **opening.how()),
         out,
-        settings=set_ or (),
+        folds=folds,
         resume=resume,
         device=device,
         threads=threads,
@@ -73,16 +82,13 @@ def recipes(name: str | None = None) -> None:
     Args:
         name: The one to print.
     """
-    from importlib import resources
-
-    from asli.recipe import bundled_recipes, load_recipe
+    from asli.recipe import list_recipes, recipe_text
 
     if name is not None:
-        print(load_recipe(name).to_toml(), end="")
+        print(recipe_text(name), end="")
         return
-    for known in bundled_recipes():
-        first = (resources.files("asli") / "recipes" / f"{known}.toml").read_text(encoding="utf-8").splitlines()[0]
-        print(f"{known:<12} {first.removeprefix('# ')}")
+    for known, purpose in list_recipes().items():
+        print(f"{known:<12} {purpose}")
 
 
 @app.command

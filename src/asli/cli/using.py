@@ -1,13 +1,30 @@
 """Commands that use a detector."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, Device, Threads, app, explanation_text, image_text, leave
-from asli.errors import AsliError
+from asli.cli.common import (
+    AsJson,
+    Count,
+    Device,
+    FailOn,
+    InLanguage,
+    Share,
+    Threads,
+    app,
+    explanation_text,
+    leave,
+    prediction_text,
+)
+from asli.cli.opening import NO_FLAGS, Opening
+from asli.errors import AsliError, FoundError
+
+if TYPE_CHECKING:
+    from asli.detector.prediction import Prediction
 
 
 @app.command
@@ -15,8 +32,10 @@ def predict(
     images: Annotated[list[Path], Parameter(negative="")],
     *,
     detector: str = "default",
+    batch_size: Count | None = None,
     stability: Annotated[bool, Parameter(negative="")] = False,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
+    fail_on: FailOn = None,
     as_json: AsJson = False,
     device: Device = None,
     runtime: Literal["torch", "onnx"] | None = None,
@@ -25,29 +44,35 @@ def predict(
     """Score pictures: P(fake), a verdict and its reasons.
 
     Args:
-        images: Image files.
-        detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
+        images: Image files, or one folder of them.
+        detector: A detector folder, a run folder, hub:owner/name, or the bundled one.
+        batch_size: Images computed at a time; by default chosen by input size.
         stability: Also say how far the score moves when the picture is saved again or resized a little.
         force_domain: Give a verdict on pictures unlike those the detector knows, too.
         runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
     """
     from asli.detector.predict import predict as run
+    from asli.detector.prediction import Predictions
 
     result = run(
-        images,
+        images[0] if len(images) == 1 and images[0].is_dir() else images,
         detector,
+        batch_size=batch_size,
         stability=stability,
         force_domain=force_domain,
         device=device,
         runtime=runtime,
         threads=threads,
     )
+    assert isinstance(result, Predictions), "several were given, as far as `predict` can tell"
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(result.to_dict(), indent=2))
     else:
-        for image in result["images"]:
-            print(image_text(image))
-    _name_failures(result)
+        for prediction in result:
+            print(prediction_text(prediction))
+    if fail_on == "fake":
+        _require_no_fake(result)
+    _require_all(result)
 
 
 @app.command
@@ -61,6 +86,7 @@ def explain(
     check: Annotated[bool, Parameter(negative="")] = False,
     feature_maps: Annotated[bool, Parameter(negative="")] = False,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
+    language: InLanguage = None,
     as_json: AsJson = False,
     device: Device = None,
     threads: Threads = None,
@@ -70,7 +96,7 @@ def explain(
     Args:
         images: Image files.
         detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
-        out: Folder for the drawn maps and explain.json.
+        out: Folder for the drawn maps, explain.html and explain.json.
         method: Grad-CAM asks the network's gradients; occlusion covers part after part and works for any detector.
         layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
         check: Also measure whether the map marks what moves the score, against random orders and random weights.
@@ -87,25 +113,27 @@ def explain(
         layer=layer,
         check=check,
         feature_maps=feature_maps,
+        language=language,
         force_domain=force_domain,
         device=device,
         threads=threads,
     )
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(result.to_dict(), indent=2))
     else:
-        for image in result["images"]:
-            print(image_text(image))
-            if image["explanation"]:
-                print(explanation_text(image["explanation"]))
-    _name_failures(result)
+        for image in result.images:
+            print(prediction_text(image.prediction))
+            if image.explanation is not None:
+                print(explanation_text(image.explanation))
+        print(f"page: {out / 'explain.html'}")
+    _require_all([image.prediction for image in result.images])
 
 
 @app.command
 def export(
     detector: str,
     *,
-    onnx: Annotated[bool, Parameter(negative="")] = False,
+    onnx: Annotated[bool, Parameter(negative="", show=False)] = True,
     int8: Annotated[bool, Parameter(negative="")] = False,
     data: Path | None = None,
     out: Path | None = None,
@@ -115,14 +143,11 @@ def export(
 
     Args:
         detector: A detector folder, a run folder or hub:owner/name.
-        onnx: The form to write; there is no other.
         int8: Quantize to 8 bits: a detector of its own, with its own temperature and thresholds.
         data: The data folder the int8 detector's ranges (train), thresholds (calibration) and losses (validation)
             come from.
         out: The folder to write; by default the detector's own, with int8 a new one beside it.
     """
-    if not onnx:
-        leave("say which form to write: asli export DETECTOR --onnx (see asli --help)", 2)
     if int8 != (data is not None):
         leave("--int8 and --data DATA go together (see asli --help)", 2)
     if data is None:
@@ -143,6 +168,68 @@ def export(
 
 
 @app.command
+def combine(
+    detectors: Annotated[list[str], Parameter(negative="")],
+    *,
+    out: Path,
+    data: Path | None = None,
+    opening: Opening = NO_FLAGS,
+    method: Literal["stacking", "mean", "noisy-or", "maximum", "family"] | None = None,
+    name: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
+    target_fpr: Share | None = None,
+    band: Annotated[bool, Parameter(negative="")] = False,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Make one detector of several: an ensemble, fitted on the calibration part, or a family for different inputs.
+
+    Args:
+        detectors: Two or more detectors. In a family the first one whose domain holds an image answers.
+        out: The new detector's folder.
+        data: A data folder, or images as asli data open takes them; an ensemble needs it.
+        method: How an ensemble combines scores, or family; stacking by default with --data, family without.
+        name: Names of the members; those of their folders by default.
+        target_fpr: Promise that at most this share of photographs is called fake, such as 1%; by default highest F1.
+        band: Promise the same of fakes called real; in between the verdict is unsure.
+    """
+    from asli.datasets.cache import open_data
+    from asli.detector.combine import combine as run
+    from asli.metrics.thresholds import Policy
+
+    promised = target_fpr is not None or band
+    policy = Policy(name="target-fpr", target=target_fpr or 0.01, band=band) if promised else Policy()
+    folder = open_data(data, **opening.how()) if data is not None or opening.is_pair else None
+    made = run(detectors, out, folder, method=method, names=name or (), policy=policy, device=device, threads=threads)
+    print(f"{made.name}: {out}")
+
+
+@app.command
+def info(detector: str = "default", *, as_json: AsJson = False) -> None:
+    """Print what a detector is: kind, supported input, thresholds, origin, hash and size.
+
+    Args:
+        detector: A detector folder, a run folder, hub:owner/name, or the bundled one.
+    """
+    from asli.detector.info import info as run
+
+    found = run(detector)
+    print(json.dumps(found.to_dict(), indent=2) if as_json else found.describe())
+
+
+@app.command
+def pull(repository: str, out: Path) -> None:
+    """Download a detector from the Hugging Face hub into a folder of your own.
+
+    Args:
+        repository: OWNER/NAME or OWNER/NAME@REVISION.
+        out: The folder to make.
+    """
+    from asli.detector.download import pull as run
+
+    print(f"detector: {run(repository, out)}")
+
+
+@app.command
 def push(
     detector: str,
     repository: str,
@@ -156,12 +243,18 @@ def push(
         repository: OWNER/NAME; made if it is not there.
         private: Make a new repository private.
     """
-    from asli.detector.hub import push as run
+    from asli.detector.push import push as run
 
     print(f"uploaded; this name pins it: {run(detector, repository, private=private)}")
 
 
-def _name_failures(result: dict[str, Any]) -> None:
-    failed = [image for image in result["images"] if image["error"]]
+def _require_no_fake(predictions: Sequence["Prediction"]) -> None:
+    fakes = sum(prediction.verdict == "fake" for prediction in predictions)
+    if fakes:
+        raise FoundError(f"{fakes} of {len(predictions)} images were called fake")
+
+
+def _require_all(predictions: Sequence["Prediction"]) -> None:
+    failed = sum(prediction.error is not None for prediction in predictions)
     if failed:
-        raise AsliError(f"{len(failed)} of {len(result['images'])} images could not be scored; each is named above")
+        raise AsliError(f"{failed} of {len(predictions)} images could not be scored; each is named above")

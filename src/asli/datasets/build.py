@@ -2,11 +2,10 @@
 
 import hashlib
 import logging
-import os
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import astuple
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,14 @@ from filelock import FileLock, Timeout
 from asli._version import __version__
 from asli.datasets import cifake as cifake_data
 from asli.datasets import fetch, manifest
+from asli.datasets.division import Division, as_plan, spread, whole_groups
 from asli.datasets.folder import PACK_LIMIT, DataFolder
+from asli.datasets.groups import COLUMNS
 from asli.datasets.images import decode, perceptual_hashes, pixel_sha256, thumbnail
-from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Layout, Listing, table_layout
+from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Listing, table_layout
 from asli.datasets.parquet_rows import ParquetRows
 from asli.datasets.sources import Source, open_source
-from asli.datasets.splits import SEED, assign_splits
+from asli.datasets.splits import SEED, Shares, assign_splits, fitting_shares
 from asli.datasets.survey import Survey, understand
 from asli.errors import DataError, ImageError
 from asli.files import (
@@ -37,6 +38,7 @@ from asli.files import (
     write_json,
     write_text,
 )
+from asli.parallel import ordered
 from asli.progress import progress
 
 CHUNK = 1024
@@ -72,30 +74,39 @@ def open_cifake(path: str | Path | None, out: str | Path, *, hub: str | None = N
         *(snapshot.revision, snapshot.checked, len(snapshot.paths)),
     )
     source = ParquetRows(snapshot.root, snapshot.paths)
-    listing = cifake_data.mirrored(table_layout.listing(source.rows(), LabelNames(), hub), source.original_names())
+    listing = cifake_data.mirrored(table_layout.listing(source.rows, LabelNames(), hub), source.original_names())
     found = Survey(source, listing, "cifake", f"{hub.partition('@')[0]}@{snapshot.revision}")
     logger.info("%s", found.describe())
     return make(found, out)
 
 
-def open_folders(path: str | Path | None, out: str | Path, **how: Any) -> DataFolder:
+def open_folders(
+    path: str | Path | None,
+    out: str | Path,
+    *,
+    division: Division | None = None,
+    fractions: Shares | None = None,
+    **how: Any,
+) -> DataFolder:
     """Make a data folder of a user's own images; what is taken for real and fake is logged before any is read.
 
     Args:
         path: A folder, an archive, a folder of archives, a table, or Parquet files.
         out: Where the data folder goes.
-        how: `real`, `fake`, `layout`, `labels`, `generator`: see `asli.datasets.survey.understand`.
+        division: Which images are test and which groups stay whole; None draws by chance.
+        fractions: Shares of the parts that the source does not name; None takes those that fit the number of images.
+        how: `real`, `fake`, `layout`, `labels`, `generator`, `include_hidden`: see `asli.datasets.survey.understand`.
 
     Raises:
         DataError: A label cannot be told, two layouts disagree, or `out` holds something else.
     """
     found = understand(path, **how)
     logger.info("%s", found.describe())
-    return make(found, Path(out))
+    return make(found, Path(out), division or Division(), fractions)
 
 
-def ingest(path: Path, out: Path, layout: Layout, layout_name: str) -> DataFolder:
-    """Make a data folder of what lies at `path`, read by `layout`.
+def ingest(path: Path, out: Path, layout: Callable[[Iterable[str]], Listing], layout_name: str) -> DataFolder:
+    """Make a data folder of what lies at `path`, its file names read by `layout`.
 
     Raises:
         DataError: See the callers.
@@ -104,8 +115,19 @@ def ingest(path: Path, out: Path, layout: Layout, layout_name: str) -> DataFolde
     return make(Survey(source, layout(source.names()), layout_name, str(path.resolve())), out)
 
 
-def make(found: Survey, out: Path) -> DataFolder:
+def make(
+    found: Survey,
+    out: Path,
+    division: Division = Division(),  # noqa: B008 - it is frozen
+    fractions: Shares | None = None,
+) -> DataFolder:
     """Make a data folder of a source and its listing.
+
+    Args:
+        found: The source and its listing.
+        out: Where the data folder goes.
+        division: Which images are test and which groups stay whole.
+        fractions: See `open_folders`.
 
     Raises:
         DataError: `out` holds something else, or another process writes it.
@@ -117,19 +139,26 @@ def make(found: Survey, out: Path) -> DataFolder:
         "source": source.fingerprint([entry.name for entry in listing.entries]),
         "listing": sha256_of_json_array(map(astuple, listing.entries)),
         "chunk": CHUNK,
+        **as_plan(division),
+        **({} if fractions is None else {"fractions": asdict(fractions)}),
     }
-    first = [[e.id, e.label, e.split, e.category, e.generator] for e in listing.entries]
-    version_1 = {**plan, "version": 1, "listing": sha256_of_json_array(first)}
     if (out / "data.json").exists():
-        return _complete(found, (plan, version_1), out)
+        return _complete(found, (plan, *_former_plans(plan, listing)), out)
     out.mkdir(parents=True, exist_ok=True)
     if _others(out):
         raise DataError(f"{out} is not empty; give a new folder")
     try:
         with keeping("what was read is safe; make room and repeat the command"), FileLock(out / ".lock", timeout=0):
-            return _Ingest(source, listing, plan, out).run(found.origin)
+            return _Ingest(source, listing, plan, out, division, fractions).run(found.origin)
     except Timeout:
         raise DataError(f"another process is writing {out}; wait for it or give another folder") from None
+
+
+def _former_plans(plan: dict[str, Any], listing: Listing) -> Iterator[dict[str, Any]]:
+    """Yield the plans under which earlier versions of asli made a folder of these images: with less that is known."""
+    for generators in (True, False):
+        known = ((e.id, e.label, e.split, e.category, e.generator if generators else None) for e in listing.entries)
+        yield {**plan, "version": 1, "listing": sha256_of_json_array(map(list, known))}
 
 
 def _complete(found: Survey, plans: Iterable[dict[str, Any]], out: Path) -> DataFolder:
@@ -137,7 +166,8 @@ def _complete(found: Survey, plans: Iterable[dict[str, Any]], out: Path) -> Data
     data = DataFolder.open(out)
     if data.info.get("plan") not in [sha256_of_json(plan) for plan in plans]:
         raise DataError(
-            f"{out} holds a data folder of something else, or its images have changed since; give another folder"
+            f"{out} holds a data folder of something else, its images have changed since, or it was made with other"
+            " --fractions; give another folder"
         )
     logger.info("%s is complete already", out)
     if data.info["reopen"] == found.source.spec():
@@ -155,8 +185,17 @@ def _others(out: Path) -> set[str]:
 
 
 class _Ingest:
-    def __init__(self, source: Source, listing: Listing, plan: dict[str, Any], out: Path) -> None:
+    def __init__(
+        self,
+        source: Source,
+        listing: Listing,
+        plan: dict[str, Any],
+        out: Path,
+        division: Division,
+        fractions: Shares | None,
+    ) -> None:
         self.source, self.listing, self.plan, self.out = source, listing, plan, out
+        self.division, self.fractions = division, fractions
         self.parts = out / ".parts"
         entries = listing.entries
         self.chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
@@ -165,8 +204,9 @@ class _Ingest:
         for stale in (*self.out.glob(".*.part"), *(self.out / name for name in _RESULTS)):
             stale.unlink(missing_ok=True)  # of a call that was cut after the last image was read
         self._read_all()
+        self._require_readable()
         packed = self._pack()
-        self._write_manifest()
+        fractions = self._write_manifest()
         problems = self._problems()
         manifest_path = self.out / "manifest.parquet"
         write_json(
@@ -181,8 +221,12 @@ class _Ingest:
                 "labels": {"real": 0, "fake": 1},
                 "counts": _counts(manifest_path),
                 "problems": {kind: len(names) for kind, names in problems.items()},
+                "hidden": dict(self.source.left_out.hidden),
+                "dropped": dict(self.listing.dropped),
                 "packed": packed,
                 "split_seed": SEED,
+                "fractions": asdict(fractions),
+                "division": self.division.describe(),
                 "manifest_sha256": sha256_of_file(manifest_path),
                 "content_hash": manifest.content_hash(manifest_path),
             },
@@ -204,16 +248,37 @@ class _Ingest:
         done = total - sum(len(self.chunks[number]) for number in todo)
         if done:
             logger.info("going on: %s of %s images were read before", f"{done:,}", f"{total:,}")
-        # Threads: Pillow releases the interpreter lock while it decodes.
-        with progress("reading", total, unit="images", done=done) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-            futures = {pool.submit(self._read_chunk, number): number for number in todo}
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    bar.advance(len(self.chunks[futures[future]]))
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        with progress("reading", total, unit="images", done=done) as bar:
+            for number, _ in zip(todo, ordered(self._read_chunk, todo), strict=True):
+                bar.advance(len(self.chunks[number]))
+
+    def _require_readable(self) -> None:
+        """Refuse to make a data folder that lacks a label since none of its images can be read.
+
+        Raises:
+            DataError: It would; what was read is removed.
+        """
+        listed = Counter(entry.label for entry in self.listing.entries)
+        readable: Counter[str] = Counter()
+        reasons: Counter[str] = Counter()
+        first: dict[str, str] = {}
+        for table in self._tables():
+            good = pa.compute.is_null(table["error"])
+            readable.update(table.filter(good)["label"].to_pylist())
+            for line in table.filter(pa.compute.invert(good)).select(["id", "label", "error"]).to_pylist():
+                reasons[line["error"]] += 1
+                first.setdefault(line["label"], f"{line['id']}: {line['error']}")
+        lost = [label for label in listed if not readable[label]]
+        if not lost:
+            return
+        shutil.rmtree(self.parts)
+        which = "images" if len(lost) == len(listed) else f"{lost[0]} images"
+        count = listed.total() if len(lost) == len(listed) else listed[lost[0]]
+        most, times = reasons.most_common(1)[0]
+        raise DataError(
+            f"none of the {count:,} {which} could be decoded (first: {first[lost[0]]}); most often, {times:,} times:"
+            f" {most}"
+        )
 
     def _part(self, number: int, suffix: str) -> Path:
         return self.parts / f"{number:06d}.{suffix}"
@@ -276,13 +341,17 @@ class _Ingest:
         for number in range(len(self.chunks)):
             yield pq.read_table(self._part(number, "parquet"))
 
-    def _write_manifest(self) -> None:
+    def _write_manifest(self) -> Shares:
+        """Write the manifest; return the shares by which the source's open images were split."""
         columns = ["id", "label", "named_split", "category", "pixel_sha256"]
         brief = pa.concat_tables(table.select(columns) for table in self._tables())
-        groups, crosses = manifest.group_duplicates(brief["pixel_sha256"], brief["named_split"])
-        labels, categories = brief["label"].to_pylist(), brief["category"].to_pylist()
-        strata = [f"{label}/{category}" for label, category in zip(labels, categories, strict=True)]
-        splits = assign_splits(brief["id"].to_pylist(), strata, brief["named_split"].to_pylist(), groups)
+        named = brief["named_split"]
+        if self.division.names_test:
+            named = pa.chunked_array([self._named_test(brief)])
+        groups, crosses = manifest.group_duplicates(brief["pixel_sha256"], named)
+        splits, fractions = self._splits(brief, named.to_pylist(), groups)
+        if self.division != Division():
+            _, crosses = manifest.group_duplicates(brief["pixel_sha256"], pa.chunked_array([splits]))
 
         def finished() -> Iterator[pa.Table]:
             start = 0
@@ -293,6 +362,37 @@ class _Ingest:
 
         with replacing(self.out / "manifest.parquet") as temporary:
             manifest.write(temporary, finished())
+        return fractions
+
+    def _columns(self) -> dict[str, list[str | None]]:
+        table = pa.concat_tables(part.select(list(COLUMNS)) for part in self._tables())
+        return {name: table[name].to_pylist() for name in COLUMNS}
+
+    def _named_test(self, brief: pa.Table) -> pa.Array:
+        """Return `test` for the images that the division holds out, null for the others."""
+        ids, labels = brief["id"].to_pylist(), brief["label"].to_pylist()
+        tests = self.division.tests(self._columns(), labels, ids, (self.fractions or Shares()).test)
+        duplicates, _ = manifest.group_duplicates(brief["pixel_sha256"], brief["named_split"])
+        groups = self.division.groups(self._columns(), ids, duplicates)
+        tests = spread(tests, duplicates if groups is None else groups)
+        if brief["named_split"].null_count < len(brief):
+            logger.warning("the splits that the data names are not used: the division says which images are test")
+        return pa.array(["test" if held else None for held in tests.tolist()], pa.string())
+
+    def _splits(
+        self, brief: pa.Table, named: list[str | None], duplicates: npt.NDArray[np.int64]
+    ) -> tuple[list[str], Shares]:
+        """Return every image's split, and the shares by which those that the source leaves open were drawn."""
+        ids, labels, categories = (brief[name].to_pylist() for name in ("id", "label", "category"))
+        strata = [f"{label}/{category}" for label, category in zip(labels, categories, strict=True)]
+        shares = self.fractions or fitting_shares(strata, named)
+        groups = self.division.groups(self._columns(), ids, duplicates) if self.division != Division() else None
+        if groups is None:
+            return assign_splits(ids, strata, named, duplicates, shares=shares), shares
+        have = {split for split in named if split}
+        wanted = {"validation": shares.validation, "calibration": shares.calibration, "test": shares.test}
+        drawn = {split: share for split, share in wanted.items() if split not in have and (split != "test" or not have)}
+        return whole_groups(labels, named, groups, drawn), shares
 
     def _problems(self) -> dict[str, list[str]]:
         """Name every file that is not used as it is: in `problems.txt`, one a line."""
@@ -304,7 +404,8 @@ class _Ingest:
             "unreadable": unreadable,
             "missing": self.listing.missing,
             "extra": self.listing.extra,
-            "unsafe": getattr(self.source, "unsafe", []),
+            "unsafe": self.source.left_out.unsafe,
+            "ignored": self.listing.ignored,
         }
         lines = [f"{kind}\t{name}\n" for kind, names in problems.items() for name in names]
         if lines:

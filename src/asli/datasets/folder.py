@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from asli.datasets import manifest
+from asli.datasets import manifest, walking
 from asli.datasets.images import SIDEWAYS
 from asli.datasets.layouts import LABELS, SPLITS
+from asli.datasets.layouts.listing import origins
 from asli.datasets.reopen import reopen
 from asli.errors import DataError
 from asli.files import read_json, sha256_of_file, writing
@@ -34,6 +36,9 @@ class DataFolder:
         info: The content of `data.json`.
         labels: int8, one a row of the manifest: 0 real, 1 fake.
         readable: bool, one a row; rows that could not be decoded are never trained on or scored.
+        duplicate_groups: int64, one a row: group of images with identical pixels, -1 without one.
+        unit: int64, one a row: what is resampled together; None: duplicates are (see `asli.datasets.groups.grouped`).
+        grouped_by: What made the units, in words.
     """
 
     def __init__(self, path: Path, info: dict[str, Any]) -> None:
@@ -43,7 +48,9 @@ class DataFolder:
         self._splits = _codes(table["split"], SPLITS)
         self.readable: npt.NDArray[np.bool_] = table["error"].is_null().to_numpy()
         self.cross_split_duplicate: npt.NDArray[np.bool_] = table["cross_split_duplicate"].to_numpy()
-        self._duplicate_group = table["duplicate_group"].fill_null(-1).to_numpy()
+        self.duplicate_groups: npt.NDArray[np.int64] = table["duplicate_group"].fill_null(-1).to_numpy()
+        self.unit: npt.NDArray[np.int64] | None = None
+        self.grouped_by: str | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -98,9 +105,17 @@ class DataFolder:
         return rows
 
     def groups(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return a number for each row that duplicates share: the unit of resampling."""
-        groups = self._duplicate_group[rows]
+        """Return a number for each row that duplicates, and images grouped with them, share: the unit of resampling."""
+        if self.unit is not None:
+            return self.unit[rows]
+        groups = self.duplicate_groups[rows]
         return np.where(groups >= 0, groups, len(self) + rows)
+
+    def count_duplicates(self, rows: npt.NDArray[np.int64]) -> int:
+        """Return how many of these rows repeat another one's pixels."""
+        groups = self.duplicate_groups[rows]
+        groups = groups[groups >= 0]
+        return len(groups) - len(np.unique(groups))
 
     def keys(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
         """Return the first 64 bits of the hash of each row's decoded pixels: the same for identical images anywhere."""
@@ -171,17 +186,35 @@ class DataFolder:
         for split, by_label in counts.items():
             real, fake = by_label["real"], by_label["fake"]
             lines.append(f"  {split:<12}{real + fake:>9,}   {real:,} real + {fake:,} fake")
-        groups = self._duplicate_group[self._duplicate_group >= 0]
+        lines += self._origins()
+        groups = self.duplicate_groups[self.duplicate_groups >= 0]
         if len(groups):
             pairs = np.bincount(groups)
             across = int(self.cross_split_duplicate.sum())
             number = int((pairs * (pairs - 1) // 2).sum())
             lines.append(f"  {number:,} identical pairs; {across:,} images have a duplicate in another split")
+        if division := self.info.get("division"):
+            lines.append(f"  test: {division}")
+        if dropped := self.info.get("dropped"):
+            named = ", ".join(f"'{name}' {count:,}" for name, count in dropped.items())
+            lines.append(f"  dropped as asked: {named}")
+        if hidden := walking.describe(Counter(self.info.get("hidden", {}))):
+            lines.append(f"  {hidden}")
         troubles = [f"{count:,} {kind}" for kind, count in problems.items() if count]
         if troubles:
             lines.append(f"  not used or not there: {', '.join(troubles)} (named in {self.path / 'problems.txt'})")
         lines.append(f"  data hash {self.hash[:16]}")
         return "\n".join(lines)
+
+    def _origins(self) -> list[str]:
+        """Return generators, sources, categories and dates of the readable images, and prompts of all, in words."""
+        names = ["generator", "source", "category", "date"]
+        table = self.table([*names, "label"]).filter(pa.array(self.readable))
+        fake = table.filter(pa.compute.equal(table["label"], "fake"))
+        counted = [_counts(part[name]) for name, part in zip(names, (fake, table, table, table), strict=True)]
+        generators, sources, categories, dates = counted
+        prompts = manifest.count_known(self.path / "manifest.parquet", "prompt")
+        return origins(generators, sources, categories, dates, prompts)
 
     def _polarity(self) -> str:
         real, fake = (int((self.labels[self.readable] == code).sum()) for code in (0, 1))
@@ -211,6 +244,10 @@ class _Texts(Sequence[str]):
         if isinstance(index, slice):
             return self._column[index].to_pylist()  # type: ignore[no-any-return]
         return self._column[int(index)].as_py()  # type: ignore[no-any-return]
+
+
+def _counts(column: pa.ChunkedArray) -> Counter[str | None]:
+    return Counter({line["values"]: line["counts"] for line in column.value_counts().to_pylist()})
 
 
 def _codes(column: pa.ChunkedArray, names: tuple[str, ...]) -> npt.NDArray[np.int8]:

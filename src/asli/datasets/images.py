@@ -243,6 +243,17 @@ def _plainly() -> Iterator[None]:
         raise ImageError(_reason(error)) from error
 
 
+def pixels_of(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """Return the pixels of an image that somebody else opened, as `decode` does.
+
+    Raises:
+        ImageError: See `decode`.
+    """
+    with _plainly():
+        image.load()
+        return _pixels(image)
+
+
 def _pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
     """Return a loaded image as upright 8-bit RGB, uint8, height x width x 3, strip by strip to save memory."""
     if image.mode == "F":

@@ -81,6 +81,20 @@ def read(path: Path, columns: list[str]) -> pa.Table:
     )
 
 
+def count_known(path: Path, column: str) -> int:
+    """Return in how many rows a column is not null, without reading it where the file's statistics say so."""
+    there = pq.ParquetFile(path)
+    if column not in there.schema_arrow.names:
+        return 0
+    place, meta, known = there.schema_arrow.names.index(column), there.metadata, 0
+    for group in range(meta.num_row_groups):
+        counted = meta.row_group(group).column(place).statistics
+        if counted is None or not counted.has_null_count:
+            return sum(len(b) - b.column(0).null_count for b in there.iter_batches(columns=[column]))
+        known += meta.row_group(group).num_rows - counted.null_count
+    return known
+
+
 def row(entry: Entry, **read: Any) -> dict[str, Any]:
     """Return one image's row under `READ_SCHEMA`.
 

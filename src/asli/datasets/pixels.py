@@ -3,11 +3,10 @@
 Both show the same views of the same rows, so order and augmentation do not depend on which it is.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,9 @@ from asli.datasets.images import decoding
 from asli.datasets.sources import Source
 from asli.errors import DataError, ImageError
 from asli.recipe import Interpolation
+from asli.threads import usable_cpus
 from asli.transforms.apply import crop, resample
-from asli.transforms.preprocessing import RESAMPLING, Preprocessing
+from asli.transforms.preprocessing import RESAMPLING, Preparation
 from asli.transforms.views import Views, whole
 
 Rows = npt.NDArray[np.int64]
@@ -36,8 +36,8 @@ class Pixels(Protocol):
     def seen(self, rows: Rows, views: Views, size: int, kernel: Interpolation, device: torch.device) -> torch.Tensor:
         """Return each row's view at `size` x `size`, values in [0, 255], n x 3 x size x size."""
 
-    def fitted(self, rows: Rows, preprocessing: Preprocessing) -> list[Array]:
-        """Return what evaluation sees of each row: uint8, windows x size x size x 3 each."""
+    def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
+        """Return each row's image, prepared by `preparation.fit`."""
 
     def image(self, row: int) -> Array:
         """Return one whole upright image, uint8, height x width x 3."""
@@ -69,9 +69,9 @@ class PackedPixels:
             return torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
         return resample(images, views, size, kernel, device)
 
-    def fitted(self, rows: Rows, preprocessing: Preprocessing) -> list[Array]:
-        """Return what evaluation sees of each row: uint8, windows x size x size x 3 each."""
-        return [preprocessing.fit(image) for image in self._images[rows]]
+    def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
+        """Return each row's image, prepared by `preparation.fit`."""
+        return [preparation.fit(image) for image in self._images[rows]]
 
     def image(self, row: int) -> Array:
         """Return one whole upright image, uint8, height x width x 3."""
@@ -97,7 +97,7 @@ class FilePixels:
         self, source: Source, names: Sequence[str], sizes: npt.NDArray[np.int64], threads: int | None = None
     ) -> None:
         self._source, self._names, self._sizes = source, names, sizes
-        self._pool = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(threads or usable_cpus(), thread_name_prefix="decode")
 
     def sizes(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Return upright height and width of each row's image, int64, n x 2."""
@@ -122,9 +122,9 @@ class FilePixels:
         shown = np.stack(list(self._pool.map(one, rows.tolist(), views.boxes, views.flips)))
         return torch.from_numpy(shown).to(device).permute(0, 3, 1, 2)
 
-    def fitted(self, rows: Rows, preprocessing: Preprocessing) -> list[Array]:
-        """Return what evaluation sees of each row: uint8, windows x size x size x 3 each."""
-        return self.map(lambda _, image: preprocessing.fit(image), rows)
+    def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
+        """Return each row's image, prepared by `preparation.fit`."""
+        return self.map(lambda _, image: preparation.fit(image), rows)
 
     def map(self, function: Callable[[int, Array], T], rows: Rows) -> list[T]:
         """Return a function of each row and its whole image; the pool computes them."""

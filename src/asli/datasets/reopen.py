@@ -16,7 +16,13 @@ def reopen(spec: dict[str, Any]) -> Source:
     if spec["kind"] == "folder":
         return Folder(Path(spec["root"]))
     if spec["kind"] == "archives":
-        return Archives([Path(path) for path in spec["paths"]])
+        beside = spec.get("beside")
+        return Archives(
+            [Path(path) for path in spec["paths"]],
+            spec.get("prefixes", ()),
+            (Folder(Path(beside["root"])), beside["names"]) if beside else None,
+            include_hidden=True,  # which entries count was decided when the data folder was made
+        )
     if spec["kind"] == "parquet":
         return ParquetRows(Path(spec["root"]), [Path(path) for path in spec["paths"]])
     return Joined({key: reopen(part) for key, part in spec["sources"].items()})

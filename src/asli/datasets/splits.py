@@ -6,19 +6,60 @@ Validation chooses, calibration fits, test is opened once.
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isclose
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from asli.errors import DataError
 from asli.transforms.randomness import order
 
 SEED = 0
 """Of the split; independent of every training seed."""
 
-VALIDATION_SHARE = 0.05
-CALIBRATION_SHARE = 0.05
-TEST_SHARE = 0.10
-"""Only where the source names no split at all."""
+HELD_OUT = 100
+"""Images of each label that a held-out part should have; small folders give up larger shares for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Shares of the four parts among the images whose part the source leaves open.
+
+    Attributes:
+        train: What the other parts leave; a share of a part that the source names itself falls to train.
+        validation: Chooses.
+        calibration: Fits temperature and thresholds.
+        test: Drawn only where the source names no part at all.
+
+    Raises:
+        DataError: One lies outside [0, 1], nothing is left to train on, or they do not sum to 1.
+    """
+
+    train: float = 0.80
+    validation: float = 0.05
+    calibration: float = 0.05
+    test: float = 0.10
+
+    def __post_init__(self) -> None:
+        parts = (self.train, self.validation, self.calibration, self.test)
+        given = " ".join(f"{part:g}" for part in parts)
+        if not all(0 <= part <= 1 for part in parts) or not self.train:
+            raise DataError(f"fractions are shares from 0 to 1 with something left for train, not {given}")
+        if not isclose(sum(parts), 1, abs_tol=1e-6):
+            raise DataError(f"the fractions {given} sum to {sum(parts):g}, not to 1; a part that is not wanted takes 0")
+
+    @classmethod
+    def fitting(cls, images: int) -> Self:
+        """Return the shares for so many images of the rarer label.
+
+        Validation and calibration take 5% and test 10%. Where that is less than `HELD_OUT` images of the label they
+        take more, up to 15% and 20%.
+        """
+        wanted = HELD_OUT / max(images, 1)
+        half, test = min(max(wanted, 0.05), 0.15), min(max(wanted, 0.10), 0.20)
+        return cls(1 - 2 * half - test, half, half, test)
 
 
 def assign_splits(
@@ -27,12 +68,13 @@ def assign_splits(
     named: Sequence[str | None],
     groups: npt.NDArray[np.int64],
     seed: int = SEED,
+    shares: Shares | None = None,
 ) -> list[str]:
     """Give every image its final split.
 
-    Splits the source names stay. Images it names `train`, or nothing, lend 5% each to validation and calibration
-    where the source has none of these, and 10% to test where it names no split at all. Drawn per stratum, in an
-    order that hashes (seed, id), so that other images do not change an image's turn. Duplicates stay together.
+    Splits the source names stay. Images it names `train`, or nothing, lend shares to validation and calibration where
+    the source has none of these, and to test where it names no split at all. Drawn per stratum, in an order that
+    hashes (seed, id), so that other images do not change an image's turn. Duplicates stay together.
 
     Args:
         ids: Unique names.
@@ -40,17 +82,19 @@ def assign_splits(
         named: The split the source names, or None.
         groups: Group of duplicates of each image, -1 without one.
         seed: Of the draw.
+        shares: None takes those that fit the number of images that are lent, see `Shares.fitting`.
     """
     have = {split for split in named if split}
+    final = [split or "train" for split in named]
+    open_to_draw = [i for i, split in enumerate(final) if split == "train"]
+    shares = shares or fitting_shares(strata, named)
     wanted = [
         (split, share)
-        for split, share in (("validation", VALIDATION_SHARE), ("calibration", CALIBRATION_SHARE))
+        for split, share in (("validation", shares.validation), ("calibration", shares.calibration))
         if split not in have
     ]
     if not have:
-        wanted.append(("test", TEST_SHARE))
-    final = [split or "train" for split in named]
-    open_to_draw = [i for i, split in enumerate(final) if split == "train"]
+        wanted.append(("test", shares.test))
     left = Counter(strata[i] for i in open_to_draw)
     room: Counter[tuple[str, str]] = Counter()
     for split, share in wanted if open_to_draw else ():
@@ -77,6 +121,12 @@ def assign_splits(
                     final[i] = split
                 break
     return final
+
+
+def fitting_shares(strata: Sequence[str], named: Sequence[str | None]) -> Shares:
+    """Return the shares that fit the number of images that are lent: those named `train`, or nothing."""
+    lent = Counter(s.partition("/")[0] for s, split in zip(strata, named, strict=True) if split in (None, "train"))
+    return Shares.fitting(min(lent.values(), default=0))
 
 
 def _room(sizes: Mapping[str, int], share: float) -> dict[str, int]:

@@ -1,24 +1,24 @@
 """Look at what a user has and understand it before anything is read: which source, which layout, what each image is."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from asli.datasets import cifake as cifake_data
-from asli.datasets.images import EXTENSIONS
-from asli.datasets.layouts import Listing, table_layout, trees
-from asli.datasets.layouts.labels import LabelNames
-from asli.datasets.parquet_rows import ParquetRows, image_column
-from asli.datasets.sources import Archives, Folder, Joined, Source, open_source
-from asli.datasets.table_files import SUFFIXES, Table, open_table
+from asli.datasets import walking
+from asli.datasets.layouts import LABELS, LabelNames, Listing, published, table_layout, trees
+from asli.datasets.layouts.imagefolder import origin
+from asli.datasets.layouts.places import Parts, Place, Reading
+from asli.datasets.layouts.registry import Found, Layout, find, registered
+from asli.datasets.layouts.tables import Beside, beside
+from asli.datasets.layouts.tables import table_layout as tables
+from asli.datasets.layouts.webdataset import gas_station, webdataset
+from asli.datasets.parquet_rows import ParquetRows, has_images
+from asli.datasets.sources import TABLES, Archives, Folder, Joined, Source, open_source
+from asli.datasets.table_files import open_table
 from asli.errors import DataError
-
-LAYOUTS = ("parquet", "table", "cifake", *trees.LAYOUTS)
-"""In the order in which they are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class Survey:
     def describe(self) -> str:
         """Return what was understood, for a person."""
         head = f"{self.origin}: {len(self.listing.entries):,} images, layout {self.layout}"
-        return f"{head}\n{self.listing.describe()}"
+        hidden = walking.describe(self.source.left_out.hidden)
+        return "\n".join([head, self.listing.describe(), *([f"  {hidden}"] if hidden else [])])
 
 
 def understand(
@@ -51,29 +52,32 @@ def understand(
     layout: str | None = None,
     labels: LabelNames | None = None,
     generator: str | None = None,
+    include_hidden: bool = False,
 ) -> Survey:
-    """Understand a user's own images, without reading any.
+    """Understand a user's own images, without decoding any.
 
     Args:
         path: A folder, an archive, a folder of archives, a table, or Parquet files; None with `real` and `fake`.
         real: Folders or archives of real images.
-        fake: Folders or archives of fake images.
-        layout: One of `LAYOUTS`; by default the one that fits.
+        fake: Folders or archives of fake images; one of `real` and `fake` alone makes a data set of one label.
+        layout: One of `layouts()`; by default the one that fits.
         labels: What names mean beyond the known ones.
         generator: What made the fake images of which nothing else says it.
+        include_hidden: Whether hidden and system files count.
 
     Raises:
-        DataError: A label cannot be told, or two layouts disagree.
+        DataError: A label cannot be told, two layouts disagree, or all images have one label and nothing declares it.
     """
     if path is None:
         if layout is not None or labels not in (None, LabelNames()):
             raise DataError("--real and --fake say all labels; leave out --layout, --real-label and --fake-label")
-        found = survey_pair([Path(one) for one in real], [Path(one) for one in fake])
+        made = survey_pair([Path(one) for one in real], [Path(one) for one in fake], include_hidden=include_hidden)
     elif real or fake:
         raise DataError("give a path, or --real and --fake, not both")
     else:
-        found = survey(Path(path), labels or LabelNames(), layout)
-    return found if generator is None else replace(found, listing=with_generator(found.listing, generator))
+        made = survey(Path(path), labels or LabelNames(), layout, include_hidden=include_hidden)
+    _require_both(made)
+    return made if generator is None else replace(made, listing=with_generator(made.listing, generator))
 
 
 def with_generator(listing: Listing, generator: str) -> Listing:
@@ -87,46 +91,91 @@ def with_generator(listing: Listing, generator: str) -> Listing:
     )
 
 
-def survey(path: Path, names: LabelNames, layout: str | None = None) -> Survey:
+def _require_both(made: Survey) -> None:
+    present = {entry.label for entry in made.listing.entries}
+    if len(present) == 1 and not made.listing.one_label:
+        (only,) = present
+        (other,) = set(LABELS) - present
+        count = f"{len(made.listing.entries):,}"
+        raise DataError(
+            f"{made.origin} has {only} images only ({count}); add {other} ones, or declare it with:"
+            f" asli data open DIR --{only} {made.origin}"
+        )
+
+
+def layouts() -> dict[str, Layout]:
+    """Return every layout by name, in the order in which they are tried; those of other packages come first."""
+    return {
+        **registered(),
+        "gas-station": gas_station,
+        "webdataset": webdataset,
+        "parquet": parquet,
+        "ntire": published.ntire,
+        "table": tables,
+        "cifake": cifake,
+        **{name: partial(_one_tree, name) for name in trees.LAYOUTS},
+    }
+
+
+def survey(path: Path, names: LabelNames, layout: str | None = None, *, include_hidden: bool = False) -> Survey:
     """Understand a folder, an archive, a folder of archives, a table or Parquet files.
 
     Args:
         path: Where they are.
         names: What label names mean.
-        layout: One of `LAYOUTS`; by default the one that fits.
+        layout: One of `layouts()`; by default the one that fits.
+        include_hidden: Whether hidden and system files count.
 
     Raises:
         DataError: No layout fits, or two fit and disagree, or something cannot be told.
     """
-    if layout is not None and layout not in LAYOUTS:
-        raise DataError(f"there is no layout {layout!r}; known: {', '.join(LAYOUTS)}")
-    if path.is_file() and path.suffix.lower() in SUFFIXES:
+    known = layouts()
+    asked = None if layout is None else find(layout, known)
+    if path.is_file() and path.suffix.lower() in TABLES:
         return _file(path, names, layout)
-    source = open_source(path)
-    if isinstance(source, Folder) and layout in (None, "parquet"):
-        found = _parquet(path, names, asked=layout is not None)
-        if found is not None:
-            return found
-    files = source.names()
-    if layout in (None, "table"):
-        table = _table_inside(source, files, path, asked=layout is not None)
-        if table is not None:
-            listing = _table_listing(table, source, names, files)
-            if layout is None:
-                _compare_with_folders(listing, names, table.name)
-            return Survey(source, listing, "table", str(path.resolve()))
-    chosen, listing = recognise(files, names, layout)
-    return Survey(source, listing, chosen, str(path.resolve()))
+    source = open_source(path, include_hidden=include_hidden)
+    found = Found(path, source, source.names(), names)
+    origin = str(path.resolve())
+    if layout is not None and asked is not None:
+        made = asked(found)
+        if made is None:
+            raise DataError(f"{path} does not have the layout {layout}; leave out --layout to have it recognized")
+        return _survey(found, made, layout, origin)
+    for name, read in known.items():
+        if name not in trees.LAYOUTS and (made := read(found)) is not None:
+            return _survey(found, made, name, origin)
+    _require_images(found)
+    name, made = recognize(found.images, found.others, names)
+    return _survey(found, made, name, origin)
 
 
-def survey_pair(real: Sequence[Path], fake: Sequence[Path]) -> Survey:
+def _survey(found: Found, made: Listing, layout: str, origin: str) -> Survey:
+    source = made.source or found.source
+    left = {*found.source.left_out.ignored, *source.left_out.ignored}
+    ignored = list(dict.fromkeys([*made.ignored, *sorted(left)]))
+    return Survey(source, replace(made, ignored=ignored, source=None), layout, origin)
+
+
+def _require_images(found: Found) -> None:
+    if not found.images:
+        left = found.source.left_out
+        reasons = [*left.ignored[:3], *([walking.describe(left.hidden)] if left.hidden else [])]
+        unused = Counter(Path(name).suffix.lower() or "no ending" for name in found.others)
+        held = ", ".join(f"{ending} {count:,}" for ending, count in unused.most_common(5))
+        what = "; ".join([*reasons, *([f"it holds: {held}"] if held else [])])
+        raise DataError(f"no images found in {found.path}" + (f": {what}" if what else ""))
+
+
+def survey_pair(real: Sequence[Path], fake: Sequence[Path], *, include_hidden: bool = False) -> Survey:
     """Understand folders or archives of which is said what they hold; folders in them may name splits.
 
+    Folders right below a place with fake images are their generators, where there are several.
+
     Raises:
-        DataError: One label has no place, or a place no image.
+        DataError: There is no place, or a place has no image.
     """
-    if not real or not fake:
-        raise DataError("give both --real and --fake, each at least once")
+    if not real and not fake:
+        raise DataError("give --real or --fake, or both, each perhaps several times")
     resolved = [path.resolve() for path in (*real, *fake)]
     for number, path in enumerate(resolved):
         others = resolved[:number] + resolved[number + 1 :]
@@ -137,24 +186,56 @@ def survey_pair(real: Sequence[Path], fake: Sequence[Path]) -> Survey:
         for label, paths in (("real", real), ("fake", fake))
         for number, path in enumerate(paths, start=1)
     }
-    source = Joined({key: open_source(path) for key, (_, path) in places.items()})
-    files = source.names()
-    images, _ = trees.split_images(files)
+    images, extra, sources = [], [], {}
     for key, (_, path) in places.items():
-        if not any(name.startswith(f"{key}/") for name in images):
-            raise DataError(f"{path} holds no image; images end in {', '.join(sorted(EXTENSIONS))}")
-
+        source = sources[key] = _open_place(path, include_hidden=include_hidden)
+        found = Found(path, source, source.names(), LabelNames()) if not isinstance(source, ParquetRows) else None
+        inner = source.names() if found is None else found.images
+        if found is not None:
+            _require_images(found)
+        images += [f"{key}/{name}" for name in inner]
+        extra += [] if found is None else [f"{key}/{name}" for name in found.others]
     stated = {key: (label, f"--{label} {path}") for key, (label, path) in places.items()}
 
-    def read(folders: Collection[trees.Parts]) -> trees.Reading:
-        return trees.Reading({f: trees.stated_place(f, *stated[f[0]]) for f in folders})
+    def read(folders: Collection[Parts]) -> Reading:
+        placed = {f: trees.stated_place(f, *stated[f[0]]) for f in folders}
+        return Reading(_with_generators(placed), one_label=True)
 
-    listing = trees.listing(files, read)
-    return Survey(source, listing, "pair", " + ".join(str(path.resolve()) for _, path in places.values()))
+    made = trees.listing(images, extra, LabelNames(), read)
+    joined = Joined(sources)
+    made = replace(made, ignored=[*made.ignored, *joined.left_out.ignored])
+    return Survey(joined, made, "pair", " + ".join(str(path.resolve()) for _, path in places.values()))
 
 
-def recognise(files: Sequence[str], names: LabelNames, layout: str | None = None) -> tuple[str, Listing]:
+def _open_place(path: Path, *, include_hidden: bool) -> Folder | Archives | ParquetRows:
+    if path.suffix.lower() == ".parquet" and path.is_file():
+        return ParquetRows(path.parent, [path])
+    return open_source(path, include_hidden=include_hidden)
+
+
+def _with_generators(places: dict[Parts, Place]) -> dict[Parts, Place]:
+    """Take the folders right below a place of fake images for generators, where there are several of them."""
+    below: dict[str, set[str]] = {}
+    for folder in places:
+        below.setdefault(folder[0], set()).add(origin(folder, 0) or "")
+    return {
+        folder: replace(place, generator=origin(folder, 0))
+        if place.label == "fake" and len(below[folder[0]] - {""}) > 1
+        else place
+        for folder, place in places.items()
+    }
+
+
+def recognize(
+    images: Sequence[str], others: Sequence[str], names: LabelNames, layout: str | None = None
+) -> tuple[str, Listing]:
     """Choose the layout of a tree: the first that is sure, else the one all possible ones agree with.
+
+    Args:
+        images: Names of the images.
+        others: Names of the other files.
+        names: What label names mean.
+        layout: One of `trees.LAYOUTS`; by default the one that fits.
 
     Returns:
         The layout's name and what it makes of the files.
@@ -162,14 +243,12 @@ def recognise(files: Sequence[str], names: LabelNames, layout: str | None = None
     Raises:
         DataError: None fits, or two fit and disagree.
     """
-    if layout == "cifake" or (layout is None and cifake_data.is_cifake(files)):
-        return "cifake", cifake_data.cifake(files, complete=False)
     if layout is not None:
-        return layout, trees.listing(files, partial(_asked, layout, names))
+        return layout, trees.listing(images, others, names, partial(_asked, layout, names))
     fitting: list[str] = []
 
-    def read(folders: Collection[trees.Parts]) -> trees.Reading:
-        possible: dict[str, trees.Reading] = {}
+    def read(folders: Collection[Parts]) -> Reading:
+        possible: dict[str, Reading] = {}
         for name, attempt in trees.LAYOUTS.items():
             reading = attempt(folders, names)
             if reading is None:
@@ -184,13 +263,50 @@ def recognise(files: Sequence[str], names: LabelNames, layout: str | None = None
         fitting.append(first)
         return possible[first]
 
-    listing = trees.listing(files, read)
-    return fitting[0], listing
+    made = trees.listing(images, others, names, read)
+    return fitting[0], made
 
 
-def _asked(layout: str, names: LabelNames, folders: Collection[trees.Parts]) -> trees.Reading:
-    if layout not in trees.LAYOUTS:
-        raise DataError(f"this is no {layout}; leave out --layout, or give the file itself")
+def cifake(found: Found) -> Listing | None:
+    """Read CIFAKE's own file names (see `asli.datasets.cifake`)."""
+    return cifake_data.cifake(found.names, complete=False) if cifake_data.is_cifake(found.images) else None
+
+
+def parquet(found: Found) -> Listing | None:
+    """Read Parquet files with images inside; others beside them are named.
+
+    Raises:
+        DataError: A label cannot be told.
+    """
+    source = found.source
+    if not isinstance(source, Folder):
+        return None
+    files = [name for name in found.names if name.lower().endswith(".parquet")]
+    if not any(has_images(source.root / name) for name in files):
+        return None
+    rows = ParquetRows(source.root, [source.root / name for name in files])
+    made = _rows(rows, found.labels, found.path)
+    return replace(made, source=rows, extra=[name for name in found.names if name not in rows.files])
+
+
+def _rows(rows: ParquetRows, names: LabelNames, path: Path) -> Listing:
+    files = rows.files.values()
+    if any(published.is_community_forensics(file.known) for file in files):
+        names = published.one_is_fake(names)
+    names = table_layout.with_polarity(names, next(iter(files)).columns)
+
+    def label_of(name: str) -> str | None:
+        return next((part for part in reversed(Path(name).with_suffix("").parts) if names.meaning(part)), None)
+
+    return table_layout.listing(lambda: rows.rows(label_of), names, str(path))
+
+
+def _one_tree(layout: str, found: Found) -> Listing | None:
+    _require_images(found)
+    return recognize(found.images, found.others, found.labels, layout)[1]
+
+
+def _asked(layout: str, names: LabelNames, folders: Collection[Parts]) -> Reading:
     reading = trees.LAYOUTS[layout](folders, names)
     if reading is None:
         example = "/".join(min(folders))
@@ -198,7 +314,7 @@ def _asked(layout: str, names: LabelNames, folders: Collection[trees.Parts]) -> 
     return reading
 
 
-def _agree(readings: dict[str, dict[trees.Parts, trees.Place]]) -> None:
+def _agree(readings: dict[str, dict[Parts, Place]]) -> None:
     (one, first), (two, second) = readings.items()
     for folder, place in first.items():
         other = second[folder]
@@ -211,71 +327,16 @@ def _agree(readings: dict[str, dict[trees.Parts, trees.Place]]) -> None:
 
 
 def _file(path: Path, names: LabelNames, layout: str | None) -> Survey:
-    if path.suffix.lower() == ".parquet" and layout in (None, "parquet") and _holds_images(path):
-        return _rows(ParquetRows(path.parent, [path]), names, path)
-    if layout not in (None, "table"):
+    """Understand a table, or a Parquet file of images, that was given itself."""
+    origin = str(path.resolve())
+    if path.suffix.lower() == ".parquet" and layout in (None, "parquet") and has_images(path, wanted=True):
+        rows = ParquetRows(path.parent, [path])
+        return Survey(rows, _rows(rows, names, path), "parquet", origin)
+    if layout not in (None, "table", "ntire"):
         raise DataError(f"{path} is a table; it does not have the layout {layout}")
     source = Folder(path.parent)
     table = open_table(path.name, lambda: path.open("rb"))
-    return Survey(source, _table_listing(table, source, names, ()), "table", str(path.resolve()))
-
-
-def _parquet(path: Path, names: LabelNames, *, asked: bool) -> Survey | None:
-    files = sorted(path.rglob("*.parquet"))
-    if not files and asked:
-        raise DataError(f"{path} holds no .parquet file")
-    if not files or not (asked or _holds_images(files[0])):
-        return None
-    source = ParquetRows(path, files)
-    others = [name for name in Folder(path).names() if name not in source.files]
-    found = _rows(source, names, path)
-    return replace(found, listing=replace(found.listing, extra=others))
-
-
-def _holds_images(path: Path) -> bool:
-    try:
-        return image_column(pq.read_schema(path)) is not None
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} is not a readable Parquet file: {' '.join(str(error).split())}") from error
-
-
-def _rows(source: ParquetRows, names: LabelNames, path: Path) -> Survey:
-    return Survey(source, table_layout.listing(source.rows(), names, str(path)), "parquet", str(path.resolve()))
-
-
-def _table_inside(source: Folder | Archives, files: Sequence[str], path: Path, *, asked: bool) -> Table | None:
-    """Find the table that describes the images beside it: at the top, with a column of paths and one of labels."""
-    top = [name for name in files if "/" not in name and name.lower().endswith(SUFFIXES)]
-    usable = [table for table in (open_table(name, partial(source.open, name)) for name in top) if table.usable]
-    if len(usable) > 1:
-        named = ", ".join(table.name for table in usable)
-        raise DataError(
-            f"{path} holds several tables of images: {named}; keep one, or read folder names: --layout NAME"
-        )
-    if not usable and asked:
-        raise DataError(f"{path} has no table at its top with a column of paths and one of labels")
-    return usable[0] if usable else None
-
-
-def _table_listing(table: Table, source: Folder | Archives, names: LabelNames, files: Sequence[str]) -> Listing:
-    for meaning in ("path", "label"):
-        if meaning not in table.columns:
-            known = ", ".join(table_layout.COLUMNS[meaning])
-            raise DataError(f"{table.name} has no column of {meaning}s; name one of its columns {known}")
-    rows = table_layout.rows_of(table.records(), table.columns, table.name)
-    exists: Callable[[str], bool] = source.__contains__
-    listing = table_layout.listing(rows, names, table.name, exists=exists, others=[f for f in files if f != table.name])
-    columns = ", ".join(f"{meaning} from '{column}'" for meaning, column in table.columns.items())
-    listing.notes.insert(0, f"columns of {table.name}: {columns}")
-    return listing
-
-
-def _compare_with_folders(listing: Listing, names: LabelNames, table: str) -> None:
-    """Refuse a table that says otherwise than the folders its images lie in, where these say a label at all."""
-    for entry in listing.entries:
-        said = {names.label(part) for part in trees.parts(entry.name)} - {None}
-        if len(said) == 1 and entry.label not in said:
-            raise DataError(
-                f"{table} says {entry.label} of {entry.name}, its folder says {said.pop()};"
-                " say which is right with --layout table or --layout imagefolder"
-            )
+    is_ntire = layout != "table" and published.is_ntire(table.known)
+    known: Beside = beside(table, source, published.one_is_fake(names) if is_ntire else names)
+    made = known.listing()
+    return Survey(source, made, "ntire" if is_ntire else "table", origin)

@@ -5,17 +5,18 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from asli.datasets.archives import LFS_POINTER
 from asli.datasets.layouts.table_layout import find_columns
+from asli.datasets.portable import encoding_of_file
+from asli.datasets.sources import TABLES
 from asli.errors import DataError
-
-SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,16 @@ class Table:
     Attributes:
         name: For messages.
         columns: Column of each meaning (see `find_columns`).
+        known: All of its columns.
         records: Reads the rows, each a mapping from column to value.
+        bad: Rows that could not be read, each with its reason, of the last reading.
     """
 
     name: str
     columns: dict[str, str]
+    known: list[str]
     records: Callable[[], Iterator[dict[str, Any]]]
+    bad: list[str] = field(default_factory=list)
 
     @property
     def usable(self) -> bool:
@@ -38,23 +43,26 @@ class Table:
         return {"path", "label"} <= self.columns.keys()
 
 
-def open_table(name: str, opened: Callable[[], IO[bytes]]) -> Table:
-    """Open a table.
+def open_table(name: str, opened: Callable[[], IO[bytes]], *, every: bool = False) -> Table:
+    """Open a table. Rows that cannot be read are left out and named in `Table.bad`.
 
     Args:
         name: File name; its ending says the format.
         opened: Opens the file anew.
+        every: Read all columns of a Parquet table, not only those of a known meaning.
 
     Raises:
-        DataError: It is damaged or of an unknown format.
+        DataError: It is damaged as a whole or of an unknown format.
     """
-    columns, records = _open(name, opened)
+    bad: list[str] = []
+    columns, records = _open(name, opened, bad, every=every)
 
     def guarded() -> Iterator[dict[str, Any]]:
+        bad.clear()
         with damage_of(name):
             yield from records()
 
-    return Table(name, find_columns(columns), guarded)
+    return Table(name, find_columns(columns), columns, guarded, bad)
 
 
 def records_of(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
@@ -63,20 +71,23 @@ def records_of(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
     Raises:
         DataError: It is damaged or of an unknown format; damage further down shows while the rows are read.
     """
-    columns, records = _open(str(path), lambda: path.open("rb"), every=True)
+    columns, records = _open(str(path), lambda: path.open("rb"), None, every=True)
     return columns, records()
 
 
-def _open(name: str, opened: Callable[[], IO[bytes]], *, every: bool = False) -> "Opened":
+def _open(name: str, opened: Callable[[], IO[bytes]], bad: list[str] | None, *, every: bool = False) -> "Opened":
     suffix = PurePosixPath(name).suffix.lower()
     with damage_of(name):
+        with opened() as stream:
+            if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise DataError(f"{name} is a Git LFS pointer, not the file itself; fetch it with: git lfs pull")
         if suffix in (".csv", ".tsv"):
-            return _csv(opened, name, "\t" if suffix == ".tsv" else None)
+            return _csv(opened, name, "\t" if suffix == ".tsv" else None, bad)
         if suffix == ".parquet":
             return _parquet(opened, every=every)
-        if suffix in SUFFIXES:
-            return _json(opened, name)
-    raise DataError(f"{name} is no table; tables end in {', '.join(SUFFIXES)}")
+        if suffix in TABLES:
+            return _json(opened, name, bad)
+    raise DataError(f"{name} is no table; tables end in {', '.join(TABLES)}")
 
 
 @contextmanager
@@ -95,21 +106,30 @@ def damage_of(name: str) -> Iterator[None]:
 Opened = tuple[list[str], Callable[[], Iterator[dict[str, Any]]]]
 
 
-def _csv(opened: Callable[[], IO[bytes]], name: str, delimiter: str | None) -> Opened:
-    with opened() as stream:
-        header = io.TextIOWrapper(stream, "utf-8-sig").readline()
-    chosen = delimiter or max(",;\t", key=header.count)
+def _csv(opened: Callable[[], IO[bytes]], name: str, delimiter: str | None, bad: list[str] | None) -> Opened:
+    csv.field_size_limit(1 << 24)  # prompts may be long
+    encoding = encoding_of_file(opened)
+    encoding = "utf-8-sig" if encoding == "utf-8" else encoding
+    with io.TextIOWrapper(opened(), encoding) as stream:
+        header = stream.readline()
+    chosen = delimiter or max(",;\t|", key=header.count)
     columns = [column.strip() for column in next(csv.reader([header], delimiter=chosen), [])]
 
     def records() -> Iterator[dict[str, Any]]:
-        with opened() as stream:
-            reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), delimiter=chosen)
+        with io.TextIOWrapper(opened(), encoding, newline="") as stream:
+            reader = csv.reader(stream, delimiter=chosen)
             next(reader, None)
             for values in reader:
-                if not values:
+                if not any(values):
                     continue
+                while len(values) > len(columns) and not values[-1]:
+                    values.pop()
                 if len(values) != len(columns):
-                    raise DataError(f"line {reader.line_num} of {name} has {len(values)} fields, not {len(columns)}")
+                    reason = f"line {reader.line_num} of {name} has {len(values)} fields, not {len(columns)}"
+                    if bad is None:
+                        raise DataError(reason)
+                    bad.append(reason)
+                    continue
                 yield dict(zip(columns, values, strict=True))
 
     return columns, records
@@ -131,14 +151,30 @@ def _parquet(opened: Callable[[], IO[bytes]], *, every: bool = False) -> Opened:
     return columns, records
 
 
-def _json(opened: Callable[[], IO[bytes]], name: str) -> Opened:
+def _json(opened: Callable[[], IO[bytes]], name: str, bad: list[str] | None) -> Opened:
+    encoding = encoding_of_file(opened)
     with opened() as stream:
-        head = stream.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
-    whole = head.startswith(b"[")  # an array has no lines to go by: it is read whole
+        head = stream.read(4096).decode(encoding, "ignore").lstrip("\ufeff \t\r\n")
+    whole = head.startswith("[")  # an array has no lines to go by: it is read whole
+    lines = not name.lower().endswith(".json")
+
+    def parsed(stream: io.TextIOWrapper) -> Iterator[Any]:
+        if whole:
+            yield from json.loads(stream.read().lstrip("\ufeff"))
+            return
+        for number, line in enumerate(stream, start=1):
+            if not line.strip(" \t\r\n\ufeff"):
+                continue
+            try:
+                yield json.loads(line.lstrip("\ufeff"))
+            except ValueError as error:
+                if bad is None or not lines:
+                    raise
+                bad.append(f"line {number} of {name} is no JSON: {error}")
 
     def records() -> Iterator[dict[str, Any]]:
-        with opened() as stream:
-            for value in json.load(stream) if whole else (json.loads(line) for line in stream if line.strip()):
+        with io.TextIOWrapper(opened(), encoding) as stream:
+            for value in parsed(stream):
                 if not isinstance(value, dict):
                     raise DataError(f"{name} holds something else than records: {str(value)[:40]!r}")
                 yield value
@@ -148,9 +184,9 @@ def _json(opened: Callable[[], IO[bytes]], name: str) -> Opened:
     except DataError:
         first = {}  # an array of names or numbers: some other file, not a table of records
     except ValueError:
-        if whole or not name.lower().endswith(".json"):
+        if whole or lines:
             raise
-        first = {}  # one object over several lines: likewise
+        first = {}  # one object over several lines: some other file too
     return list(first), records
 
 

@@ -7,40 +7,54 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
-from asli.detector.bundle import Detector, fold_temperature
+from asli.datasets.groups import grouped
+from asli.detector.base import Detector
 from asli.detector.card import Thresholds
+from asli.detector.classifier import Classifier
 from asli.detector.domain import Domain
-from asli.detector.runtime import BATCH
+from asli.detector.out_of_fold import figures_out_of_fold, read_out_of_fold
+from asli.detector.runtimes import BATCH
 from asli.detector.scoring import count_seen, logits_of_split, seen_in_training
 from asli.detector.statistics import statistics
 from asli.errors import DataError, DetectorError
-from asli.metrics.calibration import fit_temperature
+from asli.metrics.built_in import CARD_METRICS, built_in
+from asli.metrics.calibration import TEMPERATURES, fit_temperature
 from asli.metrics.classification import Floats, log_losses, score_of_logits
-from asli.metrics.figures import as_json, figures_at, ranking_figures
-from asli.metrics.intervals import Figure
+from asli.metrics.constant import against_constant
+from asli.metrics.intervals import Estimate
+from asli.metrics.metric import LabeledScores
+from asli.metrics.registry import measure
 from asli.metrics.thresholds import Policy, choose
 from asli.models.device import pick_device, set_threads
-from asli.transforms.preprocessing import Preprocessing
+from asli.records import plain
+from asli.transforms.preprocessing import Preparation
 
 logger = logging.getLogger("asli")
 
+FEW = 30
+"""Independent calibration images of a label below which a warning says so."""
+
 
 def calibrate(
-    detector: str | Path,
+    detector: str | Path | Detector,
     data: str | Path | DataFolder,
     out: str | Path,
     policy: Policy = Policy(),  # noqa: B008 - it is frozen
     *,
     license: str | None = None,
     split: str = "calibration",
+    group_by: str | None = None,
+    group_file: str | Path | None = None,
     device: str | None = None,
     threads: int | None = None,
 ) -> Detector:
     """Fit temperature and thresholds anew and write a new detector.
 
     Its domain becomes that of the calibration images, since the thresholds hold for images like these; its figures are
-    measured on the data's validation part, where there is one.
+    measured on the data's validation part, where there is one. A run made with folds, on its own data, is calibrated on
+    its out-of-fold scores.
 
     Args:
         detector: A detector folder or a run folder; it stays as it is.
@@ -49,6 +63,8 @@ def calibrate(
         policy: How thresholds are chosen.
         license: Under which the weights may be used, for the card; None keeps what the detector says.
         split: Must be `calibration`: what chose the network or judges it may not set its thresholds.
+        group_by: A column of the manifest, such as `source`, whose groups count as one independent image each.
+        group_file: A table of `id,group` for the same.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
 
@@ -68,24 +84,31 @@ def calibrate(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DetectorError(f"{out} exists; give another --out")
-    data = data if isinstance(data, DataFolder) else DataFolder.open(data)
+    data = grouped(open_data(data), group_by, group_file)
     set_threads(threads)
-    opened, place = Detector.open(detector), pick_device(device)
-    if opened.quantized:
+    opened = detector if isinstance(detector, Detector) else Detector.load(detector)
+    place = pick_device(device)
+    if isinstance(opened, Classifier) and opened.quantized:
         raise DetectorError(f"{detector} is an int8 detector; calibrate the float32 one and export that again")
-    unseen = fresh(opened, data, data.rows(split))
-    rows = data.rows(split)[unseen]
-    temperature, thresholds = fit(logits_of_split(opened, data, split, place)[unseen], data, rows, policy)
-    figures = {}
-    if _has(data, "validation"):
+    folds = _folds(opened, data)
+    if folds is not None:
+        rows, fold, logits = read_out_of_fold(folds, data)
+        logits = logits / opened.card.temperature
+        temperature, thresholds = fit(logits, data, rows, policy, opened.card.thresholds.folds)
+        measured = figures_out_of_fold(logits / temperature, data, rows, fold, policy, thresholds.high)
+        figures = {out_of_fold_of(data, int(fold.max()) + 1): plain(measured)}
+    else:
+        unseen = fresh(opened, data, data.rows(split))
+        rows, figures = data.rows(split)[unseen], {}
+        temperature, thresholds = fit(logits_of_split(opened, data, split, place)[unseen], data, rows, policy)
+    if folds is None and _has(data, "validation"):
         count_seen(opened, data, "validation")
         # Divided here, since an ONNX form, which may be what computes, does not know the new temperature.
         logits = logits_of_split(opened, data, "validation", place) / temperature
         measured = figures_of(logits, data, "validation", thresholds)
-        figures[validation_of(data, chose=data.hash == opened.card.trained_on["hash"])] = as_json(measured)
-    fold_temperature(opened.network, temperature)
+        figures[validation_of(data, chose=data.hash == opened.card.trained_on["hash"])] = plain(measured)
     domain = dataclasses.replace(
-        domain_of(data, rows, opened.preprocessing), generators=opened.card.domain.generators
+        domain_of(data, rows, opened.preparation), generators=opened.card.domain.generators
     )  # generators are those it was trained on
     card = dataclasses.replace(
         opened.card,
@@ -95,9 +118,16 @@ def calibrate(
         figures=figures,
         license=license or opened.card.license,
     )
-    made = Detector(opened.network, opened.preprocessing, card, opened.training_images)
+    made = opened.recalibrated(temperature, card)
     made.save(out)
     return made
+
+
+def _folds(detector: Detector, data: DataFolder) -> Path | None:
+    """Return where the out-of-fold scores of this data lie, or None where the detector was made without folds."""
+    if detector.card.thresholds.folds is None or detector.run_folder is None:
+        return None
+    return detector.run_folder / "folds" if data.hash == detector.card.trained_on["hash"] else None
 
 
 def fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -122,14 +152,17 @@ def fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> 
     return ~seen
 
 
-def fit(logits: Floats, data: DataFolder, rows: npt.NDArray[np.int64], policy: Policy) -> tuple[float, Thresholds]:
-    """Return temperature and thresholds for the logits of calibration images.
+def fit(
+    logits: Floats, data: DataFolder, rows: npt.NDArray[np.int64], policy: Policy, folds: int | None = None
+) -> tuple[float, Thresholds]:
+    """Return temperature and thresholds for the logits of calibration images; warn where they rest on too little.
 
     Args:
         logits: n x 2 (real, fake) of the rows, in their order, before temperature.
         data: The folder; its labels and duplicates are used.
         rows: Of its calibration part.
         policy: How thresholds are chosen.
+        folds: How many networks gave the logits, where they are out-of-fold ones.
 
     Raises:
         DataError: A label is missing, or there are too few images for the promise.
@@ -155,17 +188,50 @@ def fit(logits: Floats, data: DataFolder, rows: npt.NDArray[np.int64], policy: P
             "fake_called_real": int((scores[labels == 1] < band.low).sum()),
             "unsure": int(((scores >= band.low) & (scores < band.high)).sum()),
         },
+        folds=folds,
+        evidence=plain(against_constant(labels, logits / temperature, groups)),
     )
     logger.info(
-        "temperature %.4f (loss %.4f -> %.4f); policy %s: real below %.4f, fake from %.4f",
+        "temperature %.4f (loss %.4f -> %.4f); policy %s: real below %.4f, fake from %.4f (%s)",
         temperature,
         log_losses(labels, logits).mean(),
         log_losses(labels, logits / temperature).mean(),
         policy.name,
         band.low,
         band.high,
+        thresholds.basis,
     )
+    _warn(temperature, thresholds)
     return temperature, thresholds
+
+
+def _warn(temperature: float, thresholds: Thresholds) -> None:
+    """Warn of a temperature at its bound and of thresholds that rest on too little."""
+    low, high = TEMPERATURES
+    if not low * 1.01 < temperature < high / 1.01:
+        logger.warning(
+            "temperature %.4f is at its bound (%g to %g): the scores hardly bear on the label, or there are too few"
+            " calibration images",
+            temperature,
+            low,
+            high,
+        )
+    if min(thresholds.real or 0, thresholds.fake or 0) < FEW:
+        logger.warning(
+            "the thresholds rest on %s real and %s fake images; from fewer than %d of each they are little more than"
+            " chance: give more images%s",
+            f"{thresholds.real:,}",
+            f"{thresholds.fake:,}",
+            FEW,
+            "" if thresholds.folds else ", or train with --folds 5",
+        )
+    if thresholds.not_calibrated:
+        logger.warning("%s", thresholds.not_calibrated)
+    if thresholds.no_better_than_constant:
+        logger.warning(
+            "%s; every verdict is unsure until a calibration shows otherwise: asli calibrate DETECTOR DATA",
+            thresholds.no_better_than_constant,
+        )
 
 
 def policy_of(thresholds: Thresholds) -> Policy:
@@ -175,14 +241,21 @@ def policy_of(thresholds: Thresholds) -> Policy:
     return Policy(name="target-fpr", target=thresholds.target, confidence=thresholds.confidence, band=thresholds.band)
 
 
-def figures_of(logits: Floats, data: DataFolder, split: str, thresholds: Thresholds) -> dict[str, Figure]:
-    """Return the figures that a detector keeps of itself, from the logits of a part, after temperature."""
+def figures_of(logits: Floats, data: DataFolder, split: str, thresholds: Thresholds) -> dict[str, Estimate]:
+    """Return the metrics that a detector's card keeps, from the logits of a part, after temperature.
+
+    They are part of what the detector's hash covers, so metrics of other packages are not among them.
+    """
     rows = data.rows(split)
-    labels, groups, scores = data.labels[rows], data.groups(rows), score_of_logits(logits)
-    return {
-        **figures_at(labels, scores, thresholds.high, groups),
-        **ranking_figures(labels, scores, log_losses(labels, logits), groups),
-    }
+    labels = data.labels[rows]
+    of = LabeledScores.of(
+        labels,
+        score_of_logits(logits),
+        data.groups(rows),
+        losses=log_losses(labels, logits),
+        threshold=thresholds.high,
+    )
+    return measure(built_in(*CARD_METRICS), of)
 
 
 def validation_of(data: DataFolder, *, chose: bool) -> str:
@@ -190,7 +263,12 @@ def validation_of(data: DataFolder, *, chose: bool) -> str:
     return f"validation part of {data.name}" + (" (choices were made on it)" if chose else "")
 
 
-def domain_of(data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preprocessing) -> Domain:
+def out_of_fold_of(data: DataFolder, folds: int) -> str:
+    """Return under which name a detector keeps its out-of-fold figures."""
+    return f"{data.name}, out of fold ({folds} folds)"
+
+
+def domain_of(data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preparation) -> Domain:
     """Return the domain of a data folder's rows, as a network with this preprocessing sees them."""
     parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
     values = np.concatenate([statistics(data.pixels.fitted(part, preprocessing)) for part in parts])

@@ -1,11 +1,16 @@
-"""What a detector says of itself: thresholds with their promise, origin, figures."""
+"""A detector's card: thresholds with their promise, domain, origin, figures."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
 from asli.detector.domain import Domain
+from asli.detector.store import present_names
 
 Verdict = Literal["real", "unsure", "fake"]
+
+CALIBRATED = 100
+"""Independent calibration images of each label below which a detector is called not calibrated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +29,10 @@ class Thresholds:
         confidence: Of the promise.
         band: Whether the rate of missed fakes was promised too.
         errors: On the calibration part itself: real images called fake, fake ones called real, and `unsure` ones.
+        folds: How many networks gave the out-of-fold scores that the thresholds come from, each of images it was not
+            trained on; None where this detector's own scores gave them.
+        evidence: Figures with intervals on whether the scores beat a constant answer: `auroc`, and `loss_gain`, the
+            loss (nats) of always answering the share of fakes minus that of the scores; None in older detectors.
     """
 
     low: float
@@ -37,12 +46,72 @@ class Thresholds:
     confidence: float | None = None
     band: bool = False
     errors: dict[str, int] | None = None
+    folds: int | None = None
+    evidence: dict[str, dict[str, Any]] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return asdict(self)
 
     def verdict(self, score: float) -> Verdict:
         """Return what a score means."""
-        if score >= self.high:
+        low, high = self.decided
+        if score >= high:
             return "fake"
-        return "real" if score < self.low else "unsure"
+        return "real" if score < low else "unsure"
+
+    @property
+    def decided(self) -> tuple[float, float]:
+        """Return below which score the verdict is real and from which on it is fake.
+
+        No score reaches them where the scores were not shown to beat a constant answer: every verdict is `unsure`.
+        """
+        return (-math.inf, math.inf) if self.no_better_than_constant else (self.low, self.high)
+
+    @property
+    def no_better_than_constant(self) -> str | None:
+        """Return why these scores were not shown to beat a constant answer, or None where they were."""
+        if self.evidence is None:
+            return None
+        area, gain = self.evidence["auroc"], self.evidence["loss_gain"]
+        failed = [f"AUROC {_interval(area)}"] if area["low"] <= 0.5 else []
+        if gain["low"] <= 0:
+            failed.append(f"loss lower by {_interval(gain)} nats")
+        said = f"not shown to beat a constant answer: {', '.join(failed)}, {self.n:,} {self._images}"
+        return said if failed else None
+
+    @property
+    def not_calibrated(self) -> str | None:
+        """Return why the detector is called not calibrated, or None where it is calibrated or that is not known."""
+        if self.real is None or self.fake is None or min(self.real, self.fake) >= CALIBRATED:
+            return None
+        return f"not calibrated: {self.basis} set the thresholds, {CALIBRATED} of each are needed"
+
+    @property
+    def caveats(self) -> list[str]:
+        """Return what every output must say of these thresholds."""
+        return [caveat for caveat in (self.no_better_than_constant, self.not_calibrated) if caveat is not None]
+
+    @property
+    def basis(self) -> str:
+        """Return how many images the thresholds rest on, in words."""
+        if self.real is None or self.fake is None:
+            return f"{self.n:,} {self._images}"
+        return f"{self.real:,} real and {self.fake:,} fake {self._images}"
+
+    @property
+    def origin(self) -> str | None:
+        """Return in a sentence that other networks gave the scores behind the thresholds, or None."""
+        if self.folds is None:
+            return None
+        return (
+            f"out-of-fold scores of {self.folds} other networks, each trained by the same recipe without the images it"
+            " scored; this network was trained on all of them"
+        )
+
+    @property
+    def _images(self) -> str:
+        return "calibration images" if self.folds is None else "images scored out of fold"
 
     @property
     def promise(self) -> str | None:
@@ -52,20 +121,24 @@ class Thresholds:
         both = " and at most as many fakes called real, each" if self.band else ","
         return (
             f"at most {self.target:.3g} of photographs called fake{both} with {self.confidence:.0%} confidence over"
-            f" calibration sets, for images like the {self.n:,} of the calibration part"
+            f" calibration sets, for images like the {self.n:,} {self._images}"
         )
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    return f"{figure['value']:.3f} (95% CI {figure['low']:.3f} to {figure['high']:.3f})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
-    """What a detector says of itself.
+    """What is known of a detector.
 
     Attributes:
-        temperature: By which its logits were divided; folded into the head already.
+        temperature: Its logits are divided by it already.
         thresholds: Of the verdict.
-        domain: What it knows.
+        domain: The kind of input it was calibrated on.
         trained_on: Name, content hash and counts of the training data.
-        figures: Measured ones with their intervals, by the name of what they were measured on.
+        figures: Measured ones with their intervals, by the data they were measured on.
         recipe_hash: Of the recipe.
         seed: Of the run.
         start_weights: Where training started.
@@ -81,3 +154,15 @@ class Card:
     seed: int
     start_weights: str
     license: str = "not stated"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Self:
+        """Build it from the JSON of any version."""
+        settings = present_names(value)
+        settings["thresholds"] = Thresholds(**value["thresholds"])
+        settings["domain"] = Domain.from_json(value["domain"])
+        return cls(**settings)

@@ -53,6 +53,24 @@ class Domain:
         )
 
     @classmethod
+    def union(cls, domains: Sequence["Domain"]) -> "Domain":
+        """Return the domain that holds all file kinds of several; it has no pixel statistics."""
+        qualities = [quality for domain in domains if domain.qualities for quality in domain.qualities]
+        return cls(
+            formats=tuple(sorted({name for domain in domains for name in domain.formats})),
+            sizes=(min(domain.sizes[0] for domain in domains), max(domain.sizes[1] for domain in domains)),
+            qualities=(min(qualities), max(qualities)) if qualities else None,
+            generators=tuple(sorted({name for domain in domains for name in domain.generators})),
+        )
+
+    def describe(self) -> str:
+        """Return the kinds of file in it, in a few words."""
+        low, high = self.sizes
+        size = f"{low} px" if low == high else f"{low} to {high} px"
+        quality = f", JPEG quality {self.qualities[0]} to {self.qualities[1]}" if self.qualities else ""
+        return f"{', '.join(self.formats)} of {size} a side{quality}"
+
+    @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Domain":
         """Build it from what `dataclasses.asdict` and JSON made of it."""
         quality = value["qualities"]
@@ -75,7 +93,7 @@ class Domain:
 
     def why_all_outside(self, facts: Sequence[Facts], fitted: Sequence[npt.NDArray[np.uint8]]) -> list[str | None]:
         """Return what `why_outside` says of each of several images, at a fraction of the cost."""
-        reasons = [self._why_file_outside(one) for one in facts]
+        reasons = [self.why_file_outside(one) for one in facts]
         rest = [number for number, reason in enumerate(reasons) if reason is None]
         if self.pixels and rest:
             values = statistics([fitted[number] for number in rest])
@@ -83,15 +101,16 @@ class Domain:
                 reasons[number] = reason
         return reasons
 
-    def _why_file_outside(self, facts: Facts) -> str | None:
+    def why_file_outside(self, facts: Facts) -> str | None:
+        """Return why a file lies outside by its size, format or quality, or None; unknown facts are inside."""
         assert facts.width is not None
         assert facts.height is not None
         low, high = self.sizes
         if not low <= min(facts.width, facts.height) <= max(facts.width, facts.height) <= high:
             known = f"{low} px" if low == high else f"{low} to {high} px"
-            return f"{facts.width} x {facts.height} pixels; this detector knows images of {known} a side"
-        if facts.format not in self.formats:
-            return f"{facts.format} file; this detector knows {', '.join(self.formats)}"
+            return f"{facts.width} x {facts.height} pixels; supported are images of {known} a side"
+        if facts.format is not None and facts.format not in self.formats:
+            return f"{facts.format} file; supported formats: {', '.join(self.formats)}"
         if self.qualities and facts.quality is not None and not self.qualities[0] <= facts.quality <= self.qualities[1]:
-            return f"JPEG quality {facts.quality}; this detector knows {self.qualities[0]} to {self.qualities[1]}"
+            return f"JPEG quality {facts.quality}; supported: {self.qualities[0]} to {self.qualities[1]}"
         return None

@@ -3,6 +3,7 @@
 from importlib import resources
 from pathlib import Path
 
+from asli.detector.store import INFO, former
 from asli.errors import DetectorError
 
 DEFAULT = "default"
@@ -20,17 +21,19 @@ def find_detector(name: str | Path) -> Path:
     """
     if str(name) == DEFAULT:
         folder = Path(str(resources.files("asli"))) / "detector" / "default"
-        if not (folder / "detector.json").is_file():
+        if not (folder / INFO).is_file():
             raise DetectorError("this asli has no default detector in its package; name one with --detector")
         return folder
     if str(name).startswith("hub:"):
-        from asli.detector.hub import fetch_detector
+        from asli.detector.download import fetch_detector
 
         return fetch_detector(str(name).removeprefix("hub:"))
     path = Path(name)
     for folder in (path, path / "detector"):
-        if (folder / "detector.json").is_file():
+        if (folder / INFO).is_file():
             return folder
+        if not folder.exists() and (former(folder) / INFO).is_file():
+            return former(folder)  # a crash hit the moment in which another detector took its place
     if (path / "recipe.toml").is_file():
         raise DetectorError(f"run {path} has no detector yet: finish it with asli train ... --resume")
     raise DetectorError(

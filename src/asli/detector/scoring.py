@@ -2,19 +2,16 @@
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from asli.datasets.folder import DataFolder
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.card import Thresholds
-from asli.detector.runtime import logits_of_rows
-from asli.files import replacing
+from asli.detector.runtimes import logits_of_rows
 from asli.metrics.classification import Floats, Labels, log_losses, losses_of_scores, score_of_logits
 from asli.progress import progress
 
@@ -44,7 +41,7 @@ def logits_of_split(detector: Detector, data: DataFolder, split: str, device: to
     """Return the logits of every readable image of a split, float64, n x 2, in the order of `data.rows(split)`."""
     rows, runtime, parts = data.rows(split), detector.runtime(detector.near(device)), []
     with progress(f"scoring {split}", len(rows), unit="images") as bar:
-        for logits in logits_of_rows(runtime, data.pixels, rows, detector.preprocessing):
+        for logits in logits_of_rows(runtime, data.pixels, rows, detector.preparation):
             parts.append(logits)
             bar.advance(len(logits))
     return np.concatenate(parts)
@@ -92,11 +89,11 @@ def record_table(data: DataFolder, split: str, digest: str, images: int) -> None
         data.record_opening(split=split, recipe_hash=origin, detector_hash=origin, images=images)
 
 
-def write_scores(path: Path, scores: Scores, data: DataFolder, thresholds: Thresholds) -> None:
-    """Write `scores.parquet`: id, logits, score, verdict, and what the manifest says of each image."""
+def score_table(scores: Scores, data: DataFolder, thresholds: Thresholds) -> pa.Table:
+    """Return what `scores.parquet` holds: id, logits, score, verdict, and the manifest's columns of each image."""
     known = data.table(["id", "label", "split", "generator", "category"], scores.rows)
     logits = {} if scores.logits is None else dict(zip(("logit_real", "logit_fake"), scores.logits.T, strict=True))
-    table = pa.table(
+    return pa.table(
         {
             "id": known["id"],
             **logits,
@@ -105,5 +102,3 @@ def write_scores(path: Path, scores: Scores, data: DataFolder, thresholds: Thres
             **{name: known[name] for name in ("label", "split", "generator", "category")},
         }
     )
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")

@@ -1,16 +1,16 @@
 """How far a score moves when a picture is saved again or resized a little, as happens to it on its way."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from asli.detector.runtime import Runtime
+from asli.detector.prediction import Stability
+from asli.detector.runtimes import Runtime
 from asli.errors import ImageError
 from asli.metrics.classification import score_of_logits
 from asli.transforms.corruptions import jpeg, rescale, scaled, webp
-from asli.transforms.preprocessing import Preprocessing
+from asli.transforms.preprocessing import Preparation
 
 Array = npt.NDArray[np.uint8]
 
@@ -27,29 +27,25 @@ VIEWS: dict[str, Callable[[Array], Array]] = {
 """Mild changes only: none hinders a person who looks at the picture."""
 
 
-def score_range(pixels: Array, score: float, preprocessing: Preprocessing, runtime: Runtime) -> dict[str, Any]:
+def score_range(pixels: Array, score: float, preparation: Preparation, runtime: Runtime) -> Stability:
     """Score every view of an image.
 
     Args:
         pixels: uint8, height x width x 3.
         score: Of the image itself.
-        preprocessing: The detector's.
+        preparation: The detector's.
         runtime: The detector's.
 
     Returns:
-        `low` and `high`, over the views and the image itself, and `views`: each one's score by its name, None where a
-        side of the image is longer than that format allows.
+        Lowest and highest score over the views and the image itself, and each view's own.
     """
     names, fitted = [], []
     for name, view in VIEWS.items():
         try:
-            fitted.append(preprocessing.fit(view(pixels)))
+            fitted.append(preparation.fit(view(pixels)))
             names.append(name)
         except ImageError:
             continue
     scores = [float(value) for value in score_of_logits(runtime.logits(fitted))]
-    return {
-        "low": min(score, *scores),
-        "high": max(score, *scores),
-        "views": {**dict.fromkeys(VIEWS), **dict(zip(names, scores, strict=True))},
-    }
+    views = {**dict.fromkeys(VIEWS), **dict(zip(names, scores, strict=True))}
+    return Stability(min(score, *scores), max(score, *scores), views)

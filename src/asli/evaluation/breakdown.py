@@ -1,19 +1,20 @@
 """Figures by generator, category, size and format of the images, and which group is worst."""
 
-import dataclasses
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
-from asli.metrics.classification import Floats, Labels
-from asli.metrics.delong import auroc_interval
-from asli.metrics.intervals import Figure, share_of
+from asli.evaluation.parts import ErrorRate, Group, Groups, WorstGroup
+from asli.metrics.built_in import built_in
+from asli.metrics.metric import LabeledScores
+from asli.metrics.registry import measure
 
 ENOUGH = 30
 """A group counts as worst only from this many images on: of fewer, chance alone makes one look bad."""
+
+RATES: tuple[ErrorRate, ...] = ("false_positive_rate", "false_negative_rate")
 
 SIZES = (64, 128, 256, 512, 1024, 2048)
 """Upper ends of the classes of size, in pixels of the longer side."""
@@ -21,95 +22,62 @@ SIZES = (64, 128, 256, 512, 1024, 2048)
 
 def group_names(data: DataFolder, rows: npt.NDArray[np.int64]) -> dict[str, list[str | None]]:
     """Return for each property the group of each row; None where the data does not say."""
-    table = data.table(["generator", "category", "format", "width", "height"], rows)
+    table = data.table(["generator", "source", "category", "format", "width", "height"], rows)
     sides = np.maximum(*(table[side].fill_null(0).to_numpy() for side in ("width", "height")))
     return {
         "generator": table["generator"].to_pylist(),
+        "source": table["source"].to_pylist(),
         "category": table["category"].to_pylist(),
         "size": [_size(side) for side in sides.tolist()],
         "format": table["format"].to_pylist(),
     }
 
 
-def breakdown(
-    names: dict[str, list[str | None]],
-    labels: Labels,
-    scores: Floats,
-    threshold: float,
-    groups: npt.NDArray[np.int64],
-) -> dict[str, Any]:
-    """Return figures of each group of each property, and the worst groups of all.
+def breakdown(properties: Mapping[str, Sequence[str | None]], of: LabeledScores) -> Groups:
+    """Return metrics of each group of each property, most images first, and the worst group for either kind of error.
 
     A generator makes fakes only, so its AUROC is against all real images.
 
     Args:
-        names: From `group_names`.
-        labels: 0 real, 1 fake.
-        scores: P(fake).
-        threshold: Fake from here on.
-        groups: Of duplicates.
-
-    Returns:
-        Property to list of groups, most images first; `worst`: for either kind of error the group with the highest
-        rate among those with at least `ENOUGH` images of that label, and of how many it is the worst.
+        properties: As `group_names` returns them.
+        of: The images, at the saved threshold.
     """
-    called, result = scores >= threshold, {}
-    for property_, values in names.items():
-        of = np.array([value or "" for value in values])
-        present = [name for name in np.unique(of) if name]
-        lines = []
-        for name in present:
-            inside = of == name
-            against = inside | (labels == 0) if property_ == "generator" else inside
-            lines.append({"name": str(name), **_figures(inside, against, labels, scores, called, groups)})
-        result[property_] = sorted(lines, key=lambda line: -(line["real"] + line["fake"]))
-    return {**result, "worst": _worst(result), "enough": ENOUGH}
-
-
-def _figures(
-    inside: npt.NDArray[np.bool_],
-    against: npt.NDArray[np.bool_],
-    labels: Labels,
-    scores: Floats,
-    called: npt.NDArray[np.bool_],
-    groups: npt.NDArray[np.int64],
-) -> dict[str, Any]:
-    real, fake = inside & (labels == 0), inside & (labels == 1)
-    both = len(np.unique(labels[against])) == 2
-    figures = {
-        "false_positive_rate": share_of(called[real], groups[real]),
-        "miss_rate": share_of(~called[fake], groups[fake]),
-        "accuracy": share_of(called[inside] == (labels[inside] == 1), groups[inside]),
-        "auroc": auroc_interval(labels[against], scores[against], groups[against])
-        if both
-        else Figure(None, None, None, int(against.sum())),
+    found = {}
+    for property_, values in properties.items():
+        names = np.array([value or "" for value in values])
+        groups = [_group(str(name), names == name, of, property_) for name in np.unique(names) if name]
+        found[property_] = tuple(sorted(groups, key=lambda group: -(group.real + group.fake)))
+    worst: dict[ErrorRate, WorstGroup | None] = {
+        "false_positive_rate": _worst(found, "false_positive_rate", lambda group: group.real),
+        "false_negative_rate": _worst(found, "false_negative_rate", lambda group: group.fake),
     }
-    return {
-        "real": int(real.sum()),
-        "fake": int(fake.sum()),
-        "figures": {name: dataclasses.asdict(figure) for name, figure in figures.items()},
-    }
+    return Groups(
+        properties=found, worst={rate: group for rate, group in worst.items() if group is not None}, enough=ENOUGH
+    )
 
 
-def _worst(result: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    worst = {}
-    for rate, label in (("false_positive_rate", "real"), ("miss_rate", "fake")):
-        candidates = [
-            (line["figures"][rate]["value"], property_, line)
-            for property_, lines in result.items()
-            for line in lines
-            if len(lines) > 1 and line[label] >= ENOUGH
-        ]
-        if candidates:
-            key: Callable[[Any], Any] = lambda candidate: candidate[0]  # noqa: E731
-            _, property_, line = max(candidates, key=key)
-            worst[rate] = {
-                "property": property_,
-                "name": line["name"],
-                "of": len(candidates),
-                "figure": line["figures"][rate],
-            }
-    return worst
+def _group(name: str, chosen: npt.NDArray[np.bool_], of: LabeledScores, property_: str) -> Group:
+    inside = of.where(chosen)
+    against = of.where(chosen | ~of.fake) if property_ == "generator" else inside
+    return Group(
+        name=name,
+        real=int((~inside.fake).sum()),
+        fake=int(inside.fake.sum()),
+        figures={**measure(built_in(*RATES, "accuracy"), inside), **measure(built_in("auroc"), against)},
+    )
+
+
+def _worst(found: Mapping[str, Sequence[Group]], rate: ErrorRate, number: Callable[[Group], int]) -> WorstGroup | None:
+    candidates = [
+        (value, property_, group)
+        for property_, groups in found.items()
+        for group in groups
+        if len(groups) > 1 and number(group) >= ENOUGH and (value := group.figures[rate].value) is not None
+    ]
+    if not candidates:
+        return None
+    _, property_, group = max(candidates, key=lambda candidate: candidate[0])
+    return WorstGroup(property=property_, name=group.name, of=len(candidates), figure=group.figures[rate])
 
 
 def _size(side: int) -> str:

@@ -1,13 +1,13 @@
 """What a detector says of ordinary pictures, shrunk to its size: the verb behind `asli domain-study`.
 
 A detector for small images may tell photographs from fakes by how they were shrunk. Here whole pictures go through
-every common kernel, are encoded as the images the detector knows, and are judged at the unchanged threshold. False
-alarms that move with the kernel are the kernel's, not the picture's.
+every common kernel, are encoded as the images of the detector's domain, and are scored at the unchanged threshold.
+False alarms that move with the kernel are the kernel's, not the picture's.
 """
 
-import dataclasses
 import io
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.images import decode
-from asli.detector.bundle import Detector
-from asli.detector.runtime import BATCH
+from asli.detector.base import Detector
+from asli.detector.classifier import Classifier, as_classifier
+from asli.detector.runtimes import BATCH
 from asli.errors import DataError
 from asli.metrics.classification import Floats, score_of_logits
 from asli.metrics.delong import auroc_interval
-from asli.metrics.figures import as_json
-from asli.metrics.intervals import Figure, share_of
+from asli.metrics.intervals import Estimate, share_of
 from asli.models.device import pick_device, set_threads
 from asli.progress import progress
+from asli.records import Record, plain
 from asli.transforms.corruptions import KERNELS, Kernel, resized
 
 logger = logging.getLogger("asli")
@@ -34,8 +36,8 @@ ANTIALIASED: tuple[Kernel, ...] = tuple(kernel for kernel in KERNELS if kernel !
 PHOTOGRAPHS = "photographs"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Judged:
+@dataclass(frozen=True, slots=True)
+class KernelScores:
     """Pictures through one kernel.
 
     Attributes:
@@ -47,10 +49,147 @@ class Judged:
     outside: npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyData(Record):
+    """The pictures of a study.
+
+    Attributes:
+        name: Of the data folder.
+        hash: Of the data folder.
+        pictures: How many are large enough.
+        too_small: How many are not.
+    """
+
+    name: str
+    hash: str
+    pictures: int
+    too_small: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRates(Record):
+    """Shares of the pictures of one source through one kernel.
+
+    Attributes:
+        called_fake: At the saved threshold.
+        called_fake_with_rule: The same, without those that the domain rule holds back.
+        outside: Held back by the domain rule.
+    """
+
+    called_fake: Estimate
+    called_fake_with_rule: Estimate
+    outside: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelResult(Record):
+    """Pictures through one kernel.
+
+    Attributes:
+        sources: Shares by source: photographs, and each generator.
+        auroc: Against the photographs, of all fakes and of each generator; None where there is nothing to rank.
+    """
+
+    sources: dict[str, SourceRates]
+    auroc: dict[str, Estimate | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FalseAlarms(Record):
+    """How far false alarms on photographs move between kernels; None where there are no photographs.
+
+    Attributes:
+        spread: Highest minus lowest share.
+        spread_antialiased: The same without nearest.
+        lowest: Kernel with the lowest share.
+        highest: Kernel with the highest share.
+    """
+
+    spread: float | None = None
+    spread_antialiased: float | None = None
+    lowest: str | None = None
+    highest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainStudy(Record):
+    """What a detector makes of ordinary pictures, shrunk by every kernel.
+
+    Attributes:
+        version: Of this structure.
+        detector: As in `predict --json`.
+        threshold: Fake from here on.
+        data: The pictures.
+        encoding: How the small pictures were encoded.
+        kernels: By kernel.
+        false_alarms: How far they move between kernels.
+    """
+
+    version: int = 1
+    detector: dict[str, Any]
+    threshold: float
+    data: StudyData
+    encoding: str
+    kernels: dict[str, KernelResult]
+    false_alarms: FalseAlarms
+
+    def describe(self) -> str:
+        """Return the study as a table for a person."""
+        of_kernels = list(self.kernels.values())
+        lines = [
+            f"{self.data.pictures:,} pictures of {self.data.name}, shrunk by each kernel, {self.encoding};",
+            f"share called fake at the saved threshold {self.threshold:.4f}, in brackets with the domain rule:",
+            f"{'':<28}{'n':>5}" + "".join(f"{name:>14}" for name in self.kernels),
+        ]
+        for source in of_kernels[0].sources:
+            cells = [kernel.sources[source] for kernel in of_kernels]
+            shares = [f"{c.called_fake.value:.2f} ({c.called_fake_with_rule.value:.2f})" for c in cells]
+            lines.append(f"{source:<28}{cells[0].called_fake.n:>5}" + "".join(f"{share:>14}" for share in shares))
+        ranked = [group for group, area in of_kernels[0].auroc.items() if area is not None]
+        if ranked:
+            lines.append("AUROC within each kernel, against the photographs:")
+        for group in ranked:
+            areas = [area.value for kernel in of_kernels if (area := kernel.auroc[group]) is not None]
+            lines.append(f"{group:<33}" + "".join(f"{area:>14.3f}" for area in areas))
+        alarms = self.false_alarms
+        if alarms.spread is not None:
+            ends = f"{alarms.lowest} to {alarms.highest}; without nearest by {alarms.spread_antialiased:.2f}"
+            lines.append(f"false alarms move by {alarms.spread:.2f} with the kernel alone ({ends})")
+        return "\n".join(lines)
+
+    def for_card(self) -> dict[str, Any]:
+        """Return what of the study a detector's card keeps: its tables, kernels as columns."""
+        of_kernels = list(self.kernels.values())
+        sources = []
+        for source in sorted(of_kernels[0].sources, key=lambda name: (name != PHOTOGRAPHS, name)):
+            rates = [kernel.sources[source] for kernel in of_kernels]
+            sources.append(
+                {
+                    "name": source,
+                    "n": rates[0].called_fake.n,
+                    "called_fake": [rate.called_fake for rate in rates],
+                    "called_fake_with_rule": [rate.called_fake_with_rule for rate in rates],
+                }
+            )
+        kept: dict[str, Any] = plain(
+            {
+                "data": self.data,
+                "encoding": self.encoding,
+                "threshold": self.threshold,
+                "kernels": list(self.kernels),
+                "sources": sources,
+                "auroc": [kernel.auroc.get("all fakes") for kernel in of_kernels],
+                "spread": self.false_alarms.spread,
+                "spread_antialiased": self.false_alarms.spread_antialiased,
+            }
+        )
+        return kept
+
+
 def domain_study(
     detector: str | Path, data: str | Path | DataFolder, *, device: str | None = None, threads: int | None = None
-) -> dict[str, Any]:
-    """Shrink every picture of a data folder by every kernel and judge it.
+) -> DomainStudy:
+    """Shrink every picture of a data folder by every kernel and score it.
 
     Args:
         detector: A detector folder or a run folder.
@@ -66,13 +205,13 @@ def domain_study(
     Raises:
         DetectorError, DataError: See their messages.
     """
-    opened = Detector.open(detector)
-    data = data if isinstance(data, DataFolder) else DataFolder.open(data)
+    opened = as_classifier(Detector.load(detector), "the domain study")
+    data = open_data(data)
     set_threads(threads)
     rows = _large_enough(data, opened.preprocessing.size)
     sources = _sources(data, rows)
     labels, groups = data.labels[rows], data.groups(rows)
-    judged = _judge(opened, data, rows, device)
+    found = _score(opened, data, rows, device)
     tested = data.table(["split"], rows)["split"].to_pylist().count("test")
     if tested:
         data.record_opening(
@@ -82,81 +221,28 @@ def domain_study(
             images=tested,
         )
     threshold = opened.card.thresholds.high
-    kernels = {
-        kernel: {
-            "sources": {
-                source: _source_figures(found, sources == source, threshold, groups) for source in sorted(set(sources))
+    kernels: dict[str, KernelResult] = {
+        kernel: KernelResult(
+            sources={
+                source: _source_rates(scored, sources == source, threshold, groups) for source in sorted(set(sources))
             },
-            "auroc": _aurocs(found, labels, sources, groups),
-        }
-        for kernel, found in judged.items()
+            auroc=_aurocs(scored, labels, sources, groups),
+        )
+        for kernel, scored in found.items()
     }
-    return {
-        "version": 1,
-        "detector": opened.describe(),
-        "threshold": threshold,
-        "data": {
-            "name": data.name,
-            "hash": data.hash,
-            "pictures": len(rows),
-            "too_small": int(data.readable.sum()) - len(rows),
-        },
-        "encoding": _encoding_text(opened),
-        "kernels": kernels,
-        "false_alarms": _spread(kernels),
-    }
-
-
-def describe(result: dict[str, Any]) -> str:
-    """Return the study as a table for a person."""
-    names = list(result["kernels"])
-    sources = list(next(iter(result["kernels"].values()))["sources"])
-    data = result["data"]
-    lines = [
-        f"{data['pictures']:,} pictures of {data['name']}, shrunk by each kernel, {result['encoding']};",
-        f"share called fake at the saved threshold {result['threshold']:.4f}, in brackets with the domain rule:",
-        f"{'':<28}{'n':>5}" + "".join(f"{name:>14}" for name in names),
-    ]
-    for source in sources:
-        cells = [result["kernels"][name]["sources"][source] for name in names]
-        shares = [f"{c['called_fake']['value']:.2f} ({c['called_fake_with_rule']['value']:.2f})" for c in cells]
-        lines.append(f"{source:<28}{cells[0]['called_fake']['n']:>5}" + "".join(f"{share:>14}" for share in shares))
-    areas = {group: [result["kernels"][name]["auroc"][group] for name in names] for group in _groups(result)}
-    if areas:
-        lines.append("AUROC within each kernel, against the photographs:")
-    lines += [f"{group:<33}" + "".join(f"{area['value']:>14.3f}" for area in found) for group, found in areas.items()]
-    alarms = result["false_alarms"]
-    if alarms["spread"] is not None:
-        ends = f"{alarms['lowest']} to {alarms['highest']}; without nearest by {alarms['spread_antialiased']:.2f}"
-        lines.append(f"false alarms move by {alarms['spread']:.2f} with the kernel alone ({ends})")
-    return "\n".join(lines)
-
-
-def _groups(result: dict[str, Any]) -> list[str]:
-    """Return the groups of fakes that can be ranked against the photographs: all, and each generator's."""
-    return [group for group, area in next(iter(result["kernels"].values()))["auroc"].items() if area is not None]
-
-
-def for_card(result: dict[str, Any]) -> dict[str, Any]:
-    """Return what of a study a detector's card keeps: its tables, kernels as columns."""
-    kernels = result["kernels"]
-    sources = sorted(next(iter(kernels.values()))["sources"], key=lambda name: (name != PHOTOGRAPHS, name))
-    columns = {
-        source: {
-            key: [found["sources"][source][key] for found in kernels.values()]
-            for key in ("called_fake", "called_fake_with_rule")
-        }
-        for source in sources
-    }
-    return {
-        "data": result["data"],
-        "encoding": result["encoding"],
-        "threshold": result["threshold"],
-        "kernels": list(kernels),
-        "sources": [{"name": source, "n": found["called_fake"][0]["n"], **found} for source, found in columns.items()],
-        "auroc": [found["auroc"].get("all fakes") for found in kernels.values()],
-        **{key: result["false_alarms"][key] for key in ("spread", "spread_antialiased")},
-    }
+    return DomainStudy(
+        detector=opened.describe(),
+        threshold=threshold,
+        data=StudyData(
+            name=data.name,
+            hash=data.hash,
+            pictures=len(rows),
+            too_small=int(data.readable.sum()) - len(rows),
+        ),
+        encoding=_encoding_text(opened),
+        kernels=kernels,
+        false_alarms=_spread(kernels),
+    )
 
 
 def _large_enough(data: DataFolder, size: int) -> npt.NDArray[np.int64]:
@@ -178,10 +264,10 @@ def _sources(data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.st
     )
 
 
-def _judge(
-    detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64], device: str | None
-) -> dict[Kernel, Judged]:
-    """Judge every picture through every kernel; each picture is decoded once."""
+def _score(
+    detector: Classifier, data: DataFolder, rows: npt.NDArray[np.int64], device: str | None
+) -> dict[Kernel, KernelScores]:
+    """Score every picture through every kernel; each picture is decoded once."""
     runtime, domain = detector.runtime(detector.near(pick_device(device))), detector.card.domain
     scores: dict[Kernel, list[Floats]] = {kernel: [] for kernel in KERNELS}
     outside: dict[Kernel, list[bool]] = {kernel: [] for kernel in KERNELS}
@@ -200,7 +286,7 @@ def _judge(
                 bar.advance(1)
             for kernel in KERNELS:
                 scores[kernel].append(score_of_logits(runtime.logits(fitted[kernel])))
-    return {kernel: Judged(np.concatenate(scores[kernel]), np.array(outside[kernel])) for kernel in KERNELS}
+    return {kernel: KernelScores(np.concatenate(scores[kernel]), np.array(outside[kernel])) for kernel in KERNELS}
 
 
 def _central_square(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -210,18 +296,18 @@ def _central_square(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return pixels[top : top + side, left : left + side]
 
 
-def _quality(detector: Detector) -> int | None:
+def _quality(detector: Classifier) -> int | None:
     """Return the JPEG quality in the middle of what the detector knows, or None where it knows no JPEG."""
     known = detector.card.domain.qualities
     return None if known is None else sum(known) // 2
 
 
-def _encoding_text(detector: Detector) -> str:
+def _encoding_text(detector: Classifier) -> str:
     quality = _quality(detector)
     return "kept without loss (PNG)" if quality is None else f"encoded as JPEG of quality {quality}, 4:2:0"
 
 
-def _encoded(detector: Detector, pixels: npt.NDArray[np.uint8]) -> bytes:
+def _encoded(detector: Classifier, pixels: npt.NDArray[np.uint8]) -> bytes:
     quality, buffer = _quality(detector), io.BytesIO()
     if quality is None:
         Image.fromarray(pixels).save(buffer, "PNG")
@@ -230,50 +316,43 @@ def _encoded(detector: Detector, pixels: npt.NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _source_figures(
-    found: Judged, chosen: npt.NDArray[np.bool_], threshold: float, groups: npt.NDArray[np.int64]
-) -> dict[str, Any]:
+def _source_rates(
+    found: KernelScores, chosen: npt.NDArray[np.bool_], threshold: float, groups: npt.NDArray[np.int64]
+) -> SourceRates:
     called, outside, of = found.scores[chosen] >= threshold, found.outside[chosen], groups[chosen]
-    return as_json(
-        {
-            "called_fake": share_of(called, of),
-            "called_fake_with_rule": share_of(called & ~outside, of),
-            "outside": share_of(outside, of),
-        }
+    return SourceRates(
+        called_fake=share_of(called, of),
+        called_fake_with_rule=share_of(called & ~outside, of),
+        outside=share_of(outside, of),
     )
 
 
 def _aurocs(
-    found: Judged, labels: npt.NDArray[np.int8], sources: npt.NDArray[np.str_], groups: npt.NDArray[np.int64]
-) -> dict[str, Any]:
+    found: KernelScores, labels: npt.NDArray[np.int8], sources: npt.NDArray[np.str_], groups: npt.NDArray[np.int64]
+) -> dict[str, Estimate | None]:
     """Return AUROC against the photographs of all fakes, and of each generator; None where there is nothing to rank."""
     real = labels == 0
     fakes = {"all fakes": ~real, **{source: sources == source for source in sorted(set(sources[~real]))}}
-    return {
-        name: dataclasses.asdict(_auroc(found, labels, groups, real | chosen)) if real.any() and chosen.any() else None
-        for name, chosen in fakes.items()
-    }
+    areas: dict[str, Estimate | None] = {}
+    for name, chosen in fakes.items():
+        of = real | chosen
+        both = real.any() and chosen.any()
+        areas[name] = auroc_interval(labels[of], found.scores[of], groups[of]) if both else None
+    return areas
 
 
-def _auroc(
-    found: Judged, labels: npt.NDArray[np.int8], groups: npt.NDArray[np.int64], of: npt.NDArray[np.bool_]
-) -> Figure:
-    return auroc_interval(labels[of], found.scores[of], groups[of])
-
-
-def _spread(kernels: dict[Kernel, dict[str, Any]]) -> dict[str, Any]:
-    """Return how far false alarms on photographs move between kernels."""
+def _spread(kernels: dict[str, KernelResult]) -> FalseAlarms:
     shares = {
-        kernel: found["sources"][PHOTOGRAPHS]["called_fake"]["value"]
+        kernel: share
         for kernel, found in kernels.items()
-        if PHOTOGRAPHS in found["sources"]
+        if PHOTOGRAPHS in found.sources and (share := found.sources[PHOTOGRAPHS].called_fake.value) is not None
     }
     if not shares:
-        return {"spread": None, "spread_antialiased": None, "lowest": None, "highest": None}
+        return FalseAlarms()
     smooth = [share for kernel, share in shares.items() if kernel in ANTIALIASED]
-    return {
-        "spread": max(shares.values()) - min(shares.values()),
-        "spread_antialiased": max(smooth) - min(smooth),
-        "lowest": min(shares, key=lambda kernel: shares[kernel]),
-        "highest": max(shares, key=lambda kernel: shares[kernel]),
-    }
+    return FalseAlarms(
+        spread=max(shares.values()) - min(shares.values()),
+        spread_antialiased=max(smooth) - min(smooth),
+        lowest=min(shares, key=lambda kernel: shares[kernel]),
+        highest=max(shares, key=lambda kernel: shares[kernel]),
+    )

@@ -11,7 +11,8 @@ import numpy as np
 
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts.table_layout import COLUMNS
-from asli.datasets.table_files import SUFFIXES, damage_of, records_of
+from asli.datasets.sources import TABLES
+from asli.datasets.table_files import damage_of, records_of
 from asli.detector.scoring import Scores
 from asli.errors import DataError
 
@@ -42,7 +43,7 @@ def is_score_file(path: Path) -> bool:
     Raises:
         DataError: It names one that does not exist.
     """
-    if path.suffix.lower() not in SUFFIXES or path.is_dir():
+    if path.suffix.lower() not in TABLES or path.is_dir():
         return False
     if not path.is_file():
         raise DataError(f"{path} does not exist; give a table of filename,score or a detector")

@@ -1,83 +1,278 @@
-"""What an evaluation measures besides its figures: comparison, robustness, mistakes; each its part and sections."""
+"""The parts of an evaluation's result that only some evaluations have: comparison, robustness, mistakes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
-import torch
-
-from asli.datasets.folder import DataFolder
-from asli.detector.bundle import Detector
-from asli.detector.card import Thresholds
-from asli.detector.scoring import Scores
-from asli.evaluation.comparison import Judged, Rival, compare_with
-from asli.evaluation.mistakes import gallery, pictures_of
-from asli.evaluation.robustness import sweep
-from asli.evaluation.sections import comparison, mistakes, robustness
-from asli.reports.kit import Section
+from asli.metrics.intervals import Estimate
+from asli.records import OPTIONAL, Record, named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What to measure besides.
+class PairedDifference(Record):
+    """A difference of one metric between two detectors, with its test.
 
     Attributes:
-        rivals: What to compare with.
-        robustness: How many images at most to corrupt; 0 for none.
+        difference: First minus second.
+        low: Lower end of its 95% interval.
+        high: Upper end.
+        p: Two-sided, that there is no difference.
+        p_holm: After Holm's correction over all tests of the comparison.
+        shown: Whether `p_holm` is below the level.
     """
 
-    rivals: Sequence[Rival] = ()
-    robustness: int = 0
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    shown: bool
 
 
-def measure_further(
-    result: dict[str, Any],
-    asked: Asked,
-    *,
-    path: Path,
-    detector: Detector | None,
-    thresholds: Thresholds,
-    data: DataFolder,
-    scores: Scores,
-    folder: Path,
-    device: torch.device,
-) -> list[Section]:
-    """Compare, corrupt, and look at the mistakes; each part goes into `result`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedDifference(PairedDifference):
+    """A difference of one metric between two recipes, seeds as units.
 
-    Args:
-        result: What `metrics.json` will hold.
-        asked: What to measure.
-        path: Of the detector or table of scores judged.
-        detector: That, or None for a table.
-        thresholds: Where scores become verdicts.
-        data: The data folder.
-        scores: Of one of its parts.
-        folder: Of the evaluation.
-        device: Where to compute.
-
-    Returns:
-        Sections of the report.
+    Attributes:
+        method: `paired` by seed or `Welch`.
+        means: Of both recipes.
+        spreads: Standard deviation over seeds of both.
+        seeds_needed: Seeds of each recipe that find such a difference with 80% power; None where over 1,000 or unknown.
     """
-    sections: list[Section] = []
-    if asked.rivals:
-        first = Judged.of(path, detector, thresholds.high, scores)
-        result["comparison"] = compare_with(first, asked.rivals, data, result["data"]["split"], device)
-        sections.append(comparison.comparison_section(result["comparison"]))
-    if asked.robustness and detector is not None:
-        kept = folder / "robustness"
-        result["robustness"] = sweep(detector, data, scores, kept, device, images=asked.robustness)
-        sections += robustness.robustness_sections(result["robustness"])
-    result["gallery"] = gallery(data, scores.rows, scores.score, thresholds)
-    sections += mistakes.gallery_sections(result["gallery"], pictures_of(data, result["gallery"]))
-    return sections
+
+    method: str
+    means: tuple[float, float]
+    spreads: tuple[float, float]
+    seeds_needed: int | None
 
 
-def headlines(result: dict[str, Any]) -> list[str]:
-    """Return what a reader must know of these parts who reads nothing else."""
-    kinds = (
-        ("comparison", comparison.headline),
-        ("robustness", robustness.headline),
-        ("gallery", mistakes.headline),
-    )
-    return [line for key, says in kinds if key in result for line in says(result[key])]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedDetector(Record):
+    """One detector of a comparison.
+
+    Attributes:
+        name: In the comparison.
+        hash: Of the detector or the table of scores.
+        family: What runs share that differ by their seed alone.
+        seed: Of its run.
+        threshold: Its own.
+        figures: F1, accuracy and AUROC.
+    """
+
+    name: str
+    hash: str | None
+    family: str | None
+    seed: int | None
+    threshold: float
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorPair(Record):
+    """The first detector against another, images as units.
+
+    Attributes:
+        other: Name of the other.
+        same_recipe: Whether the two differ by their seed alone.
+        first_only: Images that only the first classifies correctly.
+        other_only: Images that only the other classifies correctly.
+        tests: By metric.
+    """
+
+    other: str
+    same_recipe: bool
+    first_only: int
+    other_only: int
+    tests: dict[str, PairedDifference] = field(metadata=named("claims"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipePair(Record):
+    """The first detector's recipe against another, seeds as units.
+
+    Attributes:
+        first: Names of the first recipe's runs.
+        other: Names of the other's.
+        seeds: Of both.
+        tests: By metric.
+    """
+
+    first: tuple[str, ...]
+    other: tuple[str, ...]
+    seeds: tuple[tuple[int | None, ...], tuple[int | None, ...]]
+    tests: dict[str, SeedDifference] = field(metadata=named("claims"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison(Record):
+    """The evaluated detector against others on the same images.
+
+    Attributes:
+        level: Of significance.
+        tests: How many there are, all corrected together.
+        images: That all detectors have scores of.
+        independent: Of these, groups of duplicates counted once.
+        detectors: The evaluated one first.
+        pairs: It against each other one.
+        recipes: Its recipe against each other one with two seeds or more.
+        left_out: Images that not all have scores of.
+    """
+
+    level: float
+    tests: int = field(metadata=named("claims"))
+    images: int
+    independent: int
+    detectors: tuple[ComparedDetector, ...]
+    pairs: tuple[DetectorPair, ...]
+    recipes: tuple[RecipePair, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelMetrics(Record):
+    """Metrics at the saved threshold on one version of the images.
+
+    Attributes:
+        false_positive_rate: Share of real images called fake.
+        false_negative_rate: Share of fake images not called fake.
+        unsure: Share of all images in the abstention band.
+        f1: F1.
+        auroc: AUROC.
+    """
+
+    false_positive_rate: Estimate
+    false_negative_rate: Estimate
+    unsure: Estimate
+    f1: Estimate
+    auroc: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorruptionLevel(LevelMetrics):
+    """Metrics at one level of a corruption.
+
+    Attributes:
+        corruption: Its name.
+        axis: What the level is.
+        level: The level.
+    """
+
+    corruption: str
+    axis: str
+    level: float | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Robustness(Record):
+    """Metrics of corrupted images at the unchanged threshold.
+
+    Attributes:
+        ladder: Version of the list of corruptions.
+        seed: Of the draw and of random corruptions.
+        detector: Hash of the detector.
+        data: Hash of the data folder.
+        rows: Hash of the drawn rows.
+        codecs: Versions of the libraries that encode.
+        images: Drawn ones.
+        real: Real ones.
+        fake: Fake ones.
+        of: Images they were drawn from.
+        threshold: Fake from here on.
+        low: Real below.
+        clean: On the uncorrupted images.
+        levels: At each level of each corruption.
+        f1: `clean`, `corrupted` (mean over corruptions of the mean over levels) and the `mean` of the two.
+        worst: Number of the level with the worst value of each metric.
+    """
+
+    ladder: int
+    seed: int
+    detector: str
+    data: str
+    rows: str
+    codecs: dict[str, str | None]
+    images: int
+    real: int
+    fake: int
+    of: int
+    threshold: float
+    low: float
+    clean: LevelMetrics
+    levels: tuple[CorruptionLevel, ...]
+    f1: dict[str, Estimate]
+    worst: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppearanceTest(Record):
+    """Whether mistakes of a kind look different from correctly classified images of the same label.
+
+    Attributes:
+        kind: Of mistake.
+        measure: Of appearance.
+        mistakes: How many.
+        right: Correctly classified images.
+        medians: Of mistakes and of correctly classified images; missing, as what follows, where too few to test.
+        area: Probability that a mistake measures higher.
+        p: Of Mann-Whitney's test.
+        p_holm: After Holm's correction over all these tests.
+        direction: `higher`, `lower` or `not shown`.
+    """
+
+    kind: str
+    measure: str
+    mistakes: int
+    right: int
+    medians: tuple[float, float] | None = field(default=None, metadata=OPTIONAL)
+    area: Estimate | None = field(default=None, metadata=OPTIONAL)
+    p: float | None = field(default=None, metadata=OPTIONAL)
+    p_holm: float | None = field(default=None, metadata=OPTIONAL)
+    direction: str | None = field(default=None, metadata={**OPTIONAL, **named("says")})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake(Record):
+    """One of the most confident mistakes.
+
+    Attributes:
+        id: Of the image.
+        category: Of the image.
+        generator: Of the image.
+        score: P(fake).
+        colorfulness: As measured.
+        texture: As measured.
+        flatness: As measured.
+        row: In the manifest.
+    """
+
+    id: str
+    category: str | None
+    generator: str | None
+    score: float
+    colorfulness: float
+    texture: float
+    flatness: float
+    row: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistakes(Record):
+    """Mistakes of both kinds: how they look, and the most confident ones.
+
+    Attributes:
+        images: Measured ones.
+        independent: One of each group of duplicates, without those called unsure: what the tests count.
+        threshold: Fake from here on.
+        unsure: Images in the abstention band.
+        level: Of significance.
+        counts: Mistakes of each kind.
+        tests: By kind and measure.
+        worst: The most confident ones of each kind.
+    """
+
+    images: int
+    independent: int
+    threshold: float
+    unsure: int
+    level: float
+    counts: dict[str, int] = field(metadata=named("mistakes"))
+    tests: tuple[AppearanceTest, ...] = field(metadata=named("claims"))
+    worst: dict[str, tuple[Mistake, ...]]

@@ -1,8 +1,7 @@
-"""The most confident mistakes of both kinds (figure 10 of the paper), and whether mistakes look otherwise at all."""
+"""The most confident mistakes of both kinds (figure 10 of the paper), and whether mistakes look different at all."""
 
 import io
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,7 @@ from scipy.stats import mannwhitneyu
 
 from asli.datasets.folder import DataFolder
 from asli.detector.card import Thresholds
+from asli.evaluation.further import AppearanceTest, Mistake, Mistakes
 from asli.metrics.appearance import NAMES, measure
 from asli.metrics.classification import Floats, Labels
 from asli.metrics.delong import auroc_interval
@@ -28,65 +28,57 @@ _AT_ONCE = 256
 
 KINDS = ("real called fake", "fake called real")
 
-REMARKS: dict[tuple[str, str], str] = {
-    ("real called fake", "colorfulness"): "higher",
-    ("fake called real", "colorfulness"): "higher",
-    ("real called fake", "texture"): "lower",
-    ("real called fake", "flatness"): "higher",
-    ("fake called real", "flatness"): "higher",
-}
-"""The paper on its figure 10: vivid colors, photographs with little texture and plain backgrounds mislead."""
 
+def find_mistakes(data: DataFolder, rows: npt.NDArray[np.int64], score: Floats, thresholds: Thresholds) -> Mistakes:
+    """Measure every image, test how mistakes look, and pick the most confident ones.
 
-def gallery(data: DataFolder, rows: npt.NDArray[np.int64], score: Floats, thresholds: Thresholds) -> dict[str, Any]:
-    """Measure every image, compare mistakes with rightly judged images of the same label, and pick the worst mistakes.
+    Mistakes are compared with correctly classified images of the same label.
 
     Args:
         data: The data folder.
-        rows: The judged ones.
+        rows: The evaluated ones.
         score: P(fake) of each.
-        thresholds: Where scores become verdicts; what is called unsure is neither a mistake nor rightly judged.
-
-    Returns:
-        What `metrics.json` holds under `gallery`.
+        thresholds: Where scores become verdicts; an image called unsure is neither a mistake nor correct.
     """
     labels, values = data.labels[rows], _measured(data, rows)
-    mistaken = np.where(labels == 1, score < thresholds.low, score >= thresholds.high)
-    decided = (score < thresholds.low) | (score >= thresholds.high)
+    low, high = thresholds.decided
+    mistaken = np.where(labels == 1, score < low, score >= high)
+    decided = (score < low) | (score >= high)
     # One of each group of duplicates, so that images are independent; the same pixels got the same verdict.
     _, single = np.unique(np.stack([data.groups(rows), labels]), axis=1, return_index=True)
     single = single[decided[single]]
-    claims = _claims(labels[single], mistaken[single], {name: of[single] for name, of in values.items()})
     worst = {}
     for code, kind in enumerate(KINDS):
         of_kind = np.sort(single[mistaken[single] & (labels[single] == code)])
         confident = of_kind[np.argsort(-score[of_kind] if code == 0 else score[of_kind], kind="stable")][:SHOWN]
         known = data.table(["id", "category", "generator"], rows[confident]).to_pylist()
-        worst[kind] = [
-            {
+        worst[kind] = tuple(
+            Mistake(
                 **line,
-                "score": float(score[i]),
-                **{name: float(of[i]) for name, of in values.items()},
-                "row": int(rows[i]),
-            }
+                score=float(score[i]),
+                colorfulness=float(values["colorfulness"][i]),
+                texture=float(values["texture"][i]),
+                flatness=float(values["flatness"][i]),
+                row=int(rows[i]),
+            )
             for line, i in zip(known, confident, strict=True)
-        ]
-    return {
-        "images": len(rows),
-        "independent": len(single),
-        "threshold": thresholds.high,
-        "unsure": int((~decided).sum()),
-        "level": LEVEL,
-        "mistakes": {kind: int((mistaken & (labels == code)).sum()) for code, kind in enumerate(KINDS)},
-        "claims": claims,
-        "worst": worst,
-    }
+        )
+    return Mistakes(
+        images=len(rows),
+        independent=len(single),
+        threshold=thresholds.high,
+        unsure=int((~decided).sum()),
+        level=LEVEL,
+        counts={kind: int((mistaken & (labels == code)).sum()) for code, kind in enumerate(KINDS)},
+        tests=_tests(labels[single], mistaken[single], {name: of[single] for name, of in values.items()}),
+        worst=worst,
+    )
 
 
-def pictures_of(data: DataFolder, part: dict[str, Any]) -> dict[int, bytes]:
-    """Return the gallery's pictures by row, as PNG files."""
+def pictures_of(data: DataFolder, mistakes: Mistakes) -> dict[int, bytes]:
+    """Return the pictures of the most confident mistakes by row, as PNG files."""
     pictures = {}
-    for row in (line["row"] for lines in part["worst"].values() for line in lines):
+    for row in (mistake.row for kind in mistakes.worst.values() for mistake in kind):
         image = Image.fromarray(data.pixels.image(row))
         image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
@@ -105,30 +97,34 @@ def _measured(data: DataFolder, rows: npt.NDArray[np.int64]) -> dict[str, Floats
     return {name: np.array([values[name] for values in found]) for name in NAMES}
 
 
-def _claims(labels: Labels, mistaken: npt.NDArray[np.bool_], values: dict[str, Floats]) -> list[dict[str, Any]]:
-    """Test each measure for each kind of mistake; the area is the chance that a mistake measures higher."""
-    claims: list[dict[str, Any]] = []
+def _tests(labels: Labels, mistaken: npt.NDArray[np.bool_], values: dict[str, Floats]) -> tuple[AppearanceTest, ...]:
+    """Test each measure for each kind of mistake."""
+    tests = []
     for code, kind in enumerate(KINDS):
         of_label = labels == code
         wrong = mistaken[of_label].astype(np.int8)
         for name, of in values.items():
             measured = of[of_label]
-            claim: dict[str, Any] = {
-                "kind": kind,
-                "measure": name,
-                "mistakes": int(wrong.sum()),
-                "right": int((wrong == 0).sum()),
-                "remark": REMARKS.get((kind, name)),
-            }
-            if min(claim["mistakes"], claim["right"]) > 1:
-                test = mannwhitneyu(measured[wrong == 1], measured[wrong == 0], method="asymptotic")
-                claim["medians"] = [float(np.median(measured[wrong == code])) for code in (1, 0)]
-                claim["area"] = asdict(auroc_interval(wrong, measured))
-                claim["p"] = float(test.pvalue)
-            claims.append(claim)
-    tested = [claim for claim in claims if "p" in claim]
-    for claim, adjusted in zip(tested, holm([claim["p"] for claim in tested]), strict=True):
-        claim["p_holm"] = adjusted
-        shown = adjusted < LEVEL
-        claim["says"] = ("higher" if claim["area"]["value"] > 0.5 else "lower") if shown else "not shown"
-    return claims
+            test = AppearanceTest(
+                kind=kind,
+                measure=name,
+                mistakes=int(wrong.sum()),
+                right=int((wrong == 0).sum()),
+            )
+            if min(test.mistakes, test.right) > 1:
+                test = replace(
+                    test,
+                    medians=(float(np.median(measured[wrong == 1])), float(np.median(measured[wrong == 0]))),
+                    area=auroc_interval(wrong, measured),
+                    p=float(mannwhitneyu(measured[wrong == 1], measured[wrong == 0], method="asymptotic").pvalue),
+                )
+            tests.append(test)
+    adjusted = iter(holm([test.p for test in tests if test.p is not None]))
+    return tuple(test if test.p is None else _corrected(test, next(adjusted)) for test in tests)
+
+
+def _corrected(test: AppearanceTest, p_holm: float) -> AppearanceTest:
+    assert test.area is not None
+    assert test.area.value is not None
+    higher = "higher" if test.area.value > 0.5 else "lower"
+    return replace(test, p_holm=p_holm, direction=higher if p_holm < LEVEL else "not shown")

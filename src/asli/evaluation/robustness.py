@@ -1,8 +1,8 @@
-"""What becomes of a detector's errors when its images are corrupted; its threshold stays as it is saved."""
+"""Errors on corrupted images at the unchanged saved threshold."""
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,22 @@ from PIL import features
 
 from asli.datasets.folder import DataFolder
 from asli.datasets.pixels import Pixels
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.card import Thresholds
-from asli.detector.runtime import logits_of_rows
+from asli.detector.runtimes import logits_of_rows
 from asli.detector.scoring import Scores
 from asli.errors import DataError
+from asli.evaluation.further import CorruptionLevel, LevelMetrics, Robustness
 from asli.files import replacing, sha256_of_json, write_json
-from asli.metrics.classification import Confusion, Floats, score_of_logits
-from asli.metrics.delong import auroc_interval
-from asli.metrics.intervals import f1_interval, percentile, proportion, resampled, weighted_f1
+from asli.metrics.built_in import built_in
+from asli.metrics.classification import Floats, score_of_logits
+from asli.metrics.intervals import Estimate, percentile, resampled, share_of, weighted_f1
+from asli.metrics.metric import LabeledScores
+from asli.metrics.registry import measure
 from asli.progress import Progress, progress
 from asli.transforms.corruptions import WEBP_SIDE, Array
 from asli.transforms.ladder import LADDER, VERSION, Corruption, corrupted
-from asli.transforms.preprocessing import Preprocessing
+from asli.transforms.preprocessing import Preparation
 from asli.transforms.randomness import order
 
 logger = logging.getLogger("asli")
@@ -46,11 +49,11 @@ class CorruptedPixels:
     level: float | str
     seed: int
 
-    def fitted(self, rows: Rows, preprocessing: Preprocessing) -> list[Array]:
-        """Return what evaluation sees of each row: uint8, windows x size x size x 3 each."""
+    def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
+        """Return each row's corrupted image, prepared by `preparation.fit`."""
 
-        def one(row: int, image: Array) -> Array:
-            return preprocessing.fit(corrupted(image, self.corruption, self.level, seed=self.seed, row=row))
+        def one(row: int, image: Array) -> Any:
+            return preparation.fit(corrupted(image, self.corruption, self.level, seed=self.seed, row=row))
 
         return self.pixels.map(one, rows)
 
@@ -81,36 +84,33 @@ def sweep(
     detector: Detector,
     data: DataFolder,
     scores: Scores,
-    folder: Path,
+    folder: Path | None,
     device: torch.device,
     *,
     images: int = IMAGES,
     seed: int = 0,
     ladder: Sequence[Corruption] = LADDER,
-) -> dict[str, Any]:
+) -> Robustness:
     """Score corrupted images at every level of the ladder.
 
     Each level's logits are kept as they are finished, under a name that hashes all they depend on, so that an
-    interrupted sweep goes on and a finished one is only read.
+    interrupted sweep resumes and a finished one is only read.
 
     Args:
-        detector: The one judged; its threshold is used unchanged.
+        detector: The evaluated one; its threshold is used unchanged.
         data: The data folder.
         scores: Of the uncorrupted images; the rows are drawn from theirs.
-        folder: Keeps the logits of each level.
+        folder: Keeps the logits of each level; None keeps none.
         device: Where to compute.
         images: How many to draw at most.
         seed: Of the draw and of chance in corruptions.
         ladder: The corruptions.
 
-    Returns:
-        What `metrics.json` holds under `robustness`.
-
     Raises:
         DataError: Too few images.
     """
     rows = drawn_rows(data, scores.rows, images, seed)
-    origin = {
+    origin: dict[str, Any] = {
         "ladder": VERSION,
         "seed": seed,
         "detector": detector.hash,
@@ -118,10 +118,11 @@ def sweep(
         "rows": sha256_of_json(rows.tolist()),
         "codecs": {"Pillow": PIL.__version__, **{name: features.version(name) for name in ("libjpeg_turbo", "webp")}},
     }
-    kept = folder / sha256_of_json(origin)[:16]
-    write_json(kept / "origin.json", origin)
+    kept = None if folder is None else folder / sha256_of_json(origin)[:16]
+    if kept is not None:
+        write_json(kept / "origin.json", origin)
     cells = [(corruption, level) for corruption in ladder for level in corruption.levels]
-    found = [_kept(kept / _file_name(*cell), len(rows)) for cell in cells]
+    found = [None if kept is None else _kept(kept / _file_name(*cell), len(rows)) for cell in cells]
     done = sum(logits is not None for logits in found)
     if done:
         logger.info("robustness: %d of %d levels were scored before", done, len(cells))
@@ -135,35 +136,33 @@ def sweep(
                 assert runtime is not None
                 changed = CorruptedPixels(data.pixels, corruption, level, seed)
                 note = f"{corruption.name} {level_text(level)}"
-                logits = _advancing(logits_of_rows(runtime, changed, rows, detector.preprocessing), bar, note)
-                with replacing(kept / _file_name(corruption, level)) as temporary, temporary.open("wb") as stream:
-                    np.save(stream, logits, allow_pickle=False)
+                logits = _advancing(logits_of_rows(runtime, changed, rows, detector.preparation), bar, note)
+                if kept is not None:
+                    _keep(kept / _file_name(corruption, level), logits)
             found_scores = score_of_logits(logits)
             called.append(found_scores >= thresholds.high)
-            figures = _figures(labels, found_scores, thresholds)
-            measured.append({"corruption": corruption.name, "axis": corruption.axis, "level": level, **figures})
-    return {
+            metrics = _metrics(labels, found_scores, thresholds)
+            measured.append(CorruptionLevel(corruption=corruption.name, axis=corruption.axis, level=level, **metrics))
+    return Robustness(
         **origin,
-        "images": len(rows),
-        "real": int((labels == 0).sum()),
-        "fake": int((labels == 1).sum()),
-        "of": len(scores.rows),
-        "threshold": thresholds.high,
-        "low": thresholds.low,
-        "clean": _figures(labels, clean, thresholds),
-        "levels": measured,
-        "f1": mean_f1(labels, np.array(called), [line["corruption"] for line in measured]),
-        "worst": {
-            "false_positive_rate": max(range(len(cells)), key=lambda i: measured[i]["false_positive_rate"]["value"]),
-            "false_negative_rate": max(range(len(cells)), key=lambda i: measured[i]["false_negative_rate"]["value"]),
-            "auroc": min(range(len(cells)), key=lambda i: measured[i]["auroc"]["value"]),
+        images=len(rows),
+        real=int((labels == 0).sum()),
+        fake=int((labels == 1).sum()),
+        of=len(scores.rows),
+        threshold=thresholds.high,
+        low=thresholds.low,
+        clean=LevelMetrics(**_metrics(labels, clean, thresholds)),
+        levels=tuple(measured),
+        f1=mean_f1(labels, np.array(called), [level.corruption for level in measured]),
+        worst={
+            "false_positive_rate": _extreme(max, [level.false_positive_rate for level in measured]),
+            "false_negative_rate": _extreme(max, [level.false_negative_rate for level in measured]),
+            "auroc": _extreme(min, [level.auroc for level in measured]),
         },
-    }
+    )
 
 
-def mean_f1(
-    labels: npt.NDArray[np.int8], called: npt.NDArray[np.bool_], kinds: Sequence[str]
-) -> dict[str, dict[str, Any]]:
+def mean_f1(labels: npt.NDArray[np.int8], called: npt.NDArray[np.bool_], kinds: Sequence[str]) -> dict[str, Estimate]:
     """Return F1 of clean and of corrupted images, and the mean of the two: one number to choose detectors by.
 
     Corrupted: the mean over kinds of corruption, each the mean over its levels, so that a kind with many levels does
@@ -185,7 +184,7 @@ def mean_f1(
 
     (values,), drawn = f1(np.ones((1, len(labels)))), resampled(f1, np.arange(len(labels)))
     figures = (percentile(drawn[:, i], float(value), len(labels)) for i, value in enumerate(values))
-    return {name: dataclasses.asdict(figure) for name, figure in zip(mix, figures, strict=True)}
+    return dict(zip(mix, figures, strict=True))
 
 
 def level_text(level: float | str) -> str:
@@ -193,7 +192,7 @@ def level_text(level: float | str) -> str:
     return level if isinstance(level, str) else f"{level:g}"
 
 
-def _advancing(parts: Any, bar: Progress, note: str) -> Floats:
+def _advancing(parts: Iterable[Floats], bar: Progress, note: str) -> Floats:
     logits = []
     for part in parts:
         logits.append(part)
@@ -203,6 +202,11 @@ def _advancing(parts: Any, bar: Progress, note: str) -> Floats:
 
 def _file_name(corruption: Corruption, level: float | str) -> str:
     return f"{corruption.name.replace(' ', '-')}-{level_text(level)}.npy"
+
+
+def _keep(path: Path, logits: Floats) -> None:
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.save(stream, logits, allow_pickle=False)
 
 
 def _kept(path: Path, count: int) -> Floats | None:
@@ -220,13 +224,14 @@ def _kept(path: Path, count: int) -> Floats | None:
     return logits
 
 
-def _figures(labels: npt.NDArray[np.int8], scores: Floats, thresholds: Thresholds) -> dict[str, Any]:
-    counts = Confusion.at(labels, scores, thresholds.high)
-    unsure = (scores >= thresholds.low) & (scores < thresholds.high)
-    return {
-        "false_positive_rate": dataclasses.asdict(proportion(counts.fp, counts.fp + counts.tn)),
-        "false_negative_rate": dataclasses.asdict(proportion(counts.fn, counts.fn + counts.tp)),
-        "unsure": dataclasses.asdict(proportion(int(unsure.sum()), len(unsure))),
-        "f1": dataclasses.asdict(f1_interval(labels, scores >= thresholds.high, np.arange(len(labels)))),
-        "auroc": dataclasses.asdict(auroc_interval(labels, scores)),
-    }
+def _metrics(labels: npt.NDArray[np.int8], scores: Floats, thresholds: Thresholds) -> dict[str, Estimate]:
+    of = LabeledScores.of(labels, scores, threshold=thresholds.high)  # images are independent, see `drawn_rows`
+    low, high = thresholds.decided
+    unsure = (scores >= low) & (scores < high)
+    metrics = measure(built_in("false_positive_rate", "false_negative_rate", "f1", "auroc"), of)
+    return {**metrics, "unsure": share_of(unsure, of.groups)}
+
+
+def _extreme(pick: Callable[..., int], estimates: Sequence[Estimate]) -> int:
+    """Return the number of the highest or the lowest estimate."""
+    return pick(range(len(estimates)), key=lambda number: estimates[number].value)

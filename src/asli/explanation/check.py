@@ -60,6 +60,7 @@ def check(view: View, heat: Floats, log_odds: LogOdds, *, seed: int = 0) -> dict
         "insertion": {"map": float(insertion[0]), "random": float(insertion[1:].mean())},
         "orders": ORDERS,
         "beats": beats,
+        "needed": NEEDED,
         "holds": beats >= NEEDED,
     }
 

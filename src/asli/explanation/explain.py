@@ -1,17 +1,17 @@
 """Show where in a picture a score comes from: the verb behind `asli explain`."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from asli.datasets.images import decode
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
+from asli.detector.classifier import Classifier, as_classifier
+from asli.detector.inputs import inputs
 from asli.detector.locate import DEFAULT
-from asli.detector.predict import Scorer, read_file
+from asli.detector.prediction import Prediction
+from asli.detector.reading import examine_all
 from asli.errors import DetectorError
 from asli.explanation.check import check as check_map
 from asli.explanation.check import likeness
@@ -20,9 +20,11 @@ from asli.explanation.feature_maps import feature_maps as maps_of
 from asli.explanation.gradcam import choose, enlarged, gradcam
 from asli.explanation.gradcam import layers as layers_of
 from asli.explanation.occlusion import occlusion
+from asli.explanation.page import check_text, reasons_of, title_of, write_page
 from asli.explanation.picture import draw
 from asli.explanation.view import Array, LogOdds, View
 from asli.files import printable, replacing, visible, write_json
+from asli.messages import Language, message
 from asli.metrics.classification import Floats
 from asli.models.device import pick_device, set_threads
 from asli.models.networks import create_network
@@ -35,8 +37,6 @@ RANDOM_NETWORKS = 3
 
 TOO_ALIKE = 0.5
 """Mean rank correlation with their maps from which on a map says nothing about what was learnt."""
-
-CAPTION = "Where, not why: a map shows which places move the score, not what is wrong with them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class Explained:
 
 
 def explain(
-    images: Sequence[str | Path],
-    detector: str | Path = DEFAULT,
+    images: Any,
+    detector: str | Path | Detector = DEFAULT,
     *,
     out: str | Path = "explained",
     method: Method = "grad-cam",
@@ -68,13 +68,14 @@ def explain(
     force_domain: bool = False,
     device: str | None = None,
     threads: int | None = None,
-) -> dict[str, Any]:
+    language: Language | None = None,
+) -> "Explanations":
     """Score pictures and draw where each score comes from.
 
     Args:
-        images: Paths. One that cannot be read is reported in its place, not dropped.
-        detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
-        out: Folder of the pictures and of `explain.json`.
+        images: As in `asli.predict`. One that cannot be read is reported in its place, not dropped.
+        detector: A detector, a detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
+        out: Folder of the pictures, of `explain.html` and of `explain.json`.
         method: `grad-cam` asks the network's gradients, `occlusion` covers part after part and asks any detector.
         layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
         check: Also measure whether the map holds (see `asli.explanation.check`).
@@ -82,56 +83,177 @@ def explain(
         force_domain: Give a verdict on images outside the detector's domain too.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves the library's choice.
+        language: Of pictures and page; None draws English pictures, and the page follows the browser.
 
     Returns:
-        What `predict` returns, each image with an `explanation`: method, layer, the map by cells, the check, and the
-        pictures' paths; None where the image could not be scored.
+        The prediction of each image with its explanation, which is None where the image could not be scored.
 
     Raises:
         DetectorError, MissingExtraError: The detector cannot be used, or not be explained this way.
     """
-    opened, folder = Detector.open(detector), Path(out)
+    if not isinstance(detector, Detector):
+        detector = Detector.load(detector, device=device, threads=threads)
+    folder = Path(out)
     set_threads(threads)  # of the gradients, whatever the runtime
-    runtime = opened.runtime(device, None, threads)
-
-    def log_odds(fitted: list[Array]) -> Floats:
-        logits = runtime.logits(fitted)
-        odds: Floats = logits[:, 1] - logits[:, 0]
-        return odds
-
-    explainer = _Occlusion(log_odds) if method == "occlusion" else _GradCam(opened, layer, device, check=check)
-    stages = _stages(opened) if feature_maps else []
-    scorer, read = Scorer(opened, runtime), lru_cache(maxsize=1)(read_file)  # once for the score and the map
-    scored: list[dict[str, Any]] = []
+    makers: dict[int, _Maker] = {}
+    described = detector.describe() | ({"force_domain": True} if force_domain else {})
+    made: list[ExplainedImage] = []
     names: set[str] = set()
-    with progress("explaining", len(images), unit="pictures") as bar:
-        for path in map(Path, images):
+    given = list(inputs(images))
+    with progress("explaining", len(given), unit="pictures") as bar:
+        for one in given:
             bar.advance(1)
-            image = scorer.score(printable(path), partial(read, path), force_domain=force_domain)
-            scored.append(image)
-            image["explanation"] = None
-            if image["error"]:
+            (examined,) = examine_all([one.load], detector, keep_pixels=True)
+            (prediction,) = detector.predictions([(one.name, examined)], force_domain=force_domain)
+            if examined.pixels is None:
+                made.append(ExplainedImage(prediction))
                 continue
-            view = View.of(decode(read(path))[0], opened.preprocessing)
-            found = explainer.explain(view)
-            stem = _new_name(_short(printable(path.stem)), names)
-            image["explanation"] = {
-                "method": method,
-                "of": "log-odds of fake",
-                "layer": found.layer,
-                "map_size": found.side,
-                "log_odds": float(log_odds([view.fitted()])[0]),
-                "cells": view.by_cell(found.heat).tolist(),
-                "check": _checked(view, found, log_odds) if check else None,
-                "picture": printable(folder / f"{stem}.explained.png"),
-                "feature_maps": printable(folder / f"{stem}.maps.png") if feature_maps else None,
-            }
-            _write(draw(view, found.heat, _title(image), CAPTION), folder / f"{stem}.explained.png")
-            if feature_maps:
-                _write(_draw_maps(opened, view, stages), folder / f"{stem}.maps.png")
-    result = scorer.result(scored, force_domain=force_domain)
-    write_json(folder / "explain.json", result)
+            leaf = as_classifier(detector.answering(examined.prepared)[0], "an explanation")
+            if id(leaf) not in makers:
+                makers[id(leaf)] = _Maker(leaf, method, layer, device, check=check, feature_maps=feature_maps)
+            view = View.of(examined.pixels, leaf.preprocessing)
+            stem = _new_name(_short(Path(one.name).stem), names)
+            explanation = makers[id(leaf)].explain(prediction, examined.pixels, view, folder / stem, language or "en")
+            made.append(ExplainedImage(prediction, explanation))
+    result = Explanations(described, made)
+    write_json(folder / "explain.json", result.to_dict())
+    drawn = [None if image.explanation is None else Path(image.explanation.picture) for image in made]
+    write_page(folder, result.to_dict(), drawn, TOO_ALIKE, language)
     return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Where in an image its score comes from.
+
+    Attributes:
+        method: `grad-cam` or `occlusion`.
+        of: What the map adds up to.
+        layer: Whose map it is; None where no layer was asked.
+        map_size: Side of that layer's map.
+        log_odds: Of fake, for the image.
+        cells: The map by cells, rows x columns, in nats of log-odds; positive is evidence for fake.
+        check: Whether the map holds, and by what measure (`asli.explanation.check`); None where it was not asked for.
+        picture: Path of the drawn map.
+        feature_maps: Path of the drawn feature maps, or None.
+    """
+
+    method: Method
+    of: str
+    layer: str | None
+    map_size: int | None
+    log_odds: float
+    cells: list[list[float]]
+    check: dict[str, Any] | None
+    picture: str
+    feature_maps: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedImage:
+    """An image's prediction and explanation; the latter is None where the image could not be scored."""
+
+    prediction: Prediction
+    explanation: Explanation | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the prediction as plain JSON, with `explanation` in it."""
+        return {**self.prediction.to_dict(), "explanation": self.explanation and self.explanation.to_dict()}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanations:
+    """What `explain` returns.
+
+    Attributes:
+        detector: What answered (`Detector.describe`).
+        images: In the order given.
+    """
+
+    detector: dict[str, Any]
+    images: list[ExplainedImage]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of `explain.json`."""
+        return {"detector": self.detector, "images": [image.to_dict() for image in self.images]}
+
+
+class _Maker:
+    """Explains images by one network.
+
+    Args:
+        detector: Of the network.
+        method: How.
+        layer: Whose map Grad-CAM takes, or None.
+        device: Where to compute, or None.
+        check: Also measure whether maps hold.
+        feature_maps: Also draw feature maps.
+    """
+
+    def __init__(
+        self,
+        detector: Classifier,
+        method: Method,
+        layer: str | None,
+        device: str | None,
+        *,
+        check: bool,
+        feature_maps: bool,
+    ) -> None:
+        self._detector, self._method, self._check = detector, method, check
+        runtime = detector.engine
+
+        def log_odds(fitted: list[Array]) -> Floats:
+            logits = runtime.logits(fitted)
+            odds: Floats = logits[:, 1] - logits[:, 0]
+            return odds
+
+        self._log_odds = log_odds
+        self._maps: _Occlusion | _GradCam = (
+            _Occlusion(log_odds) if method == "occlusion" else _GradCam(detector, layer, device, check=check)
+        )
+        self._stages = _stages(detector) if feature_maps else []
+
+    def explain(
+        self, prediction: Prediction, pixels: Array, view: View, place: Path, language: Language
+    ) -> Explanation:
+        """Explain one image and draw the map.
+
+        Args:
+            prediction: Of the image.
+            pixels: uint8, height x width x 3.
+            view: What the network sees of it.
+            place: Path of the drawings, without their endings.
+            language: Of the drawing.
+        """
+        found = self._maps.explain(view)
+        picture, maps = (place.with_name(f"{place.name}.{kind}.png") for kind in ("explained", "maps"))
+        check = _checked(view, found, self._log_odds) if self._check else None
+        lines = [
+            title_of(prediction.to_dict(), _short(visible(Path(prediction.path).name))),
+            *reasons_of(prediction.to_dict()),
+            check_text(check, TOO_ALIKE),
+            message("explain.caption"),
+        ]
+        failed = check is not None and not check["holds"]
+        _write(draw(pixels, view, found.heat, lines, failed=failed, language=language), picture)
+        if self._stages:
+            _write(_draw_maps(self._detector, view, self._stages), maps)
+        return Explanation(
+            method=self._method,
+            of="log-odds of fake",
+            layer=found.layer,
+            map_size=found.side,
+            log_odds=float(self._log_odds([view.fitted()])[0]),
+            cells=view.by_cell(found.heat).tolist(),
+            check=check,
+            picture=printable(picture),
+            feature_maps=printable(maps) if self._stages else None,
+        )
 
 
 class _Occlusion:
@@ -143,7 +265,7 @@ class _Occlusion:
 
 
 class _GradCam:
-    def __init__(self, detector: Detector, layer: str | None, device: str | None, *, check: bool) -> None:
+    def __init__(self, detector: Classifier, layer: str | None, device: str | None, *, check: bool) -> None:
         network, size = detector.network, detector.preprocessing.size
         found = layers_of(network.module, size)
         self._layer = choose(found, layer)
@@ -167,10 +289,6 @@ def _checked(view: View, found: Explained, log_odds: LogOdds) -> dict[str, Any]:
     return {**measured, "likeness_to_random": alike, "holds": holds}
 
 
-def _title(image: dict[str, Any]) -> str:
-    return f"{_short(visible(Path(image['path']).name))}: {image['verdict']}, P(fake) {image['score']:.4f}"
-
-
 def _short(name: str) -> str:
     """Return the beginning of a name that leaves room for endings: file systems take 255 bytes."""
     return name.encode()[:150].decode(errors="ignore")
@@ -183,14 +301,14 @@ def _new_name(stem: str, taken: set[str]) -> str:
     return found
 
 
-def _stages(detector: Detector) -> list[str]:
+def _stages(detector: Classifier) -> list[str]:
     found = layers_of(detector.network.module, detector.preprocessing.size)
     if not found:
         raise DetectorError("this network has no feature maps to draw; leave out --feature-maps")
     return list(found)
 
 
-def _draw_maps(detector: Detector, view: View, stages: list[str]) -> Any:
+def _draw_maps(detector: Classifier, view: View, stages: list[str]) -> Any:
     module = detector.network.module
     inputs = view.preprocessing.batch(view.fitted()[:1], next(module.parameters()).device)
     return draw_feature_maps(view.fitted()[0], maps_of(module, stages, inputs))

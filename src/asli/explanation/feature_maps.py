@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -40,22 +41,27 @@ def feature_maps(module: nn.Module, names: Sequence[str], image: torch.Tensor) -
 
 
 def draw_feature_maps(picture: npt.NDArray[np.uint8], maps: Maps) -> Figure:
-    """Draw of each layer the maps that vary most over the picture, each from black, its least, to white."""
+    """Draw of each layer the maps that vary most over the picture, each from black, its least, to white.
+
+    Maps of one pixel, as after global pooling, share one scale.
+    """
     with rc_context(STYLE):
-        figure = Figure(figsize=(7.0, 0.8 * len(maps) + 0.3), layout="constrained")
-        grid = figure.subplots(len(maps), CHANNELS + 1, squeeze=False)
-        for line, (name, found) in zip(grid, maps.items(), strict=True):
-            for axes in line:
-                axes.set_axis_off()
-            chosen = np.argsort(-found.reshape(len(found), -1).var(axis=1), kind="stable")[:CHANNELS]
+        figure = Figure(figsize=(7.0, 0.8 * (1 + len(maps)) + 0.1), layout="constrained")
+        grid = figure.subplots(1 + len(maps), CHANNELS + 1, squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        _label(grid[0][0], "image", picture.shape[0], picture.shape[1])
+        grid[0][1].imshow(picture)
+        for line, (name, found) in zip(grid[1:], maps.items(), strict=True):
+            _label(line[0], name, *found.shape[1:])
+            single = found[0].size == 1
+            spread = found.reshape(len(found), -1).max(axis=1) if single else found.reshape(len(found), -1).var(axis=1)
+            chosen = np.argsort(-spread, kind="stable")[:CHANNELS]
+            scale = {"vmin": float(found.min()), "vmax": float(found.max())} if single else {}
             for axes, channel in zip(line[1:], chosen, strict=False):
-                axes.imshow(found[channel], cmap="gray")
-            side = found.shape[1]
-            line[0].text(1, 0.5, f"{name}\n{side} x {side}", transform=line[0].transAxes, ha="right", va="center")
-        first = next(iter(maps))
-        grid[0][0].clear()
-        grid[0][0].set_axis_off()
-        grid[0][0].imshow(picture)
-        grid[0][0].set_title("image", fontsize=8)
-        grid[0][1].set_title(f"{first}, {maps[first].shape[1]} px", fontsize=8, loc="left")
+                axes.imshow(found[channel], cmap="gray", **scale)
     return figure
+
+
+def _label(axes: Axes, name: str, height: int, width: int) -> None:
+    axes.text(1, 0.5, f"{name}\n{height} x {width}", transform=axes.transAxes, ha="right", va="center")

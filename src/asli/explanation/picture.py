@@ -1,5 +1,6 @@
-"""An explanation as a picture: what the detector looks at, and the map over it."""
+"""An explanation as a picture: the original, what the detector looks at, and the map over it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,43 +8,68 @@ from matplotlib import rc_context
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from asli.explanation.view import View
+from asli.explanation.view import Array, View
+from asli.messages import Language, Message, catalog
 from asli.metrics.classification import Floats
-from asli.reports.plots import FAKE, INK, REAL, STYLE
+from asli.reports.colors import FAKE, INK, REAL
+from asli.reports.plots import STYLE
 
 SIDE = 2000
 """Pixels of a view's longer side that are drawn at most."""
 
-COLOURS = LinearSegmentedColormap.from_list("asli", [REAL, "white", FAKE])
+COLORS = LinearSegmentedColormap.from_list("asli", [REAL, "white", FAKE])
 
 
-def draw(view: View, heat: Floats, title: str, caption: str) -> Figure:
-    """Draw a view and its map side by side.
+def draw(
+    picture: Array, view: View, heat: Floats, lines: Sequence[Message | str], *, failed: bool, language: Language
+) -> Figure:
+    """Draw a picture, what the detector sees of it, and the map, side by side.
 
     Args:
+        picture: The original, uint8, height x width x 3.
         view: What the detector looks at.
-        heat: height x width; positive is evidence for fake. What no window looks at (NaN) stays gray.
-        title: Above both.
-        caption: Below both.
+        heat: height x width of the view; positive is evidence for fake. What no window looks at (NaN) stays gray.
+        lines: The title, then what stands below.
+        failed: Whether the check of the map failed; a warning then lies across the map.
+        language: Of all text.
     """
+    texts = catalog(language)
+    title, *below = (line.text(language) if isinstance(line, Message) else line for line in lines)
     step = -(-max(heat.shape) // SIDE)
     pixels = view.pixels[::step, ::step]
     gray = pixels.mean(axis=2)
     shown = heat[::step, ::step] * heat.size / view.by_cell(heat).size  # log-odds a cell
     most = float(np.nanmax(np.abs(shown))) or 1.0
-    height, width = gray.shape
+    tallest = max(gray.shape[0] / gray.shape[1], picture.shape[0] / picture.shape[1])
     with rc_context({**STYLE, "axes.grid": False, "text.parse_math": False}):  # a $ in a file's name is a $
-        figure = Figure(figsize=(7.2, min(9.0, 2.9 * height / width + 1.2)), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        for axes, name in ((left, "what the detector looks at"), (right, "what moves its score")):
+        figure = Figure(figsize=(9.6, min(9.0, 2.9 * tallest + 1.4)), layout="constrained")
+        panels = figure.subplots(1, 3)
+        for axes, name in zip(panels, ("picture", "view", "map"), strict=True):
             axes.set_axis_off()
-            axes.set_title(name, fontsize=9)
+            axes.set_title(texts[f"explain.{name}"], fontsize=9)
+        original, left, right = panels
+        every = -(-max(picture.shape) // SIDE)
+        original.imshow(picture[::every, ::every])
         left.imshow(pixels)
         right.imshow(gray, cmap="gray", vmin=0, vmax=255)
         strength = np.nan_to_num(np.abs(shown) / most)
-        drawn: Any = right.imshow(shown, cmap=COLOURS, vmin=-most, vmax=most, alpha=0.15 + 0.65 * strength)
+        drawn: Any = right.imshow(shown, cmap=COLORS, vmin=-most, vmax=most, alpha=0.15 + 0.65 * strength)
+        if failed:
+            right.text(
+                0.5,
+                0.5,
+                texts["explain.warning"],
+                transform=right.transAxes,
+                ha="center",
+                va="center",
+                rotation=20,
+                fontsize=10,
+                weight="bold",
+                color="white",
+                bbox={"facecolor": "#B3001B", "edgecolor": "white", "boxstyle": "square,pad=0.5"},
+            )
         bar = figure.colorbar(drawn, ax=right, shrink=0.9)
-        bar.set_label("log-odds a cell: real  ↔  fake", color=INK)
+        bar.set_label(texts["explain.bar"], color=INK)
         figure.suptitle(title, fontsize=10, weight="bold")
-        figure.supxlabel(caption, fontsize=8)
+        figure.supxlabel("\n".join(below), fontsize=8)
     return figure

@@ -14,18 +14,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
-from asli.detector.bundle import ONNX, Detector
+from asli.detector.base import Detector
 from asli.detector.calibrate import figures_of, fit, fresh, policy_of
 from asli.detector.card import Thresholds
+from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.locate import require_own_folder
-from asli.detector.runtime import OnnxRuntime, Runtime, logits_of_rows
+from asli.detector.runtimes import OnnxRuntime, Runtime, logits_of_rows
 from asli.detector.scoring import count_seen
+from asli.detector.store import ONNX
 from asli.errors import DetectorError
 from asli.exporting.onnx import require_new, require_onnx, write_graph
 from asli.metrics.classification import Floats, Labels, score_of_logits
-from asli.metrics.figures import as_json
-from asli.metrics.intervals import Figure, bootstrap, share_of, weighted_f1
+from asli.metrics.intervals import Estimate, bootstrap, share_of, weighted_f1
+from asli.records import plain
 from asli.transforms.preprocessing import Preprocessing
 
 RANGE_IMAGES = 512
@@ -56,13 +59,13 @@ def export_int8(
         DetectorError, DataError: See their messages.
         MissingExtraError: ONNX is not installed.
     """
-    opened = Detector.open(detector)
+    opened = as_classifier(Detector.load(detector), "int8")
     require_onnx()
     if out is None:
         require_own_folder(detector)
     target = Path(out) if out is not None else Path(f"{opened.folder}-int8")
     require_new(target)
-    data = data if isinstance(data, DataFolder) else DataFolder.open(data)
+    data = open_data(data)
     if data.hash != opened.card.trained_on["hash"]:
         logger.warning("%s is not what the detector was trained on: ranges and thresholds will fit it", data.path)
     prep = opened.preprocessing
@@ -90,11 +93,11 @@ def export_int8(
             temperature=opened.card.temperature * temperature,
             thresholds=thresholds,
             figures={
-                f"int8, validation part of {data.name}; beside the float32 detector {opened.hash}": as_json(figures)
+                f"int8, validation part of {data.name}; beside the float32 detector {opened.hash}": plain(figures)
             },
         )
         try:
-            Detector(opened.network, prep, card, opened.training_images).save_int8(target, graph)
+            Classifier(opened.network, prep, card, opened.training_images).save_int8(target, graph)
         except OSError as error:
             raise DetectorError(f"cannot write to {target} ({error.strerror}); give another folder by --out") from error
     share = cost["verdicts_changed"].value or 0.0
@@ -188,7 +191,7 @@ def _cost(
     before_at: Thresholds,
     after: Floats,
     after_at: Thresholds,
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """Return the share of verdicts that differ, each detector at its own thresholds, and the F1 lost (paired)."""
     first, second = score_of_logits(before), score_of_logits(after)
     changed = np.array([before_at.verdict(a) != after_at.verdict(b) for a, b in zip(first, second, strict=True)])

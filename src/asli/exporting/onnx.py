@@ -18,9 +18,11 @@ import torch
 from torch import nn
 
 from asli.datasets.images import decode
-from asli.detector.bundle import FILES, ONNX, Detector
+from asli.detector.base import Detector
+from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.locate import require_own_folder
-from asli.detector.runtime import OnnxRuntime, Runtime
+from asli.detector.runtimes import OnnxRuntime, Runtime
+from asli.detector.store import FILES, ONNX
 from asli.errors import DetectorError, MissingExtraError
 from asli.metrics.classification import score_of_logits
 from asli.sample import golden_images
@@ -41,14 +43,15 @@ class Exported(nn.Module):
     Args:
         network: Maps float32, n x 3 x size x size, to logits.
         preprocessing: Gives mean and std.
+        temperature: Divides the logits.
     """
 
     scale: torch.Tensor
     shift: torch.Tensor
 
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing, temperature: float = 1.0) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.temperature = network, temperature
         std = torch.tensor(preprocessing.std, dtype=torch.float64)
         mean = torch.tensor(preprocessing.mean, dtype=torch.float64)
         self.register_buffer("scale", (255.0 * std).float().view(1, 3, 1, 1))
@@ -58,7 +61,7 @@ class Exported(nn.Module):
         """Map windows, uint8, n x size x size x 3, to logits, float32, n x 2 (real, fake)."""
         pixels = images.permute(0, 3, 1, 2).to(torch.float32)
         logits: torch.Tensor = self.network(pixels / self.scale - self.shift)
-        return logits
+        return logits if self.temperature == 1 else logits / self.temperature
 
 
 def export_onnx(detector: str | Path, out: str | Path | None = None, *, threads: int | None = None) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def export_onnx(detector: str | Path, out: str | Path | None = None, *, threads:
         DetectorError: The detector cannot be used or exported, or the graph does not give its scores.
         MissingExtraError: ONNX is not installed.
     """
-    opened = Detector.open(detector)
+    opened = as_classifier(Detector.load(detector), "ONNX export")
     require_onnx()
     if out is None:
         require_own_folder(detector)
@@ -119,14 +122,14 @@ def require_onnx() -> None:
             raise MissingExtraError(library, "onnx")
 
 
-def write_graph(detector: Detector, path: Path) -> None:
+def write_graph(detector: Classifier, path: Path) -> None:
     """Write a detector's network and normalization as ONNX: `images`, uint8, n x size x size x 3, to `logits`, n x 2.
 
     Raises:
         DetectorError: The exporter cannot express the network.
     """
     size = detector.preprocessing.size
-    module = Exported(detector.network.module, detector.preprocessing).eval()
+    module = Exported(detector.network.module, detector.preprocessing, detector.temperature).eval()
     # Zeros would do for the shapes; noise keeps a network that divides by its own statistics out of trouble.
     example = torch.randint(0, 256, (TRACED_BATCH, size, size, 3), dtype=torch.uint8)
     try:
@@ -161,7 +164,7 @@ def _forget_origin(path: Path) -> None:
     onnx.save(model, path)
 
 
-def compare(exported: Runtime, original: Runtime, detector: Detector) -> dict[str, Any]:
+def compare(exported: Runtime, original: Runtime, detector: Classifier) -> dict[str, Any]:
     """Compare two runtimes of a detector on the golden images, in batches of several sizes.
 
     Returns:
@@ -199,14 +202,14 @@ def _largest(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) ->
     return float(difference.max()) if np.isfinite(difference).all() else float("inf")
 
 
-def _copied(detector: Detector, out: Path) -> Detector:
+def _copied(detector: Classifier, out: Path) -> Classifier:
     """Copy the bundle without its ONNX form."""
     assert detector.folder is not None
     out.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         if name != ONNX and (detector.folder / name).exists():  # not every bundle knows its training images
             shutil.copyfile(detector.folder / name, out / name)
-    return Detector.open(out)
+    return as_classifier(Detector.load(out), "ONNX export")
 
 
 @contextmanager

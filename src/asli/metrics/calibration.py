@@ -9,10 +9,15 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
 from asli.metrics.classification import Floats, Labels, log_losses
-from asli.metrics.intervals import CONFIDENCE, Figure
+from asli.metrics.intervals import CONFIDENCE, Estimate, share_of
+from asli.records import Record
+
+TEMPERATURES = (0.05, 20.0)
+"""Between which a temperature is sought."""
 
 BINS = 15
 DRAWS = 1000
+RMS_ERROR = "normal on the squared scale, variance by groups of duplicates"
 
 
 def fit_temperature(labels: Labels, logits: Floats) -> float:
@@ -26,7 +31,7 @@ def fit_temperature(labels: Labels, logits: Floats) -> float:
     def loss(log_temperature: float) -> float:
         return float(log_losses(labels, logits / math.exp(log_temperature)).mean())
 
-    found = minimize_scalar(loss, bounds=(math.log(0.05), math.log(20)), method="bounded")
+    found = minimize_scalar(loss, bounds=(math.log(TEMPERATURES[0]), math.log(TEMPERATURES[1])), method="bounded")
     return math.exp(found.x) if found.fun < loss(0.0) else 1.0
 
 
@@ -83,7 +88,7 @@ def ece_if_calibrated(scores: Floats, groups: npt.NDArray[np.int64], bins: Bins,
     return float(every.mean()), float(np.quantile(every, 0.95))
 
 
-def calibration_error(labels: Labels, scores: Floats, groups: npt.NDArray[np.int64], bins: Bins) -> Figure:
+def calibration_error(labels: Labels, scores: Floats, groups: npt.NDArray[np.int64], bins: Bins) -> Estimate:
     """Return the root mean square calibration error over bins, without the part that chance adds, with its interval.
 
     From each bin's squared distance its variance is taken (the debiased estimator of Kumar, Liang & Ma 2019, arXiv
@@ -98,11 +103,69 @@ def calibration_error(labels: Labels, scores: Floats, groups: npt.NDArray[np.int
         _, members = np.unique(groups[inside], return_inverse=True)
         sums = np.bincount(members, residuals[inside] - distance)
         if len(sums) < 2:
-            return Figure(None, None, None, n)  # a bin of one image has no variance to take away
+            return Estimate.undefined(n)  # a bin of one image has no variance to take away
         error = float((sums**2).sum() / count**2 * len(sums) / (len(sums) - 1))
         weight = count / n
         square += weight * (distance**2 - error)
         variance += weight**2 * (4 * max(distance**2 - error, 0) * error + 2 * error**2)
     half = float(norm.ppf(0.5 + CONFIDENCE / 2)) * math.sqrt(variance)
     value, low, high = (math.sqrt(max(s, 0.0)) for s in (square, square - half, square + half))
-    return Figure(value, low, high, n)
+    return Estimate(value, low, high, n)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChanceError(Record):
+    """The ECE of perfectly calibrated scores like these, over draws of labels from the scores.
+
+    Attributes:
+        mean: Of the draws.
+        p95: Their 95th percentile.
+    """
+
+    mean: float
+    p95: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReliabilityBin(Record):
+    """One of the bins of equally many images.
+
+    Attributes:
+        score: Mean score of its images.
+        fake: Share of fake images among them.
+    """
+
+    score: float
+    fake: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration(Record):
+    """How far scores are from being probabilities.
+
+    Attributes:
+        ece: Expected calibration error over bins of equally many images; chance alone makes it positive.
+        ece_if_calibrated: What chance alone makes of it.
+        rms_error: Root mean square error, debiased (Kumar, Liang & Ma 2019).
+        bins: Of the reliability plot, by score.
+    """
+
+    ece: float
+    ece_if_calibrated: ChanceError
+    rms_error: Estimate
+    bins: tuple[ReliabilityBin, ...]
+
+
+def calibration_of(labels: Labels, scores: Floats, groups: npt.NDArray[np.int64]) -> Calibration:
+    """Measure how far scores are from being probabilities."""
+    bins = equal_mass(labels, scores)
+    mean, high = ece_if_calibrated(scores, groups, bins)
+    shares = [share_of(labels[bins.of == number] == 1, groups[bins.of == number]) for number in range(len(bins.counts))]
+    return Calibration(
+        ece=bins.ece,
+        ece_if_calibrated=ChanceError(mean=mean, p95=high),
+        rms_error=calibration_error(labels, scores, groups, bins),
+        bins=tuple(
+            ReliabilityBin(score=float(score), fake=share) for score, share in zip(bins.scores, shares, strict=True)
+        ),
+    )

@@ -4,8 +4,6 @@ DeLong, DeLong & Clarke-Pearson 1988; in O(n log n) by midranks, Sun & Xu 2014. 
 variance is Obuchowski's (1997) for clustered data.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
@@ -13,24 +11,11 @@ from scipy.stats import norm, rankdata
 
 from asli.errors import DataError
 from asli.metrics.classification import Floats, Labels
-from asli.metrics.intervals import CONFIDENCE, Figure, proportion
+from asli.metrics.differences import Difference, auroc_swap_test, difference_interval
+from asli.metrics.intervals import CONFIDENCE, Estimate, proportion, wilson
 
-
-@dataclass(frozen=True, slots=True)
-class PairedTest:
-    """Difference of two areas on the same images.
-
-    Attributes:
-        difference: First minus second.
-        low: Of its 95% interval.
-        high: Likewise.
-        p: Two-sided, that the two areas are equal.
-    """
-
-    difference: float
-    low: float
-    high: float
-    p: float
+FEW = 50
+"""Independent images of a label up to which DeLong's variance alone promises too much."""
 
 
 def placements(labels: Labels, scores: Floats) -> tuple[Floats, Floats]:
@@ -84,38 +69,64 @@ def auroc_covariance(
     return areas, covariance
 
 
-def auroc_interval(labels: Labels, scores: Floats, groups: npt.NDArray[np.int64] | None = None) -> Figure:
-    """Return the AUROC with its 95% interval, symmetric on the logit scale so that it stays within [0, 1].
+def auroc_interval(labels: Labels, scores: Floats, groups: npt.NDArray[np.int64] | None = None) -> Estimate:
+    """Return the AUROC with its 95% interval, which stays within [0, 1].
 
-    Where the labels do not overlap at all the variance is 0; the bound is then Wilson's for as many successes as the
-    rarer label has images, a group counting once. A single image, or group, of a label says nothing about others like
-    it: the interval is then all of [0, 1].
+    It is symmetric on the logit scale. Where a label has at most `FEW` independent images the variance is itself too
+    uncertain: it is then not taken below that of Hanley & McNeil (1982), and the interval is Wilson's for as many
+    images as have this variance (chosen by simulation, `benchmarks/coverage.py`). Where the labels do not overlap at
+    all the variance is 0; the bound is then Wilson's for as many successes as the rarer label has images, a group
+    counting once. A single image, or group, of a label says nothing about others like it: the interval is then all of
+    [0, 1].
     """
     areas, covariance = auroc_covariance(labels, scores[None], groups)
-    area, n = float(areas[0]), len(labels)
+    area, variance, n = float(areas[0]), max(float(covariance[0, 0]), 0.0), len(labels)
     members = np.arange(n) if groups is None else groups
-    rarer = min(len(np.unique(members[labels == code])) for code in (0, 1))
+    reals, fakes = (len(np.unique(members[labels == code])) for code in (0, 1))
+    rarer = min(reals, fakes)
     if rarer < 2:
-        return Figure(area, 0.0, 1.0, n)
+        return Estimate(area, 0.0, 1.0, n)
     if area in (0.0, 1.0):
         bound = proportion(round(area) * rarer, rarer)
-        return Figure(area, bound.low, bound.high, n)
-    half = norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(max(covariance[0, 0], 0)) / (area * (1 - area))
+        return Estimate(area, bound.low, bound.high, n)
+    if rarer <= FEW:
+        variance = max(variance, hanley_mcneil(area, reals, fakes))
+        return Estimate(area, *wilson(area, area * (1 - area) / variance), n)
+    half = norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(variance) / (area * (1 - area))
     low, high = expit(logit(area) + np.array([-half, half]))
-    return Figure(area, float(low), float(high), n)
+    return Estimate(area, float(low), float(high), n)
+
+
+def hanley_mcneil(area: float, reals: int, fakes: int) -> float:
+    """Return the variance of an AUROC by Hanley & McNeil (1982), their two numbers of images taken for their mean."""
+    others = (reals + fakes) / 2 - 1  # Newcombe 2006, method 5: the two kinds of pairs weigh alike
+    spread = (1 - area) / (2 - area) + area / (1 + area)
+    return area * (1 - area) / (reals * fakes) * (1 + others * spread)
 
 
 def paired_test(
     labels: Labels, first: Floats, second: Floats, groups: npt.NDArray[np.int64] | None = None
-) -> PairedTest:
-    """Test whether two scores of the same images have the same AUROC."""
+) -> Difference:
+    """Test whether two scores of the same images have the same AUROC.
+
+    The interval comes from those of both areas and their correlation by DeLong. So does p, by the normal distribution,
+    where each label has more than `FEW` independent images; below that the normal distribution promises too much, and
+    p counts exchanges of the two detectors.
+    """
     areas, covariance = auroc_covariance(labels, np.stack([first, second]), groups)
     difference = float(areas[0] - areas[1])
-    error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0)))
-    if error < 1e-12:
-        return PairedTest(difference, difference, difference, 1.0 if abs(difference) < 1e-12 else 0.0)
-    half = float(norm.ppf(0.5 + CONFIDENCE / 2)) * error
-    return PairedTest(difference, difference - half, difference + half, float(2 * norm.sf(abs(difference) / error)))
+    variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    spread = float(np.sqrt(max(covariance[0, 0] * covariance[1, 1], 0)))
+    correlation = min(float(covariance[0, 1]) / spread, 1.0) if spread > 1e-12 else 0.0
+    if np.array_equal(rankdata(first), rankdata(second)):
+        return Difference(0.0, 0.0, 0.0, 1.0)
+    low, high = difference_interval(
+        auroc_interval(labels, first, groups), auroc_interval(labels, second, groups), correlation
+    )
+    members = np.arange(len(labels)) if groups is None else groups
+    if min(len(np.unique(members[labels == code])) for code in (0, 1)) > FEW and variance > 1e-12:
+        return Difference(difference, low, high, float(2 * norm.sf(abs(difference) / np.sqrt(variance))))
+    return Difference(difference, low, high, auroc_swap_test(labels, first, second, members))
 
 
 def _unbiased(number: int) -> float:

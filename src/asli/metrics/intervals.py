@@ -1,32 +1,49 @@
-"""95% intervals: Wilson's for shares and what is made of them, else the percentile bootstrap over duplicate groups."""
+"""95% intervals: Wilson's for shares and what is made of them, else on a log or logit scale, by duplicate groups."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, norm
+from scipy.special import expit, logit
+from scipy.stats import binom, norm, t
 
 from asli.metrics.classification import Floats, Labels
+from asli.records import Record
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A measured number with its interval; None where it is undefined."""
+class Estimate(Record):
+    """A measured number with its 95% interval; None where it is undefined.
+
+    Attributes:
+        value: The number.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        n: Images it rests on.
+    """
 
     value: float | None
     low: float | None
     high: float | None
     n: int
-    """Images it rests on."""
 
-    def __str__(self) -> str:
+    @classmethod
+    def undefined(cls, n: int) -> "Estimate":
+        """Return what stands where `n` images leave a number undefined."""
+        return cls(None, None, None, n)
+
+    def text(self, format: str = ".4f") -> str:
+        """Return value and interval as text, `undefined` where there is none."""
         if self.value is None or self.low is None or self.high is None:
             return "undefined"
-        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
+        return f"{self.value:{format}} [{self.low:{format}}, {self.high:{format}}]"
+
+    def __str__(self) -> str:
+        return self.text()
 
 
 def effective_number(groups: npt.NDArray[np.int64]) -> float:
@@ -48,7 +65,7 @@ def wilson(share: float, number: float) -> tuple[float, float]:
     return min(max(float(middle - half), 0.0), share), max(min(float(middle + half), 1.0), share)
 
 
-def proportion(part: int, whole: int, effective: float | None = None) -> Figure:
+def proportion(part: int, whole: int, effective: float | None = None) -> Estimate:
     """Return part / whole with Wilson's interval.
 
     Args:
@@ -57,16 +74,16 @@ def proportion(part: int, whole: int, effective: float | None = None) -> Figure:
         effective: What they are worth where some are duplicates, see `effective_number`.
     """
     if whole == 0:
-        return Figure(None, None, None, 0)
-    return Figure(part / whole, *wilson(part / whole, effective or whole), whole)
+        return Estimate.undefined(0)
+    return Estimate(part / whole, *wilson(part / whole, effective or whole), whole)
 
 
-def share_of(hits: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64]) -> Figure:
+def share_of(hits: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64]) -> Estimate:
     """Return the share of images that are hits, with Wilson's interval at the effective number of images."""
     return proportion(int(hits.sum()), len(hits), effective_number(groups))
 
 
-def f1_interval(labels: Labels, called: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64]) -> Figure:
+def f1_interval(labels: Labels, called: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64]) -> Estimate:
     """Return F1 with an interval that does not collapse where nothing is wrong; undefined without both labels.
 
     F1 = 2 J / (1 + J) rises with J = tp / (tp + fp + fn), a share, so the ends are Wilson's for J. Given the number of
@@ -74,17 +91,17 @@ def f1_interval(labels: Labels, called: npt.NDArray[np.bool_], groups: npt.NDArr
     """
     fake = labels == 1
     if fake.all() or not fake.any():
-        return Figure(None, None, None, len(labels))
+        return Estimate.undefined(len(labels))
     involved = fake | called
     share = share_of(called[involved] & fake[involved], groups[involved])
     value, low, high = (None if end is None else 2 * end / (1 + end) for end in (share.value, share.low, share.high))
-    return Figure(value, low, high, len(labels))
+    return Estimate(value, low, high, len(labels))
 
 
-def mean_of(first: Figure, second: Figure) -> Figure:
+def mean_of(first: Estimate, second: Estimate) -> Estimate:
     """Return the mean of two independent shares; the interval squares and adds theirs (Newcombe 1998, method 10)."""
     if first.value is None or second.value is None:
-        return Figure(None, None, None, first.n + second.n)
+        return Estimate.undefined(first.n + second.n)
     assert first.low is not None
     assert first.high is not None
     assert second.low is not None
@@ -92,12 +109,12 @@ def mean_of(first: Figure, second: Figure) -> Figure:
     value = (first.value + second.value) / 2
     below = np.hypot(first.value - first.low, second.value - second.low) / 2
     above = np.hypot(first.high - first.value, second.high - second.value) / 2
-    return Figure(value, float(value - below), float(value + above), first.n + second.n)
+    return Estimate(value, float(value - below), float(value + above), first.n + second.n)
 
 
 def share_above(
     real: Floats, fake: Floats, rate: float, real_groups: npt.NDArray[np.int64], fake_groups: npt.NDArray[np.int64]
-) -> Figure:
+) -> Estimate:
     """Return the share of fakes above the score that a share `rate` of real images exceeds, read off these images.
 
     How many of these real images lie above the true score is binomial, so two of their scores enclose it (an interval
@@ -123,10 +140,10 @@ def share_above(
     greatest = max(float((fake > descending[below]).mean()), found.value) if below < len(real) else 1.0
     low = found.value - np.hypot(found.value - least, found.value - found.low)
     high = found.value + np.hypot(greatest - found.value, found.high - found.value)
-    return Figure(found.value, max(float(low), 0.0), min(float(high), 1.0), len(real) + len(fake))
+    return Estimate(found.value, max(float(low), 0.0), min(float(high), 1.0), len(real) + len(fake))
 
 
-def predictive_value(prevalence: float, hit: Figure, miss: Figure) -> Figure:
+def predictive_value(prevalence: float, hit: Estimate, miss: Estimate) -> Estimate:
     """Return P(label | verdict) by Bayes, at a prevalence other than that of the images at hand.
 
     Args:
@@ -146,9 +163,9 @@ def predictive_value(prevalence: float, hit: Figure, miss: Figure) -> Figure:
     n = hit.n + miss.n
     value = bayes(hit.value, miss.value)
     return (
-        Figure(None, None, None, n)
+        Estimate.undefined(n)
         if value is None
-        else Figure(value, bayes(hit.low, miss.high), bayes(hit.high, miss.low), n)
+        else Estimate(value, bayes(hit.low, miss.high), bayes(hit.high, miss.low), n)
     )
 
 
@@ -174,7 +191,7 @@ def resampled(statistic: Callable[[Floats], Floats], groups: npt.NDArray[np.int6
 
 def bootstrap(
     statistic: Callable[[Floats], Floats], value: float, groups: npt.NDArray[np.int64], seed: int = 0
-) -> Figure:
+) -> Estimate:
     """Return a value with its percentile bootstrap interval, resampling groups with replacement.
 
     Args:
@@ -186,10 +203,68 @@ def bootstrap(
     return percentile(resampled(statistic, groups, seed), value, len(groups))
 
 
-def percentile(drawn: Floats, value: float, n: int) -> Figure:
-    """Return a value with the percentile interval of its resamples; those in which it is undefined are NaN."""
-    low, high = np.nanquantile(drawn, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return Figure(value, float(low), float(high), n)
+def percentile(drawn: Floats, value: float, n: int, independent: int | None = None) -> Estimate:
+    """Return a value with the percentile interval of its resamples; those in which it is undefined are NaN.
+
+    Args:
+        drawn: Resamples.
+        value: Of the data as they are.
+        n: Images.
+        independent: The percentiles are expanded as Student's t is, for so many independent images (Hesterberg 2015,
+            The American Statistician 69, 371); None takes them as they are.
+    """
+    tail = 0.5 - CONFIDENCE / 2
+    if independent is not None:
+        few = max(independent, 2)
+        tail = float(norm.cdf(np.sqrt(few / (few - 1)) * t.ppf(tail, few - 1)))
+    low, high = np.nanquantile(drawn, [tail, 1 - tail])
+    return Estimate(value, float(low), float(high), n)
+
+
+def mean_interval(values: Floats, labels: Labels, groups: npt.NDArray[np.int64]) -> Estimate:
+    """Return the mean of values that are 0 or more, with Student's interval on the log scale: skew stays on its side.
+
+    The variance is by groups of duplicates; the degrees of freedom are those of the rarer label's independent images.
+
+    Args:
+        values: One an image, n; none is negative.
+        labels: 0 real, 1 fake; one of them may be missing.
+        groups: Of duplicates.
+    """
+    mean, n = float(values.mean()), len(values)
+    if mean <= 0:
+        return Estimate(mean, 0.0, 0.0, n)
+    _, members = np.unique(groups, return_inverse=True)
+    sums = np.bincount(members, values - mean)
+    error = np.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1)) / n
+    freedom = max(rarer_label(labels, groups) - 1, 1)
+    half = float(t.ppf(0.5 + CONFIDENCE / 2, freedom) * error / mean)
+    return Estimate(mean, mean * float(np.exp(-half)), mean * float(np.exp(min(half, 700.0))), n)
+
+
+def logit_interval(drawn: Floats, value: float, labels: Labels, groups: npt.NDArray[np.int64]) -> Estimate:
+    """Return a value in [0, 1] with its normal interval on the logit scale, from the spread of its resamples.
+
+    At 0 and 1 there is no spread: the bound is Wilson's for as many images as the rarer label has.
+
+    Args:
+        drawn: Resamples; undefined ones are NaN.
+        value: Of the data as they are.
+        labels: 0 real, 1 fake; both occur.
+        groups: Of duplicates.
+    """
+    if min(value, 1 - value) < 1e-9:  # sums that should be 1 may miss it by a rounding error
+        value = float(round(value))
+        bound = proportion(round(value) * rarer_label(labels, groups), rarer_label(labels, groups))
+        return Estimate(value, bound.low, bound.high, len(labels))
+    half = norm.ppf(0.5 + CONFIDENCE / 2) * float(np.nanstd(drawn)) / (value * (1 - value))
+    low, high = expit(logit(value) + np.array([-half, half]))
+    return Estimate(value, float(low), float(high), len(labels))
+
+
+def rarer_label(labels: Labels, groups: npt.NDArray[np.int64]) -> int:
+    """Return how many independent images the rarer label that occurs has: groups of duplicates count once."""
+    return min(len(np.unique(groups[labels == code])) for code in np.unique(labels))
 
 
 def weighted_f1(labels: Labels, called: npt.NDArray[np.bool_]) -> Callable[[Floats], Floats]:

@@ -1,4 +1,4 @@
-"""Two detectors on the same images, two recipes over seeds, and many claims at once."""
+"""Two detectors on the same images, two recipes over seeds, and corrections for several tests at once."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -10,30 +10,14 @@ import numpy.typing as npt
 from scipy.stats import binomtest, nct, norm, t
 
 from asli.metrics.classification import Floats, Labels
-from asli.metrics.intervals import CONFIDENCE
+from asli.metrics.differences import Difference
+from asli.metrics.intervals import CONFIDENCE, percentile, rarer_label
 
 Called = npt.NDArray[np.bool_]
 
 RESAMPLES = 10_000
 POWER = 0.8
 MOST_SEEDS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A difference, first minus second, and the test that there is none.
-
-    Attributes:
-        difference: First minus second.
-        low: Of its 95% interval.
-        high: Likewise.
-        p: Two-sided.
-    """
-
-    difference: float
-    low: float
-    high: float
-    p: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +34,14 @@ class McNemar:
     first_only: int
     second_only: int
     n: int
-    accuracy: Claim
+    accuracy: Difference
 
 
 def mcnemar(first_right: Called, second_right: Called) -> McNemar:
     """Test whether two detectors have the same accuracy on the same images.
 
     The p is exact: of the images that exactly one judges rightly, each has half of them on average (McNemar 1947). The
-    interval of the difference adds half an image to each cell of the table (Agresti & Min 2005).
+    interval of the difference adds half an image to each cell of the table (Agresti & Min 2005) and is cut at -1 and 1.
 
     Args:
         first_right: Whether the first judges each image rightly; images must be independent: one per duplicate group.
@@ -68,20 +52,24 @@ def mcnemar(first_right: Called, second_right: Called) -> McNemar:
     b2, c2, n2 = b + 0.5, c + 0.5, n + 2
     middle = (b2 - c2) / n2
     half = _z() * float(np.sqrt(b2 + c2 - (b2 - c2) ** 2 / n2)) / n2
-    return McNemar(b, c, n, Claim((b - c) / n, middle - half, middle + half, p))
+    return McNemar(b, c, n, Difference((b - c) / n, max(middle - half, -1.0), min(middle + half, 1.0), p))
 
 
-def f1_difference(labels: Labels, first: Called, second: Called, groups: npt.NDArray[np.int64], seed: int = 0) -> Claim:
-    """Compare F1 of two detectors on the same images by the paired bootstrap over groups of identical images.
+def f1_difference(
+    labels: Labels, first: Called, second: Called, groups: npt.NDArray[np.int64], seed: int = 0
+) -> Difference:
+    """Compare F1 of two detectors on the same images.
 
-    A resample is fixed by how often it draws each kind of group (what both detectors make of its images), so kinds are
-    drawn instead of groups: the same distribution at a fraction of the work. The p inverts the percentile interval.
+    The p exchanges the two detectors' verdicts on whole groups of identical images: where neither is better, any
+    exchange was as likely. The interval is that of the paired bootstrap over groups, its percentiles expanded for few
+    images. What both detectors make of a group is its kind; how many groups of a kind are drawn or exchanged is
+    multinomial or binomial, so kinds are drawn instead of groups: the same distribution at a fraction of the work.
 
     Args:
-        labels: 0 real, 1 fake.
+        labels: 0 real, 1 fake; both occur.
         first: What the first calls fake.
         second: Likewise.
-        groups: Of each image; members of one are drawn together.
+        groups: Of each image; members of one are drawn or exchanged together.
         seed: Of the resampling.
     """
     fake = labels == 1
@@ -89,14 +77,20 @@ def f1_difference(labels: Labels, first: Called, second: Called, groups: npt.NDA
     _, members = np.unique(groups, return_inverse=True)
     number = int(members.max()) + 1
     of_group = np.stack([np.bincount(members, column, minlength=number) for column in parts.T], axis=1)
-    kinds, counts = np.unique(of_group, axis=0, return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(number, counts / number, size=RESAMPLES) @ kinds
-    differences = _f1(drawn[:, 0], drawn[:, 1]) - _f1(drawn[:, 2], drawn[:, 3])
+    kinds, counts = np.unique(of_group.astype(np.int64), axis=0, return_counts=True)
+    random = np.random.default_rng(seed)
+    drawn = random.multinomial(number, counts / number, size=RESAMPLES) @ kinds
+    resampled = _f1(drawn[:, 0], drawn[:, 1]) - _f1(drawn[:, 2], drawn[:, 3])
+    exchanged = random.binomial(counts, 0.5, size=(RESAMPLES, len(counts)))
+    swapped = counts @ kinds + exchanged @ (kinds[:, [2, 3, 0, 1]] - kinds)
+    differences = _f1(swapped[:, 0], swapped[:, 1]) - _f1(swapped[:, 2], swapped[:, 3])
     whole = parts.sum(axis=0)[None]
     value = float((_f1(whole[:, 0], whole[:, 1]) - _f1(whole[:, 2], whole[:, 3]))[0])
-    low, high = np.quantile(differences, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    tail = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
-    return Claim(value, float(low), float(high), min(1.0, 2 * (tail + 1) / (RESAMPLES + 1)))
+    figure = percentile(resampled, value, len(labels), rarer_label(labels, groups))
+    assert figure.low is not None
+    assert figure.high is not None
+    reached = int((np.abs(differences) >= abs(value) - 1e-12).sum())
+    return Difference(value, figure.low, figure.high, (reached + 1) / (RESAMPLES + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +98,14 @@ class OverSeeds:
     """Two recipes compared with their seeds as units.
 
     Attributes:
-        claim: Difference of the means over seeds.
+        result: Difference of the means over seeds.
         method: `paired` by seed where both have exactly the same seeds, else `Welch`.
         spread: Standard deviation over seeds of each recipe; of several, the root of their mean variance.
         needed: Seeds of each recipe with which a difference of this size and spread is found at the 5% level with a
             probability of 80%; None where it is over `MOST_SEEDS`, or where there is no difference or no spread.
     """
 
-    claim: Claim
+    result: Difference
     method: Literal["paired", "Welch"]
     spread: tuple[float, float]
     needed: int | None
@@ -129,8 +123,8 @@ def over_seeds(first: dict[int, float], second: dict[int, float]) -> OverSeeds:
         return over_cells([a], [b])
     unit = float((a - b).std(ddof=1))
     spread = (float(a.std(ddof=1)), float(b.std(ddof=1)))
-    claim = _by_t(float(a.mean() - b.mean()), unit / np.sqrt(len(a)), float(len(a) - 1))
-    return OverSeeds(claim, "paired", spread, seeds_needed(claim.difference, unit, 1))
+    result = _by_t(float(a.mean() - b.mean()), unit / np.sqrt(len(a)), float(len(a) - 1))
+    return OverSeeds(result, "paired", spread, seeds_needed(result.difference, unit, 1))
 
 
 def over_cells(first: Sequence[Floats], second: Sequence[Floats]) -> OverSeeds:
@@ -149,17 +143,19 @@ def over_cells(first: Sequence[Floats], second: Sequence[Floats]) -> OverSeeds:
     variances = weights**2 * np.array([np.var(cell, ddof=1) for cell in cells])
     parts = variances / runs
     freedom = float(parts.sum() ** 2 / (parts**2 / (runs - 1)).sum()) if parts.any() else 1.0
-    claim = _by_t(float(weights @ [np.mean(cell) for cell in cells]), float(np.sqrt(parts.sum())), freedom)
+    result = _by_t(float(weights @ [np.mean(cell) for cell in cells]), float(np.sqrt(parts.sum())), freedom)
     spread = tuple(float(np.sqrt(np.mean([np.var(cell, ddof=1) for cell in side]))) for side in (first, second))
-    needed = seeds_needed(claim.difference, float(np.sqrt(variances.sum())), len(cells))
-    return OverSeeds(claim, "Welch", (spread[0], spread[1]), needed)
+    needed = seeds_needed(result.difference, float(np.sqrt(variances.sum())), len(cells))
+    return OverSeeds(result, "Welch", (spread[0], spread[1]), needed)
 
 
-def _by_t(difference: float, error: float, freedom: float) -> Claim:
+def _by_t(difference: float, error: float, freedom: float) -> Difference:
     if error < 1e-12:  # deterministic recipes: every seed gave the same figure
-        return Claim(difference, difference, difference, 1.0 if abs(difference) < 1e-12 else 0.0)
+        return Difference(difference, difference, difference, 1.0 if abs(difference) < 1e-12 else 0.0)
     half = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
-    return Claim(difference, difference - half, difference + half, float(2 * t.sf(abs(difference) / error, freedom)))
+    return Difference(
+        difference, difference - half, difference + half, float(2 * t.sf(abs(difference) / error, freedom))
+    )
 
 
 def seeds_needed(difference: float, unit: float, freedom: int) -> int | None:
@@ -184,7 +180,7 @@ def seeds_needed(difference: float, unit: float, freedom: int) -> int | None:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjust p-values of claims made together, so that one below 5% is wrong in 5 of 100 reports (Holm 1979)."""
+    """Adjust p-values of tests made together, so that one below 5% is wrong in 5 of 100 reports (Holm 1979)."""
     values = np.asarray(p, dtype=np.float64)
     ascending = np.argsort(values, kind="stable")
     factors = np.arange(len(values), 0, -1)

@@ -9,6 +9,7 @@ import torch
 
 from asli._version import __version__
 from asli.errors import AsliError
+from asli.threads import choose_threads
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """As in glibc's malloc.h."""
@@ -30,9 +31,15 @@ def pick_device(name: str | None = None) -> torch.device:
 
 
 def set_threads(threads: int | None) -> int:
-    """Set how many CPU threads one operation may use, unless None; return the number in force."""
-    if threads is not None:
-        torch.set_num_threads(threads)
+    """Set how many CPU threads one operation may use; return the number in force.
+
+    Args:
+        threads: None leaves torch's own choice; a command then takes fewer where other processes keep CPUs busy.
+    """
+    before = torch.get_num_threads()
+    wanted = choose_threads(before) if threads is None else threads
+    if wanted != before:
+        torch.set_num_threads(wanted)
     return torch.get_num_threads()
 
 

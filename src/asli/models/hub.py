@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HFValidationError,
@@ -19,6 +20,9 @@ from asli.files import sha256_of_file
 
 FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 SHA256_DIGITS = 64
+
+ANSWER_SECONDS = 10.0
+"""How long the hub is waited for where only facts are asked for."""
 
 logger = logging.getLogger("asli")
 
@@ -44,6 +48,47 @@ def fetch(name: str) -> tuple[Path, str]:
     if revision != commit:
         logger.info("%s is now commit %s; weights.start = 'hub:%s@%s' pins it", name, commit, repository, commit)
     return folder, commit
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the hub tells of a weight file without sending it.
+
+    Attributes:
+        commit: Of the repository.
+        shapes: Of each tensor, by name.
+        bytes: Of the file.
+    """
+
+    commit: str
+    shapes: dict[str, tuple[int, ...]]
+    bytes: int
+
+
+def header_of(name: str, filename: str = "model.safetensors") -> Header:
+    """Return a repository's commit, and the names and shapes of the tensors in its weight file, from its header.
+
+    Args:
+        name: `owner/name`, or `owner/name@revision`.
+        filename: Of the weights.
+
+    Raises:
+        WeightsError: The hub cannot be reached, or does not have it.
+    """
+    repository, _, revision = name.partition("@")
+    if constants.HF_HUB_OFFLINE:
+        raise WeightsError(f"'{repository}': HF_HUB_OFFLINE is set")
+    try:
+        api = HfApi()
+        commit = api.model_info(repository, revision=revision or None, timeout=ANSWER_SECONDS).sha
+        assert commit is not None
+        found = api.parse_safetensors_file_metadata(repository, filename, revision=commit)
+    except Exception as problem:  # those of huggingface_hub's HTTP library, which changes with its version
+        raise WeightsError(
+            f"'{repository}': {constants.ENDPOINT} does not answer or lacks it ({type(problem).__name__})"
+        ) from problem
+    size = max((tensor.data_offsets[1] for tensor in found.tensors.values()), default=0)
+    return Header(commit, {key: tuple(tensor.shape) for key, tensor in found.tensors.items()}, size)
 
 
 def snapshot(

@@ -17,7 +17,8 @@ from asli.datasets.images import decode
 from asli.errors import AsliError
 from asli.models.device import set_threads
 from asli.models.gradients import Gradients, gradients_by_stage
-from asli.models.networks import create_network
+from asli.models.networks import Network, create_network
+from asli.threads import environment
 from asli.transforms.preprocessing import Preprocessing
 
 WARM_UP = 2
@@ -42,7 +43,7 @@ def measure_network(name: str, size: int, *, threads: int | None, runs: int) -> 
         AsliError: The process failed.
     """
     command = [sys.executable, "-m", "asli.models.measure", name, str(size), str(threads or 0), str(runs)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)  # noqa: S603 - ours
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
         raise AsliError(f"measuring {name} failed: {last}")
@@ -50,12 +51,22 @@ def measure_network(name: str, size: int, *, threads: int | None, runs: int) -> 
 
 
 def sample_gradients(name: str, size: int, seed: int = 0) -> Gradients:
-    """Return how much gradient each stage gets of images of the bundled sample, as many real as fake ones.
+    """Return how much gradient each stage of a fresh network gets.
 
     Args:
         name: As in a recipe.
         size: Of its input, in pixels.
         seed: Of its fresh weights.
+    """
+    return gradients_on_sample(create_network(name, size=size, seed=seed), size)
+
+
+def gradients_on_sample(network: Network, size: int) -> Gradients:
+    """Return how much gradient each stage gets of images of the bundled sample, as many real as fake ones.
+
+    Args:
+        network: Of two classes; left as it was.
+        size: Of its input, in pixels.
     """
     from asli.sample import sample_archive
 
@@ -65,7 +76,6 @@ def sample_gradients(name: str, size: int, seed: int = 0) -> Gradients:
             [item for item in files if f"/{label}/" in item][: GRADIENT_IMAGES // 2] for label in ("REAL", "FAKE")
         ]
         pixels = [decode(archive.read(item))[0] for part in chosen for item in part]
-    network = create_network(name, size=size, seed=seed)
     fit = Preprocessing(size, "bilinear", network.mean, network.std).fit
     labels = np.repeat([0, 1], [len(part) for part in chosen])
     return gradients_by_stage(network, np.concatenate([fit(image) for image in pixels]), labels)

@@ -62,6 +62,11 @@ class Profile:
         return None if self.printed is None else round(self.parameters_1000 / 1e6, 1) == self.printed
 
 
+def list_models() -> list[Profile]:
+    """Return the networks of the paper and asli's own, with their parameters and operations; nothing is measured."""
+    return profile_networks([])
+
+
 def known_networks() -> list[str]:
     """Return the paper's networks and asli's own."""
     return list(dict.fromkeys([*PRINTED, *OWN]))

@@ -1,7 +1,8 @@
 """Start weights from a file, a folder in the hub's format, or the hub: the head is replaced, the rest accounted for."""
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,30 +70,16 @@ def load_start_weights(network: Network, start: str) -> tuple[Network, LoadedWei
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is not a readable safetensors file: {error}") from error
-    if any(key.startswith("resnet.embedder.") for key in tensors):
-        tensors = {_from_transformers(key): value for key, value in tensors.items()}
+    tensors = {own_name(key, tensors): value for key, value in tensors.items()}
     own = network.module.state_dict()
-    head = {key for key in own if key.startswith(f"{network.head}.")}
-    replaced = sorted(key for key in head if key in tensors and tensors[key].shape != own[key].shape)
-    fitting = {key: value for key, value in tensors.items() if key in own and key not in replaced}
-    wrong = [key for key, value in fitting.items() if value.shape != own[key].shape]
-    # BatchNorm's counter is not in every file and does not change the network's output.
-    missing = sorted(key for key in own if key not in tensors and not key.endswith("num_batches_tracked"))
-    if wrong or len(missing) > len(own) // 2:
-        example = wrong[0] if wrong else missing[0]
-        raise WeightsError(
-            f"{start} does not fit the network '{network.name}': {example} differs; choose other weights"
-        )
-    # A shallower ResNet's tensors all have the names and shapes of a deeper one's: only whole blocks tell them apart.
-    theirs, ours = _blocks(tensors), _blocks(own)
-    stages = {block.split(".")[0] for block in theirs} & {block.split(".")[0] for block in ours}
-    other = sorted(block for block in theirs ^ ours if block.split(".")[0] in stages - {network.head})
-    if other:
-        lacking = "the network" if other[0] in theirs else "the file"
-        raise WeightsError(
-            f"{start} does not fit the network '{network.name}': {lacking} has no block {other[0]}; choose weights of"
-            " the same depth (weights.start)"
-        )
+    shapes = {key: tuple(value.shape) for key, value in tensors.items()}
+    problem = misfit(network, shapes)
+    if problem:
+        raise WeightsError(f"{start} does not fit the network '{network.name}': {problem}")
+    replaced = sorted(key for key in _head(network) if key in tensors and shapes[key] != tuple(own[key].shape))
+    missing = sorted(key for key in _head(network) if key not in tensors)
+    # timm holds as 1 x 1 and 7 x 7 convolutions what torchvision's VGG holds as matrices; the numbers are the same.
+    fitting = {k: v.reshape(own[k].shape) for k, v in tensors.items() if k in own and k not in replaced}
     network.module.load_state_dict(fitting, strict=False)
     report = LoadedWeights(
         source=start,
@@ -103,9 +90,69 @@ def load_start_weights(network: Network, start: str) -> tuple[Network, LoadedWei
         missing=missing,
         unexpected=sorted(key for key in tensors if key not in own),
     )
+    if network.name == "googlenet":
+        network = replace(network, mean=INCEPTION_MEAN, std=INCEPTION_STD)
     if "mean" in config and "std" in config:
         network = replace(network, mean=tuple(config["mean"]), std=tuple(config["std"]))
     return network, report
+
+
+INCEPTION_MEAN = INCEPTION_STD = (0.5, 0.5, 0.5)
+"""What GoogLeNet's published weights were trained with: torchvision loads them with `transform_input`, which turns
+ImageNet's normalization into this one."""
+
+
+def misfit(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Return why tensors are not weights of a network, or an empty text where every tensor of its body is there.
+
+    Args:
+        network: Whose weights they should be.
+        shapes: Shape of each tensor, under the network's own names (`own_name`).
+    """
+    own, head = {key: tuple(value.shape) for key, value in network.module.state_dict().items()}, _head(network)
+    # A shallower ResNet's tensors all have the names and shapes of a deeper one's: only whole blocks tell them apart.
+    theirs, ours = _blocks(shapes), _blocks(own)
+    stages = {block.split(".")[0] for block in theirs} & {block.split(".")[0] for block in ours}
+    other = sorted(block for block in theirs ^ ours if block.split(".")[0] in stages - {network.head})
+    wrong = [key for key, shape in shapes.items() if key in own and key not in head and not _same(shape, own[key])]
+    # BatchNorm's counter is not in every file and does not change the network's output.
+    body = [key for key in own if key not in head and not key.endswith("num_batches_tracked")]
+    missing = [key for key in body if key not in shapes]
+    if wrong or len(missing) > len(own) // 2:
+        return f"{wrong[0] if wrong else missing[0]} differs; choose other weights"
+    if other:
+        lacking = "the network" if other[0] in theirs else "the file"
+        return f"{lacking} has no block {other[0]}; choose weights of the same depth (weights.start)"
+    if missing:
+        return (
+            f"the file lacks {len(missing)} of {len(body)} tensors of its body (first: {missing[0]}), which would stay"
+            " random; choose other weights"
+        )
+    return ""
+
+
+def own_name(key: str, keys: Container[str]) -> str:
+    """Return the name our network has for a tensor of a file, whether timm, torchvision or transformers wrote it."""
+    if key.startswith(("resnet.", "classifier.1.")) and "resnet.embedder.embedder.convolution.weight" in keys:
+        return _from_transformers(key)
+    if "classifier.6.weight" in keys:  # torchvision's VGG
+        module, _, leaf = key.rpartition(".")
+        return f"{_VGG.get(module, module)}.{leaf}"
+    return key
+
+
+_VGG = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2", "classifier.6": "head.fc"}
+
+
+def _head(network: Network) -> set[str]:
+    return {key for key in network.module.state_dict() if key.startswith(f"{network.head}.")}
+
+
+def _same(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    """Return whether shapes are the same, a matrix being the same as the convolution over a whole map it stands for."""
+    if first == second:
+        return True
+    return len(first) == 2 and len(second) == 4 and first[0] == second[0] and first[1] == math.prod(second[1:])
 
 
 def _locate(start: str) -> tuple[Path, dict[str, Any], str | None]:

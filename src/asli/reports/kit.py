@@ -1,80 +1,114 @@
-"""The report: one HTML file that needs nothing else and prints well, made of sections.
+"""The parts of a report: plain data, without HTML. `asli.reports.render` makes the page.
 
-A section is what one pure function makes of a part of `metrics.json`; this module knows no figure by name.
+A text is a `str` (English) or a `Message` of the catalog, which the page shows in the reader's language.
 """
 
 import base64
-import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
 from markupsafe import Markup
-from matplotlib.figure import Figure as Drawing
+from matplotlib.figure import Figure
 
-from asli.files import write_text
-from asli.reports import plots
-from asli.reports.pages import MARK
+from asli.messages import Language, Message
+from asli.reports.colors import Status
+from asli.reports.numbers import counted, ends, interval_text, percent, percent_interval, value_text
+
+Text = str | Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """Text in rows and columns; the first column is aligned left, the others right.
+class Cell:
+    """A cell of a table that is more than text.
+
+    Attributes:
+        text: What is shown.
+        value: What it is sorted by and exported as; None takes the text.
+        note: A second, smaller line.
+        status: Shown as a colored symbol before the text.
+        drawing: Inline SVG after the text.
+    """
+
+    text: str
+    value: float | str | None = None
+    note: str = ""
+    status: Status | None = None
+    drawing: Markup | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportTable:
+    """Rows and columns; readers can sort them and save them as CSV.
 
     Attributes:
         columns: Heading of each.
         rows: Cells of each row, as many as there are columns.
         caption: Above it; empty for none.
         marked: Numbers of the rows to point out.
+        notes: Paragraphs below it.
     """
 
     columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | Cell]]
     caption: str = ""
     marked: frozenset[int] = frozenset()
+    notes: Sequence[str] = ()
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Return for each column whether it holds numbers, which are aligned right; the first names its row."""
+        columns = list(zip(*self.rows, strict=True))
+        return [number > 0 and all(map(_is_number, columns[number])) for number in range(len(columns))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class ReportFigure:
     """A drawing; it is written to `figures/` as SVG and PNG, and the SVG into the page.
 
     Attributes:
-        name: Of its files.
+        name: Of its files; unique in the report.
         title: Above it.
-        figure: From `plots`.
+        drawing: A matplotlib figure; or a finished SVG file, which is only put into the page; or None where it is
+            missing, and `note` tells why.
         note: Below it.
     """
 
     name: str
     title: str
-    figure: Drawing
+    drawing: Figure | str | None
     note: str = ""
 
     @property
     def wide(self) -> bool:
         """Whether it takes a whole row."""
-        return bool(self.figure.get_figwidth() > 6)
+        return isinstance(self.drawing, Figure) and bool(self.drawing.get_figwidth() > 6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """A small image with a few lines of text below it.
+class CaptionedImage:
+    """A small or large image with lines of text below it.
 
     Attributes:
-        png: Its file's bytes.
+        data: Bytes of a PNG file.
         lines: Of text, the first one bold.
+        alternative: What it shows, for those who do not see it.
+        wide: It takes a whole row.
     """
 
-    png: bytes
-    lines: Sequence[str]
+    data: bytes
+    lines: Sequence[Text]
+    alternative: str = ""
+    wide: bool = False
 
     @property
     def source(self) -> str:
         """Return the image as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+        return "data:image/png;base64," + base64.b64encode(self.data).decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +119,10 @@ class Section:
         id: Anchor in the page.
         title: Its heading.
         headline: Lines for the list of limits at the head of the page: what a reader must know who reads nothing else.
+        paragraphs: At its beginning.
         tables: In order.
-        pictures: Two in a row, wide ones alone.
-        tiles: Small images in a grid.
+        figures: Two in a row, wide ones alone.
+        images: In a grid.
         facts: Pairs of a term and its text.
         notes: Paragraphs at its end: how it was measured.
     """
@@ -95,76 +130,112 @@ class Section:
     id: str
     title: str
     headline: Sequence[str] = ()
-    tables: Sequence[Table] = ()
-    pictures: Sequence[Picture] = ()
-    tiles: Sequence[Tile] = ()
+    paragraphs: Sequence[Text] = ()
+    tables: Sequence[ReportTable] = ()
+    figures: Sequence[ReportFigure] = ()
+    images: Sequence[CaptionedImage] = ()
     facts: Sequence[tuple[str, str]] = ()
-    notes: Sequence[str] = ()
+    notes: Sequence[Text] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
-    """A number in large type at the head of the page."""
-
-    title: str
-    value: str
-    interval: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """A report.
+class KeyNumber:
+    """A number in large type at the head of the page.
 
     Attributes:
-        title: What was judged on what.
-        origin: One line below it.
-        boxes: The four or so figures that matter most.
-        limits: Sentences right below them; the sections' headlines follow.
-        sections: In order.
+        title: What it is.
+        value: The number.
+        detail: Below it: counts, interval.
+        status: What it means for the reader.
     """
 
-    title: str
+    title: Text
+    value: Text
+    detail: Text = ""
+    status: Status = Status.NEUTRAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseRate:
+    """How often an alarm is false, by the share of fakes among the pictures that are checked: shown with a slider.
+
+    Attributes:
+        recall: Value, low and high of the share of fakes called fake.
+        false_positive_rate: The same of the share of photographs called fake.
+    """
+
+    recall: tuple[float, float, float]
+    false_positive_rate: tuple[float, float, float]
+
+    def false_alarms(self, prevalence: float) -> tuple[float, float, float] | None:
+        """Return the share of alarms that are false, with both rates at opposite ends of their intervals.
+
+        Args:
+            prevalence: Share of fakes among the pictures.
+        """
+        (recall, recall_low, recall_high), (alarm, alarm_low, alarm_high) = self.recall, self.false_positive_rate
+        pairs = ((alarm, recall), (alarm_low, recall_high), (alarm_high, recall_low))
+        false = [((1 - prevalence) * a, prevalence * r) for a, r in pairs]
+        if any(a + r == 0 for a, r in false):
+            return None
+        value, low, high = (a / (a + r) for a, r in false)
+        return value, low, high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A page.
+
+    Attributes:
+        title: What was measured on what.
+        origin: One line below it.
+        sections: In order.
+        warning: What makes the result optimistic; stands before the summary.
+        summary: The result in words.
+        key_numbers: The four or so numbers that matter most.
+        base_rate: For reports on detectors.
+        limits: What a reader must know; the sections' headlines follow.
+        commands: That produced it, as typed.
+        language: The one shown first; None takes the browser's.
+    """
+
+    title: Text
     origin: str
-    boxes: Sequence[Box]
-    limits: Sequence[str]
     sections: Sequence[Section]
+    warning: Text | None = None
+    summary: Sequence[Text] = ()
+    key_numbers: Sequence[KeyNumber] = ()
+    base_rate: BaseRate | None = None
+    limits: Sequence[Text] = ()
+    commands: Sequence[str] = ()
+    language: Language | None = None
+
+    @property
+    def switchable(self) -> bool:
+        """Return whether any of it is in the catalog, so that readers can choose a language."""
+        texts = [self.title, *self.summary, *self.limits, *(number.title for number in self.key_numbers)]
+        return any(isinstance(text, Message) for text in texts)
 
 
-def write_report(folder: Path, page: Page, name: str = "report.html") -> Path:
-    """Write a page and the drawings in it, under `figures/`; return the page's path."""
-    source = (resources.files("asli") / "reports" / "page.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    drawn = {
-        picture.name: Markup(plots.save(picture.figure, folder / "figures", picture.name))  # noqa: S704 - ours
-        for section in page.sections
-        for picture in section.pictures
-    }
-    path = folder / name
-    write_text(path, environment.from_string(source).render(page=page, drawn=drawn, mark=MARK))
-    return path
+def measured(figure: Any) -> list[str | Cell]:
+    """Return a figure as two cells of a table: value and 95 % interval."""
+    value, low, _, _ = ends(figure)
+    return [Cell(text=value_text(figure), value=value), Cell(text=interval_text(figure), value=low)]
 
 
-def value_text(figure: dict[str, Any]) -> str:
-    """Return a figure's value as the report prints it: four decimals, or `undefined`."""
-    return "undefined" if figure["value"] is None else f"{figure['value']:.4f}"
+def rate(figure: Any) -> list[str | Cell]:
+    """Return a share of images as two cells: `10.5 %` with its counts below, and its 95 % interval."""
+    value, low, _, _ = ends(figure)
+    return [
+        Cell(text=percent(figure), value=value, note=counted(figure)),
+        Cell(text=percent_interval(figure), value=low),
+    ]
 
 
-def interval_text(figure: dict[str, Any]) -> str:
-    """Return a figure's 95% interval as the report prints it."""
-    return "" if figure["low"] is None else f"{figure['low']:.4f} to {figure['high']:.4f}"
+_NUMBER = re.compile(r"[<+-]?[\d.,]+")
 
 
-def cells(figure: dict[str, Any]) -> list[str]:
-    """Return a figure as two cells of a table: value and interval."""
-    return [value_text(figure), interval_text(figure)]
-
-
-def percent_text(figure: dict[str, Any]) -> str:
-    """Return a share and its 95% interval in per cent, for sentences: `5.92% [5.06%, 6.91%]`."""
-    if figure["value"] is None:
-        return "undefined"
-    ends = [figure[end] for end in ("low", "high") if figure[end] is not None]
-    smallest = min((v for v in (figure["value"], *ends) if v > 0), default=1.0)
-    digits = min(max(1, math.ceil(-math.log10(100 * smallest)) + 1), 4)
-    text = f"{figure['value']:.{digits}%}"
-    return f"{text} [{', '.join(f'{end:.{digits}%}' for end in ends)}]" if ends else text
+def _is_number(cell: str | Cell) -> bool:
+    if isinstance(cell, Cell) and isinstance(cell.value, float | int):
+        return cell.status is None
+    return not str(cell) or (_NUMBER.match(str(cell)) is not None and len(str(cell)) <= 24)

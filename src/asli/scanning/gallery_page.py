@@ -1,4 +1,4 @@
-"""The page of a scan: counts, and the pictures a person should look at first. It needs nothing else."""
+"""The page of a scan: counts, and a list of the images to filter, search and sort. It fetches nothing."""
 
 import base64
 import io
@@ -8,14 +8,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
 from PIL import Image
 
 from asli.datasets.images import decode
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.errors import AsliError, ImageError
 from asli.files import write_text
-from asli.reports.pages import MARK, require_page
+from asli.reports.kit import ReportTable
+from asli.reports.pages import require_page
+from asli.reports.render import render
+from asli.scanning.gallery_rows import LISTED, gallery_rows, page_data
 from asli.scanning.inputs import Item, Places
 from asli.scanning.name_list import Listing
 from asli.scanning.summary import BINS, Summary
@@ -46,29 +48,64 @@ def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing:
         path: Of the HTML file.
         summary: Of the finished table.
         result: What the scan returns.
-        listing: Its images; those shown are read again.
+        listing: Its images; those with the most telling scores are read again, and shown even without their files.
         detector: The one that scored them.
     """
-    groups = {
-        "Highest scores": summary.highest,
-        "Lowest scores": summary.lowest,
-        "Unsure": summary.unsure,
-    }
-    thumbnails = _thumbnails(listing, {image.row for images in groups.values() for image in images})
+    found = gallery_rows(Path(result["out"]), listing)
+    telling = {image.row for group in (summary.highest, summary.lowest, summary.unsure) for image in group}
+    shown = _thumbnails(listing, telling)
     highest = max(int(summary.histogram.max()), 1)
-    source = (resources.files("asli") / "scanning" / "gallery.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(source).render(
-        mark=MARK,
+    template, script = (
+        (resources.files("asli") / "scanning" / name).read_text(encoding="utf-8")
+        for name in ("gallery.html.j2", "gallery.js")
+    )
+    page = render(
+        template,
+        "en",
+        scripts=(script,),
         result=result,
-        groups=groups,
-        thumbnails=thumbnails,
+        counts=found.counts,
+        listed=len(found.rows),
+        limit=LISTED,
+        rows=page_data(found, listing, path, shown),
         bars=[(n / BINS, (n + 1) / BINS, int(c), 100 * int(c) / highest) for n, c in enumerate(summary.histogram)],
-        examples=summary.examples,
+        tables=_tables(summary, result),
         thresholds=detector.card.thresholds,
-        domain=detector.card.domain,
     )
     write_text(path, page)
+
+
+def _tables(summary: Summary, result: dict[str, Any]) -> list[tuple[str, ReportTable]]:
+    """Return what explains the counts: reasons, statements of files, the first unreadable ones."""
+    outside, stated, unreadable = (result[key] for key in ("outside_domain", "provenance", "unreadable"))
+    if result["detector"].get("force_domain"):
+        note = "Verdicts were forced on these images; do not rely on them."
+    else:
+        note = "The detector was not calibrated for such images, so they get no verdict, whatever their score."
+    tables = [
+        ("Why outside the domain", ["reason", "images"], outside["reasons"].items(), (note,)),
+        (
+            "What files state about their origin",
+            ["statement", "images"],
+            stated["says"].items(),
+            (
+                f"{stated['count']:,} files name a source. This does not change a score: anyone can write or remove"
+                " metadata, and a file without a statement proves nothing. Column provenance of the table has all.",
+            ),
+        ),
+        ("Why unreadable", ["reason", "files"], unreadable["reasons"].items(), ()),
+    ]
+    made = [
+        (title, ReportTable(columns=columns, rows=[[text, f"{count:,}"] for text, count in rows], notes=notes))
+        for title, columns, rows, notes in tables
+        if rows
+    ]
+    if summary.examples:
+        title = "Unreadable files"
+        if len(summary.examples) < unreadable["count"]:
+            title += f", the first {len(summary.examples)}"
+        made.append((title, ReportTable(columns=["file", "reason"], rows=summary.examples)))
+    return made
 
 
 def _thumbnails(listing: Listing, rows: Iterable[int]) -> dict[int, str | None]:

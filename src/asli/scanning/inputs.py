@@ -11,9 +11,10 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from asli.datasets.images import EXTENSIONS
+from asli.datasets.archives import is_archive, must_unpack
 from asli.datasets.parquet_rows import ParquetRows, image_column
-from asli.datasets.sources import Archives, Folder, Source
+from asli.datasets.portable import lines_of, resolve
+from asli.datasets.sources import Archives, Folder, Source, is_image_of
 from asli.errors import DataError
 from asli.files import printable
 
@@ -35,7 +36,7 @@ class Place:
         stamp: Size and time of change of an archive or Parquet file: its rows are found by their order.
     """
 
-    kind: Literal["files", "zip", "parquet"]
+    kind: Literal["files", "zip", "parquet"]  # zip: any archive
     path: str
     shown: str
     id: str
@@ -48,7 +49,7 @@ class Place:
             DataError: It is damaged or gone.
         """
         if self.kind == "zip":
-            return Archives([Path(self.path)])
+            return Archives([Path(self.path)], include_hidden=True)  # which entries count was decided before
         if self.kind == "parquet":
             return ParquetRows(Path(self.path).parent, [Path(self.path)])
         return Folder(Path(self.path))
@@ -92,12 +93,15 @@ class Inputs:
     """The images below the paths a user gave.
 
     Args:
-        given: Folders (searched recursively, archives and Parquet files in them included), zip archives, Parquet files
-            with images inside, lists of paths (`.txt`), image files.
+        given: Folders (searched recursively, archives and Parquet files in them included), zip and tar archives,
+            Parquet files with images inside, lists of paths (`.txt`), image files.
+        include_hidden: Whether hidden and system files count (see `asli.datasets.walking`).
 
     Attributes:
         places: Found so far by `items`.
-        skipped: Files in folders and archives that are no images by their name, by ending.
+        skipped: Files in folders and archives that are no images, by ending.
+        hidden: Hidden and system files, by what they are left out for.
+        ignored: Archives that must be unpacked, and damaged parts of others, each with its reason.
         unsafe: Entries of archives that would leave their folder, never read.
 
     Raises:
@@ -105,15 +109,18 @@ class Inputs:
     """
 
     given: Sequence[Path]
+    include_hidden: bool = False
     places: list[Place] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    hidden: Counter[str] = field(default_factory=Counter)
+    ignored: list[str] = field(default_factory=list)
     unsafe: int = 0
 
     def __post_init__(self) -> None:
         resolved: set[Path] = set()
         for path in self.given:
             if not path.exists():
-                raise DataError(f"{path} does not exist; give folders, zip archives, lists or images")
+                raise DataError(f"{path} does not exist; give folders, archives, lists or images")
             if path.resolve() in resolved:
                 raise DataError(f"{path} is given twice; each image is scored once")
             resolved.add(path.resolve())
@@ -133,7 +140,7 @@ class Inputs:
             alone = len(self.given) == 1
             if path.is_dir():
                 yield from self._folder(path, "" if shown == "." else f"{shown.rstrip('/')}/", alone)
-            elif path.suffix.lower() in (".zip", ".parquet"):
+            elif is_archive(path.name) or must_unpack(path.name) or path.suffix.lower() == ".parquet":
                 yield from self._container(path, f"{shown}/", "" if alone else f"{shown}/")
             elif path.suffix.lower() == ".txt":
                 yield from self._list(path, _prefix(path.parent), alone)
@@ -146,44 +153,66 @@ class Inputs:
 
     def _folder(self, root: Path, shown: str, alone: bool) -> Iterator[Item]:
         number = self._enter(Place("files", str(root.resolve()), shown, "" if alone else shown))
-        for name in Folder(root).walk():
+        folder = Folder(root, include_hidden=self.include_hidden)
+        folder.left_out.hidden = self.hidden
+        for name in folder.walk():
             suffix = _ending(name)
-            if suffix in EXTENSIONS:
-                yield Item(number, name)
-            elif suffix == ".zip" or (suffix == ".parquet" and _may_hold_images(root / name)):
+            if is_archive(name) or (suffix == ".parquet" and _may_hold_images(root / name)):
                 try:
                     inner = f"{printable(name)}/"
                     yield from self._container(root / name, shown + inner, inner if alone else shown + inner)
                 except (DataError, OSError) as error:
-                    logger.warning("%s", error)
-                    yield Item(number, name)  # decoding gives its row the reason
-            else:
-                self.skipped[suffix or "no ending"] += 1
-
-    def _container(self, path: Path, shown: str, before: str) -> Iterator[Item]:
-        stat = path.stat()
-        kind: Any = path.suffix.lower().removeprefix(".")
-        place = Place(kind, str(path.resolve()), shown, before, (stat.st_size, stat.st_mtime_ns))
-        source = place.open()
-        number = self._enter(place)
-        if isinstance(source, ParquetRows):
-            yield from (Item(number, name) for name in source.walk())
-            return
-        self.unsafe += len(getattr(source, "unsafe", ()))
-        for name in source.names():
-            suffix = _ending(name)
-            if suffix in EXTENSIONS:
+                    self._ignore(str(error))
+                    self.skipped[suffix] += 1
+            elif remedy := must_unpack(name):
+                self._ignore(f"{printable(name)} is an archive that asli does not read; {remedy}")
+                self.skipped[suffix] += 1
+            elif is_image_of(folder, name):
                 yield Item(number, name)
             else:
                 self.skipped[suffix or "no ending"] += 1
 
+    def _ignore(self, reason: str) -> None:
+        logger.warning("%s", reason)
+        self.ignored.append(reason)
+
+    def _container(self, path: Path, shown: str, before: str) -> Iterator[Item]:
+        stat = path.stat()
+        source: ParquetRows | Archives
+        if path.suffix.lower() == ".parquet":
+            source = ParquetRows(path.parent, [path])
+        else:
+            source = Archives([path], include_hidden=self.include_hidden)
+        kind: Any = "parquet" if isinstance(source, ParquetRows) else "zip"
+        number = self._enter(Place(kind, str(path.resolve()), shown, before, (stat.st_size, stat.st_mtime_ns)))
+        if isinstance(source, ParquetRows):
+            yield from (Item(number, name) for name in source.walk())
+            return
+        left = source.left_out
+        self.unsafe += len(left.unsafe)
+        self.hidden += left.hidden
+        for reason in left.ignored:
+            self._ignore(reason)
+        found = 0
+        for name in source.names():
+            if is_image_of(source, name):
+                found += 1
+                yield Item(number, name)
+            else:
+                self.skipped[_ending(name) or "no ending"] += 1
+        if not found and left.ignored and path in self.given:
+            raise DataError(f"no image in {path}: {left.ignored[0]}")
+
     def _list(self, path: Path, shown: str, alone: bool) -> Iterator[Item]:
         number = self._enter(Place("files", str(path.parent.resolve()), shown, "" if alone else shown))
+        beside = Folder(path.parent)
         try:
-            with path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
-                for line in lines:
-                    if line.strip():
-                        yield Item(number, line.rstrip("\r\n").removeprefix("./"))
+            for line in lines_of(lambda: path.open("rb")):
+                name = line.removeprefix("\ufeff").removeprefix("./")
+                if name.strip():
+                    yield Item(number, resolve(name, beside.__contains__) or name)  # a missing one gets its row
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is no list of paths: {error}") from error
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -194,8 +223,6 @@ class Inputs:
 
 def _ending(name: str) -> str:
     base = name.rpartition("/")[2]
-    if base.startswith("."):  # such as macOS writes beside each file of an archive
-        return "hidden"
     return f".{base.rpartition('.')[2].lower()}" if "." in base else ""
 
 

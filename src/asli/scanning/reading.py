@@ -1,7 +1,6 @@
 """From names to what the network sees, by threads and ahead of the network, never more than a few batches."""
 
 import hashlib
-import json
 import threading
 import time
 from collections import deque
@@ -10,13 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
-from asli.datasets.images import Facts, decoding
-from asli.detector.domain import Domain
-from asli.detector.runtime import Windows
-from asli.errors import ImageError
-from asli.provenance.read import provenance
+from asli.detector.base import Detector
+from asli.detector.reading import Examined, check_domain, examine
 from asli.scanning.inputs import Item, Places
-from asli.transforms.preprocessing import Preprocessing
 
 AHEAD = 2
 """Batches read beside the one the network is at."""
@@ -30,57 +25,38 @@ SHARES = 8
 
 @dataclass(slots=True)
 class Read:
-    """One image as far as it could be read.
+    """One image of a scan before the network.
 
     Attributes:
         item: Which.
-        sha256: Of the file's bytes; None where they could not be read.
-        facts: Of the file; None with an error.
-        fitted: What the network sees, uint8, windows x size x size x 3; None with an error.
-        outside: Why it lies outside the detector's domain, or None.
-        provenance: What the file says of its own origin, as JSON; None where it says nothing.
-        error: Why it cannot be scored.
+        found: What was found of it.
+        sha256: Of the file's bytes, in hexadecimal; None where they could not be read.
     """
 
     item: Item
+    found: Examined
     sha256: str | None = None
-    facts: Facts | None = None
-    fitted: Windows | None = None
-    outside: str | None = None
-    provenance: str | None = None
-    error: str | None = None
 
 
-def read_image(item: Item, places: Places, preprocessing: Preprocessing) -> Read:
-    """Read, decode and fit one image; whatever is wrong with it becomes its error."""
+def read_image(item: Item, places: Places, detector: Detector) -> Read:
+    """Read, decode and prepare one image; whatever is wrong with it becomes its error."""
     try:
         data = places.read(item)
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return Read(item, error=f"cannot be read: {reason}")
-    digest = hashlib.sha256(data).hexdigest()
-    try:
-        with decoding(data) as (pixels, facts):
-            fitted = preprocessing.fit(pixels)
-        said = provenance(data)
-        return Read(item, digest, facts, fitted, provenance=json.dumps(said, ensure_ascii=False) if said else None)
-    except ImageError as error:
-        return Read(item, digest, error=str(error))
+        return Read(item, Examined(error=f"cannot be read: {reason}"))
+    return Read(item, examine(lambda: data, detector), hashlib.sha256(data).hexdigest())
 
 
-def read_images(items: Iterable[Item], places: Places, preprocessing: Preprocessing, domain: Domain) -> list[Read]:
-    """Read some images and compare them with the domain, all at once since that is quicker."""
-    images = [read_image(item, places, preprocessing) for item in items]
-    good = [image for image in images if image.facts is not None and image.fitted is not None]
-    facts = [image.facts for image in good if image.facts is not None]
-    fitted = [image.fitted for image in good if image.fitted is not None]
-    for image, outside in zip(good, domain.why_all_outside(facts, fitted), strict=True):
-        image.outside = outside
+def read_images(items: Iterable[Item], places: Places, detector: Detector) -> list[Read]:
+    """Read some images and check their domain, all at once since that is quicker."""
+    images = [read_image(item, places, detector) for item in items]
+    check_domain([image.found for image in images], detector)
     return images
 
 
 def read_batches(
-    items: Iterator[Item], places: Places, preprocessing: Preprocessing, domain: Domain, *, batch: int, threads: int
+    items: Iterator[Item], places: Places, detector: Detector, *, batch: int, threads: int
 ) -> Generator[list[Read]]:
     """Yield the images in their order, `batch` at a time, the next batches being read meanwhile.
 
@@ -90,8 +66,7 @@ def read_batches(
     Args:
         items: Which images.
         places: Where they are.
-        preprocessing: The detector's.
-        domain: The detector's.
+        detector: Prepares them.
         batch: Images a batch; the last may have fewer.
         threads: That read, decode and fit (Pillow lets go of the interpreter lock).
     """
@@ -99,7 +74,7 @@ def read_batches(
     waiting: deque[deque[Future[list[Read]]]] = deque()
 
     def read(part: Sequence[Item]) -> list[Read]:
-        return read_images(takewhile(lambda _: not closing.is_set(), part), places, preprocessing, domain)
+        return read_images(takewhile(lambda _: not closing.is_set(), part), places, detector)
 
     with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
         try:

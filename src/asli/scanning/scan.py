@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asli.detector.bundle import Detector
+from asli.datasets import walking
+from asli.detector.base import Detector
 from asli.detector.locate import DEFAULT
-from asli.detector.runtime import Kind, Runtime, usable_threads
+from asli.detector.runtimes import Kind, usable_threads
 from asli.errors import DataError, Interrupted, RunError
 from asli.files import keeping
 from asli.progress import progress
@@ -25,12 +26,14 @@ logger = logging.getLogger("asli")
 
 
 def scan(
-    paths: Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path],
     out: str | Path,
-    detector: str | Path = DEFAULT,
+    detector: str | Path | Detector = DEFAULT,
     *,
+    batch_size: int | None = None,
     html: str | Path | None = None,
     force_domain: bool = False,
+    include_hidden: bool = False,
     device: str | None = None,
     runtime: Kind | None = None,
     threads: int | None = None,
@@ -38,11 +41,13 @@ def scan(
     """Score every image below some paths into a table; a call that was cut goes on when it is repeated.
 
     Args:
-        paths: Folders, zip archives, Parquet files with images inside, lists of paths (`.txt`), image files.
+        paths: Folders, zip and tar archives, Parquet files with images inside, lists of paths (`.txt`), image files.
         out: The table to make: Parquet, or CSV where it ends in `.csv`. A finished one is never overwritten.
-        detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
+        detector: A detector, a detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
+        batch_size: Images computed at a time; None chooses by input size.
         html: Also write a page with the most telling pictures here.
         force_domain: Give a verdict on images outside the detector's domain too; echoed in the result.
+        include_hidden: Also score hidden files and those in system and thumbnail folders.
         device: cuda, mps or cpu; None leaves it to the runtime.
         runtime: torch or onnx; None takes ONNX where there is nothing against it (see `Detector.runtime`).
         threads: CPU threads of the network, and as many that read and decode; None takes the usual number.
@@ -60,19 +65,21 @@ def scan(
     """
     out = Path(out)
     score_table.check_ending(out)
-    opened = Detector.open(detector)
-    inputs, parts = Inputs([Path(path) for path in paths]), Parts(out)
+    if not isinstance(detector, Detector):
+        detector = Detector.load(detector, device=device, runtime=runtime, threads=threads)
+    given = [paths] if isinstance(paths, (str, Path)) else paths
+    inputs, parts = Inputs([Path(path) for path in given], include_hidden), Parts(out)
     if html is not None:
         require_place(Path(html), (out, score_table.beside(out), parts.path))
-    computing = opened.runtime(device, runtime, threads)
+    computing = detector.engine
     begun = time.perf_counter()
     with keeping("what was scored before is safe; make room, and the same command goes on from there"), parts.locked():
         now = write_listing(inputs, parts.path / "listing-now.parquet")
         if not now.count:
-            raise DataError(f"no image in {', '.join(map(str, paths))}; images end in .jpg, .png, .webp and the like")
+            raise DataError(_nothing(given, inputs))
         header = {
             "version": VERSION,
-            "detector": opened.hash,
+            "detector": detector.hash,
             "runtime": type(computing).__name__,
             "force_domain": force_domain,
             "inputs": now.digest,
@@ -96,19 +103,21 @@ def scan(
                 listing,
                 start,
                 places,
-                opened,
-                computing,
+                detector,
                 force_domain=force_domain,
+                batch=batch_size or detector.batch_size,
                 threads=threads or usable_threads(),
             )
             score_table.write(out, parts.joined(), {**header, "inputs": listing.digest})
         seconds = time.perf_counter() - begun
-        summary = summarize(out, opened.card.thresholds)
+        summary = summarize(out, detector.thresholds)
         result = {
             "out": str(out),
-            "detector": opened.describe() | ({"force_domain": True} if force_domain else {}),
+            "detector": detector.describe() | ({"force_domain": True} if force_domain else {}),
             **summary.as_json(),
             "not_images": dict(inputs.skipped.most_common()),
+            "hidden": dict(inputs.hidden.most_common()),
+            "ignored": inputs.ignored,
             "unsafe_entries": inputs.unsafe,
             "done_before": summary.images if finished else start,
             "seconds": seconds,
@@ -116,9 +125,17 @@ def scan(
             "html": str(html) if html else None,
         }
         if html is not None:
-            write_gallery(Path(html), summary, result, listing, opened)
+            write_gallery(Path(html), summary, result, listing, detector)
         parts.remove()
     return result
+
+
+def _nothing(paths: Sequence[str | Path], inputs: Inputs) -> str:
+    """Return why there is nothing to score."""
+    held = ", ".join(f"{ending} {count:,}" for ending, count in inputs.skipped.most_common(5))
+    reasons = [*inputs.ignored[:3], walking.describe(inputs.hidden), f"it holds: {held}" if held else ""]
+    what = "; ".join(reason for reason in reasons if reason)
+    return f"no image in {', '.join(map(str, paths))}" + (f": {what}" if what else "")
 
 
 def _score(
@@ -127,9 +144,9 @@ def _score(
     start: int,
     places: Places,
     detector: Detector,
-    runtime: Runtime,
     *,
     force_domain: bool,
+    batch: int,
     threads: int,
 ) -> None:
     """Score the images from `start` on into parts.
@@ -139,15 +156,13 @@ def _score(
     """
     if start:
         logger.info("going on: %s of %s images were scored before", f"{start:,}", f"{listing.count:,}")
-    preprocessing, domain = detector.preprocessing, detector.card.domain
-    batch = batch_size(preprocessing.size)
-    read = read_batches(listing.items(start), places, preprocessing, domain, batch=batch, threads=threads)
+    read = read_batches(listing.items(start), places, detector, batch=batch, threads=threads)
     done = start
     with stop_on_signal() as stop, progress("scanning", listing.count, unit="images", done=start) as bar:
         try:
             for images in read:
                 if images:
-                    parts.add(score_table.score_batch(images, places, detector, runtime, force_domain=force_domain))
+                    parts.add(score_table.score_batch(images, places, detector, force_domain=force_domain))
                     done += len(images)
                     bar.advance(len(images))
                 if stop.requested and done < listing.count:
@@ -158,11 +173,6 @@ def _score(
         finally:
             read.close()
         parts.flush()
-
-
-def batch_size(size: int) -> int:
-    """Return how many images of a size in pixels go through the network at a time: fewer large ones."""
-    return max(16, min(256, 256 * 64 * 64 // size**2))
 
 
 def _require_same(found: dict[str, Any] | None, header: dict[str, Any], out: Path) -> None:

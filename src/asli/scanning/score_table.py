@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 
 from asli.datasets.images import Facts
 from asli.datasets.manifest import FACTS
-from asli.detector.bundle import Detector
-from asli.detector.predict import judge
-from asli.detector.runtime import Runtime
+from asli.detector.base import Detector
+from asli.detector.prediction import decide
 from asli.errors import AsliError
 from asli.files import printable, read_json, replacing, write_json
 from asli.metrics.classification import score_of_logits
@@ -32,13 +31,14 @@ SCHEMA = pa.schema(
         "score": pa.float64(),
         "verdict": pa.string(),
         "reasons": pa.list_(pa.string()),
+        "member": pa.string(),
         "error": pa.string(),
         "sha256": pa.string(),
         **FACTS,
         "provenance": pa.string(),
     }
 )
-"""`reasons` is one text in CSV, joined by `; `; `provenance` is JSON."""
+"""`reasons` is one text in CSV, joined by `; `; `member` is that of a family; `provenance` is JSON."""
 
 ROWS = 1 << 12
 """Rows in a row group of a finished table."""
@@ -50,25 +50,27 @@ _NO_FACTS = Facts()
 _facts_of = attrgetter(*FACTS)
 
 
-def score_batch(
-    images: Sequence[Read], places: Places, detector: Detector, runtime: Runtime, *, force_domain: bool
-) -> pa.Table:
+def score_batch(images: Sequence[Read], places: Places, detector: Detector, *, force_domain: bool) -> pa.Table:
     """Score a batch and return its rows, those that could not be read with their error."""
     count = len(images)
-    good = [index for index, image in enumerate(images) if image.error is None]
-    fitted = [image.fitted for image in images if image.fitted is not None]
+    found = [image.found for image in images]
+    good = [index for index, image in enumerate(found) if image.error is None]
     scored = np.zeros(count, dtype=np.bool_)
     scored[good] = True
     logits, score = np.zeros((count, 2)), np.zeros(count)
     verdicts: list[str | None] = [None] * count
-    why: list[list[str]] = [[] for _ in images]
-    if fitted:
-        logits[good] = runtime.logits(fitted)
+    why: list[Sequence[str]] = [[] for _ in images]
+    members: list[str | None] = [None] * count
+    if good:
+        logits[good] = detector.forward([found[index].prepared for index in good])
         score[good] = score_of_logits(logits[good])
         for index, value in zip(good, score[good].tolist(), strict=True):
-            verdicts[index], why[index] = judge(detector, value, images[index].outside, force_domain=force_domain)
+            leaf, members[index], _ = detector.answering(found[index].prepared)
+            verdicts[index], why[index] = decide(
+                leaf.thresholds, value, found[index].outside, force_domain=force_domain
+            )
     ids, paths = zip(*(places.ids(image.item) for image in images), strict=True)
-    facts_columns = zip(*(_facts_of(image.facts or _NO_FACTS) for image in images), strict=True)
+    facts_columns = zip(*(_facts_of(image.facts or _NO_FACTS) for image in found), strict=True)
     columns: list[Any] = [
         ids,
         paths,
@@ -77,10 +79,11 @@ def score_batch(
         pa.array(score, mask=~scored),
         verdicts,
         why,
-        [image.error for image in images],
+        members,
+        [image.error for image in found],
         [image.sha256 for image in images],
         *facts_columns,
-        [image.provenance for image in images],
+        [image.provenance and json.dumps(image.provenance, ensure_ascii=False) for image in found],
     ]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
 

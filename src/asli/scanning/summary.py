@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.detector.card import Thresholds
+from asli.detector.prediction import OUTSIDE
 from asli.provenance.read import names_a_source
 from asli.scanning import score_table
 
@@ -35,7 +36,7 @@ class Shown:
         path: Where the image was.
         score: P(fake).
         verdict: On it.
-        reasons: With the verdict.
+        reasons: Why it lies outside the domain; empty inside.
     """
 
     row: int
@@ -93,11 +94,11 @@ def summarize(out: Path, thresholds: Thresholds) -> Summary:
     found = Summary()
     middle = (thresholds.low + thresholds.high) / 2
     for batch in score_table.read(out, _COLUMNS):
-        _count(found, batch.to_pydict(), middle)
+        _count(found, batch.to_pydict(), middle, "; ".join(thresholds.caveats))
     return found
 
 
-def _count(found: Summary, rows: dict[str, list[Any]], middle: float) -> None:
+def _count(found: Summary, rows: dict[str, list[Any]], middle: float, caveats: str) -> None:
     shown: list[Shown] = []
     for path, error in zip(rows["path"], rows["error"], strict=True):
         if error:
@@ -114,11 +115,11 @@ def _count(found: Summary, rows: dict[str, list[Any]], middle: float) -> None:
     for number, (path, score, verdict, why) in enumerate(zip(*columns, strict=True), start=found.images):
         if verdict is None:
             continue
-        text = why if isinstance(why, str) else "; ".join(why or ())
+        outside = _outside(why if isinstance(why, str) else "; ".join(why or ()), caveats)
         found.verdicts[verdict] += 1
-        if text:
-            _add(found.outside, text.removeprefix("outside domain: "))
-        shown.append(Shown(number, path, score, verdict, text))
+        if outside:
+            _add(found.outside, outside.removeprefix(OUTSIDE))
+        shown.append(Shown(number, path, score, verdict, outside))
     scores = np.array([image.score for image in shown])
     found.histogram += np.histogram(scores, bins=BINS, range=(0, 1))[0]
     found.images += len(rows["path"])
@@ -128,12 +129,28 @@ def _count(found: Summary, rows: dict[str, list[Any]], middle: float) -> None:
     found.unsure = _first([*found.unsure, *inside], lambda image: abs(image.score - middle))
 
 
+def _outside(reasons: str, caveats: str) -> str:
+    """Return the reason that is about the image: those about the detector end every row alike."""
+    return reasons.removesuffix(caveats).removesuffix("; ")
+
+
 def _first(images: list[Shown], key: Callable[[Shown], float]) -> list[Shown]:
     return sorted(images, key=key)[:SHOWN]
 
 
+def plain_reason(reason: str) -> str:
+    """Return a reason without the figures of the distance, which say nothing to a reader."""
+    return re.sub(r"\(distance [\d.]+, limit [\d.]+; ([^)]*)\)", r"(\1)", reason)
+
+
 def _add(counter: Counter[str], reason: str) -> None:
     """Count a reason; figures of the image are left out of it, those of the detector, behind a semicolon, are not."""
-    of_image, semicolon, of_detector = reason.partition(";")
-    reason = re.sub(r"(?!0\b)\d[\d,.]*", "N", of_image) + semicolon + of_detector
+    of_image, semicolon, of_detector = plain_reason(reason).partition(";")
+    if not of_image.startswith("pixels unlike"):  # there the numbers are those of the statistic
+        of_image = re.sub(r"(?!0\b)\d[\d,.]*", "N", of_image)
+    reason = (
+        of_image.replace("N x N pixels", "other sizes").replace("quality N", "of another quality")
+        + semicolon
+        + of_detector
+    )
     counter[reason if reason in counter or len(counter) < REASONS else "other reasons"] += 1

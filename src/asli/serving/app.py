@@ -15,7 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from asli._version import __version__
-from asli.detector.predict import Scorer
+from asli.detector.base import Detector
+from asli.detector.prediction import Prediction, Predictions
+from asli.detector.reading import examine_all
 from asli.errors import AsliError
 from asli.serving.forms import FORM, pictures_of
 from asli.serving.limits import BodyLimit, HeadAsGet, PlaceLimit
@@ -46,11 +48,11 @@ HEADERS = {
 _ORIGIN = re.compile(r"https?://[\w*.-]+(:\d+)?", re.ASCII)
 
 
-def create_app(scorer: Scorer, *, max_bytes: int, max_images: int, embed_in: Sequence[str] = ()) -> FastAPI:
+def create_app(detector: Detector, *, max_bytes: int, max_images: int, embed_in: Sequence[str] = ()) -> FastAPI:
     """Make the application.
 
     Args:
-        scorer: Scores every picture.
+        detector: Scores every picture.
         max_bytes: Largest body of a request.
         max_images: Most pictures in a request.
         embed_in: Sites whose pages may show this page within, such as `https://huggingface.co`; none by default.
@@ -64,7 +66,8 @@ def create_app(scorer: Scorer, *, max_bytes: int, max_images: int, embed_in: Seq
     app.add_middleware(HeadAsGet)
     app.add_middleware(PlaceLimit, most=PLACES)  # added last, asked first
     metrics, turn = _Metrics(), asyncio.Lock()
-    about = _about(scorer, max_bytes, max_images)
+    about, about_detector = _about(detector, max_bytes, max_images), detector.describe()
+    detector.engine  # noqa: B018 - made before the first request
 
     @app.post("/v1/predict", openapi_extra={"requestBody": FORM})
     async def predict(request: Request, stability: bool = False, force_domain: bool = False) -> dict[str, Any]:
@@ -73,9 +76,10 @@ def create_app(scorer: Scorer, *, max_bytes: int, max_images: int, embed_in: Seq
         if unknown:
             raise HTTPException(422, f"no parameter named {sorted(unknown)[0]!r}; there are stability and force_domain")
 
-        def score(name: str, read: Callable[[], bytes]) -> dict[str, Any]:
+        def score(name: str, read: Callable[[], bytes]) -> Prediction:
             start = time.perf_counter()
-            scored = scorer.score(name, read, stability=stability, force_domain=force_domain)
+            examined = examine_all([read], detector, keep_pixels=stability)
+            (scored,) = detector.predictions([(name, examined[0])], force_domain=force_domain, stability=stability)
             metrics.count(scored, time.perf_counter() - start)
             return scored
 
@@ -89,17 +93,18 @@ def create_app(scorer: Scorer, *, max_bytes: int, max_images: int, embed_in: Seq
                     if await request.is_disconnected():
                         break
                     scored.append(await run_in_threadpool(score, name, read))
-        return scorer.result(scored, force_domain=force_domain)
+        described = about_detector | ({"force_domain": True} if force_domain else {})
+        return Predictions(scored, described).to_dict()
 
     @app.get("/v1/detector")
-    async def detector() -> dict[str, Any]:
+    async def about_it() -> dict[str, Any]:
         """Say which detector answers, what it knows, and what a request may bring."""
         return about
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
         """Say that it answers."""
-        return {"status": "ok", "detector": scorer.detector.hash}
+        return {"status": "ok", "detector": detector.hash}
 
     @app.get("/metrics", include_in_schema=False)
     async def prometheus() -> Response:
@@ -128,15 +133,15 @@ class _Metrics:
         self._images = Counter("asli_images", "Pictures by verdict", ["verdict"], registry=self.registry)
         self._seconds = Histogram("asli_image_seconds", "Time to score a picture", registry=self.registry)
 
-    def count(self, scored: dict[str, Any], seconds: float) -> None:
-        self._images.labels(scored["verdict"] or "error").inc()
+    def count(self, scored: Prediction, seconds: float) -> None:
+        self._images.labels(scored.verdict or "error").inc()
         self._seconds.observe(seconds)
 
 
-def _about(scorer: Scorer, max_bytes: int, max_images: int) -> dict[str, Any]:
-    domain = scorer.detector.card.domain
+def _about(detector: Detector, max_bytes: int, max_images: int) -> dict[str, Any]:
+    domain = detector.card.domain
     return {
-        **scorer.detector.describe(),
+        **detector.describe(),
         "asli": __version__,
         "domain": {
             "formats": domain.formats,

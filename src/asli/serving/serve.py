@@ -6,10 +6,9 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from asli.detector.bundle import Detector
+from asli.detector.base import Detector
 from asli.detector.locate import DEFAULT
-from asli.detector.predict import Scorer
-from asli.detector.runtime import Kind
+from asli.detector.runtimes import Kind
 from asli.errors import AsliError, MissingExtraError
 
 MAX_BYTES, MAX_IMAGES = 32_000_000, 64
@@ -53,9 +52,8 @@ def serve(
         from asli.serving.app import create_app
     except ImportError as error:
         raise MissingExtraError(error.name or "fastapi", "serve") from error
-    opened = Detector.open(detector)
-    scorer = Scorer(opened, opened.runtime(device, runtime, threads))
-    app = create_app(scorer, max_bytes=max_bytes, max_images=max_images, embed_in=embed_in)
+    opened = Detector.load(detector, device=device, runtime=runtime, threads=threads)
+    app = create_app(opened, max_bytes=max_bytes, max_images=max_images, embed_in=embed_in)
     listening = _listen(host, port)
     address, taken = listening.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address

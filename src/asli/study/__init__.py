@@ -1,1 +1,1 @@
-"""The study: every table and figure of the paper, each claim answered with runs that anyone can repeat."""
+"""Studies: `sweep` runs the cells of any grid and tests contrasts; `paper` is the paper's grid, tables and claims."""

@@ -24,7 +24,7 @@ class State:
 
     Attributes:
         update: Updates done.
-        best_f1: Highest validation F1 so far, or None.
+        best: Best value so far of the validation figure that `loop.select_by` names, or None.
         best_update: When it was reached, or None.
         metrics_bytes: Length of metrics.jsonl at that moment; resuming cuts the rest off.
         seconds: Wall time of training so far, evaluations included.
@@ -32,7 +32,7 @@ class State:
     """
 
     update: int
-    best_f1: float | None
+    best: float | None
     best_update: int | None
     metrics_bytes: int
     seconds: float
@@ -40,8 +40,10 @@ class State:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read a checkpoint's state."""
-        return cls(**read_json(folder / "state.json"))
+        """Read a checkpoint's state, also one that asli 0.1.0 wrote: its `best_f1` is the best of `select_by` f1."""
+        state = read_json(folder / "state.json")
+        state.setdefault("best", state.pop("best_f1", None))
+        return cls(**state)
 
 
 def step_name(update: int) -> str:

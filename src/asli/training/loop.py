@@ -1,10 +1,11 @@
-"""The loop: updates, evaluations, checkpoints. It knows no data folder and no metric but the F1 it selects by."""
+"""The loop: updates, evaluations, checkpoints. It knows no data folder, and of the metrics only which way is better."""
 
 import logging
 import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from asli.recipe import Recipe
 from asli.signals import stop_on_signal
 from asli.training import checkpoint
 from asli.training.batches import MicroBatch
+from asli.training.batchnorm import reestimate
 from asli.training.callbacks import Callback, Metrics
 from asli.training.checkpoint import State, step_name
 from asli.training.ema import AveragedWeights
@@ -32,7 +34,7 @@ JUDGED = {False: "model", True: "ema"}
 """Which of a checkpoint's files holds the judged weights, by whether the recipe averages."""
 
 Evaluate = Callable[[nn.Module], Metrics]
-"""Scores the validation part with a network in evaluation mode; the result holds `f1`."""
+"""Scores the validation part with a network in evaluation mode; the result holds `f1`, `loss` and `auroc`."""
 
 
 class Batches(Protocol):
@@ -69,7 +71,7 @@ class Training:
         module: The network, on its device.
         recipe: What determines the run.
         batches: Its training stream.
-        evaluate: Scores the validation part.
+        evaluate: Scores the validation part; None where there is none, and nothing to select.
         folder: Of the checkpoints.
         log: Of the measurements.
         callbacks: Watches.
@@ -82,7 +84,7 @@ class Training:
         module: nn.Module,
         recipe: Recipe,
         batches: Batches,
-        evaluate: Evaluate,
+        evaluate: Evaluate | None,
         *,
         folder: Path,
         log: Log,
@@ -100,7 +102,7 @@ class Training:
         self.total = min(self.planned, recipe.loop.max_updates or self.planned)
         self.schedule = Schedule(recipe.schedule, recipe.optim.lr, self.planned)
         self.update = 0
-        self.best_f1: float | None = None
+        self.best: float | None = None
         self.best_update: int | None = None
         self._seconds = 0.0
         self._device = self.parameters[0].device
@@ -125,8 +127,8 @@ class Training:
                 while self.update < self.total:
                     self._one_update()
                     last = self.update == self.total
-                    if last or _due(self.update, self.recipe.loop.evaluate_every):
-                        self._evaluate()
+                    if self.evaluate and (last or _due(self.update, self.recipe.loop.evaluate_every)):
+                        self._evaluate(self.evaluate)
                     if last or _due(self.update, self.recipe.loop.checkpoint_every):
                         self._save(self.folder / step_name(self.update))
                         checkpoint.point(self.folder, "last", step_name(self.update))
@@ -158,7 +160,7 @@ class Training:
         if self.ema:
             self.ema.module.load_state_dict(checkpoint.load(folder, "ema"))
         self.log.truncate(state.metrics_bytes)
-        self.update, self.best_f1, self.best_update = state.update, state.best_f1, state.best_update
+        self.update, self.best, self.best_update = state.update, state.best, state.best_update
         self._seconds = state.seconds
         logger.info("resuming after update %s of %s", f"{self.update:,}", f"{self.total:,}")
 
@@ -187,21 +189,35 @@ class Training:
         self.log.append("train", self.update, metrics)
         self.callbacks.on_update(update=self.update, metrics=metrics, images=images)
 
-    def _evaluate(self) -> None:
+    def _evaluate(self, evaluate: Evaluate) -> None:
+        self._reestimate()
         self.judged.eval()
-        metrics = self.evaluate(self.judged)
+        metrics = evaluate(self.judged)
         self.log.append("validation", self.update, metrics)
         self.callbacks.on_evaluation(update=self.update, metrics=metrics)
-        better = self.best_f1 is None or metrics["f1"] > self.best_f1
+        by = self.recipe.loop.select_by
+        better = improves(by, metrics[by], self.best)
         best = " (best so far)" if better else ""
         figures = f"F1 {metrics['f1']:.4f}, loss {metrics['loss']:.4f}"
         logger.info("update %s: validation %s%s", f"{self.update:,}", figures, best)
         if better:
-            self._keep_best(metrics["f1"])
+            self._keep_best(metrics[by])
 
-    def _keep_best(self, f1: float) -> None:
+    def _reestimate(self) -> None:
+        """Compute BatchNorm's statistics anew, where the recipe asks for it."""
+        count = self.recipe.loop.reestimate_batchnorm
+        if count:
+            reestimate(self.judged, self._latest_inputs(count))
+
+    def _latest_inputs(self, count: int) -> Iterator[torch.Tensor]:
+        """Make again the inputs of the newest micro-batches, as many as asked for or as there were."""
+        first = max(self.update - -(-count // self.recipe.loop.accumulation), 0)
+        latest = (batch for update in range(first, self.update) for batch in self.batches.micro_batches(update))
+        return (batch.inputs for batch in islice(latest, count))
+
+    def _keep_best(self, value: float) -> None:
         previous = checkpoint.pointed(self.folder, "best")
-        self.best_f1, self.best_update = f1, self.update
+        self.best, self.best_update = value, self.update
         folder = self.folder / step_name(self.update)
         checkpoint.save(folder, self._state(), **{JUDGED[self.ema is not None]: self.judged.state_dict()})
         checkpoint.point(self.folder, "best", folder.name)
@@ -228,7 +244,7 @@ class Training:
     def _state(self) -> State:
         return State(
             update=self.update,
-            best_f1=self.best_f1,
+            best=self.best,
             best_update=self.best_update,
             metrics_bytes=self.log.length(),
             seconds=time.monotonic() - self._clock,
@@ -246,6 +262,11 @@ def loss_sum(module: nn.Module, batch: MicroBatch, recipe: Recipe) -> torch.Tens
         logits = module(inputs)
     smoothing = recipe.optim.label_smoothing
     return F.cross_entropy(logits.float(), batch.targets, reduction="sum", label_smoothing=smoothing)
+
+
+def improves(by: str, value: float, best: float | None) -> bool:
+    """Return whether a validation figure is better than the best so far: lower for the loss, higher for others."""
+    return best is None or (value < best if by == "loss" else value > best)
 
 
 def _due(update: int, every: int) -> bool:

@@ -1,7 +1,7 @@
 """What a network sees of an image at evaluation: deterministic, saved in the detector, the same at every door."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,17 @@ RESAMPLING = {
 
 TILES = 4
 """Most tiles along a side."""
+
+
+class Preparation(Protocol):
+    """Turns pixels into what a detector computes on."""
+
+    @property
+    def size(self) -> int:
+        """Return the side of its input in pixels: batches shrink as it grows."""
+
+    def fit(self, pixels: npt.NDArray[np.uint8]) -> Any:
+        """Prepare one image, uint8, height x width x 3."""
 
 
 @dataclass(frozen=True, slots=True)

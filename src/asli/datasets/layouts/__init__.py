@@ -1,10 +1,11 @@
-"""Which images there are, and what their names say: label, split, category, generator.
+"""Which images there are, and what is stated about them: label, split, category, generator, source, prompt, date.
 
-`trees` reads folder names, `tables` reads rows of a table; `names` knows what a name means.
+`trees` and `imagefolder` read folder names, `tables` reads tables, `webdataset` reads tar shards, `published` has data
+sets whose labels are numbers; `registry` takes layouts of other packages; `labels` holds what a name means.
 """
 
 from asli.datasets.layouts.labels import LABEL_ALIASES, LABELS, SPLIT_ALIASES, SPLITS, LabelNames
-from asli.datasets.layouts.listing import Entry, Layout, Listing, summary
+from asli.datasets.layouts.listing import Entry, Listing, summary
 from asli.datasets.layouts.trees import folders
 
 __all__ = [
@@ -14,7 +15,6 @@ __all__ = [
     "SPLIT_ALIASES",
     "Entry",
     "LabelNames",
-    "Layout",
     "Listing",
     "folders",
     "summary",

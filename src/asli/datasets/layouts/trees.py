@@ -1,61 +1,36 @@
 """Layouts told by folder names. Each is a pure function from the folders that hold images to what they say.
 
-A function returns None where the folders do not have its layout. `recognise` in `asli.datasets.survey` chooses.
+A function returns None where the folders do not have its layout. `recognize` in `asli.datasets.survey` chooses.
 """
 
+import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from asli.datasets.images import EXTENSIONS
+from asli.datasets.images import is_image
+from asli.datasets.layouts.imagefolder import imagefolder
 from asli.datasets.layouts.labels import SPLIT_ALIASES, LabelNames
 from asli.datasets.layouts.listing import Entry, Listing
+from asli.datasets.layouts.places import (
+    CLASSES,
+    Parts,
+    Place,
+    Reading,
+    TreeLayout,
+    parts,
+    place,
+    shown,
+    split_of_folder,
+)
 from asli.errors import DataError
 
-Parts = tuple[str, ...]
-"""The names of the folders on the way to an image, outermost first."""
-
-CLASSES = frozenset(
-    [
-        # ForenSynths: the LSUN objects of ProGAN, then the classes of its other generators.
-        *("airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
-        *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-        *("apple", "orange", "summer", "winter", "zebra", "bedroom", "church"),
-        *("automobile", "deer", "frog", "ship", "truck"),  # CIFAR-10
-    ]
+_KNOWN_GENERATORS = re.compile(
+    r"(dall|midjourney|mj|firefly|glide|stable|sd|sdxl|flux|imagen|ideogram|kandinsky|pixart|wukong|vqdm|adm|ldm"
+    r"|biggan|progan|stylegan|stargan|cyclegan|gaugan|gigagan|deepfloyd|playground|recraft|hunyuan|cogview|hidream|qwen"
+    r"|gpt|gemini|nano|seedream|kolors|lumina|aura|janus|grok|runway|leonardo|bing|titan|reve)([^a-z]|diffusion|e|$).*",
+    re.IGNORECASE,
 )
-"""Folder names that are classes of pictures and never generators."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a folder says of the images in it."""
-
-    label: str
-    said: str
-    """The name that says the label, as written."""
-    split: str | None = None
-    category: str | None = None
-    generator: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one layout makes of a tree.
-
-    Attributes:
-        places: By folder.
-        sure: No other kind of tree looks like this.
-        notes: What was decided and is not plain to see.
-    """
-
-    places: dict[Parts, Place]
-    sure: bool = False
-    notes: tuple[str, ...] = ()
-
-
-TreeLayout = Callable[[Collection[Parts], LabelNames], Reading | None]
+"""Names of generators, as far as they are known: a tree of nothing else holds fake images only."""
 
 
 def forensynths(parts: Collection[Parts], names: LabelNames) -> Reading | None:
@@ -82,11 +57,8 @@ def forensynths(parts: Collection[Parts], names: LabelNames) -> Reading | None:
         inner = below[above[: drop + head + 1]]
         if len(rest) > 1 and split is None and all(name.lower() in SPLIT_ALIASES for name in inner):
             split, rest = SPLIT_ALIASES[rest[1].lower()], (rest[0], *rest[2:])
-        if rest and len(rest) == 1 and rest[0].lower() in CLASSES:  # ForenSynths' own train part: ProGAN alone
-            rest = ("", rest[0])
-        places[folder] = _place(
-            names, said, split, category="/".join(rest[1:]) or None, generator=rest[0] if rest else None
-        )
+        # A lone class, as in ForenSynths' own train part, is no generator: `place` tells.
+        places[folder] = place(names, said, split, rest[0] if rest else None, "/".join(rest[1:]) or None)
     return Reading(places, sure=True)
 
 
@@ -103,7 +75,7 @@ def genimage(parts: Collection[Parts], names: LabelNames) -> Reading | None:
         above = folder[drop:-2]
         sure = sure and bool(above)
         split = "train" if folder[-2].lower() == "train" else "test"
-        places[folder] = _place(names, folder[-1], split, generator=above[0] if above else None)
+        places[folder] = place(names, folder[-1], split, above[0] if above else None)
     used = any(folder[-2].lower() == "val" for folder in parts)
     note = "val is GenImage's official evaluation part: it becomes test; validation comes out of train"
     return Reading(places, sure, (note,) if used else ())
@@ -120,102 +92,107 @@ def community_forensics(parts: Collection[Parts], names: LabelNames) -> Reading 
         if len(above) != 1:
             return None
         found.add(above[0])
-        is_class = above[0].lower() in CLASSES
-        places[folder] = _place(
-            names,
-            folder[-1],
-            _split(folder),
-            category=above[0] if is_class else None,
-            generator=None if is_class else above[0],
-        )
+        places[folder] = place(names, folder[-1], split_of_folder(folder), above[0])
     return Reading(places, sure=True) if len(found) > 1 else None
 
 
-def imagefolder(parts: Collection[Parts], names: LabelNames) -> Reading:
-    """Read a tree in which one folder on the way to each image names its label, and perhaps another its split.
-
-    `train/REAL/x.jpg`, `fake/x.png`, `photos/nature/2023/x.webp`: any depth, any case, the aliases of `names`.
-
-    Raises:
-        DataError: An image without a label, or with two, or with two splits.
-    """
+def generators(folders: Collection[Parts], names: LabelNames) -> Reading | None:
+    """Read `GENERATOR/*`, known generators only (Synthbuster), or `AI_Images/GENERATOR/*` (MNW): fake images only."""
+    least, most = min(folders), max(folders)
+    shared = [a for a, b in zip(least, most, strict=False) if a == b]
+    drop = next((i + 1 for i, part in enumerate(shared) if re.fullmatch("ai[ _-]images", part.lower())), 0)
+    stated = drop > 0
+    if not stated:
+        drop = max(min(len(shared), len(least) - 1, len(most) - 1), 0)
+    makers = {folder[drop] if len(folder) > drop else "" for folder in folders}
+    known = len(makers) > 1 and all(_KNOWN_GENERATORS.fullmatch(name) for name in makers)
+    if not (stated or known) or any(names.label(part) for folder in folders for part in folder[drop:]):
+        return None
     places = {}
-    for folder in parts:
-        labels = {names.label(part): part for part in folder}
-        labels.pop(None, None)
-        where = f"the images in {'/'.join(folder)}/" if folder else "the images that lie in no folder"
-        if not labels:
-            raise names.trouble(where, [part for part in folder if part.lower() not in SPLIT_ALIASES])
-        if len(labels) > 1:
-            raise DataError(f"{where} lie in folders of both labels; keep real and fake images in separate folders")
-        (said,) = labels.values()
-        places[folder] = _place(names, said, _split(folder))
-    return Reading(places)
+    for folder in folders:
+        maker = folder[drop] if len(folder) > drop else None
+        said = folder[drop - 1] if stated else "GENERATOR"
+        places[folder] = Place("fake", said, split_of_folder(folder), generator=maker)
+    return Reading(places, sure=True, notes=("the layout generators has fake images only",), one_label=True)
 
 
-def listing(names: Iterable[str], read: Callable[[Collection[Parts]], Reading]) -> Listing:
+def listing(
+    images: Sequence[str], extra: Sequence[str], names: LabelNames, read: Callable[[Collection[Parts]], Reading]
+) -> Listing:
     """List the images of a tree by what a layout says of their folders.
 
     Raises:
         DataError: There is no image, or the layout refuses the folders.
     """
-    images, extra = split_images(names)
-    if not images:
-        raise DataError("no images found; images end in " + ", ".join(sorted(EXTENSIONS)))
-    reading = read({parts(name): None for name in images}.keys())
+    above = {name: parts(name) for name in images}
+    drops = {folder: next((part for part in folder if names.drops(part)), None) for folder in set(above.values())}
+    kept = [name for name in images if drops[above[name]] is None]
+    dropped = Counter(part for name in images if (part := drops[above[name]]) is not None)
+    if not kept:
+        raise DataError(f"no images left: --drop leaves out all {len(images):,}" if images else "no images found")
+    try:
+        reading = read({above[name]: None for name in kept}.keys())
+    except DataError as error:
+        raise _counted(error, kept, names) from error
     said: Counter[tuple[str, str]] = Counter()
-    entries = []
-    for name in sorted(images):
-        place = reading.places[parts(name)]
-        said[place.label, place.said] += 1
-        entries.append(Entry(name, name, place.label, place.split, place.category, place.generator))
-    return Listing(entries, extra, said=said, notes=list(reading.notes))
+    loose = set(reading.loose)
+    entries, ignored = [], []
+    for name in sorted(kept):
+        if above[name] in loose:
+            ignored.append(f"{name}: lies above the folders that name a label")
+            continue
+        found = reading.places[above[name]]
+        said[found.label, found.said] += 1
+        entries.append(
+            Entry(name, name, found.label, found.split, found.category, found.generator, found.source),
+        )
+    return Listing(
+        entries,
+        list(extra),
+        said=said,
+        notes=list(reading.notes),
+        dropped=dropped,
+        ignored=ignored,
+        one_label=reading.one_label,
+    )
+
+
+def _counted(error: DataError, images: Sequence[str], names: LabelNames) -> DataError:
+    """Add to the error for a label that cannot be told how many images lie in folders that say none."""
+    if not str(error).startswith("cannot tell"):
+        return error
+    counts = Counter(
+        shown(folder)
+        for folder in map(parts, images)
+        if not any(names.meaning(part) for part in folder if part.lower() not in SPLIT_ALIASES)
+    )
+    named = ", ".join(f"{folder} {count:,}" for folder, count in counts.most_common(10))
+    return DataError(f"{error}; images without a label: {named}") if named else error
 
 
 def folders(names: Iterable[str], labels: LabelNames | None = None) -> Listing:
-    """List the images of a plain tree (see `imagefolder`).
+    """List the images of a plain tree (see `imagefolder`), told by their names.
 
     Raises:
         DataError: No image, or an image without a label, or with two.
     """
-    return listing(names, lambda found: imagefolder(found, labels or LabelNames()))
+    labels = labels or LabelNames()
+    images, extra = split_images(names)
+    return listing(images, extra, labels, lambda found: imagefolder(found, labels))
 
 
 def stated_place(folder: Parts, label: str, said: str) -> Place:
     """Return the place of a folder whose label is stated outright; its first part is the key of its source."""
-    return Place(label, said, _split(folder[1:]))
+    return Place(label, said, split_of_folder(folder[1:]))
 
 
 def split_images(names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Part file names into images and others."""
+    """Part file names into images and others, by the names alone."""
     images: list[str] = []
     extra: list[str] = []
     for name in names:
-        base = name[name.rfind("/") + 1 :]
-        is_image = base[base.rfind(".") :].lower() in EXTENSIONS and not base.startswith(".")
-        (images if is_image else extra).append(name)
+        (images if is_image(name) else extra).append(name)
     return images, extra
-
-
-def parts(name: str) -> Parts:
-    """Return the folders on the way to a file."""
-    return PurePosixPath(name[: name.rfind("/")]).parts if "/" in name else ()
-
-
-def _place(
-    names: LabelNames, said: str, split: str | None, category: str | None = None, generator: str | None = None
-) -> Place:
-    label = names.label(said)
-    assert label is not None  # every layout's own names are aliases
-    # A photograph in a generator's folder was made by no generator.
-    return Place(label, said, split, category, generator or None if label == "fake" else None)
-
-
-def _split(folder: Parts) -> str | None:
-    splits = {SPLIT_ALIASES[part.lower()] for part in folder if part.lower() in SPLIT_ALIASES}
-    if len(splits) > 1:
-        raise DataError(f"{'/'.join(folder)} lies in folders of two splits: {', '.join(sorted(splits))}")
-    return splits.pop() if splits else None
 
 
 def _head(above: Parts) -> int:
@@ -242,6 +219,7 @@ LAYOUTS: dict[str, TreeLayout] = {
     "forensynths": forensynths,
     "genimage": genimage,
     "community-forensics": community_forensics,
+    "generators": generators,
     "imagefolder": imagefolder,
 }
 """In the order in which they are tried; the last takes whatever the others do not."""

@@ -1,20 +1,120 @@
-"""A comparison as a section of the report: every claim with its interval, and which of them hold."""
+"""A comparison as a section of the report: one row a claim, whether it is shown, and its interval."""
 
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from asli.reports.kit import Picture, Section, Table
-from asli.reports.plots import INK, REAL, STYLE
+from asli.reports.colors import INK, REAL, Status
+from asli.reports.hover import HoverFigure, hover_points
+from asli.reports.intervals import interval_drawing
+from asli.reports.kit import Cell, ReportFigure, ReportTable, Section
+from asli.reports.numbers import decimals, p_text
+from asli.reports.plots import STYLE
 
 NAMES = {"f1": "F1", "accuracy": "accuracy", "auroc": "AUROC"}
+
+_STATUSES = {"better": Status.GOOD, "worse": Status.BAD, "not shown": Status.NEUTRAL}
 
 
 def comparison_section(part: dict[str, Any]) -> Section:
     """Return the section of what `metrics.json` holds under `comparison`."""
     this = part["detectors"][0]
-    detectors = Table(
+    disagreements = "; ".join(
+        f"{pair['other']}: {pair['first_only']:,} called rightly by {this['name']} only, {pair['other_only']:,} by"
+        f" {pair['other']} only"
+        for pair in part["pairs"]
+    )
+    return Section(
+        id="comparison",
+        title="Comparison",
+        headline=headline(part),
+        tables=[_claims_table(part), _detectors_table(part), *([_seeds_table(part)] if part["recipes"] else [])],
+        figures=[
+            ReportFigure(
+                name="comparison",
+                title=f"{this['name']} minus the other, 95 % intervals",
+                drawing=draw(part),
+                note="Filled: shown at the 5 % level after Holm. Hollow: not shown, which is not the same as equal.",
+            )
+        ],
+        notes=[
+            f"{part['images']:,} images{_left_out(part)}. Accuracy: McNemar's exact test on one of each group of"
+            f" identical images ({part['independent']:,}), interval by Agresti & Min. AUROC: interval from both"
+            " areas' and their correlation (MOVER), p by DeLong, up to 50 images of a label by exchanging detectors."
+            " F1: paired bootstrap over groups of identical images, 10,000 resamples; p by exchanging the detectors."
+            " Images on which they disagree:"
+            f" {disagreements}.",
+            f"Holm's correction over all {part['claims']} claims of this table: where none of them is true, some claim"
+            " is shown in at most 5 of 100 reports.",
+            "Tests over images are about these trained models. Whether a recipe is better needs two or more seeds of"
+            " each; over seeds, Student's t paired by seed where the seeds are the same, else Welch's. That test is"
+            " about these images alone: chance in choosing them is not in its interval.",
+        ],
+    )
+
+
+def headline(part: dict[str, Any]) -> list[str]:
+    """Return a sentence for each comparison: what was shown first, what was not shown last."""
+    figures = {line["name"]: line["figures"] for line in part["detectors"]}
+    return [_pair(part, pair, figures) for pair in part["pairs"]] + [_over(part, line) for line in part["recipes"]]
+
+
+def draw(part: dict[str, Any]) -> Figure:
+    """Draw every difference with its interval."""
+    lines = [
+        (f"{NAMES[key]}, {block['other'] if isinstance(block['other'], str) else 'over seeds'}", claim)
+        for block in (*part["pairs"], *part["recipes"])
+        for key, claim in block["claims"].items()
+    ]
+    with mpl.rc_context(STYLE):
+        figure = HoverFigure(figsize=(9.6, 0.8 + 0.28 * len(lines)), layout="constrained")
+        axes = figure.subplots()
+        for place, (_, claim) in enumerate(lines):
+            axes.plot([claim["low"], claim["high"]], [place, place], color=REAL, linewidth=1.6)
+            face = REAL if claim["shown"] else "none"
+            axes.plot(claim["difference"], place, "o", color=REAL, markerfacecolor=face, markersize=6)
+        axes.axvline(0, color=INK, linewidth=0.8)
+        axes.set_yticks(range(len(lines)), [name for name, _ in lines])
+        axes.set_ylim(len(lines) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("difference")
+        texts = [f"{name}\n{_difference(c)} (95 % CI {_interval(c)})\n{_result(c)}" for name, c in lines]
+        hover_points(axes, [claim["difference"] for _, claim in lines], range(len(lines)), texts)
+    return figure
+
+
+def _claims_table(part: dict[str, Any]) -> ReportTable:
+    this = part["detectors"][0]["name"]
+    blocks = (*part["pairs"], *part["recipes"])
+    claims = [(block, key, claim) for block in blocks for key, claim in block["claims"].items()]
+    # One scale for each metric: differences of F1 and of AUROC need not be alike.
+    reach = {name: max(max(abs(c["low"]), abs(c["high"])) for _, key, c in claims if key == name) for name in NAMES}
+    rows = []
+    for block, key, claim in claims:
+        result = _result(claim)
+        status = _STATUSES[result]
+        drawing = interval_drawing(claim["difference"], claim["low"], claim["high"], reach[key], status)
+        rows.append(
+            [
+                Cell(text=f"{NAMES[key]} {_against(block)}", note=_units(block)),
+                Cell(text=result if result == "not shown" else f"shown: {result}", value=result, status=status),
+                Cell(text="", value=claim["difference"], drawing=drawing),
+                Cell(text=_difference(claim), value=claim["difference"]),
+                Cell(text=_interval(claim), value=claim["low"]),
+                Cell(text=p_text(claim["p"]), value=claim["p"]),
+                Cell(text=p_text(claim["p_holm"]), value=claim["p_holm"]),
+            ]
+        )
+    return ReportTable(
+        caption=f"Is {this} better or worse?",
+        columns=["claim", "result", "interval around zero", "difference", "95 % CI", "p", "p after Holm"],
+        rows=rows,
+    )
+
+
+def _detectors_table(part: dict[str, Any]) -> ReportTable:
+    return ReportTable(
         caption="Detectors, each at its own saved threshold",
         columns=["detector", "seed", "threshold", *NAMES.values(), "hash"],
         rows=[
@@ -28,117 +128,45 @@ def comparison_section(part: dict[str, Any]) -> Section:
             for line in part["detectors"]
         ],
     )
-    pairs = Table(
-        caption=f"{this['name']} against each of the others: two trained models, images as units",
-        columns=["against", "figure", "difference", "95% interval", "p", "after Holm", "says"],
-        rows=[
-            [pair["other"] + _same(pair), NAMES[key], *_cells(claim)]
-            for pair in part["pairs"]
-            for key, claim in pair["claims"].items()
-        ],
-    )
-    tables = [detectors, pairs]
-    if part["recipes"]:
-        tables.append(_recipes_table(part["recipes"]))
-    disagreements = "; ".join(
-        f"{pair['other']}: {pair['first_only']:,} judged rightly by {this['name']} only, {pair['other_only']:,} by"
-        f" {pair['other']} only"
-        for pair in part["pairs"]
-    )
-    return Section(
-        id="comparison",
-        title="Comparison",
-        headline=headline(part),
-        tables=tables,
-        pictures=[
-            Picture(
-                name="comparison",
-                title=f"{this['name']} minus the other, 95% intervals",
-                figure=draw(part),
-                note="Filled: shown at the 5% level after Holm. Hollow: not shown, which is not the same as equal.",
-            )
-        ],
-        notes=[
-            f"{part['images']:,} images{_left_out(part)}. Accuracy: McNemar's exact test on one of each group of"
-            f" identical images ({part['independent']:,}), interval by Agresti & Min. AUROC: DeLong, paired. F1: paired"
-            " bootstrap over groups of identical images, 10,000 resamples. Images on which they disagree:"
-            f" {disagreements}.",
-            f"Holm's correction over all {part['claims']} claims of this table: where none of them is true, some claim"
-            " is shown in at most 5 of 100 reports.",
-            "Tests over images speak of these trained models. Whether a recipe is better needs two or more seeds of"
-            " each; over seeds, Student's t paired by seed where the seeds are the same, else Welch's. It speaks of"
-            " these images alone: chance in choosing them is not in its interval.",
-        ],
-    )
 
 
-def headline(part: dict[str, Any]) -> list[str]:
-    """Return a sentence on F1 for each comparison."""
-    figures = {line["name"]: line["figures"] for line in part["detectors"]}
-    return [_pair(part, pair, figures) for pair in part["pairs"]] + [_over(line) for line in part["recipes"]]
-
-
-def draw(part: dict[str, Any]) -> Figure:
-    """Draw every difference with its interval."""
-    lines = [
-        (f"{NAMES[key]}, {block['other'] if isinstance(block['other'], str) else 'over seeds'}", claim)
-        for block in (*part["pairs"], *part["recipes"])
-        for key, claim in block["claims"].items()
-    ]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 0.8 + 0.28 * len(lines)), layout="constrained")
-        axes = figure.subplots()
-        for place, (_, claim) in enumerate(lines):
-            axes.plot([claim["low"], claim["high"]], [place, place], color=REAL, linewidth=1.6)
-            face = REAL if claim["shown"] else "white"
-            axes.plot(claim["difference"], place, "o", color=REAL, markerfacecolor=face, markersize=6)
-        axes.axvline(0, color=INK, linewidth=0.8)
-        axes.set_yticks(range(len(lines)), [name for name, _ in lines])
-        axes.set_ylim(len(lines) - 0.4, -0.6)
-        axes.grid(visible=False, axis="y")
-        axes.set_xlabel("difference")
-    return figure
-
-
-def _recipes_table(recipes: list[dict[str, Any]]) -> Table:
+def _seeds_table(part: dict[str, Any]) -> ReportTable:
     rows = []
-    for line in recipes:
+    for line in part["recipes"]:
         counts = " and ".join(str(len(seeds)) for seeds in line["seeds"])
         for key, claim in line["claims"].items():
             needed = "over 1,000" if claim["seeds_needed"] is None else f"{claim['seeds_needed']:,}"
             spread = " and ".join(f"{value:.4f}" for value in claim["spreads"])
-            rows.append(
-                [f"{line['other'][0]} ...", NAMES[key], f"{counts}, {claim['method']}", spread, *_cells(claim), needed]
-            )
-    return Table(
+            rows.append([f"{NAMES[key]} {_against(line)}", counts, claim["method"], spread, needed])
+    return ReportTable(
         caption="Recipes: seeds as units",
-        columns=[
-            "against",
-            "figure",
-            "seeds, test",
-            "spread over seeds",
-            "difference",
-            "95% interval",
-            "p",
-            "after Holm",
-            "says",
-            "seeds each for 80% power",
-        ],
+        columns=["claim", "seeds", "test", "spread over seeds", "seeds each for 80 % power"],
         rows=rows,
     )
 
 
-def _cells(claim: dict[str, Any]) -> list[str]:
-    return [
-        f"{claim['difference']:+.4f}",
-        f"{claim['low']:+.4f} to {claim['high']:+.4f}",
-        _p(claim["p"]),
-        _p(claim["p_holm"]),
-        _says(claim),
-    ]
+def _against(block: dict[str, Any]) -> str:
+    other = block["other"]
+    return f"against {other}{_same(block)}" if isinstance(other, str) else f"against {other[0]} ..."
 
 
-def _says(claim: dict[str, Any]) -> str:
+def _units(block: dict[str, Any]) -> str:
+    return "two trained models, over images" if isinstance(block["other"], str) else "two recipes, over seeds"
+
+
+def _digits(claim: dict[str, Any]) -> int:
+    return decimals(claim["low"], claim["high"])
+
+
+def _difference(claim: dict[str, Any]) -> str:
+    return f"{claim['difference']:+.{_digits(claim)}f}"
+
+
+def _interval(claim: dict[str, Any]) -> str:
+    return f"{claim['low']:+.{_digits(claim)}f} to {claim['high']:+.{_digits(claim)}f}"
+
+
+def _result(claim: dict[str, Any]) -> str:
     if not claim["shown"]:
         return "not shown"
     return "better" if claim["difference"] > 0 else "worse"
@@ -146,13 +174,7 @@ def _says(claim: dict[str, Any]) -> str:
 
 def _left_out(part: dict[str, Any]) -> str:
     missing = part.get("left_out", 0)
-    return (
-        f" ({missing:,} of those judged are left out, since not all detectors have scores of them)" if missing else ""
-    )
-
-
-def _p(value: float) -> str:
-    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
+    return f" ({missing:,} others are left out, since not all detectors have scores of them)" if missing else ""
 
 
 def _same(pair: dict[str, Any]) -> str:
@@ -160,21 +182,37 @@ def _same(pair: dict[str, Any]) -> str:
 
 
 def _pair(part: dict[str, Any], pair: dict[str, Any], figures: dict[str, dict[str, float]]) -> str:
-    this, claim = part["detectors"][0]["name"], pair["claims"]["f1"]
-    says = {"better": "higher", "worse": "lower", "not shown": "a difference is not shown"}[_says(claim)]
-    return (
-        f"On the same images F1 is {figures[this]['f1']:.4f}, that of {pair['other']}{_same(pair)}"
-        f" {figures[pair['other']]['f1']:.4f}: {says} (difference {claim['difference']:+.4f},"
-        f" 95% {claim['low']:+.4f} to {claim['high']:+.4f}, p {_p(claim['p_holm'])} after Holm over"
-        f" {part['claims']} claims)."
-    )
+    mine, theirs = figures[part["detectors"][0]["name"]], figures[pair["other"]]
+    values = {key: f"{mine[key]:.4f} against {theirs[key]:.4f}" for key in NAMES}
+    results = _results(pair["claims"], values)
+    return f"Compared with {pair['other']}{_same(pair)} on the same images: {results}{_holm(part)}."
 
 
-def _over(line: dict[str, Any]) -> str:
-    claim = line["claims"]["f1"]
-    needed = claim["seeds_needed"]
-    more = "" if needed is None else f"; a difference of this size and spread needs {needed:,} seeds each"
-    return (
-        f"Over seeds ({len(line['first'])} against {len(line['other'])} runs), F1 differs by {claim['difference']:+.4f}"
-        f" (95% {claim['low']:+.4f} to {claim['high']:+.4f}, p {_p(claim['p_holm'])} after Holm): {_says(claim)}{more}."
-    )
+def _over(part: dict[str, Any], line: dict[str, Any]) -> str:
+    means = {key: "means {:.4f} against {:.4f}".format(*claim["means"]) for key, claim in line["claims"].items()}
+    needed = [
+        f"{NAMES[key]} {claim['seeds_needed']:,}"
+        for key, claim in line["claims"].items()
+        if not claim["shown"] and claim["seeds_needed"] is not None
+    ]
+    more = f"; a difference of this size needs more seeds of each recipe: {', '.join(needed)}" if needed else ""
+    runs = f"{len(line['first'])} against {len(line['other'])} runs"
+    return f"Over seeds ({runs}): {_results(line['claims'], means)}{_holm(part)}{more}."
+
+
+def _results(claims: dict[str, dict[str, Any]], values: dict[str, str]) -> str:
+    """Return what was shown, the surest first, and then what was not."""
+    shown = sorted((key for key in claims if claims[key]["shown"]), key=lambda key: float(claims[key]["p_holm"]))
+    hidden = [key for key in claims if not claims[key]["shown"]]
+    parts = [f"{NAMES[key]} is {_result(claims[key])} ({values[key]}, {_test(claims[key])})" for key in shown]
+    if hidden:
+        parts.append("not shown: " + ", ".join(f"{NAMES[key]} ({_test(claims[key])})" for key in hidden))
+    return "; ".join(parts)
+
+
+def _test(claim: dict[str, Any]) -> str:
+    return f"difference {_difference(claim)}, 95 % CI {_interval(claim)}, p {p_text(claim['p_holm'])}"
+
+
+def _holm(part: dict[str, Any]) -> str:
+    return f" (p after Holm over {part['claims']} tests)"

@@ -2,106 +2,96 @@
 
 from typing import Any
 
+from asli.evaluation.sections.access import (
+    Result,
+    at_argmax,
+    at_threshold,
+    confusion,
+    counts_of,
+    is_score_table,
+    threshold_free,
+    verdict_rates,
+)
 from asli.metrics.classification import Confusion
 from asli.reports import plots
-from asli.reports.kit import Picture, Section, Table, cells
+from asli.reports.kit import Cell, ReportFigure, ReportTable, Section, measured, rate
+from asli.reports.numbers import ends, percent
 
-NAMES = {
-    "f1": "F1",
-    "precision": "precision",
-    "recall": "recall (true positive rate)",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "false_positive_rate": "false positive rate",
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "loss": "loss (nats)",
-    "brier": "Brier score",
-}
-"""How the report calls each figure."""
-
-RATES = {"false_positive_rate": "photographs called fake", "miss_rate": "fakes not called fake"}
+RATES = {"false_positive_rate": "photographs called fake", "false_negative_rate": "fakes not called fake"}
 
 GROUP_FIGURES = {**RATES, "auroc": "AUROC"}
+
+VERDICTS = ("real", "unsure", "fake")
 
 DRAWN_GROUPS = 12
 """Groups of one property that a picture shows; the table shows all."""
 
 
-def figures_section(result: dict[str, Any]) -> Section:
+def figures_section(result: Result) -> Section:
     """Return every figure at the saved threshold, at the argmax and without one."""
-    at, argmax, ranking = (result["figures"][kind] for kind in ("threshold", "argmax", "ranking"))
+    names = {key: metric["title"] for key, metric in result["definitions"].items()}
     without = (result["without_cross_split_duplicates"] or {}).get("figures")
-    columns = ["figure", f"at {result['threshold']:.4f}", "95% interval", "at 0.5", "95% interval", "images"]
+    columns = ["metric", f"at {result['threshold']:.4f}", "95 % CI", "at 0.5", "95 % CI", "images"]
+    argmax, counts, argmax_counts = at_argmax(result), confusion(result), confusion(result, argmax=True)
     rows = [
-        [
-            NAMES[key],
-            *cells(f),
-            *cells(argmax[key]),
-            f"{f['n']:,}",
-        ]
-        for key, f in at.items()
+        [names[key], *_counted(key, f, counts), *_counted(key, argmax[key], argmax_counts), _images(f)]
+        for key, f in at_threshold(result).items()
     ]
-    free = [[NAMES[key], *cells(f), f"{f['n']:,}"] for key, f in ranking.items()]
+    free = [[names[key], *measured(f), _images(f)] for key, f in threshold_free(result).items()]
     tables = [
-        Table(columns=columns, rows=rows),
-        Table(columns=["whatever the threshold", "value", "95% interval", "images"], rows=free),
+        ReportTable(caption="At a threshold", columns=columns, rows=rows),
+        ReportTable(caption="Threshold-free", columns=["metric", "value", "95 % CI", "images"], rows=free),
     ]
     if without:
         tables.append(
-            Table(
+            ReportTable(
                 caption=(
                     f"Without the {result['data']['cross_split_duplicates']:,} images that have a duplicate in"
                     " another official split"
                 ),
-                columns=["figure", f"at {result['threshold']:.4f}", "95% interval", "images"],
-                rows=[[NAMES[k], *cells(f), f"{f['n']:,}"] for k, f in without.items()],
+                columns=["metric", f"at {result['threshold']:.4f}", "95 % CI", "images"],
+                rows=[[names[k], *measured(f), _images(f)] for k, f in without.items()],
             )
         )
     if result["tpr_at_fpr"]:
         tables.append(_oracle_table(result))
     return Section(
         id="figures",
-        title="Figures",
+        title="Metrics",
         tables=tables,
-        pictures=_figure_pictures(result),
+        figures=_drawings(result),
         notes=[_intervals_note(result["intervals"], result["data"]["duplicates"]), _threshold_note(result)],
     )
 
 
-def verdicts_section(result: dict[str, Any]) -> Section:
+def verdicts_section(result: Result) -> Section:
     """Return each verdict's share, and how often verdicts are right where fakes are rarer than here."""
-    verdicts = result["verdicts"]
     return Section(
         id="verdicts",
         title="Verdicts",
         tables=[
-            Table(
+            ReportTable(
                 caption="What images are called",
-                columns=["images that are", "real", "95%", "unsure", "95%", "fake", "95%", "images"],
+                columns=["images that are", *(c for name in VERDICTS for c in (f"called {name}", "95 % CI")), "images"],
                 rows=[
-                    [
-                        label,
-                        *(text for f in shares.values() for text in cells(f)),
-                        f"{shares['fake']['n']:,}",
-                    ]
-                    for label, shares in verdicts.items()
+                    [label, *(cell for f in shares.values() for cell in rate(f)), _images(shares["fake"])]
+                    for label, shares in verdict_rates(result).items()
                 ],
             ),
-            Table(
+            ReportTable(
                 caption="How often a verdict is right, by the share of fakes among the images it is given",
                 columns=[
                     "share of fakes",
-                    "of those called fake, fake (PPV)",
-                    "95%",
-                    "of those called real, real (NPV)",
-                    "95%",
+                    "alarms that are right (PPV)",
+                    "95 % CI",
+                    "reals that are right (NPV)",
+                    "95 % CI",
                 ],
                 rows=[
                     [
-                        f"{line['prevalence']:.4g}",
-                        *cells(line["ppv"]),
-                        *cells(line["npv"]),
+                        Cell(text=f"{100 * line['prevalence']:.4g} %", value=line["prevalence"]),
+                        *_percent_cells(line["ppv"]),
+                        *_percent_cells(line["npv"]),
                     ]
                     for line in result["prevalences"]
                 ],
@@ -109,13 +99,13 @@ def verdicts_section(result: dict[str, Any]) -> Section:
         ],
         notes=[
             "PPV and NPV follow by Bayes' rule from the shares above; their intervals take both shares at opposite ends"
-            " of their own, so they cover the truth at least as often as they say. They assume that the images to come"
-            " differ from these in the share of fakes only."
+            " of their own intervals, so they cover the truth at least 95 times in 100. They assume that the images to"
+            " come differ from these in the share of fakes only."
         ],
     )
 
 
-def calibration_section(result: dict[str, Any]) -> Section:
+def calibration_section(result: Result) -> Section:
     """Return how far scores are from being probabilities."""
     found = result["calibration"]
     chance = found["ece_if_calibrated"]
@@ -124,8 +114,8 @@ def calibration_section(result: dict[str, Any]) -> Section:
         id="calibration",
         title="Calibration",
         tables=[
-            Table(
-                columns=["figure", "value", "95% interval"],
+            ReportTable(
+                columns=["metric", "value", "95 % CI"],
                 rows=[
                     [f"ECE, {len(found['bins'])} bins of equally many images", f"{found['ece']:.4f}", "see below"],
                     [
@@ -134,13 +124,13 @@ def calibration_section(result: dict[str, Any]) -> Section:
                         f"up to {chance['p95']:.4f}",
                     ],
                     [
-                        "root mean square error, what chance adds taken away",
-                        *cells(found["rms_error"]),
+                        "root mean square error, debiased",
+                        *measured(found["rms_error"]),
                     ],
                 ],
             )
         ],
-        pictures=[Picture(name="reliability", title="Reliability", figure=plots.reliability(found["bins"]))],
+        figures=[ReportFigure(name="reliability", title="Reliability", drawing=plots.reliability(found["bins"]))],
         notes=[
             f"The ECE is biased upwards: perfectly calibrated scores would show {chance['mean']:.4f} on average and"
             f" stay below {chance['p95']:.4f} 95 times in 100 (1,000 draws of labels from the scores). It is {beyond}."
@@ -150,37 +140,37 @@ def calibration_section(result: dict[str, Any]) -> Section:
     )
 
 
-def groups_section(result: dict[str, Any]) -> Section | None:
+def groups_section(result: Result) -> Section | None:
     """Return figures by generator, category, size and format; None where there is but one group of each."""
-    tables, pictures, single = [], [], []
+    tables, figures, single = [], [], []
     found = result["groups"]
     marked = {(worst["property"], worst["name"]) for worst in found["worst"].values()}
-    for property_ in ("generator", "category", "size", "format"):
+    for property_ in (key for key in found if key not in ("worst", "enough")):
         lines = found[property_]
         if len(lines) < 2:
             single += [f"{property_} {line['name']}" for line in lines]
             continue
         tables.append(
-            Table(
+            ReportTable(
                 caption=f"By {property_}",
-                columns=[property_, "real", "fake", *(c for name in GROUP_FIGURES.values() for c in (name, "95%"))],
+                columns=[property_, "real", "fake", *(c for name in GROUP_FIGURES.values() for c in (name, "95 % CI"))],
                 rows=[
                     [
                         line["name"],
                         f"{line['real']:,}",
                         f"{line['fake']:,}",
-                        *(text for key in GROUP_FIGURES for text in _filled(line["figures"][key])),
+                        *(cell for key in GROUP_FIGURES for cell in _group_cells(key, line["figures"][key])),
                     ]
                     for line in lines
                 ],
                 marked=frozenset(n for n, line in enumerate(lines) if (property_, line["name"]) in marked),
             )
         )
-        pictures.append(
-            Picture(
+        figures.append(
+            ReportFigure(
                 name=f"by_{property_}",
                 title=f"Errors by {property_}" + (f", the {DRAWN_GROUPS} largest" if len(lines) > DRAWN_GROUPS else ""),
-                figure=plots.group_rates(lines[:DRAWN_GROUPS]),
+                drawing=plots.group_rates(lines[:DRAWN_GROUPS]),
             )
         )
     if not tables:
@@ -192,37 +182,39 @@ def groups_section(result: dict[str, Any]) -> Section | None:
     ]
     if single:
         notes.append(f"All images share one {', one '.join(single)}.")
-    return Section(id="groups", title="Groups", tables=tables, pictures=pictures, notes=notes)
+    return Section(id="groups", title="Groups", tables=tables, figures=figures, notes=notes)
 
 
-def _figure_pictures(result: dict[str, Any]) -> list[Picture]:
-    at, curves, thresholds = result["figures"]["threshold"], result["curves"], result["thresholds"]
+def _drawings(result: Result) -> list[ReportFigure]:
+    at, curves, thresholds = at_threshold(result), result["curves"], result["thresholds"]
     band = thresholds["low"] < thresholds["high"]
-    confusion = plots.confusion_matrix(Confusion(**result["confusion"]), result["threshold"], band=band)
+    matrix = plots.confusion_matrix(confusion(result), result["threshold"], band=band)
     histograms = plots.score_histograms(curves["histogram"], thresholds["low"], thresholds["high"])
-    pictures = [
-        Picture(name="confusion_matrix", title="Confusion matrix", figure=confusion),
-        Picture(name="scores", title="Scores", figure=histograms),
+    figures = [
+        ReportFigure(name="confusion_matrix", title="Confusion matrix", drawing=matrix),
+        ReportFigure(name="scores", title="Scores", drawing=histograms),
     ]
     if curves["roc"]:
-        alarm, recall, precision = (at[key]["value"] for key in ("false_positive_rate", "recall", "precision"))
+        alarm, recall = (float(ends(at[key])[0] or 0) for key in ("false_positive_rate", "recall"))
+        precision = ends(at["precision"])[0]
         reals, share = result["data"]["real"], result["always_fake"]["accuracy"]
         drawn = plots.roc(curves["roc"], (alarm, recall), reals)
-        pictures.append(Picture(name="roc", title="ROC, logarithmic in the false positive rate", figure=drawn))
+        title = "ROC, logarithmic in the false positive rate"
+        figures.append(ReportFigure(name="roc", title=title, drawing=drawn))
         point = None if precision is None else (recall, precision)
         drawn = plots.precision_recall(curves["precision_recall"], point, share)
-        pictures.append(Picture(name="precision_recall", title="Precision and recall", figure=drawn))
-    return pictures
+        figures.append(ReportFigure(name="precision_recall", title="Precision and recall", drawing=drawn))
+    return figures
 
 
-def _oracle_table(result: dict[str, Any]) -> Table:
-    return Table(
+def _oracle_table(result: Result) -> ReportTable:
+    return ReportTable(
         caption="Read off these images' own curve: upper bounds, since nobody knows such a threshold beforehand",
-        columns=["false positive rate", "true positive rate", "95% interval", "photographs that may be called fake"],
+        columns=["false positive rate", "true positive rate", "95 % CI", "photographs that may be called fake"],
         rows=[
             [
-                f"{line['fpr']:.1%}",
-                *cells(line["tpr"]),
+                Cell(text=f"{100 * line['fpr']:.1f} %", value=line["fpr"]),
+                *_percent_cells(line["tpr"]),
                 f"{line['allowed']:,} of {result['data']['real']:,}",
             ]
             for line in result["tpr_at_fpr"]
@@ -230,14 +222,15 @@ def _oracle_table(result: dict[str, Any]) -> Table:
     )
 
 
-def _threshold_note(result: dict[str, Any]) -> str:
+def _threshold_note(result: Result) -> str:
     chosen = result["thresholds"]
-    if result["detector"].get("scores"):
-        return f"Fake begins at {result['threshold']:.4g}, as it was given; nothing was fitted."
+    if is_score_table(result):
+        return f"The threshold {result['threshold']:.4g} was given; nothing was fitted."
+    images = "images scored out of fold by other networks" if chosen.get("folds") else "calibration images"
     text = (
         f"Thresholds (real below {chosen['low']:.4f}, fake from {chosen['high']:.4f}; policy {chosen['policy']})"
-        f" and the temperature {result['detector']['temperature']:.4f} come from {chosen['n']:,} calibration images and"
-        " are used unchanged."
+        f" and the temperature {result['detector']['temperature']:.4f} come from {chosen['n']:,} {images} and are used"
+        " unchanged."
     )
     if chosen["target"] is not None:
         missed = " and at most as many fakes called real" if chosen["band"] else ""
@@ -254,12 +247,30 @@ def _intervals_note(methods: dict[str, Any], duplicates: int) -> str:
         f"{duplicates:,} images repeat another one; all methods take identical images together. " if duplicates else ""
     )
     return (
-        f"95% intervals. {groups}Shares: {methods['shares']}. F1: {methods['f1']}. Balanced accuracy:"
+        f"95 % intervals. {groups}Shares: {methods['shares']}. F1: {methods['f1']}. Balanced accuracy:"
         f" {methods['balanced_accuracy']}. AUROC: {methods['auroc']}. Others: {methods['others']},"
         f" {methods['resamples']:,} resamples."
     )
 
 
-def _filled(figure: dict[str, Any]) -> list[str]:
-    """Return a figure as two cells, empty ones where it is undefined."""
-    return ["", ""] if figure["value"] is None else cells(figure)
+def _images(figure: Any) -> str:
+    return f"{ends(figure)[3]:,}"
+
+
+def _counted(key: str, figure: Any, counts: Confusion) -> list[str | Cell]:
+    """Return a figure as value and interval; one that is a share of images in per cent, with its counts."""
+    if ends(figure)[0] is None or counts_of(key, counts) is None:
+        return measured(figure)
+    return rate(figure)
+
+
+def _percent_cells(figure: Any) -> list[str | Cell]:
+    """Return a share that was not counted but follows from others, as value and interval in per cent."""
+    return [Cell(text=percent(figure), value=ends(figure)[0]), rate(figure)[1]]
+
+
+def _group_cells(key: str, figure: Any) -> list[str | Cell]:
+    """Return a group's figure as two cells, empty ones where it is undefined."""
+    if ends(figure)[0] is None:
+        return ["", ""]
+    return rate(figure) if key in RATES else measured(figure)

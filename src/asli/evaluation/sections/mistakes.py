@@ -1,11 +1,12 @@
-"""The gallery as sections of the report: the paper's remarks checked, then the pictures, one panel a kind."""
+"""The gallery as sections of the report: how mistakes look, then the pictures, one panel a kind."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from asli.evaluation.mistakes import KINDS
 from asli.metrics.appearance import NAMES
-from asli.reports.kit import Section, Table, Tile, interval_text, value_text
+from asli.reports.kit import CaptionedImage, ReportTable, Section
+from asli.reports.numbers import interval_text, p_text, value_text
 
 _TITLES = {"real called fake": "Photographs called fake", "fake called real": "Fakes called real"}
 
@@ -18,17 +19,16 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
         pictures: PNG files of its pictures, by row.
     """
     tables = [
-        Table(
+        ReportTable(
             caption=f"{_TITLES[kind]}, against rightly judged images of the same label",
             columns=[
                 "measure",
                 "median: mistakes",
                 "right",
                 "chance that a mistake measures higher",
-                "95% interval",
+                "95 % CI",
                 "p, Holm",
                 "mistakes measure",
-                "the paper's remark",
             ],
             rows=[_row(claim) for claim in part["claims"] if claim["kind"] == kind],
         )
@@ -56,8 +56,12 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
         Section(
             id=f"mistakes-{kind.split()[0]}",
             title=_TITLES[kind],
-            tiles=[
-                Tile(png=pictures[line["row"]], lines=[f"P(fake) {line['score']:.4f}", _caption(line)])
+            images=[
+                CaptionedImage(
+                    data=pictures[line["row"]],
+                    lines=[f"P(fake) {line['score']:.4f}", _caption(line)],
+                    alternative=f"{kind}, {line['id']}",
+                )
                 for line in part["worst"][kind]
             ],
         )
@@ -68,42 +72,25 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
 
 
 def _row(claim: dict[str, Any]) -> list[str]:
-    start, remark = [NAMES[claim["measure"]]], claim["remark"] or "none"
+    start = [NAMES[claim["measure"]]]
     if "p" not in claim:
-        return [*start, "", "", f"not judged: {claim['mistakes']} mistakes", "", "", "", remark]
-    if claim["remark"] and claim["says"] != "not shown":
-        remark += ": borne out" if claim["says"] == claim["remark"] else ": the opposite holds"
-    elif claim["remark"]:
-        remark += ": not shown"
+        return [*start, "", "", f"not judged: {claim['mistakes']} mistakes", "", "", ""]
     digits = 2 if claim["measure"] == "flatness" else 1
     return [
         *start,
         *(f"{median:.{digits}f}" for median in claim["medians"]),
         value_text(claim["area"]),
         interval_text(claim["area"]),
-        "<0.0001" if claim["p_holm"] < 1e-4 else f"{claim['p_holm']:.4f}",
+        p_text(claim["p_holm"]),
         claim["says"],
-        remark,
     ]
 
 
 def headline(part: dict[str, Any]) -> list[str]:
-    """Return a sentence on which of the paper's remarks on its mistakes hold here, if any could be tested."""
-    remarks = [claim for claim in part["claims"] if claim["remark"] and "p" in claim]
-    if not remarks:
-        return []
-    parts = []
-    for title, holds in (
-        ("borne out", lambda claim: claim["says"] == claim["remark"]),
-        ("contradicted", lambda claim: claim["says"] not in (claim["remark"], "not shown")),
-        ("not shown", lambda claim: claim["says"] == "not shown"),
-    ):
-        found = [f"{NAMES[c['measure']]} {c['remark']} in {_TITLES[c['kind']].lower()}" for c in remarks if holds(c)]
-        if found:
-            parts.append(f"{title}: {', '.join(found)}")
-    return [
-        f"The paper's remarks on its mistakes (vivid colors, little texture, plain backgrounds), {'; '.join(parts)}."
-    ]
+    """Return a sentence on how mistakes differ from rightly judged images, where a difference is shown."""
+    shown = [claim for claim in part["claims"] if claim.get("says", "not shown") != "not shown"]
+    parts = [f"{NAMES[claim['measure']]} {claim['says']} in {_TITLES[claim['kind']].lower()}" for claim in shown]
+    return [f"Mistakes look different from rightly judged images: {', '.join(parts)}."] if parts else []
 
 
 def _caption(line: dict[str, Any]) -> str:

@@ -1,34 +1,51 @@
-"""What `metrics.json` holds, as sections of the report; each function is pure."""
+"""The report of an evaluation: the result in words, then every section; each function is pure."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from asli.evaluation.sections.access import (
+    Result,
+    at_threshold,
+    is_score_table,
+    threshold_free,
+    verdict_rates,
+)
 from asli.evaluation.sections.figures import (
-    RATES,
     calibration_section,
     figures_section,
     groups_section,
     verdicts_section,
 )
+from asli.messages import Language, Message, Number, message
 from asli.reports import plots
-from asli.reports.kit import Box, Page, Picture, Section, interval_text, percent_text, value_text
+from asli.reports.colors import Status
+from asli.reports.kit import BaseRate, KeyNumber, Report, ReportFigure, Section, Text
+from asli.reports.numbers import (
+    ends,
+    interval_text,
+    of_hundred,
+    percent,
+    percent_interval,
+    value_text,
+)
 
 
-def page_of(result: dict[str, Any], further: Sequence[Section] = ()) -> Page:
+def report_of(
+    result: Result,
+    further: Sequence[Section] = (),
+    *,
+    command: str | None = None,
+    language: Language | None = None,
+) -> Report:
     """Return the report of what `metrics.json` holds.
 
     Args:
         result: The whole of it.
         further: Sections of what only some evaluations measure; they stand before the origin.
+        command: That produced it, as typed.
+        language: Of the summary; None takes the browser's.
     """
-    data, at, ranking = result["data"], result["figures"]["threshold"], result["figures"]["ranking"]
-    shown = (
-        ("F1", at["f1"]),
-        ("accuracy", at["accuracy"]),
-        ("photos called fake", at["false_positive_rate"]),
-        ("fakes called fake", at["recall"]),
-        ("AUROC", ranking["auroc"]),
-    )
+    data = result["data"]
     sections = [
         figures_section(result),
         verdicts_section(result),
@@ -37,63 +54,121 @@ def page_of(result: dict[str, Any], further: Sequence[Section] = ()) -> Page:
         *further,
         origin_section(result),
     ]
-    return Page(
-        title=f"{result['detector']['network']} on {data['name']}, {data['split']} part",
+    return Report(
+        title=f"{result['detector']['network']} on {data['name']}, {data['split']} split",
         origin=f"{data['images']:,} images ({data['real']:,} real, {data['fake']:,} fake), {result['date'][:10]},"
-        f" asli {result['asli']}. Fake is the positive class; figures at the saved threshold, with 95% intervals.",
-        boxes=[Box(title=name, value=value_text(f), interval=interval_text(f)) for name, f in shown],
+        f" asli {result['asli']}. Fake is the positive class. Threshold {result['threshold']:.4f}; 95 % intervals.",
+        warning=optimism(result),
+        summary=summary(result),
+        key_numbers=key_numbers(result),
+        base_rate=base_rate(result),
         limits=limits(result),
+        commands=[command] if command else [],
+        language=language,
         sections=[section for section in sections if section is not None],
     )
 
 
-def limits(result: dict[str, Any]) -> list[str]:
+def optimism(result: Result) -> Message | None:
+    """Return why the numbers are optimistic, if they are: images that were trained on, or that chose or fitted."""
+    data = result["data"]
+    if result["seen_in_training"]:
+        return message("report.seen", seen=result["seen_in_training"], images=data["images"])
+    if data["split"] != "test" and not is_score_table(result):
+        return message(f"report.split_{data['split']}")
+    return None
+
+
+def summary(result: Result) -> list[Message]:
+    """Return the result in words: how many images are flagged, and whether the detector beats chance."""
+    at, rates = at_threshold(result), verdict_rates(result)
+    lines = []
+    for key, name in (("flagged", "false_positive_rate"), ("found", "recall")):
+        value, _, _, n = ends(at[name])
+        if value is not None:
+            count, low, high = map(Number, of_hundred(at[name]))
+            part = round(value * n)
+            lines.append(message(f"report.{key}", count=count, low=low, high=high, part=part, whole=n))
+    unsure = [rates[label]["unsure"] for label in ("real", "fake")]
+    if any(ends(share)[0] for share in unsure):
+        real, fake = (Number(of_hundred(share)[0]) for share in unsure)
+        lines.append(message("report.unsure", real=real, fake=fake))
+    area = threshold_free(result)["auroc"]
+    value, low_end, high_end, _ = ends(area)
+    if value is None or low_end is None or high_end is None:
+        lines.append(message("report.chance_unknown", label=_only_label(result)))
+        return lines
+    key = "chance_yes" if low_end > 0.5 else "chance_worse" if high_end < 0.5 else "chance_no"
+    low, high = map(Number, interval_text(area).split(" to "))
+    lines.append(message(f"report.{key}", auroc=Number(value_text(area)), low=low, high=high))
+    return lines
+
+
+def key_numbers(result: Result) -> list[KeyNumber]:
+    """Return the numbers in large type. A status is given where chance or an even split is a clear line."""
+    at, area = at_threshold(result), threshold_free(result)["auroc"]
+    alarms, recall = at["false_positive_rate"], at["recall"]
+    useful = _beats(recall, (ends(alarms)[1], ends(alarms)[2]))
+    numbers = [
+        ("key_flagged", alarms, percent(alarms), useful),
+        ("key_found", recall, percent(recall), useful),
+        ("key_accuracy", at["accuracy"], percent(at["accuracy"]), Status.NEUTRAL),
+        ("key_auroc", area, value_text(area), _beats(area)),
+        ("key_f1", at["f1"], value_text(at["f1"]), Status.NEUTRAL),
+    ]
+    # What is optimistic proves nothing good.
+    best = Status.CAUTION if optimism(result) else Status.GOOD
+    return [
+        _key_number(key, figure, text, best if status is Status.GOOD else status)
+        for key, figure, text, status in numbers
+    ]
+
+
+def base_rate(result: Result) -> BaseRate | None:
+    """Return what decides how far to trust one alarm; None where a label is missing."""
+    triples = [ends(at_threshold(result)[name])[:3] for name in ("recall", "false_positive_rate")]
+    if any(end is None for triple in triples for end in triple):
+        return None
+    recall, alarms = ([float(end or 0) for end in triple] for triple in triples)
+    return BaseRate(recall=(recall[0], recall[1], recall[2]), false_positive_rate=(alarms[0], alarms[1], alarms[2]))
+
+
+def limits(result: Result) -> list[Text]:
     """Return what a reader must know who reads nothing else."""
     data, opened, out = result["data"], result["test_opened"], result["unscored"]
-    lines = [f"These figures hold for images like those of {data['name']}; they say nothing about others."]
-    if result["detector"].get("scores"):
-        lines.append(f"The scores come from a file; where fake begins ({result['threshold']:.4g}) was given.")
-    elif data["split"] != "test":
-        flatter = {
-            "train": "The detector was trained on it",
-            "validation": "It may have chosen the detector's weights",
-            "calibration": "The detector's thresholds were fitted on it",
-        }[data["split"]]
-        lines.append(f"This is a {data['split']} part. {flatter}, so its figures flatter.")
-    if result["seen_in_training"]:
-        lines.append(
-            f"{result['seen_in_training']:,} of {data['images']:,} images were seen in the detector's training, to the"
-            " pixel. There it remembers, so the figures flatter."
-        )
+    lines: list[Text] = [f"This detector is {caveat}." for caveat in result["detector"].get("caveats", ())]
+    lines.append(message("report.like_these", name=data["name"]))
+    if is_score_table(result):
+        lines.append(message("report.scores_given", threshold=Number(f"{result['threshold']:.4g}")))
+    elif data["split"] != "test" and result["seen_in_training"]:  # the first reason stands before the summary
+        lines.append(message(f"report.split_{data['split']}"))
     if data["split"] == "test":
-        lines.append(
-            f"This test part has been opened {_count(opened['times'], 'time')} for"
-            f" {_count(opened['recipes'], 'recipe or score file', 'recipes or score files')}. The more often, the more"
-            " its figures flatter."
-        )
+        lines.append(message("report.opened", times=opened["times"], recipes=opened["recipes"]))
     if out and out["missing"]:
-        lines.append(
-            f"{out['missing']:,} of {out['missing'] + data['images']:,} images have no score and are not counted, for"
-            f" example {out['missing_names'][0]}; the figures hold for the others only."
-        )
+        every = out["missing"] + data["images"]
+        lines.append(message("report.missing", missing=out["missing"], all=every, first=out["missing_names"][0]))
     if out and out["extra"]:
-        lines.append(f"{out['extra']:,} scores belong to no image of the data, for example {out['extra_names'][0]}.")
+        lines.append(message("report.extra", extra=out["extra"], first=out["extra_names"][0]))
     if result["unreadable"]:
-        lines.append(
-            f"{_count(result['unreadable'], 'image')} of the data folder could not be read and not be counted."
-        )
+        lines.append(message("report.unreadable", unreadable=result["unreadable"]))
     lines.append(_scale(result))
     for rate, worst in result["groups"]["worst"].items():
         lines.append(
-            f"Worst of {worst['of']} groups for {RATES[rate]}: {worst['property']} {worst['name']},"
-            f" {percent_text(worst['figure'])} of {worst['figure']['n']:,}."
+            message(
+                "report.worst",
+                of=worst["of"],
+                rate=message(f"report.rate_{rate}"),
+                property=worst["property"],
+                name=worst["name"],
+                figure=_share(worst["figure"]),
+            )
         )
-    if result["without_cross_split_duplicates"]:
-        without = result["without_cross_split_duplicates"]
-        lines.append(
-            f"{data['cross_split_duplicates']:,} images have a duplicate in another official split; without them F1 is"
-            f" {value_text(without['figures']['f1'])} [{interval_text(without['figures']['f1'])}]."
-        )
+    without = result["without_cross_split_duplicates"]
+    if without:
+        f1 = without["figures"]["f1"]
+        low, high = map(Number, interval_text(f1).split(" to "))
+        values = {"duplicates": data["cross_split_duplicates"], "f1": Number(value_text(f1)), "low": low, "high": high}
+        lines.append(message("report.without_duplicates", **values))
     return lines
 
 
@@ -102,19 +177,18 @@ def training_section(metrics: list[dict[str, Any]]) -> Section:
     return Section(
         id="training",
         title="Training",
-        pictures=[
-            Picture(name="loss", title="Loss", figure=plots.losses(metrics)),
-            Picture(name="learning_rate", title="Learning rate", figure=plots.learning_rate(metrics)),
+        figures=[
+            ReportFigure(name="loss", title="Loss", drawing=plots.losses(metrics)),
+            ReportFigure(name="learning_rate", title="Learning rate", drawing=plots.learning_rate(metrics)),
         ],
     )
 
 
-def origin_section(result: dict[str, Any]) -> Section:
+def origin_section(result: Result) -> Section:
     """Return where every figure comes from."""
     detector, data = result["detector"], result["data"]
-    if detector.get("scores"):
+    if is_score_table(result):
         facts = [("scores", detector["network"]), ("SHA-256", detector["hash"])]
-        again = f"asli evaluate SCORES DATA --split {data['split']} --threshold {result['threshold']:g} --out REPORT"
     else:
         facts = [
             ("network", detector["network"]),
@@ -123,22 +197,50 @@ def origin_section(result: dict[str, Any]) -> Section:
             ("recipe, seed", f"{detector['recipe_hash']}, {result['seed']}"),
             ("detector", detector["hash"]),
         ]
-        again = f"asli evaluate DETECTOR DATA --split {data['split']} --out REPORT"
     facts += [
-        ("judged on", f"{data['name']}, {data['split']} part, data hash {data['hash']}"),
-        ("measured again by", again),
-        ("as data", "metrics.json holds every number about these images, scores.parquet every score"),
+        ("evaluated on", f"{data['name']}, {data['split']} split, data hash {data['hash']}"),
+        ("as data", "metrics.json holds every number in full precision, scores.parquet every score"),
     ]
     return Section(id="origin", title="Origin", facts=facts)
 
 
-def _scale(result: dict[str, Any]) -> str:
+def _key_number(key: str, figure: Any, text: str, status: Status) -> KeyNumber:
+    title = message(f"report.{key}")
+    value, _, _, n = ends(figure)
+    if value is None:
+        return KeyNumber(title=title, value="–", detail=message("report.key_undefined"))  # noqa: RUF001
+    shares = key not in ("key_auroc", "key_f1")
+    low, high = map(Number, (percent_interval if shares else interval_text)(figure).split(" to "))
+    interval = message("report.key_interval", low=low, high=high)
+    detail = interval
+    if shares:
+        detail = message("report.key_counted", part=round(value * n), whole=n, interval=interval)
+    return KeyNumber(title=title, value=message("report.key_value", value=Number(text)), detail=detail, status=status)
+
+
+def _beats(figure: Any, other: tuple[float | None, float | None] = (0.5, 0.5)) -> Status:
+    """Return whether a figure's interval lies above another one, by default above chance."""
+    _, low, high, _ = ends(figure)
+    if low is None or high is None or other[0] is None or other[1] is None:
+        return Status.NEUTRAL
+    return Status.GOOD if low > other[1] else Status.BAD if high < other[0] else Status.CAUTION
+
+
+def _share(figure: Any) -> Message:
+    value, _, _, n = ends(figure)
+    low, high = map(Number, percent_interval(figure).split(" to "))
+    return message(
+        "report.share", percent=Number(percent(figure)), part=round((value or 0) * n), whole=n, low=low, high=high
+    )
+
+
+def _only_label(result: Result) -> Message:
+    return message("label.fake" if result["data"]["fake"] else "label.real")
+
+
+def _scale(result: Result) -> Message:
     always, data = result["always_fake"], result["data"]
     if not data["real"] or not data["fake"]:
-        only = "fake" if data["fake"] else "real"
-        return f"All images are {only}: what needs both labels (F1, precision, AUROC, ...) is undefined."
-    return f'For scale: answering "fake" always gives F1 {always["f1"]:.4f} and accuracy {always["accuracy"]:.4f} here.'
-
-
-def _count(number: int, unit: str, plural: str | None = None) -> str:
-    return f"{number:,} {unit if number == 1 else plural or unit + 's'}"
+        return message("report.one_label", label=_only_label(result))
+    f1, accuracy = Number(f"{always['f1']:.3f}"), Number(f"{always['accuracy']:.3f}")
+    return message("report.always_fake", f1=f1, accuracy=accuracy)

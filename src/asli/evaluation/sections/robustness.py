@@ -1,4 +1,4 @@
-"""The sweep as a section of the report: small multiples, the worst in words, every figure in a table."""
+"""Robustness as sections of the report: small multiples, the worst in words, every number in a table."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,12 +6,14 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from asli.evaluation.robustness import level_text
-from asli.reports.kit import Picture, Section, Table, interval_text, percent_text, value_text
-from asli.reports.plots import FAKE, INK, REAL, STYLE
+from asli.reports.colors import FAKE, INK, REAL
+from asli.reports.hover import HoverFigure, hover_points
+from asli.reports.kit import Cell, ReportFigure, ReportTable, Section, measured, rate
+from asli.reports.numbers import interval_text, percent_text, value_text
+from asli.reports.plots import STYLE
 
 ERRORS = (
     ("false_positive_rate", "photographs called fake", REAL, "o", "-"),
@@ -32,18 +34,19 @@ def robustness_sections(part: dict[str, Any]) -> list[Section]:
         ["none", "", *_cells(clean, shares)],
         *([_title(line), level_text(line["level"]), *_cells(line, shares)] for line in levels),
     ]
-    columns = ["corruption", "level", *shares.values(), "AUROC", "95% interval"]
+    rates = [column for name in shares.values() for column in (name, "95 % CI")]
+    columns = ["corruption", "level", *rates, "AUROC", "95 % CI"]
     codecs = ", ".join(f"{name} {version}" for name, version in part["codecs"].items())
     curves = Section(
         id="robustness",
         title="Robustness",
         headline=headline(part),
-        pictures=[
-            Picture(
+        figures=[
+            ReportFigure(
                 name="robustness",
                 title=f"Both kinds of error at the unchanged threshold {part['threshold']:.4f}",
-                figure=draw(part),
-                note="Bars: 95% intervals. Thin lines: unchanged images. Steps between levels are not to scale.",
+                drawing=draw(part),
+                note="Bars: 95 % intervals. Thin lines: unchanged images. Steps between levels are not to scale.",
             )
         ],
         notes=[
@@ -59,7 +62,7 @@ def robustness_sections(part: dict[str, Any]) -> list[Section]:
             f" {part['seed']}, ladder {part['ladder']}; codecs: {codecs}.",
         ],
     )
-    every = Table(columns=columns, rows=rows, marked=frozenset(1 + number for number in worst.values()))
+    every = ReportTable(columns=columns, rows=rows, marked=frozenset(1 + number for number in worst.values()))
     return [curves, Section(id="robustness-levels", title="Robustness, every level", tables=[every])]
 
 
@@ -80,12 +83,12 @@ def headline(part: dict[str, Any]) -> list[str]:
     ]
 
 
-def draw(part: dict[str, Any]) -> Figure:
+def draw(part: dict[str, Any]) -> HoverFigure:
     """Draw both kinds of error over the levels of each corruption, one panel a corruption."""
     names = list(dict.fromkeys(line["corruption"] for line in part["levels"]))
     down = -(-len(names) // _ACROSS)
     with mpl.rc_context({**STYLE, "font.size": 8}):
-        figure = Figure(figsize=(9.6, 2.15 * down + 0.4), layout="constrained")
+        figure = HoverFigure(figsize=(9.6, 2.15 * down + 0.4), layout="constrained")
         panels = figure.subplots(down, _ACROSS, sharey=True, squeeze=False).reshape(-1)
         for axes, name in zip(panels, names, strict=False):
             _panel(axes, [line for line in part["levels"] if line["corruption"] == name], part["clean"])
@@ -123,14 +126,13 @@ def _panel(axes: Axes, levels: list[dict[str, Any]], clean: dict[str, Any]) -> N
     axes.grid(visible=False, axis="x")
     axes.set_title(_title(levels[0]), fontsize=9, fontweight="bold", color=INK, loc="left")
     axes.set_xlabel(levels[0]["axis"])
+    for shift, (key, title, *_) in zip((-0.07, 0.07), ERRORS, strict=True):
+        texts = [f"{_name(level)}\n{title}: {percent_text(level[key])}" for level in levels]
+        hover_points(axes, np.arange(len(levels)) + shift, [level[key]["value"] for level in levels], texts)
 
 
-def _cells(line: dict[str, Any], shares: Iterable[str]) -> list[str]:
-    return [
-        *(f"{share['value']:.1%} [{share['low']:.1%}, {share['high']:.1%}]" for share in (line[key] for key in shares)),
-        value_text(line["auroc"]),
-        interval_text(line["auroc"]),
-    ]
+def _cells(line: dict[str, Any], shares: Iterable[str]) -> list[str | Cell]:
+    return [*(cell for key in shares for cell in rate(line[key])), *measured(line["auroc"])]
 
 
 def _title(line: dict[str, Any]) -> str:

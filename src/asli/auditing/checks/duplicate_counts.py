@@ -1,0 +1,19 @@
+"""What both checks of duplicates count."""
+
+from typing import Any
+
+LEAK = 0.01
+"""Share of the test images with a duplicate in another split from which a check fails."""
+
+
+def test_share(found: dict[str, Any], test_total: int) -> float:
+    """Return the share of test images that have a duplicate in another split."""
+    return float(found["test_images"] / max(test_total, 1))
+
+
+def places(found: dict[str, Any], test_total: int) -> str:
+    """Return in words where pairs lie."""
+    return (
+        f"{found['across_splits']:,} across splits, {found['across_labels']:,} with both labels;"
+        f" {found['test_images']:,} test images ({test_share(found, test_total):.1%}) have a duplicate in another split"
+    )

@@ -1,0 +1,24 @@
+"""Images with identical pixels."""
+
+from asli.auditing.checks.check import Check, Severity
+from asli.auditing.checks.duplicate_counts import LEAK, places, test_share
+from asli.auditing.evidence import Evidence
+
+
+def _examine(evidence: Evidence) -> tuple[Severity, str]:
+    summary = evidence.duplicates.summary
+    found, total = summary["exact"], summary["test_total"]
+    if not found["pairs"]:
+        return Severity.PASS, "no two images have identical pixels"
+    fails = found["across_labels"] or test_share(found, total) >= LEAK
+    pairs = f"{found['pairs']:,} pairs of identical images ({found['identical_bytes']:,} byte for byte)"
+    return Severity.FAIL if fails else Severity.WARNING, f"{pairs}, {places(found, total)}"
+
+
+CHECK = Check(
+    name="exact-duplicates",
+    title="Exact duplicates",
+    meaning="A test image that was in training is remembered, not recognized: the numbers become optimistic.",
+    remedy="keep duplicates in one split, or report the numbers without them",
+    examine=_examine,
+)

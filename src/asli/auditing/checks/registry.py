@@ -1,0 +1,73 @@
+"""All checks: those of asli, then those of installed packages."""
+
+import logging
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+
+from asli.auditing.checks import (
+    balance,
+    colors,
+    exact_duplicates,
+    file_settings,
+    file_size,
+    files,
+    near_duplicates,
+    sharpness,
+)
+from asli.auditing.checks.check import Check, Finding, Severity
+from asli.auditing.evidence import Evidence
+from asli.errors import AsliError
+
+GROUP = "asli.checks"
+"""Entry points of this group are `Check` objects."""
+
+BUILT_IN: tuple[Check, ...] = (
+    files.CHECK,
+    balance.CHECK,
+    exact_duplicates.CHECK,
+    near_duplicates.CHECK,
+    file_settings.CHECK,
+    file_size.CHECK,
+    colors.CHECK,
+    sharpness.CHECK,
+)
+"""In the order of text and page."""
+
+logger = logging.getLogger("asli")
+
+
+def installed_checks() -> list[Check]:
+    """Return the checks of installed packages.
+
+    Raises:
+        AsliError: One cannot be imported, is no `Check`, or has the name of another.
+    """
+    found: list[Check] = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        try:
+            check = point.load()
+        except Exception as error:
+            raise AsliError(f"the check {point.value} cannot be imported ({error}); fix or uninstall it") from error
+        if not isinstance(check, Check):
+            raise AsliError(f"{point.value} is registered in {GROUP} and is no asli Check but {type(check).__name__}")
+        if check.name in {other.name for other in (*BUILT_IN, *found)}:
+            raise AsliError(f"{point.value} is a second check named {check.name}; rename it")
+        found.append(check)
+    return found
+
+
+def run_checks(evidence: Evidence, extra: list[Check]) -> Iterator[Finding]:
+    """Yield the finding of each check; one of another package that raises an exception is `not checked`.
+
+    Args:
+        evidence: What they look at.
+        extra: Checks beyond `BUILT_IN`.
+    """
+    for check in BUILT_IN:
+        yield check.run(evidence)
+    for check in extra:
+        try:
+            yield check.run(evidence)
+        except Exception as error:  # another package's fault must not cost the audit
+            logger.warning("the check %s raised %s: %s", check.name, type(error).__name__, error)
+            yield check.finding(Severity.NOT_CHECKED, f"the check raised {type(error).__name__}: {error}")

@@ -1,0 +1,41 @@
+"""What the checks of shortcuts share: a classifier that sees only what should not matter."""
+
+from collections.abc import Callable
+
+from asli.auditing.checks.check import Severity
+from asli.auditing.evidence import Evidence
+
+FILE_LIMITS = (0.55, 0.60)
+"""AUROC from which file facts are a warning and a failure."""
+
+PIXELS = (0.60, 0.90)
+"""AUROC from which features of the picture are a warning and a failure: they also hold what pictures show."""
+
+
+def examine_shortcut(
+    kind: str, seen: str, bounds: tuple[float, float] = PIXELS, lead: str = ""
+) -> Callable[[Evidence], tuple[Severity, str]]:
+    """Return a check's `examine` for one kind of feature.
+
+    Args:
+        kind: Of `Evidence.shortcuts`.
+        seen: What the classifier sees, as the end of a sentence.
+        bounds: AUROC from which it is a warning, and from which it is a failure.
+        lead: Begins the finding where it is a failure.
+    """
+    warning, failure = bounds
+
+    def examine(evidence: Evidence) -> tuple[Severity, str]:
+        if kind not in evidence.shortcuts["kinds"]:
+            return Severity.NOT_CHECKED, evidence.shortcuts["why"]
+        found = evidence.shortcuts["kinds"][kind]
+        area, null = found["auroc"], found["null"]
+        by_chance = area["low"] <= 0.5 or null["auroc_there"] <= null["high"]
+        text = f"AUROC {area['value']:.3f} (95 % CI {area['low']:.3f} to {area['high']:.3f}) from {seen} alone"
+        if by_chance or area["value"] < warning:
+            return Severity.PASS, f"{text}; chance gives {null['low']:.2f} to {null['high']:.2f}"
+        names = ", ".join(f"{line['feature']} ({line['auroc']:.2f})" for line in found["telling"][:3])
+        severity = Severity.FAIL if area["value"] >= failure else Severity.WARNING
+        return severity, f"{lead if severity is Severity.FAIL else ''}{text}; strongest: {names}"
+
+    return examine

@@ -1,0 +1,35 @@
+"""What the checks of an audit look at: measured once, read by every check."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from asli.auditing.duplicates import Duplicates
+from asli.auditing.pixels import Pixels
+from asli.datasets.folder import DataFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A data folder and what was measured on it.
+
+    Attributes:
+        data: The folder, with `labels`, `groups`, `rows(split)` and `table(columns)`.
+        table: Columns of its manifest, one row a file (see `asli.auditing.facts.COLUMNS`).
+        pixels: Decoded images by row of the manifest.
+        duplicates: Exact and near-duplicates: a summary, pairs, and a group number for each row.
+        counts: Readable images per label, by split, generator and category.
+        oddities: Damaged or unusual files, one dict a kind: `kind`, `treatment`, `count`, `real`, `fake`, `names`.
+        shortcuts: How well labels are read from what should not matter: `kinds` by name, or `why` there are none.
+        seed: Of random choices.
+    """
+
+    data: DataFolder
+    table: pa.Table
+    pixels: Pixels
+    duplicates: Duplicates
+    counts: dict[str, dict[str, dict[str, int]]]
+    oddities: list[dict[str, Any]]
+    shortcuts: dict[str, Any]
+    seed: int

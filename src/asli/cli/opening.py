@@ -1,0 +1,61 @@
+"""The flags that say what a user's own images are, shared by every command that opens them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+Names = Annotated[list[str] | None, Parameter(negative="")]
+Paths = Annotated[list[Path] | None, Parameter(negative="")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What images are and which of them count.
+
+    Attributes:
+        real: A folder or archive of real images; may be repeated.
+        fake: A folder or archive of fake images; may be repeated. With one of the two alone all images have one label.
+        layout: How to read the path where several ways fit, for example imagefolder or table (see docs/data.md).
+        real_label: A folder name or label value that means real; may be repeated.
+        fake_label: A folder name or label value that means fake, for example 1; may be repeated.
+        drop: A folder name or label value whose images are not used, for example tampered; may be repeated.
+        label_depth: Which folder below the path names the label, 1 being the outermost; by default it is found.
+        generator: Generator name for fake images without one.
+        include_hidden: Take in hidden files, and those in system and thumbnail folders such as @eaDir.
+    """
+
+    real: Paths = None
+    fake: Paths = None
+    layout: str | None = None
+    real_label: Names = None
+    fake_label: Names = None
+    drop: Names = None
+    label_depth: int | None = None
+    generator: str | None = None
+    include_hidden: Annotated[bool, Parameter(negative="")] = False
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether folders are given by their label, and no path."""
+        return bool(self.real or self.fake)
+
+    def how(self) -> dict[str, Any]:
+        """Return the arguments of `asli.datasets.survey.understand`."""
+        from asli.datasets.layouts import LabelNames
+
+        real, fake, drop = (tuple(given or ()) for given in (self.real_label, self.fake_label, self.drop))
+        names = LabelNames(real, fake, drop, self.label_depth)
+        return {
+            "real": self.real or (),
+            "fake": self.fake or (),
+            "layout": self.layout,
+            "labels": names,
+            "generator": self.generator,
+            "include_hidden": self.include_hidden,
+        }
+
+
+NO_FLAGS = Opening()

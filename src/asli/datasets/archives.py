@@ -1,0 +1,324 @@
+"""Zip and tar archives: their entries by name. Nothing is unpacked into the user's folders.
+
+A compressed tar archive has no index; it is decompressed once into a temporary file, which ends with the process.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import tarfile
+import tempfile
+import threading
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Protocol
+
+from asli.datasets.portable import portable
+from asli.datasets.walking import left_out
+from asli.errors import DataError
+from asli.files import printable, require_readable
+
+ENDINGS = (
+    *(".zip", ".cbz", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz"),
+    *(".tar.zst", ".tzst"),
+)
+"""Of archives that are read."""
+
+_REMEDIES = {
+    **dict.fromkeys((".7z", ".001", ".z01", ".cab", ".iso", ".arj", ".lzh", ".dmg"), "7z x"),
+    **dict.fromkeys((".rar", ".cbr"), "unrar x"),
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".lzma"), "tar xf"),
+}
+"""What unpacks archives that are not read, by ending."""
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
+"""What `zipfile` raises on entries that are damaged, encrypted, packed by an unknown method or named in no UTF-8."""
+
+LFS_POINTER = b"version https://git-lfs"
+"""What a file begins with that Git LFS has not fetched."""
+
+_ENCRYPTED = 0x1
+_BLOCK = 1 << 20
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """What a source holds and does not give.
+
+    Attributes:
+        unsafe: Files whose names would leave their folder or are not UTF-8.
+        ignored: Damaged or unusable parts, each with its reason.
+        hidden: Hidden and system files, counted by what they are left out for.
+    """
+
+    unsafe: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    hidden: Counter[str] = field(default_factory=Counter)
+
+
+class Archive(Protocol):
+    """One archive's entries; names are relative, `/`-separated and safe."""
+
+    path: Path
+    entries: dict[str, Any]
+    left_out: LeftOut
+
+    def read(self, name: str) -> bytes:
+        """Return an entry's bytes.
+
+        Raises:
+            OSError: It is damaged or too large.
+        """
+
+    def head(self, name: str, size: int) -> bytes:
+        """Return an entry's first bytes; empty where it is damaged."""
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open an entry for reading."""
+
+    def stamp(self, name: str) -> tuple[str | int, ...]:
+        """Return what tells whether the entry has changed."""
+
+
+def open_archive(path: Path, *, include_hidden: bool = False) -> Archive:
+    """Open a zip or tar archive by its content.
+
+    Raises:
+        DataError: It is damaged, or of a kind that must be unpacked first.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(512)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if head.startswith(LFS_POINTER):
+        raise DataError(f"{path} is a Git LFS pointer, not the file itself; fetch it with: git lfs pull")
+    if head.startswith(b"PK"):
+        return ZipArchive(path, include_hidden)
+    unpack = _decompressor(head)
+    if unpack is not None or head[257:262] == b"ustar" or ending(path.name) in ENDINGS[2:]:
+        return TarArchive(path, unpack, include_hidden)
+    if head.startswith((b"7z\xbc\xaf\x27\x1c", b"Rar!")):
+        tool, kind = ("7z x", "7z") if head.startswith(b"7z") else ("unrar x", "RAR")
+        raise DataError(f"{path} is a {kind} archive, which asli does not read; unpack it first: {tool} {path.name}")
+    if remedy := must_unpack(path.name):
+        raise DataError(f"{path} is an archive that asli does not read; {remedy}")
+    if ending(path.name) in ENDINGS:
+        return ZipArchive(path, include_hidden)  # damaged: its error says how
+    raise DataError(f"{path} is no folder, archive, table or Parquet file of images")
+
+
+def ending(name: str) -> str:
+    """Return the ending of an archive's name in lower case, such as `.tar.gz`; empty for others."""
+    lower = name.lower()
+    return max((known for known in (*ENDINGS, *_REMEDIES) if lower.endswith(known)), key=len, default="")
+
+
+def is_archive(name: str) -> bool:
+    """Return whether a name is that of an archive that is read."""
+    return ending(name) in ENDINGS
+
+
+def must_unpack(name: str) -> str | None:
+    """Return how to unpack an archive that is not read, or None for any other file."""
+    tool = _REMEDIES.get(ending(name))
+    return None if tool is None else f"unpack it first: {tool} {PurePosixPath(name).name}"
+
+
+def safe_name(raw: str, left: LeftOut, *, include_hidden: bool) -> str | None:
+    """Return an entry's name with `/`, or None where it is left out; `left` then has it."""
+    name = portable(raw)
+    if _leaves_folder(name) or printable(name) != name:
+        left.unsafe.append(printable(raw))
+        return None
+    reason = None if include_hidden else left_out(name)
+    if reason is not None:
+        left.hidden[reason] += 1
+        return None
+    return name
+
+
+class ZipArchive:
+    """A zip archive; of an entry that it holds twice the later one counts, as when it is unpacked."""
+
+    def __init__(self, path: Path, include_hidden: bool = False) -> None:
+        self.path, self.left_out = path, LeftOut()
+        self.entries: dict[str, zipfile.ZipInfo] = {}
+        try:
+            self._archive = zipfile.ZipFile(path)
+        except (*_DAMAGE, OSError) as error:
+            raise DataError(f"{path} is not a readable zip archive: {error}") from error
+        encrypted = 0
+        for info in self._archive.infolist():
+            if info.is_dir() or info.filename.endswith("\\"):
+                continue
+            name = safe_name(info.filename, self.left_out, include_hidden=include_hidden)
+            if name is None:
+                continue
+            if info.flag_bits & _ENCRYPTED:
+                encrypted += 1
+                continue
+            if name in self.entries:
+                self.left_out.ignored.append(f"{path.name}: {name} is there twice; the later entry is used")
+            self.entries[name] = info
+        if encrypted:
+            self.left_out.ignored.append(
+                f"{path.name}: {encrypted:,} entries need a password; unpack it first: 7z x {path.name}"
+            )
+
+    def read(self, name: str) -> bytes:
+        """Return an entry's bytes; a wrong checksum is an OSError like any other failed read."""
+        require_readable(self.entries[name].file_size)
+        try:
+            return self._archive.read(self.entries[name])
+        except _DAMAGE as error:
+            raise OSError(str(error)) from error
+
+    def head(self, name: str, size: int) -> bytes:
+        """Return an entry's first bytes; empty where it is damaged."""
+        try:
+            with self._archive.open(self.entries[name]) as stream:
+                return stream.read(size)
+        except (*_DAMAGE, OSError):
+            return b""
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open an entry for reading."""
+        try:
+            return self._archive.open(self.entries[name])
+        except _DAMAGE as error:
+            raise OSError(str(error)) from error
+
+    def stamp(self, name: str) -> tuple[str | int, ...]:
+        """Return an entry's size and checksum."""
+        return self.entries[name].file_size, self.entries[name].CRC
+
+
+class TarArchive:
+    """A tar archive; of an entry that it holds twice the later one counts, as when it is unpacked.
+
+    Where it ends too early, the entries before are kept and `left_out.ignored` has the reason.
+
+    Args:
+        path: The archive.
+        unpack: Decompresses it; None for a plain one.
+        include_hidden: Whether hidden and system files count.
+
+    Raises:
+        DataError: It is no tar archive, or there is no room to decompress it.
+    """
+
+    def __init__(
+        self, path: Path, unpack: Callable[[IO[bytes]], IO[bytes]] | None = None, include_hidden: bool = False
+    ) -> None:
+        self.path, self.left_out = path, LeftOut()
+        self.entries: dict[str, tuple[int, int, int]] = {}  # offset, size, time of change
+        self._lock = threading.Lock()
+        self._stream: IO[bytes] = path.open("rb") if unpack is None else self._decompressed(unpack)
+        self._length = self._stream.seek(0, os.SEEK_END)
+        self._stream.seek(0)
+        try:
+            archive = tarfile.TarFile(fileobj=self._stream)
+        except tarfile.TarError as error:
+            raise DataError(f"{path} is not a readable tar archive: {error}") from error
+        self._index(archive, include_hidden)
+
+    def _index(self, archive: tarfile.TarFile, include_hidden: bool) -> None:
+        every: dict[str, tuple[int, int, int]] = {}
+        while True:
+            try:
+                member = archive.next()
+            except (tarfile.TarError, ValueError) as error:
+                self.left_out.ignored.append(f"{self.path.name}: damaged behind {len(every):,} entries: {error}")
+                return
+            if member is None:
+                return
+            archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every entry otherwise
+            place = (member.offset_data, member.size, int(member.mtime))
+            if member.islnk():
+                place = every.get(member.linkname, (0, -1, 0))
+            elif member.isdir():
+                continue
+            if place[1] < 0 or not (member.isreg() or member.islnk()) or member.issparse():
+                self.left_out.ignored.append(f"{self.path.name}: {printable(member.name)} is no regular file")
+                continue
+            every[member.name] = place
+            name = safe_name(member.name, self.left_out, include_hidden=include_hidden)
+            if name is None:
+                continue
+            if name in self.entries and self.entries[name] != place:
+                self.left_out.ignored.append(f"{self.path.name}: {name} is there twice; the later entry is used")
+            self.entries[name] = place
+
+    def _decompressed(self, unpack: Callable[[IO[bytes]], IO[bytes]]) -> IO[bytes]:
+        plain = tempfile.TemporaryFile(prefix="asli-tar-")  # noqa: SIM115 - it is read as long as the archive
+        written = 0
+        try:
+            with self.path.open("rb") as packed, unpack(packed) as stream:
+                # read1 gives what is there before it meets damage; read would lose it.
+                take = getattr(stream, "read1", stream.read)
+                while block := take(_BLOCK):
+                    written += plain.write(block)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                room = f"{tempfile.gettempdir()} after {written:,} bytes: {error.strerror}"
+                raise DataError(f"{self.path} cannot be decompressed into {room}; name another with TMPDIR") from error
+            self.left_out.ignored.append(f"{self.path.name}: damaged behind {written:,} bytes: {error}")
+        return plain
+
+    def _bytes(self, start: int, size: int) -> bytes:
+        with self._lock:
+            self._stream.seek(start)
+            return self._stream.read(size)
+
+    def read(self, name: str) -> bytes:
+        """Return an entry's bytes."""
+        start, size, _ = self.entries[name]
+        require_readable(size)
+        data = self._bytes(start, size)
+        if len(data) != size:
+            raise OSError(f"the archive ends after {len(data):,} of {size:,} bytes")
+        return data
+
+    def head(self, name: str, size: int) -> bytes:
+        """Return an entry's first bytes."""
+        start, length, _ = self.entries[name]
+        return self._bytes(start, min(size, length))
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open an entry for reading."""
+        return io.BytesIO(self.read(name))
+
+    def stamp(self, name: str) -> tuple[str | int, ...]:
+        """Return an entry's size and time of change."""
+        return self.entries[name][1:]
+
+
+def _decompressor(head: bytes) -> Callable[[IO[bytes]], IO[bytes]] | None:
+    """Return what decompresses a file that begins so."""
+    if head.startswith(b"\x1f\x8b"):
+        return lambda packed: gzip.GzipFile(fileobj=packed)  # type: ignore[return-value]
+    if head.startswith(b"BZh"):
+        return bz2.BZ2File
+    if head.startswith(b"\xfd7zXZ\0"):
+        return lzma.LZMAFile
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        return _zstandard
+    return None
+
+
+def _zstandard(packed: IO[bytes]) -> IO[bytes]:
+    from pyarrow import CompressedInputStream  # slow to import, and scoring pictures needs no archive
+
+    return CompressedInputStream(packed, "zstd")  # type: ignore[no-any-return]
+
+
+def _leaves_folder(name: str) -> bool:
+    parts = PurePosixPath(name)
+    return parts.is_absolute() or ".." in parts.parts or ":" in "".join(parts.parts[:1])

@@ -1,0 +1,418 @@
+"""What every kind of detector offers: load, predict, stream, logits; each kind adds how it prepares and computes."""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, overload
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from asli.datasets.images import Facts
+from asli.detector.card import Card, Thresholds
+from asli.detector.inputs import ImageLike, inputs, is_one
+from asli.detector.locate import DEFAULT, find_detector
+from asli.detector.prediction import DomainCheck, Prediction, Predictions, decide
+from asli.detector.reading import Examined, examine_all
+from asli.detector.runtimes import Kind, Logits, Runtime, usable_threads
+from asli.detector.store import identity, read_info
+from asli.errors import DetectorError, ImageError
+from asli.metrics.classification import score_of_logits
+from asli.parallel import ordered
+from asli.plugins import plugins
+from asli.transforms.preprocessing import Preparation
+
+if TYPE_CHECKING:
+    import torch
+
+    from asli.datasets.folder import DataFolder
+
+Array = npt.NDArray[np.uint8]
+
+
+class Detector(ABC):
+    """A detector of AI-generated images, of any kind.
+
+    Open one with `Detector.load`. `predict`, `stream` and `logits` may be called from several threads at once.
+
+    Attributes:
+        kind: `classifier`, `ensemble`, `family`, or one that a package adds (entry point group `asli.detectors`).
+        card: Thresholds, domain, origin and figures.
+        hash: SHA-256 over all that gives its verdicts; None until it is saved.
+        folder: Where it is saved, or None.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, card: Card) -> None:
+        self.card = card
+        self.hash: str | None = None
+        self.folder: Path | None = None
+        self._info: dict[str, Any] = {}
+        self._compute: tuple[str | None, Kind | None, int | None] = (None, None, None)
+        self._engine: Runtime | None = None
+        self._lock = threading.RLock()  # `engine` holds it while the network is read
+
+    @staticmethod
+    def load(
+        name: str | Path = DEFAULT,
+        *,
+        device: str | None = None,
+        runtime: Kind | None = None,
+        threads: int | None = None,
+    ) -> "Detector":
+        """Open a detector.
+
+        Args:
+            name: `default` for the bundled one, a detector folder, a run folder, or `hub:owner/name[@revision]`.
+            device: cuda, mps or cpu; None leaves it to the runtime.
+            runtime: `torch` or `onnx`; None takes ONNX Runtime on the CPU where the detector has an ONNX form.
+            threads: CPU threads of one operation; None leaves the library's choice.
+
+        Raises:
+            DetectorError: There is none, or it is damaged, foreign, newer, or of a kind that is not installed.
+        """
+        detector = load_folder(find_detector(name))
+        detector._compute = (device, runtime, threads)
+        return detector
+
+    @classmethod
+    @abstractmethod
+    def from_folder(cls, folder: Path, info: dict[str, Any]) -> "Detector":
+        """Open a saved detector of this kind.
+
+        Args:
+            folder: Its folder.
+            info: The content of `detector.json`.
+        """
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write it as a folder, all at once; `hash` and `folder` become those of what was written."""
+
+    @property
+    @abstractmethod
+    def preparation(self) -> Preparation:
+        """Return what prepares the images of a data folder, which all go to this one detector."""
+
+    @abstractmethod
+    def runtime(
+        self, device: "torch.device | str | None" = None, kind: Kind | None = None, threads: int | None = None
+    ) -> Runtime:
+        """Return what computes logits of prepared images; arguments as in `load`.
+
+        Raises:
+            DetectorError: It has no such form, or that is damaged.
+            MissingExtraError: ONNX Runtime is asked for and not installed.
+        """
+
+    @abstractmethod
+    def files(self) -> list[str]:
+        """Return the paths of its files, relative to `folder`, after comparing them with `detector.json`."""
+
+    @abstractmethod
+    def model_card(self, measured: dict[str, Any] | None = None) -> str:
+        """Return the model card, in Markdown.
+
+        Args:
+            measured: The content of an evaluation's `metrics.json`; None shows the detector's own figures.
+        """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Return what it is, in a few words: the architecture, or the members."""
+
+    def prepare(self, pixels: Array, facts: Facts) -> Any:
+        """Turn one image into what `forward` takes.
+
+        Args:
+            pixels: uint8, height x width x 3.
+            facts: Of its file.
+
+        Raises:
+            ImageError: It is so narrow that, enlarged, it would exhaust memory.
+        """
+        return self.preparation.fit(pixels)
+
+    def forward(self, prepared: Sequence[Any]) -> Logits:
+        """Compute the logits of prepared images, float64, n x 2 (real, fake)."""
+        return self.engine.logits(prepared)
+
+    def outside(self, facts: Sequence[Facts], prepared: Sequence[Any]) -> list[str | None]:
+        """Return for each prepared image why it lies outside the domain, or None."""
+        return self.card.domain.why_all_outside(facts, prepared)
+
+    def answering(self, prepared: Any) -> tuple["Detector", str | None, Any]:
+        """Return the detector that answers for a prepared image, its name as a member, and what it computes on."""
+        return self, None, prepared
+
+    def answering_for(self, data: "DataFolder", split: str) -> "Detector":
+        """Return the one detector that answers for a part of a data folder.
+
+        Raises:
+            DetectorError: Several members of a family would.
+        """
+        return self
+
+    def recalibrated(self, temperature: float, card: Card) -> "Detector":
+        """Return a copy whose logits are divided by a temperature, with another card; not saved yet.
+
+        Raises:
+            DetectorError: This kind has no temperature of its own.
+        """
+        raise DetectorError(f"a detector of kind '{self.kind}' cannot be calibrated as a whole")
+
+    @property
+    def training_images(self) -> npt.NDArray[np.uint64] | None:
+        """Return `DataFolder.keys` of the images it was trained on, sorted; None where they were not recorded."""
+        return None
+
+    @property
+    def run_folder(self) -> Path | None:
+        """Return the folder of the run whose detector it is, or None."""
+        return None
+
+    def near(self, device: "torch.device") -> "torch.device | str":
+        """Return where it computes when others compute on `device`."""
+        return device
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Return where scores become verdicts."""
+        return self.card.thresholds
+
+    @property
+    def domain(self) -> Any:
+        """Return the kind of input it was calibrated on."""
+        return self.card.domain
+
+    @property
+    def engine(self) -> Runtime:
+        """Return the runtime that `load` was asked for; it is made on first use and kept."""
+        with self._lock:
+            if self._engine is None:
+                device, kind, threads = self._compute
+                self._engine = self.runtime(device, kind, threads)
+            return self._engine
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # bytes are an iterable, but one image
+        self,
+        images: bytes | bytearray | memoryview | BinaryIO | Image.Image,
+        *,
+        batch_size: int | None = None,
+        stability: bool = False,
+        force_domain: bool = False,
+    ) -> Prediction: ...
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # so is a path, unless it is a folder
+        self,
+        images: str | Path | Array,
+        *,
+        batch_size: int | None = None,
+        stability: bool = False,
+        force_domain: bool = False,
+    ) -> Prediction | Predictions: ...
+    @overload
+    def predict(
+        self,
+        images: Iterable[ImageLike],
+        *,
+        batch_size: int | None = None,
+        stability: bool = False,
+        force_domain: bool = False,
+    ) -> Predictions: ...
+    def predict(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        batch_size: int | None = None,
+        stability: bool = False,
+        force_domain: bool = False,
+    ) -> Prediction | Predictions:
+        """Score one image or several.
+
+        Args:
+            images: A path, the bytes of a file, an open binary file, a Pillow image or pixels (uint8, height x width x
+                3): returns a `Prediction`. A folder or an iterable of these: returns `Predictions`.
+            batch_size: Images computed at a time; None chooses by input size.
+            stability: Also score re-encoded and resized views of each image.
+            force_domain: Give a verdict on images outside the domain, too.
+
+        Raises:
+            DataError: `images` is nothing of the above. An image that cannot be read is no exception: its prediction
+                has an `error`.
+        """
+        found = self.stream(images, batch_size=batch_size, stability=stability, force_domain=force_domain)
+        if is_one(images):
+            return next(found)
+        described = self.describe()
+        return Predictions(list(found), {**described, "force_domain": True} if force_domain else described)
+
+    def stream(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        batch_size: int | None = None,
+        stability: bool = False,
+        force_domain: bool = False,
+    ) -> Iterator[Prediction]:
+        """Yield a prediction for each image, in order, in bounded memory; arguments as in `predict`.
+
+        Threads read and decode a few batches ahead of the network.
+        """
+        size = batch_size or self.batch_size
+        if size < 1:
+            raise ValueError(f"batch_size is {size}; it must be 1 or more")
+        named = inputs(images)
+        threads = self._compute[2] or usable_threads()
+        share = max(1, -(-size // SHARES))
+
+        def shares() -> Iterator[list[Any]]:
+            while group := list(islice(named, share)):
+                yield group
+
+        def examined(group: list[Any]) -> list[tuple[str, Examined]]:
+            found = examine_all([one.load for one in group], self, keep_pixels=stability)
+            return list(zip([one.name for one in group], found, strict=True))
+
+        flat = (
+            one
+            for group in ordered(examined, shares(), threads=threads, ahead=-(-2 * SHARES // threads))
+            for one in group
+        )
+        while batch := list(islice(flat, size)):
+            yield from self.predictions(batch, force_domain=force_domain, stability=stability)
+
+    def logits(self, images: ImageLike | Iterable[ImageLike], *, batch_size: int | None = None) -> Logits:
+        """Return the logits of images, float64, n x 2 (real, fake): softmax of a row gives the score.
+
+        Args:
+            images: As in `predict`; one image gives one row.
+            batch_size: Images computed at a time; None chooses by input size.
+
+        Raises:
+            ImageError: One of them cannot be read: it has no logits.
+        """
+        parts, named = [np.zeros((0, 2))], inputs(images)
+        while group := list(islice(named, batch_size or self.batch_size)):
+            found = examine_all([one.load for one in group], self)
+            bad = next(((one.name, image.error) for one, image in zip(group, found, strict=True) if image.error), None)
+            if bad is not None:
+                raise ImageError(f"{bad[0]}: {bad[1]}")
+            parts.append(self.forward([image.prepared for image in found]))
+        return np.concatenate(parts)
+
+    def predictions(
+        self, images: Sequence[tuple[str, Examined]], *, force_domain: bool = False, stability: bool = False
+    ) -> list[Prediction]:
+        """Compute the predictions of a batch of examined images.
+
+        Args:
+            images: Name of each, and what was found of it.
+            force_domain: See `predict`.
+            stability: See `predict`; the images' pixels must have been kept.
+        """
+        good = [image for _, image in images if image.error is None]
+        logits = self.forward([image.prepared for image in good]) if good else np.zeros((0, 2))
+        scores = iter(score_of_logits(logits).tolist())
+        return [
+            Prediction(path=name, error=image.error)
+            if image.error is not None
+            else self._prediction(name, image, next(scores), force_domain=force_domain, stability=stability)
+            for name, image in images
+        ]
+
+    def _prediction(
+        self, name: str, image: Examined, score: float, *, force_domain: bool, stability: bool
+    ) -> Prediction:
+        leaf, member, _ = self.answering(image.prepared)
+        verdict, reasons = decide(leaf.thresholds, score, image.outside, force_domain=force_domain)
+        moved = None
+        if stability and image.pixels is not None:
+            from asli.detector.stability import score_range  # here: it needs scipy, which a cold start does not
+
+            moved = score_range(image.pixels, score, leaf.preparation, leaf.engine)
+        return Prediction(
+            path=name,
+            score=score,
+            verdict=verdict,
+            reasons=reasons,
+            thresholds=leaf.thresholds,
+            domain=DomainCheck(image.outside is None, image.outside),
+            provenance=image.provenance,
+            stability=moved,
+            member=member,
+        )
+
+    @property
+    def batch_size(self) -> int:
+        """Return how many images go through the network at a time: fewer large ones."""
+        return max(16, min(256, 256 * 64 * 64 // self.preparation.size**2))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what goes beside its scores, as plain JSON."""
+        thresholds = self.thresholds
+        return {
+            "network": self.name,
+            "kind": self.kind,
+            "hash": self.hash,
+            "recipe_hash": self.card.recipe_hash,
+            "thresholds": thresholds.to_dict(),
+            "caveats": list(thresholds.caveats),
+            "trained_on": self.card.trained_on["name"],
+        }
+
+    def __repr__(self) -> str:
+        thresholds = self.thresholds
+        band = f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f}"
+        return f"<{self.kind} {self.name}: {band}; {self.card.domain.describe()}; hash {(self.hash or 'unsaved')[:16]}>"
+
+    def _repr_html_(self) -> str:
+        thresholds = self.thresholds
+        lines = {
+            "detector": f"{self.name} ({self.kind})",
+            "verdicts": f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f}",
+            "promise": thresholds.promise or "none",
+            "supported input": self.card.domain.describe(),
+            "trained on": str(self.card.trained_on["name"]),
+            "license": self.card.license,
+            "hash": self.hash or "unsaved",
+        }
+        rows = "".join(f"<tr><th>{key}</th><td>{escape(value)}</td></tr>" for key, value in lines.items())
+        return f"<table>{rows}</table>"
+
+
+SHARES = 8
+"""Pieces of a batch that threads take, whatever their number, so that this changes no last bit."""
+
+KINDS = {
+    "classifier": "asli.detector.classifier:Classifier",
+    "ensemble": "asli.detector.ensemble:Ensemble",
+    "family": "asli.detector.family:Family",
+}
+"""The kinds in this package; entry points of the group `asli.detectors` add others."""
+
+
+def load_folder(folder: Path) -> Detector:
+    """Open the detector in a folder, whatever its kind.
+
+    Raises:
+        DetectorError: It is damaged, foreign, newer, or of a kind that is not installed.
+    """
+    info = read_info(folder)
+    kind = info.get("kind", "classifier")
+    kinds = plugins("asli.detectors", KINDS)
+    if kind not in kinds:
+        raise DetectorError(f"detector {folder} is of kind '{kind}'; installed are {', '.join(kinds)}")
+    try:
+        opened: Detector = kinds[kind]().from_folder(folder, info)
+        opened._info, opened.folder, opened.hash = info, folder, identity(info)
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        raise DetectorError(f"detector {folder} is damaged or foreign: {error}") from error
+    return opened

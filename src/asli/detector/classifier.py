@@ -1,0 +1,325 @@
+"""One network on one or several crops of an image: the kind of detector that training makes."""
+
+import copy
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from asli._version import __version__
+from asli.datasets.layouts import LABELS
+from asli.detector.base import Detector
+from asli.detector.card import Card
+from asli.detector.model_card import hub_config, model_card
+from asli.detector.runtimes import Kind, OnnxRuntime, Runtime, TorchRuntime, onnx_installed
+from asli.detector.store import (
+    CARD,
+    CONFIG,
+    FILES,
+    INFO,
+    ONNX,
+    TRAINING_IMAGES,
+    VERSION,
+    WEIGHTS,
+    identity,
+    present_names,
+    require_same,
+    rewriting,
+)
+from asli.errors import DetectorError, RecipeError
+from asli.files import read_json, sha256_of_file, write_json, write_text
+from asli.transforms.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+
+    from asli.models.networks import Network
+
+
+class Classifier(Detector):
+    """A network with its preprocessing; the network itself is read when it is first needed.
+
+    Attributes:
+        preprocessing: From an image to the network's input.
+        temperature: Divides the logits; 1 where it is folded into the head (`fold_temperature`).
+    """
+
+    kind = "classifier"
+
+    def __init__(
+        self,
+        network: "Network",
+        preprocessing: Preprocessing,
+        card: Card,
+        training_images: npt.NDArray[np.uint64] | None = None,
+        *,
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__(card)
+        self._network: Network | None = network
+        self._training_images = training_images
+        self._architecture = network.name
+        self.preprocessing, self.temperature = preprocessing, temperature
+
+    @classmethod
+    def from_folder(cls, folder: Path, info: dict[str, Any]) -> Self:
+        """Open a saved classifier; see `Detector.from_folder`."""
+        require_same(folder / info.get("weights", WEIGHTS), info["weights_sha256"])
+        opened = cls.__new__(cls)
+        Detector.__init__(opened, Card.from_dict(info["card"]))
+        opened._network, opened._training_images = None, None
+        opened._architecture = read_json(folder / CONFIG)["architecture"]
+        opened.preprocessing = Preprocessing(**present_names(info["preprocessing"]))
+        opened.temperature = info.get("temperature", 1.0)
+        return opened
+
+    @property
+    def name(self) -> str:
+        """Return the architecture."""
+        return self._architecture
+
+    @property
+    def preparation(self) -> Preprocessing:
+        """Return the preprocessing."""
+        return self.preprocessing
+
+    @property
+    def network(self) -> "Network":
+        """Return the network; its head divides by the temperature, unless `temperature` is not 1.
+
+        Raises:
+            DetectorError: It is not one this asli builds, or an int8 one, which is `model.onnx` and nothing else.
+        """
+        if self._network is None:
+            with self._lock:
+                self._network = self._network or self._load()
+        return self._network
+
+    @property
+    def training_images(self) -> npt.NDArray[np.uint64] | None:
+        """Return `DataFolder.keys` of its training images, sorted; None where they were not recorded.
+
+        Raises:
+            DetectorError: The file is damaged.
+        """
+        path = None if self.folder is None else self.folder / TRAINING_IMAGES
+        if self._training_images is None and path is not None and path.is_file():
+            try:
+                self._training_images = np.load(path, allow_pickle=False).astype(np.uint64, casting="safe")
+            except (OSError, ValueError, TypeError) as error:
+                raise DetectorError(f"{path} is damaged ({error}); fetch the detector again") from error
+        return self._training_images
+
+    @property
+    def quantized(self) -> bool:
+        """Return whether it is an int8 one."""
+        return bool(self._info.get("weights") == ONNX)
+
+    @property
+    def run_folder(self) -> Path | None:
+        """Return the folder of the run whose detector it is, or None."""
+        folder = None if self.folder is None else self.folder.resolve()
+        if folder is None or folder.name != "detector" or not (folder.parent / "recipe.toml").is_file():
+            return None
+        return folder.parent
+
+    def runtime(
+        self, device: "torch.device | str | None" = None, kind: Kind | None = None, threads: int | None = None
+    ) -> Runtime:
+        """Return what computes its logits; see `Detector.runtime`."""
+        on_cpu = device is None or str(device) == "cpu"
+        if kind is None:
+            has_onnx = self.quantized or "onnx" in self._info
+            kind = "onnx" if self.quantized or (on_cpu and has_onnx and onnx_installed()) else "torch"
+        if kind == "onnx":
+            if not on_cpu:
+                raise DetectorError(f"ONNX runs on the CPU, not on '{device}'; leave out one of the two")
+            return OnnxRuntime(self._onnx_file(), threads)
+        from asli.models.device import pick_device, set_threads
+
+        set_threads(threads)
+        place = pick_device(None if device is None else str(device))
+        module = copy.deepcopy(self.network.module).to(place)
+        return TorchRuntime(module, self.preprocessing, place, self.temperature)
+
+    def recalibrated(self, temperature: float, card: Card) -> "Classifier":
+        """Return a copy whose logits are divided by a temperature; see `Detector.recalibrated`."""
+        network = dataclasses.replace(self.network, module=copy.deepcopy(self.network.module))
+        left = fold_temperature(network, temperature)
+        return Classifier(network, self.preprocessing, card, self.training_images, temperature=self.temperature * left)
+
+    def near(self, device: "torch.device") -> "torch.device | str":
+        """Return where it computes when others compute on `device`: an int8 detector stays on the CPU."""
+        return "cpu" if self.quantized else device
+
+    def save(self, folder: Path) -> None:
+        """Write the bundle, all at once; an ONNX form is made anew by `asli export`."""
+        from safetensors.torch import save
+
+        tensors = {key: value.detach().cpu().contiguous() for key, value in self.network.module.state_dict().items()}
+        with rewriting(folder, keep=False) as part:
+            # safetensors' own `save_file` makes a file that only its owner can read.
+            (part / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
+            info = self._describe_in(part, {})
+        self._is_now(folder, info)
+
+    def save_int8(self, folder: Path, graph: Path) -> None:
+        """Write the bundle of an int8 detector.
+
+        Args:
+            folder: Is made; it must not hold another detector.
+            graph: The quantized network; copied there.
+        """
+        with rewriting(folder, keep=False) as part:
+            (part / ONNX).write_bytes(graph.read_bytes())
+            info = self._describe_in(part, {"weights": ONNX})
+        self._is_now(folder, info)
+
+    def add_onnx(self, graph: Path, checked: dict[str, Any]) -> None:
+        """Add an ONNX file to this saved detector, as another form of it; its `hash` stays.
+
+        Args:
+            graph: Copied into the bundle.
+            checked: How it was compared with the network.
+        """
+        self._add({"onnx": {"sha256": sha256_of_file(graph), **checked}}, graph)
+
+    def add_domain_study(self, study: dict[str, Any]) -> None:
+        """Keep a domain study in this saved detector's card, in place of an older one on the same data; `hash` stays.
+
+        Args:
+            study: As `asli.evaluation.domain_study.for_card` returns it.
+        """
+        others = [old for old in self._info.get("domain_studies", []) if old["data"]["hash"] != study["data"]["hash"]]
+        self._add({"domain_studies": [*others, study]})
+
+    def files(self) -> list[str]:
+        """Return the names of its files, after comparing them with `detector.json`."""
+        if "onnx" in self._info:
+            self._onnx_file()
+        absent = {WEIGHTS if self.quantized else ONNX if "onnx" not in self._info else None}
+        if self.training_images is None:
+            absent.add(TRAINING_IMAGES)
+        return [name for name in FILES if name not in absent]
+
+    def model_card(self, measured: dict[str, Any] | None = None) -> str:
+        """Return the model card, in Markdown.
+
+        Args:
+            measured: The content of an evaluation's `metrics.json`; None shows the detector's own figures.
+        """
+        from asli.models.networks import create_network
+
+        network = self._network or create_network(self._architecture, size=self.preprocessing.size)
+        return model_card(
+            network=network,
+            preprocessing=self.preprocessing,
+            card=self.card,
+            hash=self.hash,
+            onnx=self._info.get("onnx"),
+            domain_studies=self._info.get("domain_studies", []),
+            quantized=self.quantized,
+            measured=measured,
+        )
+
+    def _load(self) -> "Network":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        from asli.models.networks import create_network
+
+        assert self.folder is not None
+        if self.quantized:
+            raise DetectorError(f"detector {self.folder} is an int8 one, for ONNX Runtime only: use the one it is of")
+        try:
+            network = create_network(self._architecture, size=self.preprocessing.size)
+            network.module.load_state_dict(load_file(self.folder / WEIGHTS))
+        except (OSError, RuntimeError, RecipeError, SafetensorError) as error:
+            problem = " ".join(str(error).split())[:200]
+            raise DetectorError(f"detector {self.folder} is damaged or foreign: {problem}") from error
+        return network
+
+    def _onnx_file(self) -> Path:
+        if self.folder is None or not (self.quantized or "onnx" in self._info):
+            where = self.folder or "that is not saved"
+            raise DetectorError(f"detector {where} has no ONNX form; make it with: asli export DETECTOR")
+        if not self.quantized:  # else `load` has compared it already
+            require_same(self.folder / ONNX, self._info["onnx"]["sha256"])
+        return self.folder / ONNX
+
+    def _add(self, parts: dict[str, Any], graph: Path | None = None) -> None:
+        assert self.folder is not None, "only a saved detector can be added to"
+        self._info = {**self._info, **parts}
+        with rewriting(self.folder, keep=True) as part:
+            if graph is not None:
+                (part / ONNX).unlink(missing_ok=True)  # a link to the one in use
+                (part / ONNX).write_bytes(graph.read_bytes())
+            write_json(part / INFO, self._info)
+            write_text(part / CARD, self.model_card())
+
+    def _describe_in(self, folder: Path, form: dict[str, str]) -> dict[str, Any]:
+        """Write all but the weights; return the content of `detector.json`."""
+        write_json(folder / CONFIG, hub_config(self.network, self.preprocessing))
+        if self.training_images is not None:
+            with (folder / TRAINING_IMAGES).open("wb") as stream:
+                np.save(stream, np.unique(self.training_images), allow_pickle=False)
+        info: dict[str, Any] = {
+            "version": VERSION,
+            "asli": __version__,
+            "kind": self.kind,
+            "labels": list(LABELS),
+            **form,
+            "weights_sha256": sha256_of_file(folder / form.get("weights", WEIGHTS)),
+            "preprocessing": dataclasses.asdict(self.preprocessing),
+            **({"temperature": self.temperature} if self.temperature != 1 else {}),
+            "card": self.card.to_dict(),
+        }
+        write_json(folder / INFO, info)
+        info = json.loads(json.dumps(info))
+        before = self.hash, self._info
+        self.hash, self._info = identity(info), info
+        write_text(folder / CARD, self.model_card())
+        self.hash, self._info = before
+        return info
+
+    def _is_now(self, folder: Path, info: dict[str, Any]) -> None:
+        self._info, self.hash, self.folder = info, identity(info), folder
+
+
+def fold_temperature(network: "Network", temperature: float) -> float:
+    """Divide a network's logits by a temperature in the weights and bias of its head.
+
+    Returns:
+        The temperature that remains to be applied: 1, or all of it where the head is no linear layer.
+    """
+    import torch
+
+    head = network.module.get_submodule(network.head) if network.head else None
+    if not isinstance(head, (torch.nn.Linear, torch.nn.Conv2d)):
+        return temperature
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.div_(temperature)
+    return 1.0
+
+
+def as_classifier(detector: Detector, what: str) -> Classifier:
+    """Return a detector as a classifier, for what only one network can do.
+
+    Args:
+        detector: Of any kind.
+        what: What is asked of it, for the message: `int8`, for example.
+
+    Raises:
+        DetectorError: It is of another kind.
+    """
+    if isinstance(detector, Classifier):
+        return detector
+    members: Sequence[str] = getattr(detector, "member_names", ())
+    place = detector.folder / "members" if detector.folder else "members"
+    example = f": {place}/{members[0]}" if members else ""
+    raise DetectorError(f"{what} needs a single network, and this is of kind '{detector.kind}'; name a member{example}")

@@ -1,0 +1,202 @@
+"""What a detector answers of one image, and of many."""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, overload
+
+from asli.detector.card import Thresholds, Verdict
+from asli.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class DomainCheck:
+    """Whether an image is of the kind that the detector was calibrated on.
+
+    Attributes:
+        inside: Whether it is.
+        why: Why not; None inside.
+    """
+
+    inside: bool
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """How far the score moves when the image is re-encoded or resized a little.
+
+    Attributes:
+        low: Lowest score of all views and the image itself.
+        high: Highest score.
+        views: Score of each view by name; None where the format of a view cannot hold the image.
+    """
+
+    low: float
+    high: float
+    views: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """A detector's answer for one image.
+
+    Attributes:
+        path: The image's path or name.
+        score: P(fake), float64 in [0, 1]; None with an error. It means little outside the domain.
+        verdict: `real`, `unsure` or `fake`; None with an error.
+        reasons: Why the verdict is `unsure`, or must be read with care.
+        thresholds: Of the detector, or of the member that answered.
+        domain: Whether the image lies inside the detector's domain; None with an error.
+        provenance: What the file states about its own origin (`asli.provenance`); it affects neither score nor verdict.
+        stability: See `Stability`; None unless it was asked for.
+        member: Name of the member of a family that answered; None for other kinds.
+        error: Why the image could not be scored; None where it was.
+    """
+
+    path: str
+    score: float | None = None
+    verdict: Verdict | None = None
+    reasons: tuple[str, ...] = ()
+    thresholds: Thresholds | None = None
+    domain: DomainCheck | None = None
+    provenance: dict[str, Any] | None = None
+    stability: Stability | None = None
+    member: str | None = None
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON: one object of `images` in `asli predict --json` and `POST /v1/predict`."""
+        return {
+            "path": self.path,
+            "score": self.score,
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "thresholds": self.thresholds and {"low": self.thresholds.low, "high": self.thresholds.high},
+            "stability": self.stability and dataclasses.asdict(self.stability),
+            "domain": self.domain and dataclasses.asdict(self.domain),
+            "provenance": self.provenance,
+            "member": self.member,
+            "error": self.error,
+        }
+
+    def __repr__(self) -> str:
+        if self.error is not None:
+            return f"Prediction({self.path!r}, error={self.error!r})"
+        score = f", score={self.score:.4f}" if self.domain is None or self.domain.inside else ""
+        reasons = f", reasons={list(self.reasons)}" if self.reasons else ""
+        return f"Prediction({self.path!r}, {self.verdict!r}{score}{reasons})"
+
+    def _repr_html_(self) -> str:
+        return Predictions([self])._repr_html_()
+
+
+class Predictions(Sequence[Prediction]):
+    """The answers for several images, in their order.
+
+    Attributes:
+        detector: What answered, as plain JSON (`Detector.describe`).
+    """
+
+    def __init__(self, predictions: Sequence[Prediction], detector: dict[str, Any] | None = None) -> None:
+        self._predictions, self.detector = list(predictions), detector or {}
+
+    def __len__(self) -> int:
+        return len(self._predictions)
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self._predictions)
+
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Predictions": ...
+    def __getitem__(self, index: int | slice) -> "Prediction | Predictions":
+        if isinstance(index, slice):
+            return Predictions(self._predictions[index], self.detector)
+        return self._predictions[index]
+
+    @property
+    def failed(self) -> list[Prediction]:
+        """Return those of images that could not be scored."""
+        return [prediction for prediction in self if prediction.error is not None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `asli predict --json` prints: `detector` and `images`."""
+        return {"detector": self.detector, "images": [prediction.to_dict() for prediction in self]}
+
+    def to_arrow(self) -> "pa.Table":
+        """Return a table, one row an image, with the fields of `Prediction` as columns; `provenance` is JSON."""
+        import pyarrow as pa
+
+        columns = {
+            "path": pa.array([p.path for p in self], pa.string()),
+            "score": pa.array([p.score for p in self], pa.float64()),
+            "verdict": pa.array([p.verdict for p in self], pa.string()),
+            "reasons": pa.array([list(p.reasons) for p in self], pa.list_(pa.string())),
+            "member": pa.array([p.member for p in self], pa.string()),
+            "inside_domain": pa.array([p.domain and p.domain.inside for p in self], pa.bool_()),
+            "stability_low": pa.array([p.stability and p.stability.low for p in self], pa.float64()),
+            "stability_high": pa.array([p.stability and p.stability.high for p in self], pa.float64()),
+            "provenance": pa.array(
+                [p.provenance and json.dumps(p.provenance, ensure_ascii=False) for p in self], pa.string()
+            ),
+            "error": pa.array([p.error for p in self], pa.string()),
+        }
+        return pa.table(columns)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return `to_arrow` as a data frame.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas  # noqa: F401 - what `pyarrow` needs
+        except ImportError as error:
+            raise MissingExtraError("pandas", "pandas") from error
+        return self.to_arrow().to_pandas()
+
+    def __repr__(self) -> str:
+        counts = {name: sum(p.verdict == name for p in self) for name in ("real", "unsure", "fake")}
+        text = ", ".join(f"{count} {name}" for name, count in counts.items())
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        return f"Predictions({len(self)} images: {text}{failed})"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in ("image", "verdict", "P(fake)", "reasons"))
+        rows = []
+        for p in self._predictions[:SHOWN]:
+            inside = p.score is not None and (p.domain is None or p.domain.inside)
+            cells = (p.path, p.verdict or "error", f"{p.score:.4f}" if inside else "", p.error or "; ".join(p.reasons))
+            rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+        more = f"<p>and {len(self) - SHOWN:,} more</p>" if len(self) > SHOWN else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{more}"
+
+
+OUTSIDE = "outside domain: "
+"""Begins the reason that is about the image; the others are about the detector."""
+
+SHOWN = 50
+"""Rows that a notebook shows."""
+
+
+def decide(
+    thresholds: Thresholds, score: float, outside: str | None, *, force_domain: bool
+) -> tuple[Verdict, tuple[str, ...]]:
+    """Return the verdict on a scored image and its reasons: the same at every entry point.
+
+    Args:
+        thresholds: Of the detector that answers.
+        score: P(fake).
+        outside: Why the image lies outside the detector's domain, or None.
+        force_domain: Give a verdict there, too.
+    """
+    reasons = (*((f"{OUTSIDE}{outside}",) if outside else ()), *thresholds.caveats)
+    return "unsure" if outside and not force_domain else thresholds.verdict(score), reasons

@@ -1,0 +1,148 @@
+"""What computes logits, by name: `torch` on any device, `onnx` on the CPU. Everything that scores calls it.
+
+Neither library is imported before its runtime is made: a bundle with `model.onnx` answers without torch.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from asli.errors import DetectorError, MissingExtraError
+from asli.threads import choose_threads, usable_cpus
+from asli.transforms.preprocessing import Preparation, Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+BATCH = 256
+
+Kind = Literal["torch", "onnx"]
+Windows = npt.NDArray[np.uint8]
+Logits = npt.NDArray[np.float64]
+
+
+class Runtime(Protocol):
+    """Computes logits of images that the detector prepared."""
+
+    def logits(self, prepared: Sequence[Any]) -> Logits:
+        """Map prepared images to logits, float64, n x 2 (real, fake)."""
+
+
+class Fitted(Protocol):
+    """Anything that gives what evaluation sees of a data folder's rows: its pixels, or pixels changed on the way."""
+
+    def fitted(self, rows: npt.NDArray[np.int64], preparation: Preparation) -> list[Any]:
+        """Return each row's image, prepared by `preparation.fit`."""
+
+
+class TorchRuntime:
+    """A torch module on a device, in float32.
+
+    Args:
+        module: Is put into evaluation mode.
+        preprocessing: Normalizes the windows.
+        device: Where the module is.
+        temperature: Divides the logits, where it is not folded into the module's head.
+    """
+
+    def __init__(
+        self, module: "nn.Module", preprocessing: Preprocessing, device: "torch.device", temperature: float = 1.0
+    ) -> None:
+        self._module, self._preprocessing, self._device = module.eval(), preprocessing, device
+        self._temperature = temperature
+
+    def logits(self, fitted: Sequence[Windows]) -> Logits:
+        """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake)."""
+        import torch
+
+        with torch.inference_mode():
+            return _mean_of_windows(fitted, lambda windows: self._forward(windows).to("cpu", torch.float64).numpy())
+
+    def _forward(self, windows: Windows) -> "torch.Tensor":
+        result: torch.Tensor = self._module(self._preprocessing.batch(windows, self._device))
+        return result if self._temperature == 1 else result / self._temperature
+
+
+class OnnxRuntime:
+    """An ONNX file from `asli export`, on the CPU by ONNX Runtime.
+
+    Args:
+        path: Its graph maps `images`, uint8, n x size x size x 3, to `logits`, float32, n x 2.
+        threads: Of one operation; None takes `OMP_NUM_THREADS`, else one for each CPU this process may use.
+
+    Raises:
+        MissingExtraError: ONNX Runtime is not installed.
+        DetectorError: The file is no such graph.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise MissingExtraError("onnxruntime", "onnx") from error
+        options = onnxruntime.SessionOptions()
+        # Stated, since its own choice pins threads to cores a container may not have.
+        options.intra_op_num_threads = threads or usable_threads()
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # see `asli.threads`
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            (images,), (logits,) = self._session.get_inputs(), self._session.get_outputs()
+        except Exception as error:  # ONNX Runtime's own classes, without a common base but this one
+            raise DetectorError(f"{path} cannot be run: {' '.join(str(error).split())[:200]}") from error
+        if (images.name, images.type, logits.name) != ("images", "tensor(uint8)", "logits"):
+            raise DetectorError(f"{path} does not map images to logits; make it with: asli export DETECTOR")
+
+    def logits(self, fitted: Sequence[Windows]) -> Logits:
+        """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake)."""
+        return _mean_of_windows(fitted, lambda windows: self._session.run(["logits"], {"images": windows})[0])
+
+
+def onnx_installed() -> bool:
+    """Return whether ONNX Runtime is there, without importing it."""
+    return find_spec("onnxruntime") is not None
+
+
+def usable_threads() -> int:
+    """Return what torch uses where it is loaded, else `OMP_NUM_THREADS`, else what a command may use of the CPUs."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    return choose_threads(usable_cpus())
+
+
+def _mean_of_windows(fitted: Sequence[Windows], forward: Callable[[Windows], npt.NDArray[np.floating]]) -> Logits:
+    counts = np.array([len(windows) for windows in fitted])
+    windows = np.concatenate(fitted)
+    parts = [forward(windows[start : start + BATCH]) for start in range(0, len(windows), BATCH)]
+    result = np.concatenate(parts).astype(np.float64)
+    starts = np.cumsum(counts) - counts
+    means: Logits = np.add.reduceat(result, starts, axis=0) / counts[:, None]
+    return means
+
+
+def logits_of_rows(
+    runtime: Runtime, pixels: Fitted, rows: npt.NDArray[np.int64], preparation: Preparation
+) -> Iterator[Logits]:
+    """Yield the logits of a data folder's rows, batch after batch in their order.
+
+    Args:
+        runtime: Computes them.
+        pixels: Of the data folder.
+        rows: Which of them.
+        preparation: The detector's; batches shrink as its size grows, to bound memory.
+    """
+    batch = max(16, min(BATCH, BATCH * 64 * 64 // preparation.size**2))
+    for start in range(0, len(rows), batch):
+        yield runtime.logits(pixels.fitted(rows[start : start + batch], preparation))

@@ -1,0 +1,136 @@
+"""A detector's folder on disk: names of its files, atomic writing, and what older versions called things.
+
+config.json  model.safetensors    timm's hub format: a timm network opens in timm and transformers without asli
+detector.json                     kind, preprocessing, card (thresholds, domain, origin), hashes of the other files
+model.onnx                        where exported: another form of the same network, which runs without torch
+README.md                         the model card
+training_images.npy               hashes of the training images
+members/NAME/                     the members of an ensemble or a family, each a folder like this one
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from asli.datasets.layouts import LABELS
+from asli.errors import DetectorError
+from asli.files import FILE_MODE, read_json, sha256_of_file, sha256_of_json, sync
+
+VERSION = 2
+"""Of `detector.json`. Version 1 (asli 0.1.0) has no `kind`: its bundles are classifiers."""
+
+INFO, CONFIG, CARD = "detector.json", "config.json", "README.md"
+WEIGHTS, ONNX, TRAINING_IMAGES, MEMBERS = "model.safetensors", "model.onnx", "training_images.npy", "members"
+FILES = (CONFIG, INFO, CARD, TRAINING_IMAGES, ONNX, WEIGHTS)
+
+LATER = ("onnx", "domain_studies")
+"""Parts of `detector.json` that are added to a saved detector and change none of its verdicts."""
+
+FORMER_NAMES = {"licence": "license", "window": "crop_mode", "centre-crop": "center-crop"}
+"""Keys and values of version 1, and their present names."""
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """Return the content of `detector.json`.
+
+    Raises:
+        DetectorError: It is damaged, foreign or newer than this asli.
+    """
+    try:
+        info = read_json(folder / INFO)
+        version, labels = info.get("version", 0), info["labels"]
+        newer = version > VERSION
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        raise DetectorError(f"detector {folder} is damaged or foreign: {error}") from error
+    if newer:
+        raise DetectorError(f"detector {folder} has version {version}; update asli to read it")
+    if labels != list(LABELS):
+        raise DetectorError(f"detector {folder} has labels {labels}; asli reads {list(LABELS)}")
+    return dict(info)
+
+
+def identity(info: dict[str, Any]) -> str:
+    """Return the hash of what gives the verdicts."""
+    return sha256_of_json({key: value for key, value in info.items() if key not in LATER})
+
+
+def present_names(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of any version under their present names, lists as tuples."""
+
+    def present(value: Any) -> Any:
+        if isinstance(value, str):
+            return FORMER_NAMES.get(value, value)
+        return tuple(value) if isinstance(value, list) else value
+
+    return {FORMER_NAMES.get(key, key): present(value) for key, value in settings.items()}
+
+
+def require_same(file: Path, sha256: str) -> None:
+    """Compare a file with its hash in `detector.json`.
+
+    Raises:
+        DetectorError: It is missing or another file.
+    """
+    if not file.is_file():
+        raise DetectorError(f"{file} is missing; fetch or export the detector again")
+    if sha256_of_file(file) != sha256:
+        raise DetectorError(f"{file} is not the file detector.json describes; fetch or export the detector again")
+
+
+@contextmanager
+def rewriting(folder: Path, *, keep: bool) -> Iterator[Path]:
+    """Yield a folder to write a detector into; on success it takes the place of `folder` as a whole.
+
+    A reader sees the former detector or the new one, and a crash leaves one of them. Files that are no detector's
+    stay.
+
+    Args:
+        folder: Where the detector will be.
+        keep: Start with the files of the detector that is there; otherwise without them.
+    """
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name[:50]}.", suffix=".part", dir=folder.parent))
+    try:
+        if folder.is_dir():
+            dropped = () if keep else (*FILES, MEMBERS)
+            shutil.copytree(
+                folder,
+                part,
+                dirs_exist_ok=True,
+                ignore=lambda place, _: dropped if Path(place) == folder else (),
+                copy_function=_link_or_copy,
+            )
+        yield part
+        part.chmod(FILE_MODE | (FILE_MODE & 0o444) >> 2)  # who may read a file may enter the folder
+        for file in [*part.rglob("*"), part]:
+            sync(file)
+        _swap(part, folder)
+        sync(folder.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def former(folder: Path) -> Path:
+    """Return where the detector at `folder` lies for the moment in which another one takes its place."""
+    return folder.with_name(f".{folder.name}.former")
+
+
+def _swap(part: Path, folder: Path) -> None:
+    aside = former(folder)
+    if folder.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+    part.rename(folder)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)  # files of a detector are replaced, never written into
+    except OSError:
+        shutil.copy2(source, target)

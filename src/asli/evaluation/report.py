@@ -1,0 +1,83 @@
+"""The folder of a saved evaluation: files for programs, and the report for people."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from asli.errors import DataError
+from asli.evaluation.parts import Attachments
+from asli.evaluation.sections import comparison, mistakes, robustness
+from asli.evaluation.sections.overview import report_of, training_section
+from asli.files import read_json, replacing, write_json, write_text
+from asli.messages import Language
+from asli.reports.pages import require_page
+from asli.reports.render import write_report
+
+logger = logging.getLogger("asli")
+
+
+def require_report_folder(folder: Path) -> None:
+    """Refuse to write into a folder where files of these names are somebody else's; an earlier report is replaced.
+
+    Raises:
+        AsliError: They are, or the folder's name is not UTF-8.
+    """
+    require_page(folder / "report.html", "--out")
+    metrics = folder / "metrics.json"
+    if metrics.exists():
+        try:
+            ours = "asli" in read_json(metrics)
+        except (OSError, ValueError, TypeError):
+            ours = False
+        if not ours:
+            raise DataError(f"{metrics} is there already and asli did not write it; give another --out")
+
+
+def write_report_folder(
+    content: dict[str, Any], attached: Attachments, folder: Path, language: Language | None = None
+) -> Path:
+    """Write what `EvaluationResult.to_dict` returns and its attachments.
+
+    Args:
+        content: What `EvaluationResult.to_dict` returns.
+        attached: What else the report holds.
+        folder: Where it goes.
+        language: Of the report's summary; None takes the browser's.
+
+    Returns:
+        The path of the report.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "scores.parquet") as temporary:
+        pq.write_table(attached.scores, temporary, compression="zstd")
+    if attached.left_out:
+        write_text(folder / "unscored.txt", "".join(f"{line}\n" for line in attached.left_out))
+    write_json(folder / "metrics.json", content)
+    if attached.model_card is not None:
+        write_text(folder / "model_card.md", attached.model_card)
+    sections = [training_section(list(attached.training))] if attached.training else []
+    if "comparison" in content:
+        sections.append(comparison.comparison_section(content["comparison"]))
+    if "robustness" in content:
+        sections += robustness.robustness_sections(content["robustness"])
+    if "gallery" in content:
+        sections += mistakes.gallery_sections(content["gallery"], attached.pictures)
+    report = write_report(folder, report_of(content, sections, command=attached.command, language=language))
+    logger.info("report: %s", report)
+    return report
+
+
+def headlines(content: dict[str, Any]) -> list[str]:
+    """Return what a reader must know of comparison, robustness and mistakes who reads nothing else.
+
+    Args:
+        content: What `EvaluationResult.to_dict` returns.
+    """
+    kinds = (
+        ("comparison", comparison.headline),
+        ("robustness", robustness.headline),
+        ("gallery", mistakes.headline),
+    )
+    return [line for key, says in kinds if key in content for line in says(content[key])]

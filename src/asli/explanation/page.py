@@ -1,0 +1,102 @@
+"""The texts of an explanation, and its page: each picture beside its map, with the result of the check."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from asli.files import visible
+from asli.messages import Language, Message, Number, message
+from asli.reports.kit import CaptionedImage, Report, Section, Text
+from asli.reports.render import write_report
+
+NAME = "explain.html"
+"""Of the page, beside the drawn maps."""
+
+
+def title_of(image: dict[str, Any], name: str) -> Message:
+    """Return a picture's name with its verdict and score; outside the domain a score means nothing, so none is shown.
+
+    Args:
+        image: As `explain` returns it.
+        name: Of the file, as it can be shown.
+    """
+    if image["reasons"] and image["verdict"] == "unsure":
+        return message("explain.title_outside", name=name)
+    verdict = message(f"verdict.{image['verdict']}")
+    return message("explain.title", name=name, verdict=verdict, score=Number(f"{image['score']:.4f}"))
+
+
+def check_text(check: dict[str, Any] | None, too_alike: float) -> Message:
+    """Return in words whether a map holds.
+
+    Args:
+        check: As `explain` returns it; None where it was not asked for.
+        too_alike: Likeness to maps of random weights from which a map fails.
+    """
+    if check is None:
+        return message("explain.unchecked")
+    alike = check["likeness_to_random"]
+    values = {"beats": round(check["beats"] * check["orders"]), "orders": check["orders"]}
+    if alike is not None and alike >= too_alike:
+        passed = check["beats"] >= check["needed"]
+        key = "fails_alike" if passed else "fails_both"
+        return message(f"explain.{key}", **values, likeness=Number(f"{alike:.2f}"))
+    return message("explain.holds" if check["holds"] else "explain.fails", **values)
+
+
+def reasons_of(image: dict[str, Any]) -> list[Message]:
+    """Return why there is no verdict, or that one was forced."""
+    lines = [message("explain.reason", reason=visible(reason)) for reason in image["reasons"]]
+    if lines and image["verdict"] != "unsure":
+        lines.append(message("explain.force"))
+    return lines
+
+
+def write_page(
+    folder: Path, result: dict[str, Any], drawn: Sequence[Path | None], too_alike: float, language: Language | None
+) -> Path:
+    """Write the page of an explanation.
+
+    Args:
+        folder: Of the drawn maps.
+        result: What `explain` returns.
+        drawn: The drawn map of each image; None where it could not be scored.
+        too_alike: See `check_text`.
+        language: Shown first; None takes the browser's.
+    """
+    detector = result["detector"]
+    sections = [
+        _section(number, image, path, too_alike)
+        for number, (image, path) in enumerate(zip(result["images"], drawn, strict=True), start=1)
+    ]
+    report = Report(
+        title=message("explain.page_title"),
+        origin=f"{len(sections):,} images; detector {detector['network']} {detector['hash'][:16]}",
+        summary=[message("explain.caption"), message("explain.legend")],
+        sections=sections,
+        language=language,
+    )
+    return write_report(folder, report, NAME)
+
+
+def _section(number: int, image: dict[str, Any], path: Path | None, too_alike: float) -> Section:
+    name = visible(Path(image["path"]).name)
+    identity = f"image-{number}"
+    if path is None:
+        error = message("explain.not_scored", error=visible(image["error"]))
+        return Section(id=identity, title=name, paragraphs=[error])
+    found = image["explanation"]
+    layer = f", {found['layer']} ({found['map_size']} x {found['map_size']})" if found["layer"] else ""
+    lines: list[Text] = [
+        title_of(image, name),
+        *reasons_of(image),
+        check_text(found["check"], too_alike),
+        message("explain.method", method=found["method"], layer=layer),
+    ]
+    images = [CaptionedImage(data=path.read_bytes(), lines=lines, alternative=f"{name} and its map", wide=True)]
+    if found["feature_maps"]:
+        maps = path.with_name(path.name.removesuffix(".explained.png") + ".maps.png")
+        images.append(
+            CaptionedImage(data=maps.read_bytes(), lines=[message("explain.feature_maps")], alternative="", wide=True)
+        )
+    return Section(id=identity, title=name, images=images)

@@ -1,0 +1,23 @@
+"""Colors with a meaning that color-blind readers can tell apart (Okabe & Ito 2008); pages add a word or symbol."""
+
+from enum import StrEnum
+
+REAL, FAKE, INK, GRID, FAINT = "#0072B2", "#D55E00", "#333333", "#E5E5E5", "#AAAAAA"
+"""Of figures, on a light ground."""
+
+VARIABLES = {REAL: "--real", FAKE: "--fake", INK: "--ink", GRID: "--grid", FAINT: "--faint"}
+"""The same in a page's style sheet, which has another value for a dark ground."""
+
+
+class Status(StrEnum):
+    """What a number or finding means for the reader; each has a color, a symbol and a word of its own."""
+
+    GOOD = "good"
+    CAUTION = "caution"
+    BAD = "bad"
+    NEUTRAL = "neutral"
+
+    @property
+    def symbol(self) -> str:
+        """Return its sign."""
+        return {"good": "✓", "caution": "!", "bad": "✕", "neutral": "?"}[self.value]

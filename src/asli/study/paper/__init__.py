@@ -1,0 +1,1 @@
+"""The study of Hakim et al. (2024): its printed numbers, a grid that measures them again, and its claims answered."""

@@ -1,0 +1,170 @@
+"""Pages in a real browser: what a reader can do with them, and that their policy lets nothing else run."""
+
+import os
+import shutil
+
+import pytest
+
+from asli.messages import message
+from asli.reports import plots
+from asli.reports.kit import BaseRate, Cell, KeyNumber, Report, ReportFigure, ReportTable, Section, measured
+from asli.reports.render import write_report
+from asli.scanning.gallery_page import render
+from asli.scanning.gallery_rows import CATEGORIES
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        if os.environ.get("ASLI_REQUIRE_BROWSER"):
+            pytest.fail("Chromium is missing")
+        pytest.skip("needs Chromium: apt install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    bins = [{"score": s, "fake": {"value": s, "low": s / 2, "high": (1 + s) / 2, "n": 20}} for s in (0.1, 0.6)]
+    rows = [
+        ["b <script>alert(1)</script>", *measured({"value": 0.9, "low": 0.8, "high": 0.95, "n": 10})],
+        ['a, "quoted"', *measured({"value": 0.123456, "low": 0.05, "high": 0.3, "n": 10})],
+        ["c", Cell(text="", value=None), ""],
+    ]
+    page = Report(
+        title="A report",
+        origin="of a test",
+        summary=[message("report.like_these", name="cats & dogs")],
+        key_numbers=[KeyNumber(title="n", value="1")],
+        base_rate=BaseRate(recall=(0.9, 0.8, 1.0), false_positive_rate=(0.1, 0.05, 0.2)),
+        sections=[
+            Section(id="one", title="One", tables=[ReportTable(columns=["name", "value", "95 % CI"], rows=rows)]),
+            Section(
+                id="two", title="Two", figures=[ReportFigure(name="r", title="R", drawing=plots.reliability(bins))]
+            ),
+        ],
+    )
+    return write_report(folder, page)
+
+
+def opened(browser, path, locale="en-US", **settings):
+    page = browser.new_context(locale=locale, accept_downloads=True, **settings).new_page()
+    page.faults = []
+    page.on("console", lambda line: page.faults.append(line.text))
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("request", lambda request: page.faults.append(request.url) if request.url.startswith("http") else None)
+    page.goto(path.as_uri())
+    return page
+
+
+def names(page):
+    return [text.split("\n")[0][:1] for text in page.locator("#one tbody th").all_inner_texts()]
+
+
+def test_a_table_sorts_and_empty_cells_stay_last(browser, report):
+    page = opened(browser, report)
+    heading = page.locator("#one thead button").nth(1)
+    heading.click()
+    assert names(page) == ["a", "b", "c"]
+    heading.press("Enter")  # by keyboard, too
+    assert names(page) == ["b", "a", "c"]
+    assert page.locator("#one thead th").nth(1).get_attribute("aria-sort") == "descending"
+    assert page.faults == []
+
+
+def test_a_table_is_saved_as_csv_in_full_precision(browser, report):
+    page = opened(browser, report)
+    with page.expect_download() as download:
+        page.locator("#one .csv").click()
+    lines = download.value.path().read_text(encoding="utf-8").splitlines()
+    assert lines[0].replace("\u00a0", " ") == "name,value,95 % CI"
+    assert lines[2].startswith('"a, ""quoted""",0.123456,')
+    assert page.faults == []
+
+
+def test_the_slider_says_how_many_alarms_are_false(browser, report):
+    page = opened(browser, report)
+    said = page.locator(".base-rate .said")
+    assert "If 1 picture in 100 is AI-generated, about 92 of 100 alarms are false" in said.inner_text()
+    page.locator("#base-rate-slider").focus()
+    page.keyboard.press("Home")
+    assert "If 1 picture in 2 is AI-generated, about 10 of 100 alarms are false" in said.inner_text()
+
+
+def test_the_language_is_the_browsers_and_can_be_switched(browser, report):
+    page = opened(browser, report, locale="id-ID")
+    assert "Angka-angka ini berlaku" in page.locator(".summary").inner_text()
+    assert "Jika 1 dari 100" in page.locator(".said").inner_text()
+    page.get_by_role("button", name="English").click()
+    assert "These numbers hold for images like those of cats & dogs" in page.locator(".summary").inner_text()
+    assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_a_figure_shows_its_values_and_is_enlarged(browser, report):
+    page = opened(browser, report)
+    page.locator("#two [data-tip]").first.hover(force=True)
+    assert "mean score 0.100" in page.locator(".tip").inner_text()
+    page.locator("#two .enlarge").click()
+    assert page.locator("dialog svg").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_does_not_scroll_sideways_and_the_page_prints(browser, report, scheme):
+    page = opened(browser, report, viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.emulate_media(media="print")
+    assert not page.locator("aside").is_visible()
+    assert page.locator("thead").first.inner_text().split("\t")[0].strip() == "name"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_fifty_thousand_rows_are_listed_filtered_and_sorted(browser, tmp_path):
+    from importlib import resources
+    from types import SimpleNamespace
+
+    rows = [
+        [0, f"{n:05}<b>.jpg", None if n % 5 == 4 else n / 50_000, n % 5, "" if n % 5 == 4 else "fake", n % 5, [], None]
+        for n in range(50_000)
+    ]
+    texts = ["", "", "", "too large", "empty file"]
+    places = [{"shown": "photos/", "link": "photos/"}]
+    data = {"rows": rows, "texts": texts, "places": places, "categories": CATEGORIES}
+    result = {
+        "images": 50_000, "out": "t.parquet", "not_images": {}, "unsafe_entries": 0, "verdicts": {},
+        "detector": {"network": "n", "hash": "0" * 64, "trained_on": "d"},
+    }  # fmt: skip
+    template, script = (
+        (resources.files("asli") / "scanning" / name).read_text() for name in ("gallery.html.j2", "gallery.js")
+    )
+    path = tmp_path / "page.html"
+    text = render(
+        template, "en", scripts=(script,), result=result, counts=dict.fromkeys(CATEGORIES, 10_000), listed=50_000,
+        limit=50_000, rows=data, bars=[(0, 1, 1, 100)],
+        tables=[], thresholds=SimpleNamespace(low=0.3, high=0.7, verdict=lambda score: "fake"),
+    )  # fmt: skip
+    path.write_text(text)
+    page = opened(browser, path)
+    page.faults.clear()  # the files of this list are not there
+    found, items = page.locator("#found"), page.locator(".item")
+    assert found.inner_text() == "50,000 of 50,000 images shown."
+    assert 3 < items.count() < 40
+    assert items.first.locator(".name").inner_text() == "photos/49998<b>.jpg"
+    page.locator("#search").fill("00123")
+    assert found.inner_text() == "1 of 50,000 images shown."
+    assert "too large" in items.first.inner_text()
+    assert items.first.locator("a").get_attribute("href") == "photos/00123%3Cb%3E.jpg"
+    page.locator("#search").fill("")
+    for box in page.locator(".kinds input").all()[:-1]:
+        box.uncheck()
+    assert found.inner_text() == "10,000 of 50,000 images shown."
+    page.evaluate("document.querySelector('.list').scrollTop = 1e9")
+    page.wait_for_function("document.querySelector('.list .space').lastElementChild.textContent.includes('49999')")
+    assert items.count() < 40

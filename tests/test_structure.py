@@ -1,0 +1,89 @@
+"""Imports point one way, and no two packages import each other."""
+
+import ast
+from pathlib import Path
+
+import asli
+
+ROOT = Path(asli.__file__).parent
+LAYERS = [
+    {"_version", "errors", "limits", "plugins"},
+    {"files", "threads", "records"},
+    {"messages", "progress", "signals", "recipe", "parallel"},
+    {"run"},
+    {"transforms"},
+    {"datasets"},
+    {"metrics", "provenance", "sample"},
+    {"models"},
+    {"training"},
+    {"tracking"},
+    {"detector"},
+    {"reports"},
+    {"evaluation", "auditing"},
+    {"explanation", "scanning", "exporting"},
+    {"serving"},
+    {"cross_validation"},
+    {"pipeline"},
+    {"study", "demonstration"},
+    {"cli"},
+    {"asli", "__main__"},
+]
+"""From the bottom to the top; a module imports what is in its own package or in a lower layer."""
+
+HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
+
+
+def modules():
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(("asli", *parts)).removesuffix(".__init__")
+        yield name, path
+
+
+def imports(path, known):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "asli":
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield (full if full in known else node.module), node
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, node) for alias in node.names if alias.name.split(".")[0] == "asli")
+
+
+def top(module):
+    return module.split(".")[1] if "." in module else "asli"
+
+
+def test_every_import_points_down():
+    known = {name for name, _ in modules()}
+    wrong = []
+    for name, path in modules():
+        for target, node in imports(path, known):
+            if top(name) != top(target) and HEIGHT[top(target)] >= HEIGHT[top(name)]:
+                wrong.append(f"{name}:{node.lineno} imports {target}")
+    assert wrong == []
+
+
+def test_no_modules_import_each_other_while_they_load():
+    known = dict(modules())
+    graph = {}
+    for name, path in known.items():
+        tree = ast.parse(path.read_text())
+        top_level = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        found = {target for target, node in imports(path, known) if node.lineno in {n.lineno for n in top_level}}
+        graph[name] = {target for target in found if target != name and not name.startswith(f"{target}.")}
+    seen, path = {}, []
+
+    def visit(name):
+        seen[name] = "open"
+        path.append(name)
+        for target in sorted(graph.get(name, ())):
+            assert seen.get(target) != "open", " -> ".join([*path[path.index(target) :], target])
+            if target not in seen:
+                visit(target)
+        path.pop()
+        seen[name] = "done"
+
+    for name in graph:
+        if name not in seen:
+            visit(name)
