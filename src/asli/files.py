@@ -18,7 +18,7 @@ LARGEST = 1_000_000_000
 """Bytes of a file or archive entry that is read whole; no picture is as large."""
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
-_NUMBER = re.compile(r"\b(?:errno|os error) (\d+)")
+_NUMBER = re.compile(r"\b(?:errno|code:|os error) ?(\d+)")
 _SHORT = re.compile(r"\d+ requested and \d+ written")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 

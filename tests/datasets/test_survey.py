@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from asli.auditing.audit import opened
 from asli.datasets.build import open_folders
+from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LabelNames
 from asli.datasets.survey import recognize, understand
@@ -173,8 +173,7 @@ def test_json_that_is_no_table_does_not_stand_in_the_way(images, tmp_path):
     (tmp_path / "data.json").write_text('{"made": "by someone"}')
     found = understand(tmp_path)
     assert (found.layout, len(found.listing.entries)) == ("imagefolder", 2)
-    with opened(tmp_path) as data:
-        assert len(data) == 2
+    assert len(open_data(tmp_path)) == 2
 
 
 @pytest.mark.shared

@@ -25,7 +25,7 @@ def test_intervals_are_wider_where_groups_are_resampled(cameras, tmp_path):
 
     def measure(name, **how):
         result = evaluate(scores, data, out=tmp_path / name, **how)
-        return result, result["figures"]["threshold"]["false_positive_rate"]
+        return result, result.to_dict()["figures"]["threshold"]["false_positive_rate"]
 
     plain, alone = measure("plain")
     by_source, grouped = measure("source", group_by="source")
@@ -33,8 +33,8 @@ def test_intervals_are_wider_where_groups_are_resampled(cameras, tmp_path):
     assert alone["value"] == grouped["value"] == listed["value"] == pytest.approx(0.25)
     assert grouped["high"] - grouped["low"] > 1.5 * (alone["high"] - alone["low"])
     assert (listed["low"], listed["high"]) == (grouped["low"], grouped["high"])
-    assert plain["data"]["grouped_by"] is None
-    assert by_source["data"]["grouped_by"] == "source, 8 groups"
-    assert by_file["data"]["grouped_by"] == "groups.csv, 8 groups"
-    assert plain["data"]["duplicates"] == by_source["data"]["duplicates"] == 0
-    assert [line["name"] for line in plain["groups"]["source"]] == [f"camera-{n}" for n in range(8)]
+    assert plain.to_dict()["data"]["grouped_by"] is None
+    assert by_source.to_dict()["data"]["grouped_by"] == "source, 8 groups"
+    assert by_file.to_dict()["data"]["grouped_by"] == "groups.csv, 8 groups"
+    assert plain.to_dict()["data"]["duplicates"] == by_source.to_dict()["data"]["duplicates"] == 0
+    assert [line["name"] for line in plain.to_dict()["groups"]["source"]] == [f"camera-{n}" for n in range(8)]

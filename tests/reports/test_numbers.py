@@ -1,6 +1,6 @@
 import pytest
 
-from asli.metrics.intervals import Figure, proportion
+from asli.metrics.intervals import Estimate, proportion
 from asli.reports.kit import BaseRate
 from asli.reports.numbers import decimals, interval_text, percent_counted, percent_text, value_text
 
@@ -22,7 +22,7 @@ def test_a_value_ends_where_its_standard_error_ends(low, high, digits):
 
 
 def test_dicts_and_dataclasses_are_read_alike():
-    figure = Figure(0.94637, 0.943, 0.950, 2000)
+    figure = Estimate(0.94637, 0.943, 0.950, 2000)
     for one in (figure, {"value": 0.94637, "low": 0.943, "high": 0.950, "n": 2000}):
         assert value_text(one) == "0.9464"
         assert interval_text(one) == "0.9430 to 0.9500"

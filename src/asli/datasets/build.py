@@ -21,7 +21,7 @@ from asli.datasets import fetch, manifest
 from asli.datasets.division import Division, as_plan, spread, whole_groups
 from asli.datasets.folder import PACK_LIMIT, DataFolder
 from asli.datasets.groups import COLUMNS
-from asli.datasets.images import decode, perceptual_hashes, pixel_sha256, thumbnail
+from asli.datasets.images import decoding, perceptual_hashes, pixel_sha256, thumbnail
 from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Listing, table_layout
 from asli.datasets.parquet_rows import ParquetRows
 from asli.datasets.sources import Source, open_source
@@ -297,22 +297,24 @@ class _Ingest:
                 continue
             digest = hashlib.sha256(data).hexdigest()
             try:
-                pixels, facts = decode(data)
+                with decoding(data) as (pixels, facts):
+                    thumbnails[index] = thumbnail(pixels)
+                    rows.append(manifest.row(entry, facts=facts, sha256=digest, pixel_sha256=pixel_sha256(pixels)))
+                    if pack is None and packable and max(pixels.shape[:2]) <= PACK_LIMIT:
+                        pack = np.zeros((len(entries), *pixels.shape), dtype=np.uint8)
+                    packable = packable and pack is not None and pixels.shape == pack.shape[1:]
+                    if packable and pack is not None:
+                        pack[index] = pixels
+                del pixels  # before the next image is decoded
             except ImageError as error:
                 rows.append(manifest.row(entry, sha256=digest, error=str(error)))
-                continue
-            thumbnails[index] = thumbnail(pixels)
-            rows.append(manifest.row(entry, facts=facts, sha256=digest, pixel_sha256=pixel_sha256(pixels)))
-            if pack is None and packable and max(pixels.shape[:2]) <= PACK_LIMIT:
-                pack = np.zeros((len(entries), *pixels.shape), dtype=np.uint8)
-            packable = packable and pack is not None and pixels.shape == pack.shape[1:]
-            if packable and pack is not None:
-                pack[index] = pixels
         for line, hashed in zip(rows, perceptual_hashes(thumbnails), strict=True):
             line["phash"] = int(hashed) if line["error"] is None else None
         if packable and pack is not None:
             with replacing(self._part(number, "npy")) as temporary, temporary.open("wb") as stream:
-                np.save(stream, pack)
+                # Written as bytes: np.save hides the reason of a failure.
+                np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(pack))
+                stream.write(pack.data)
         # Written last: a chunk counts as read only when its table is there.
         with replacing(self._part(number, "parquet")) as temporary:
             pq.write_table(pa.Table.from_pylist(rows, schema=manifest.READ_SCHEMA), temporary)

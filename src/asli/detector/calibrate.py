@@ -29,7 +29,7 @@ from asli.metrics.registry import measure
 from asli.metrics.thresholds import Policy, choose
 from asli.models.device import pick_device, set_threads
 from asli.records import plain
-from asli.transforms.preprocessing import Preparation
+from asli.transforms.preprocessing import Preparation, Preprocessing
 
 logger = logging.getLogger("asli")
 
@@ -271,7 +271,9 @@ def out_of_fold_of(data: DataFolder, folds: int) -> str:
 def domain_of(data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preparation) -> Domain:
     """Return the domain of a data folder's rows, as a network with this preprocessing sees them."""
     parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    values = np.concatenate([statistics(data.pixels.fitted(part, preprocessing)) for part in parts])
+    values = None
+    if isinstance(preprocessing, Preprocessing):
+        values = np.concatenate([statistics(data.pixels.fitted(part, preprocessing)) for part in parts])
     return Domain.of(data.table(["format", "width", "height", "quality", "generator"], rows), values)
 
 

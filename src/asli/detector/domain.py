@@ -33,12 +33,12 @@ class Domain:
     pixels: PixelDomain | None = None
 
     @classmethod
-    def of(cls, facts: "pa.Table", values: npt.NDArray[np.float64]) -> "Domain":
+    def of(cls, facts: "pa.Table", values: npt.NDArray[np.float64] | None) -> "Domain":
         """Fit the domain to calibration images.
 
         Args:
             facts: Their manifest rows, with `format`, `width`, `height`, `quality` and `generator`.
-            values: Their `statistics`, one row an image.
+            values: Their `statistics`, one row an image; None where several networks see different pixels.
         """
         import pyarrow.compute as pc  # here: a cold start needs no Parquet
 
@@ -49,7 +49,7 @@ class Domain:
             sizes=(min(s["min"] for s in sides), max(s["max"] for s in sides)),
             qualities=None if quality["min"] is None else (quality["min"], quality["max"]),
             generators=tuple(sorted(pc.unique(facts["generator"]).drop_null().to_pylist())),
-            pixels=PixelDomain.fit(values),
+            pixels=None if values is None else PixelDomain.fit(values),
         )
 
     @classmethod
