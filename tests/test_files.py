@@ -2,6 +2,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -65,7 +66,8 @@ def test_a_full_disk_keeps_what_was_there_and_leaves_nothing_behind(tmp_path):
 
 def test_what_libraries_say_of_a_full_disk_is_understood():
     assert no_room(OSError("Error writing bytes to file. Detail: [errno 28] No space left on device"))
-    assert no_room(Exception('Error while serializing: I/O error: Os { code: 28, kind: StorageFull, message: "x" }'))
+    assert no_room(Exception("Error while serializing: I/O error: File too large (os error 27)"))
+    assert no_room(OSError("1105920 requested and 199872 written"))  # numpy's
     assert no_room(ValueError("28 images")) is None
     assert no_room(PermissionError(errno.EACCES, "x")) is None
 
@@ -89,7 +91,7 @@ def test_scan_and_data_on_a_full_disk_go_on_when_repeated(pictures, tmp_path):
     ):
         done = asli(*command, size=size, cwd=tmp_path)
         assert (done.returncode, "Traceback" in done.stderr) == (1, False)
-        assert f"could not be written: File too large; {words}" in done.stderr
+        assert re.search(f"could not be written: .*; {words}", done.stderr)
         assert asli(*command, size=10**9, cwd=tmp_path).returncode == 0
 
 

@@ -19,6 +19,7 @@ LARGEST = 1_000_000_000
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 _NUMBER = re.compile(r"\b(?:errno|code:|os error) ?(\d+)")
+_SHORT = re.compile(r"\d+ requested and \d+ written")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -74,6 +75,8 @@ def no_room(error: Exception) -> str | None:
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _NUMBER.search(str(error))):
         number = int(found[1])
+    if number is None and _SHORT.search(str(error)):  # numpy's words, without a number
+        return f"only a part ({error})"
     return os.strerror(number) if number in _NO_ROOM else None
 
 

@@ -95,7 +95,6 @@ def test_layer_is_the_last_with_a_map_worth_looking_at(name, size, last, side):
 @pytest.mark.parametrize(
     ("name", "last", "side"),
     [
-        ("xcit_nano_12_p16_224", "cls_attn_blocks.0", 14),  # not the code of positions, which no picture changes
         ("pit_ti_224", "transformers.1", 14),  # its last maps reach no head: that reads the class token
         ("vit_tiny_patch16_224", "blocks.10", 14),  # likewise its last block
         ("cait_xxs24_224", "blocks", 14),
@@ -118,7 +117,7 @@ def test_networks_of_tokens_are_explained_by_late_places_that_reach_the_head(nam
     one, two = gradcam(module, noise, last)
     assert one.shape == (side, side)
     assert np.ptp(one) > 0
-    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] < 0.999
+    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] < 0.9
 
 
 def test_a_place_of_a_token_is_where_it_lies_in_the_picture():
@@ -135,9 +134,11 @@ def test_a_place_of_a_token_is_where_it_lies_in_the_picture():
     assert torch.equal(as_maps(with_class), kept[0])
 
 
-def test_tokens_in_an_order_of_their_own_are_refused():
+@pytest.mark.parametrize("name", ["hiera_tiny_224", "xcit_nano_12_p16_224"])
+def test_tokens_in_an_order_of_their_own_and_mere_codes_of_positions_are_refused(name):
+    """Of a fresh XCiT the maps of any two pictures are the same: its code of positions outweighs them."""
     with pytest.raises(DetectorError, match="occlusion"):
-        choose(layers(create_network("hiera_tiny_224", size=224).module, 224), None)
+        choose(layers(create_network(name, size=224, seed=1).module, 224), None)
 
 
 def test_a_network_without_maps_is_refused_with_the_way_out():

@@ -21,7 +21,7 @@ from asli.datasets import fetch, manifest
 from asli.datasets.division import Division, as_plan, spread, whole_groups
 from asli.datasets.folder import PACK_LIMIT, DataFolder
 from asli.datasets.groups import COLUMNS
-from asli.datasets.images import decode, perceptual_hashes, pixel_sha256, thumbnail
+from asli.datasets.images import decoding, perceptual_hashes, pixel_sha256, thumbnail
 from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Listing, table_layout
 from asli.datasets.parquet_rows import ParquetRows
 from asli.datasets.sources import Source, open_source
@@ -297,17 +297,17 @@ class _Ingest:
                 continue
             digest = hashlib.sha256(data).hexdigest()
             try:
-                pixels, facts = decode(data)
+                with decoding(data) as (pixels, facts):
+                    thumbnails[index] = thumbnail(pixels)
+                    rows.append(manifest.row(entry, facts=facts, sha256=digest, pixel_sha256=pixel_sha256(pixels)))
+                    if pack is None and packable and max(pixels.shape[:2]) <= PACK_LIMIT:
+                        pack = np.zeros((len(entries), *pixels.shape), dtype=np.uint8)
+                    packable = packable and pack is not None and pixels.shape == pack.shape[1:]
+                    if packable and pack is not None:
+                        pack[index] = pixels
+                del pixels  # before the next image is decoded
             except ImageError as error:
                 rows.append(manifest.row(entry, sha256=digest, error=str(error)))
-                continue
-            thumbnails[index] = thumbnail(pixels)
-            rows.append(manifest.row(entry, facts=facts, sha256=digest, pixel_sha256=pixel_sha256(pixels)))
-            if pack is None and packable and max(pixels.shape[:2]) <= PACK_LIMIT:
-                pack = np.zeros((len(entries), *pixels.shape), dtype=np.uint8)
-            packable = packable and pack is not None and pixels.shape == pack.shape[1:]
-            if packable and pack is not None:
-                pack[index] = pixels
         for line, hashed in zip(rows, perceptual_hashes(thumbnails), strict=True):
             line["phash"] = int(hashed) if line["error"] is None else None
         if packable and pack is not None:

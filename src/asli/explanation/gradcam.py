@@ -20,6 +20,9 @@ from asli.metrics.classification import Floats
 LEAST_SIDE = 4
 """Smallest map taken where none is asked for: that of an ImageNet ResNet's last stage at 32 px is 1 x 1."""
 
+SAME = 0.99
+"""Correlation of a layer's maps of two noise pictures from which on they show places, not pictures."""
+
 MOST_PREFIX = 8
 """Tokens before those of places: of the class, of distillation, registers."""
 
@@ -27,10 +30,10 @@ MOST_PREFIX = 8
 def layers(module: nn.Module, size: int) -> dict[str, int]:
     """Return the layers that end a stage, from the input to the head, and the side of their maps.
 
-    A stage ends with the last output of one map size. Only outputs count that depend on the input and of whose places
-    something reaches the head: neither a code of positions, nor what follows the last block of a network that reads its
-    class token alone. Only the network's own parts count, and the parts of those that are sequences: inside a block an
-    output may be one of several ways.
+    A stage ends with the last output of one map size of whose places something reaches the head: not what follows the
+    last block of a network that reads its class token alone. It counts where its pattern over the places depends on the
+    input: not a code of positions, nor what hardly differs from one. Only the network's own parts count, and the parts
+    of those that are sequences: inside a block an output may be one of several ways.
 
     Args:
         module: A network; left in evaluation mode.
@@ -61,14 +64,20 @@ def layers(module: nn.Module, size: int) -> dict[str, int]:
     finally:
         for handle in handles:
             handle.remove()
-    ends: dict[int, str] = {}
+    ends: dict[int, tuple[str, torch.Tensor]] = {}
     for (name, out), way in zip(found, ways, strict=True):
-        maps = as_maps(out)
-        if way is None or not as_maps(way).any() or torch.equal(maps[0], maps[1]):
+        if way is None or not as_maps(way).any():
             continue
+        maps = as_maps(out)
         ends.pop(maps.shape[2], None)  # so that the order stays that of the last outputs
-        ends[maps.shape[2]] = name
-    return {name: side for side, name in ends.items()}
+        ends[maps.shape[2]] = name, maps.detach()
+    return {name: side for side, (name, maps) in ends.items() if _likeness(maps) < SAME}
+
+
+def _likeness(maps: torch.Tensor) -> float:
+    """Return the correlation over places of the maps of two inputs, channel by channel taken together."""
+    one, two = (maps - maps.mean(dim=(2, 3), keepdim=True)).flatten(1)
+    return float(F.cosine_similarity(one, two, dim=0))
 
 
 def spatial(out: Any) -> torch.Tensor | None:
