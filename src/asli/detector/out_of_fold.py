@@ -86,8 +86,9 @@ def figures_out_of_fold(
             high = threshold
         above[held] = scores[held] - high
     metrics = built_in(*CARD_METRICS)
-    at = LabeledScores.of(labels, above, groups, threshold=0.0)
-    free = LabeledScores.of(labels, scores, groups, losses=log_losses(labels, logits))
+    losses = log_losses(labels, logits)
+    at = LabeledScores.of(labels, above, groups, losses=losses, threshold=0.0)
+    free = LabeledScores.of(labels, scores, groups, losses=losses)
     return {
         **measure([metric for metric in metrics if metric.needs == "threshold"], at),
         **measure([metric for metric in metrics if metric.needs != "threshold"], free),
