@@ -8,8 +8,11 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from asli.cli.common import (
+    DATA,
+    EVALUATE,
     AsJson,
     Count,
+    DetectorName,
     Device,
     GroupBy,
     GroupFile,
@@ -18,13 +21,14 @@ from asli.cli.common import (
     Share,
     Threads,
     app,
+    examples,
     leave,
 )
 from asli.cli.opening import NO_FLAGS, Opening
 from asli.errors import AsliError
 
 
-@app.command
+@app.command(group=DATA, help_epilogue=examples("audit data --html audit.html", "audit data --equalize equalized"))
 def audit(
     data: Path | None = None,
     *,
@@ -79,9 +83,9 @@ def audit(
         result.require_pass()
 
 
-@app.command
+@app.command(group=EVALUATE, help_epilogue=examples("calibrate run data --out detector --target-fpr 1% --band"))
 def calibrate(
-    detector: str,
+    detector: DetectorName,
     data: Path | None = None,
     *,
     opening: Opening = NO_FLAGS,
@@ -139,9 +143,16 @@ def calibrate(
     print(f"detector: {out}")
 
 
-@app.command
+@app.command(
+    group=EVALUATE,
+    help_epilogue=examples(
+        "evaluate run data",
+        "evaluate run data --against other-run --robustness 500",
+        "evaluate scores.csv data --threshold 0.7",
+    ),
+)
 def evaluate(
-    detector: str,
+    detector: DetectorName,
     data: Path | None = None,
     *,
     opening: Opening = NO_FLAGS,
@@ -149,7 +160,7 @@ def evaluate(
     out: Path | None = None,
     robustness: Annotated[bool | int, Parameter(negative="", metavar="[N]", validator=Number(gte=0))] = False,
     robustness_images: Annotated[Count | None, Parameter(show=False)] = None,
-    against: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    against: Annotated[list[DetectorName] | None, Parameter(consume_multiple=True, negative="")] = None,
     threshold: float | None = None,
     prevalence: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
     prior: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True, show=False)] = None,
@@ -211,9 +222,9 @@ def evaluate(
     print(f"report: {result.folder / 'report.html'}")
 
 
-@app.command
+@app.command(group=EVALUATE, help_epilogue=examples("domain-study run pictures --out study.json"))
 def domain_study(
-    detector: str,
+    detector: DetectorName,
     data: Path,
     *,
     out: Path | None = None,

@@ -8,16 +8,21 @@ from typing import Annotated
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, GroupBy, GroupFile, Share, app, leave
+from asli.cli.common import DATA, AsJson, GroupBy, GroupFile, Share, app, examples, leave
 from asli.cli.opening import NO_FLAGS, Opening
 
 logger = logging.getLogger("asli")
 
-data = cyclopts.App(name="data", help="Make a data folder: read, check, split and pack images.")
+data = cyclopts.App(
+    name="data",
+    group=DATA,
+    help="Make a data folder: read, check, split and pack images.",
+    help_epilogue=examples("data open photos data", "data show data"),
+)
 app.command(data)
 
 
-@data.command
+@data.command(help_epilogue=examples("data cifake data --from downloads"))
 def cifake(
     out: Path,
     *,
@@ -39,7 +44,14 @@ def cifake(
     print(f"  {verify(folder)}")
 
 
-@data.command(name="open")
+@data.command(
+    name="open",
+    help_epilogue=examples(
+        "data open photos data --dry-run",
+        "data open data --real camera --fake midjourney",
+        "data open photos data --split-by release_date",
+    ),
+)
 def open_(
     path: Path,
     out: Path | None = None,
@@ -92,7 +104,7 @@ def open_(
             logger.warning("%s; more: asli audit %s", found, target)
 
 
-@data.command
+@data.command(help_epilogue=examples("data sample data"))
 def sample(out: Path) -> None:
     """Make a data folder of the 3,300 real CIFAKE images inside the package.
 
@@ -104,7 +116,7 @@ def sample(out: Path) -> None:
     print(open_sample(out).describe())
 
 
-@data.command
+@data.command(help_epilogue=examples("data show data"))
 def show(path: Path, *, as_json: AsJson = False) -> None:
     """Print what a data folder holds.
 
@@ -117,7 +129,7 @@ def show(path: Path, *, as_json: AsJson = False) -> None:
     print(json.dumps(folder.info, indent=2) if as_json else folder.describe())
 
 
-@data.command
+@data.command(help_epilogue=examples("data cache", "data cache --clear"))
 def cache(*, clear: Annotated[bool, Parameter(negative="")] = False, as_json: AsJson = False) -> None:
     """List the data folders that commands made of raw images, or remove them.
 

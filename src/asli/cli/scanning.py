@@ -8,18 +8,18 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from asli.cli.common import AsJson, Count, Device, IncludeHidden, Threads, app
+from asli.cli.common import USE, AsJson, Count, DetectorName, Device, IncludeHidden, Threads, app, examples
 from asli.datasets.walking import describe
 from asli.errors import DataError
 from asli.files import visible
 
 
-@app.command
+@app.command(group=USE, help_epilogue=examples("scan photos album.zip --out scores.parquet --html gallery.html"))
 def scan(
     paths: Annotated[list[Path], Parameter(negative="")],
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    detector: str = "default",
+    detector: DetectorName = "default",
     html: Path | None = None,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
     include_hidden: IncludeHidden = False,
@@ -100,10 +100,10 @@ def _print_scan(result: dict[str, Any], out: Path, html: Path | None) -> None:
         print(f"page: {html}")
 
 
-@app.command
+@app.command(group=USE, help_epilogue=examples("serve --port 8080"))
 def serve(
     *,
-    detector: str = "default",
+    detector: DetectorName = "default",
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 8000,
     max_mb: Count = 32,
