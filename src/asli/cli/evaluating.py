@@ -52,7 +52,6 @@ def audit(
         seed: Of every random choice.
     """
     from asli.auditing.audit import audit as run
-    from asli.auditing.checks.check import Severity
     from asli.auditing.equalize import equalize as copy
     from asli.datasets.cache import open_data
 
@@ -62,21 +61,16 @@ def audit(
     folder = open_data(data, **opening.how())
     if equalize is not None:
         done = copy(folder, equalize, size=size, seed=seed)
-        small = done["too_small"]
-        left = f"{done['unreadable']:,} unreadable, {small['real']:,} real and {small['fake']:,} fake too small"
-        said = f"{done['images']:,} images of {done['size']} px in {equalize}; left out (see equalize.json): {left}"
-        print(json.dumps(done, indent=2) if as_json else said)
+        small = done.too_small
+        left = f"{done.unreadable:,} unreadable, {small.real:,} real and {small.fake:,} fake too small"
+        text = f"{done.images:,} images of {done.size} px in {equalize}; left out (see equalize.json): {left}"
+        print(json.dumps(done.to_dict(), indent=2) if as_json else text)
         return
     result = run(folder, seed=seed, html=html)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
     else:
-        for finding in result.findings:
-            print(f"{finding.severity:<12} {finding.title}: {finding.finding}")
-            if finding.remedy:
-                print(f"{'':<13}To do: {finding.remedy}")
-        count = {severity: len(result.of(severity)) for severity in Severity}
-        print(f"{len(result.findings)} checks: {', '.join(f'{n} {severity}' for severity, n in count.items() if n)}")
+        print(result)
         if html is not None:
             print(f"page: {html}")
     if strict:

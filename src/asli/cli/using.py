@@ -166,17 +166,15 @@ def export(
         from asli.exporting.onnx import export_onnx
 
         done = export_onnx(detector, out, threads=threads)
-        checked = done["checked"]
-        print(f"{done['file']}: {done['bytes'] / 1e6:.1f} MB; on {checked['golden_images']} golden images its scores")
+        checked = done.checked
+        print(f"{done.file}: {done.bytes / 1e6:.1f} MB; on {checked['golden_images']} golden images its scores")
         print(f"  differ by at most {checked['largest_score_difference']:.1e} from torch's")
         return
     from asli.exporting.int8 import export_int8
 
-    done = export_int8(detector, data, out, threads=threads)
-    print(f"{done['folder']}: {done['bytes'] / 1e6:.1f} MB, a detector of its own; on the validation part")
-    print(
-        f"  {done['flips']:,} of {done['images']:,} verdicts differ; F1 {done['f1']:.4f}, {done['f1_lost']:+.4f} lost"
-    )
+    made = export_int8(detector, data, out, threads=threads)
+    print(f"{made.folder}: {made.bytes / 1e6:.1f} MB, a detector of its own; on the validation part")
+    print(f"  {made.flips:,} of {made.images:,} verdicts differ; F1 {made.f1:.4f}, {made.f1_lost:+.4f} lost")
 
 
 @app.command(
