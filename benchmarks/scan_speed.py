@@ -53,8 +53,8 @@ def cifake_files(shared: Path, folder: Path, count: int) -> None:
 
 def photo_files(photos: Path, folder: Path, count: int) -> None:
     """Write as many files, beginning again with the first where there are fewer."""
+    from asli.datasets.archived import open_source
     from asli.datasets.images import EXTENSIONS
-    from asli.datasets.sources import open_source
 
     folder.mkdir()
     source = open_source(photos)

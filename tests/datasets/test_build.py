@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from asli.datasets import build as ingest_module
+from asli.datasets.archived import Archives
 from asli.datasets.build import ingest, open_cifake, open_folders
 from asli.datasets.cifake import cifake
 from asli.datasets.folder import DataFolder
-from asli.datasets.sources import Archives
 from asli.errors import DataError
 from asli.sample import open_sample, sample_archive
 

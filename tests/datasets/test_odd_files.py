@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from asli.datasets.archived import open_source
 from asli.datasets.archives import open_archive
 from asli.datasets.build import open_folders
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LabelNames
 from asli.datasets.portable import encoding_of_file, lines_of, portable, resolve
-from asli.datasets.sources import Folder, open_source
+from asli.datasets.sources import Folder
 from asli.datasets.survey import understand
 from asli.errors import DataError
 from tests.datasets.pictures import encrypted, picture, put, tarred, tree, zipped

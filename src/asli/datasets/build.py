@@ -18,13 +18,14 @@ from filelock import FileLock, Timeout
 from asli._version import __version__
 from asli.datasets import cifake as cifake_data
 from asli.datasets import fetch, manifest
+from asli.datasets.archived import open_source
 from asli.datasets.division import Division, as_plan, spread, whole_groups
 from asli.datasets.folder import PACK_LIMIT, DataFolder
 from asli.datasets.groups import COLUMNS
 from asli.datasets.images import decoding, perceptual_hashes, pixel_sha256, thumbnail
 from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Listing, table_layout
 from asli.datasets.parquet_rows import ParquetRows
-from asli.datasets.sources import Source, open_source
+from asli.datasets.sources import Source
 from asli.datasets.splits import SEED, Shares, assign_splits, fitting_shares
 from asli.datasets.survey import Survey, understand
 from asli.errors import DataError, ImageError

@@ -8,12 +8,12 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from asli.datasets.archived import Archives
 from asli.datasets.layouts.listing import Listing
 from asli.datasets.layouts.registry import Found
 from asli.datasets.layouts.table_layout import Row, find_columns, listing, with_polarity
 from asli.datasets.parquet_rows import split_of
 from asli.datasets.portable import encoding_of
-from asli.datasets.sources import Archives
 from asli.datasets.table_files import open_table
 from asli.errors import DataError
 
