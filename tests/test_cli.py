@@ -44,6 +44,24 @@ def test_every_command_shows_examples_that_it_understands(chain, command):
         app.parse_args(tokens, exit_on_error=False, print_error=False)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("data open a b", "audit a", "train fast --data a --out b", "evaluate detector a"),
+        *("calibrate detector a --out b", "combine one two --data a --out b"),
+    ],
+)
+def test_every_command_that_reads_images_takes_the_flags_of_data_open(command):
+    flags = (
+        "--layout imagefolder --real-label x --fake-label y --drop z --label-depth 1 --generator g --include-hidden"
+        " --split-by date --holdout generator=flux* --fractions 60% 20% 10% 10%"
+    )
+    _, bound, _ = app.parse_args(f"{command} {flags}", exit_on_error=False, print_error=False)
+    opening = bound.arguments["opening"]
+    assert (opening.real_label, opening.drop, opening.label_depth) == (["x"], ["z"], 1)
+    assert (opening.holdout, opening.fractions) == (["generator=flux*"], (0.6, 0.2, 0.1, 0.1))
+
+
 def test_the_help_of_train_lists_every_recipe_key(monkeypatch):
     monkeypatch.setenv("COLUMNS", "1000")
     text = run_asli("train", "--help").stdout

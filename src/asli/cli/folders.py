@@ -8,7 +8,7 @@ from typing import Annotated
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.common import DATA, AsJson, GroupBy, GroupFile, Share, app, examples, leave
+from asli.cli.common import DATA, AsJson, GroupBy, GroupFile, app, examples, leave
 from asli.cli.opening import NO_FLAGS, Opening
 
 logger = logging.getLogger("asli")
@@ -57,11 +57,8 @@ def open_(
     out: Path | None = None,
     *,
     opening: Opening = NO_FLAGS,
-    split_by: str | None = None,
-    holdout: Annotated[list[str] | None, Parameter(negative="")] = None,
     group_by: GroupBy = None,
     group_file: GroupFile = None,
-    fractions: Annotated[tuple[Share, Share, Share, Share] | None, Parameter(negative="")] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Make a data folder of your own images: asli data open PATH DIR, or asli data open DIR --real A --fake B.
@@ -72,32 +69,24 @@ def open_(
         path: A folder, an archive, a folder of archives, a table (CSV, JSON, Parquet), or Hugging Face Parquet.
             With --real and --fake there is none: give only the data folder.
         out: The data folder to make.
-        split_by: The column of dates, such as release_date: the newest images become the test part.
-        holdout: COLUMN=PATTERN: matching images become the test part, for example generator=flux*; may be repeated.
-        fractions: Shares of train, validation, calibration and test, such as 60% 10% 15% 15%, for parts that the images
-            do not name; by default the held-out parts of small folders are larger.
         dry_run: Only print what is taken for what.
     """
     from asli.auditing.quick import quick_check
     from asli.datasets.build import open_folders
-    from asli.datasets.division import Division
-    from asli.datasets.splits import Shares
     from asli.datasets.survey import understand
 
     pair = opening.is_pair
     target = path if pair else out
     if pair and out is not None:
         leave("with --real and --fake give one path only, the data folder to make (see asli --help)", 2)
-    file = None if group_file is None else str(group_file)
-    division = Division(split_by, tuple(holdout or ()), group_by, file)
+    splitting = opening.splitting(group_by, group_file)
     place = None if pair else path
     if dry_run:
-        print(understand(place, **opening.how()).describe())
+        print(understand(place, **opening.reading()).describe())
     elif target is None:
         leave("give the data folder to make after the path (see asli --help)", 2)
     else:
-        shares = None if fractions is None else Shares(*fractions)
-        made = open_folders(place, target, division=division, fractions=shares, **opening.how())
+        made = open_folders(place, target, **opening.reading(), **splitting)
         print(made.describe())
         found = quick_check(made)
         if found is not None:
