@@ -101,6 +101,7 @@ def _require_both(made: Survey) -> None:
         raise DataError(
             f"{made.origin} has {only} images only ({count}); add {other} ones, or declare it with:"
             f" asli data open DIR --{only} {made.origin}"
+            + "".join(f"; not read: {reason}" for reason in made.listing.ignored[:2])
         )
 
 

@@ -77,7 +77,7 @@ def _split_of_shard(found: Found) -> str | None:
 def _json(found: Found, name: str) -> dict[str, Any]:
     try:
         value = json.loads(_text(found, name))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}  # its image is then without a label: counted and named
     return value if isinstance(value, dict) else {}
 
