@@ -20,7 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from asli.datasets.sources import open_source
+from asli.datasets.archived import open_source
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.data.servers import Hub, Shop, serving

@@ -1,14 +1,14 @@
-"""Images a second of `asli scan` beside transformers' image-classification pipeline, in one run on the same machine.
+"""Images a second of `detector.predict`, `asli scan` and transformers' image-classification pipeline, in one run.
 
-    python benchmarks/scan_speed.py --shared DIR [--photos PATH] [--turns 3]
+    python benchmarks/scan_speed.py --shared DIR [--photos PATH] [--turns 3] [--share 1]
         [--out benchmarks/results/scan_speed.json]
 
 Two cases: 2,000 JPEG files of CIFAKE (train part) before a ResNet-18 at 32 px, and 300 photographs before a ResNet-50
 at 224 px. The networks are untrained, which does not change their speed; the pipeline opens the very detector folder
-asli uses, and the scores of both are compared. All sides take turns on idle cores, each in a process of its own that
+asli uses, and the scores of all are compared. All sides take turns on idle cores, each in a process of its own that
 has scored 64 images before the clock starts; a scan's time includes listing the files and writing the table, not
-loading the network, on either side. DIR is the folder the tests know as ASLI_SHARED; there are 100 photographs in it,
-of which each is taken three times.
+loading the network, on either side; `predict` gets a list of paths, as the pipeline does. DIR is the folder the tests
+know as ASLI_SHARED. `--share 0.1` takes a tenth of the images, to try the script.
 """
 
 import argparse
@@ -28,29 +28,38 @@ CASES = {
     "2,000 CIFAKE files, ResNet-18 at 32 px": ("resnet18", 32),
     "300 photographs, ResNet-50 at 224 px": ("resnet50", 224),
 }
-SIDES = ("scan torch", "scan onnx", "scan int8", "pipeline batch 64", "pipeline batch 1")
+SIDES = (
+    "predict torch",
+    "predict onnx",
+    "scan torch",
+    "scan onnx",
+    "scan int8",
+    "pipeline batch 64",
+    "pipeline batch 1",
+)
+OURS, PEERS = SIDES[:5], SIDES[5:]
 COMPARED = 100
 
 
-def cifake_files(shared: Path, folder: Path) -> None:
-    """Write 1,000 files of either label."""
+def cifake_files(shared: Path, folder: Path, count: int) -> None:
+    """Write as many files, half of either label."""
     folder.mkdir()
     for label in ("REAL", "FAKE"):
         with zipfile.ZipFile(shared / "data" / "cifake" / f"cifake_train_{label}.zip") as archive:
             names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
-            for name in names[:: len(names) // 1000][:1000]:
+            for name in names[:: len(names) // (count // 2)][: count // 2]:
                 (folder / f"{label.lower()}-{Path(name).name}").write_bytes(archive.read(name))
 
 
-def photo_files(photos: Path, folder: Path) -> None:
-    """Write 300 files, beginning again with the first where there are fewer."""
+def photo_files(photos: Path, folder: Path, count: int) -> None:
+    """Write as many files, beginning again with the first where there are fewer."""
+    from asli.datasets.archived import open_source
     from asli.datasets.images import EXTENSIONS
-    from asli.datasets.sources import open_source
 
     folder.mkdir()
     source = open_source(photos)
     names = [name for name in source.names() if Path(name).suffix.lower() in EXTENSIONS]
-    for number in range(300):
+    for number in range(count):
         name = names[number % len(names)]
         (folder / f"{number:03d}{Path(name).suffix}").write_bytes(source.read(name))
 
@@ -62,6 +71,7 @@ def make_detectors(work: Path) -> None:
     import torch
 
     from asli.detector.base import Detector
+    from asli.detector.classifier import Classifier, as_classifier
     from asli.exporting.int8 import export_int8
     from asli.exporting.onnx import export_onnx
     from asli.models.networks import create_network
@@ -70,11 +80,11 @@ def make_detectors(work: Path) -> None:
 
     data = open_sample(work / "sample")
     settings = ["loop.max_updates=2"]
-    like = Detector.load(train("smoke", data, work / "run", settings=settings).path)
+    like = as_classifier(Detector.load(train("smoke", data, work / "run", settings=settings).path), "a benchmark")
     for name, size in CASES.values():
         torch.manual_seed(0)
         preprocessing = dataclasses.replace(like.preprocessing, size=size, interpolation="bicubic")
-        Detector(create_network(name, size=size), preprocessing, like.card).save(work / name)
+        Classifier(create_network(name, size=size), preprocessing, like.card).save(work / name)
         export_onnx(work / name)
         export_int8(work / name, work / "sample", work / f"{name}-int8")
 
@@ -91,9 +101,25 @@ def scan_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
     with tempfile.TemporaryDirectory() as out:
         scan(files[:64], Path(out) / "warm.parquet", detector, runtime=runtime)
         result = scan([work / f"{name}-images"], Path(out) / "scores.parquet", detector, runtime=runtime)
-        assert result["unreadable"]["count"] == 0
+        assert result.unreadable.count == 0
         scores = pq.read_table(Path(out) / "scores.parquet")["score"].to_pylist()[:COMPARED]
-    return result["images_per_second"], scores
+    return result.images_per_second, scores
+
+
+def predict_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
+    """Return images a second and the first scores."""
+    import time
+
+    from asli.detector.base import Detector
+
+    detector = Detector.load(work / name, runtime=side.removeprefix("predict "))
+    files = sorted((work / f"{name}-images").iterdir())
+    detector.predict(files[:64])
+    start = time.perf_counter()
+    answers = detector.predict(files)
+    seconds = time.perf_counter() - start
+    assert not answers.failed
+    return len(files) / seconds, [answer.score for answer in answers[:COMPARED]]
 
 
 def pipeline_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
@@ -132,6 +158,7 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=os.environ.get("ASLI_SHARED"))
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--only", nargs="+", help=argparse.SUPPRESS)
@@ -141,7 +168,7 @@ def main() -> None:
         print("{}")
         return
     if options.only:
-        measure = scan_speed if options.only[1].startswith("scan") else pipeline_speed
+        measure = {"predict": predict_speed, "scan": scan_speed, "pipeline": pipeline_speed}[options.only[1].split()[0]]
         speed, scores = measure(options.work, *options.only)
         print(json.dumps({"speed": speed, "scores": scores}))
         return
@@ -151,8 +178,9 @@ def main() -> None:
     speeds: dict[str, dict[str, list[float]]] = {case: {side: [] for side in SIDES} for case in CASES}
     scores: dict[str, dict[str, list[float]]] = {case: {} for case in CASES}
     try:
-        cifake_files(options.shared, work / "resnet18-images")
-        photo_files(options.photos or options.shared / "data" / "photos" / "real_coco100.zip", work / "resnet50-images")
+        cifake_files(options.shared, work / "resnet18-images", round(2000 * options.share))
+        photos = options.photos or options.shared / "data" / "photos2" / "photos_dev.zip"
+        photo_files(photos, work / "resnet50-images", round(300 * options.share))
         in_own_process(work, "make")
         for turn in range(options.turns):
             for case, (name, _) in CASES.items():
@@ -164,7 +192,7 @@ def main() -> None:
     finally:
         shutil.rmtree(work)
     result = {
-        "command": "python benchmarks/scan_speed.py --shared DIR",
+        "command": f"python benchmarks/scan_speed.py --shared DIR --turns {options.turns} --share {options.share:g}",
         "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
         "versions": {library: version(library) for library in ("torch", "onnxruntime", "transformers", "pillow")},
         "images_per_second": speeds,
@@ -177,14 +205,14 @@ def main() -> None:
             print(f"  {side:<18} median {statistics.median(found):,.1f} images/s {found}")
         result["ratio_by_turns"][case] = ratios = {
             f"{side} / {peer}": [round(a / b, 2) for a, b in zip(by_side[side], by_side[peer], strict=True)]
-            for side in SIDES[:3]
-            for peer in SIDES[3:]
+            for side in OURS
+            for peer in (*PEERS, *(["scan " + side.split()[1]] if side.startswith("predict") else []))
         }
         for what, values in ratios.items():
             print(f"  {what:<32} {values}")
         peer = scores[case]["pipeline batch 1"]
         result["largest_score_difference"][case] = differences = {
-            side: max(abs(a - b) for a, b in zip(scores[case][side], peer, strict=True)) for side in SIDES[:4]
+            side: max(abs(a - b) for a, b in zip(scores[case][side], peer, strict=True)) for side in SIDES[:-1]
         }
         print("  largest difference in score from pipeline batch 1:", differences)
     if options.out:

@@ -89,8 +89,8 @@ def trainer_speed(case: dict, source: str) -> float:
         TrainingArguments,
     )
 
+    from asli.datasets.archived import open_source
     from asli.datasets.cifake import cifake
-    from asli.datasets.sources import open_source
     from datasets import Dataset, Image
 
     total = case["updates"] + WARM_UP

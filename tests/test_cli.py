@@ -1,35 +1,119 @@
+import dataclasses
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
 
 import pytest
 
+from asli.cli import app
+from asli.recipe import Recipe
 from asli.sample import sample_archive
 from tests.conftest import run_asli
 
-COMMANDS = [
-    "demo",
-    "data",
-    "audit",
-    "models",
-    "train",
-    "evaluate",
-    "domain-study",
-    "predict",
-    "explain",
-    "scan",
-    "recipes",
-]
+
+def commands(parent=app, *chain):
+    """Yield every command with the words that call it."""
+    for name, command in parent.resolved_commands().items():
+        if not name.startswith("-"):
+            yield (*chain, name), command
+            yield from commands(command, *chain, name)
 
 
-def test_help_names_every_command_with_a_line():
+def test_help_names_every_command_with_a_line_under_a_heading():
     done = run_asli("--help")
     assert done.returncode == 0
-    for command in COMMANDS:
-        (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"│ {command} ")]
-        assert len(line.strip("│ ").split(None, 1)[1]) > 20
+    assert "─ Commands ─" not in done.stdout  # where cyclopts puts what has no heading
+    for (command, *below), _ in commands():
+        if not below:
+            (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"│ {command} ")]
+            assert len(line.strip("│ ").split(None, 1)[1]) > 20
+
+
+@pytest.mark.parametrize(("chain", "command"), [pytest.param(*found, id="-".join(found[0])) for found in commands()])
+def test_every_command_shows_examples_that_it_understands(chain, command):
+    head, *lines = command.help_epilogue.splitlines()
+    assert head in ("Example:", "Examples:")
+    for line in lines:
+        name, *tokens = shlex.split(line)
+        assert name == "asli"
+        assert tokens[: len(chain)] == list(chain)
+        app.parse_args(tokens, exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("data open a b", "audit a", "train fast --data a --out b", "evaluate detector a"),
+        *("calibrate detector a --out b", "combine one two --data a --out b"),
+    ],
+)
+def test_every_command_that_reads_images_takes_the_flags_of_data_open(command):
+    flags = (
+        "--layout imagefolder --real-label x --fake-label y --drop z --label-depth 1 --generator g --include-hidden"
+        " --split-by date --holdout generator=flux* --fractions 60% 20% 10% 10%"
+    )
+    _, bound, _ = app.parse_args(f"{command} {flags}", exit_on_error=False, print_error=False)
+    opening = bound.arguments["opening"]
+    assert (opening.real_label, opening.drop, opening.label_depth) == (["x"], ["z"], 1)
+    assert (opening.holdout, opening.fractions) == (["generator=flux*"], (0.6, 0.2, 0.1, 0.1))
+
+
+def test_the_help_of_train_lists_every_recipe_key(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
+    text = run_asli("train", "--help").stdout
+    count = 0
+    for section, settings in dataclasses.asdict(Recipe()).items():
+        for key, default in settings.items():
+            (line,) = [line for line in text.splitlines() if line.startswith(f"│ {section}.{key} ")]
+            assert f"[default: {json.dumps(default)}]" in line
+            assert len(line.split(None, 2)[2].split("[")[0]) > 15
+            count += 1
+    assert count > 40
+    assert "[choices: f1, loss, auroc]" in text
+
+
+def test_quiet_prints_results_and_no_notes(tmp_path):
+    with sample_archive() as path, zipfile.ZipFile(path) as archive:
+        for name in [n for n in archive.namelist() if n.startswith("train/")][::40]:
+            archive.extract(name, tmp_path)
+    loud = run_asli("data", "open", "train", "a", cwd=tmp_path)
+    quiet = run_asli("data", "open", "train", "b", "--quiet", cwd=tmp_path)
+    assert quiet.returncode == loud.returncode == 0
+    assert quiet.stdout == loud.stdout.replace("in a", "in b")
+    notes = [line for line in loud.stderr.splitlines() if not line.startswith("warning: ")]
+    assert notes
+    assert not set(notes) & set(quiet.stderr.splitlines())
+    assert "nowhere does not exist" in run_asli("data", "open", "nowhere", "c", "--quiet", cwd=tmp_path).stderr
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["asli", "pre"], "predict"),
+        (["asli", "data", "o"], "open"),
+        (["asli", "train", "--recov"], "--recovery-minutes"),
+    ],
+)
+def test_a_shell_completes_commands_and_flags(words, expected):
+    script = run_asli("completion", "bash").stdout
+    ask = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _asli; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    done = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [expected]
+
+
+def test_completion_is_installed_where_the_shell_looks(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = run_asli("completion", "bash", "--install")
+    assert done.returncode == 0, done.stderr
+    (script,) = [
+        path for path in tmp_path.rglob("*") if path.is_file() and "complete -F _asli asli" in path.read_text()
+    ]
+    assert str(script) in done.stdout
 
 
 @pytest.mark.parametrize("command", [["--help"], ["train", "--help"], ["data", "cifake", "--help"], ["recipes"]])

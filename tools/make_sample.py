@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from asli.datasets.archived import open_source
 from asli.datasets.folder import DataFolder
-from asli.datasets.sources import open_source
 from asli.transforms.randomness import order
 
 PER_STRATUM = {"train": 100, "validation": 15, "calibration": 30, "test": 20}

@@ -41,7 +41,7 @@ class _Lines:
 
 @contextmanager
 def progress(what: str, total: int, *, unit: str, done: int = 0) -> Iterator[Progress]:
-    """Show how far a piece of work is, how fast it goes and how long it will take.
+    """Show how far a piece of work is, how fast it goes and how long it will take, unless notes are turned off.
 
     Args:
         what: A word or two for the work.
@@ -49,7 +49,7 @@ def progress(what: str, total: int, *, unit: str, done: int = 0) -> Iterator[Pro
         unit: What is counted, in the plural.
         done: How many were done before (by an earlier, interrupted call).
     """
-    if not sys.stderr.isatty():
+    if not (sys.stderr.isatty() and logger.isEnabledFor(logging.INFO)):
         yield _Lines(what, total, done, unit)
         return
     from rich.console import Console

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from asli.errors import RunError
 from asli.files import read_json, write_json, write_text
+from asli.notebook import html_text
 from asli.recipe import Recipe, load_recipe
 
 METRICS = "metrics.jsonl"
@@ -36,6 +37,14 @@ class Run:
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.path, self.recipe = path, recipe
+
+    def __repr__(self) -> str:
+        recipe = self.recipe
+        size = f"{recipe.data.size} px, seed {recipe.loop.seed}, recipe {recipe.hash()[:16]}"
+        return f"<run {self.path}: {recipe.model.name}, {size}>"
+
+    def _repr_html_(self) -> str:
+        return html_text(repr(self))
 
     @classmethod
     def create(cls, path: Path, recipe: Recipe, data: dict[str, Any], environment: dict[str, Any]) -> Self:

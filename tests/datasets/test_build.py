@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from asli.datasets import build as ingest_module
+from asli.datasets.archived import Archives
 from asli.datasets.build import ingest, open_cifake, open_folders
 from asli.datasets.cifake import cifake
 from asli.datasets.folder import DataFolder
-from asli.datasets.sources import Archives
 from asli.errors import DataError
 from asli.sample import open_sample, sample_archive
 
@@ -156,7 +156,7 @@ def test_killed_after_reading_it_goes_on(sample, tmp_path, written):
     code = f"""
 import contextlib, os, signal, sys
 from pathlib import Path
-from asli.datasets import build as ingest
+from asli.datasets import build as ingest, chunks
 from asli.sample import open_sample
 
 def kill(folder):
@@ -175,7 +175,7 @@ def write(path, value):
         kill(path.parent)
     write_json(path, value)
 
-replacing, ingest.replacing = ingest.replacing, replaced
+replacing, ingest.replacing, chunks.replacing = ingest.replacing, replaced, replaced
 write_json, ingest.write_json = ingest.write_json, write
 open_sample(Path(sys.argv[1]))
 """

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from asli.datasets.archived import open_source
 from asli.datasets.archives import open_archive
 from asli.datasets.build import open_folders
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LabelNames
 from asli.datasets.portable import encoding_of_file, lines_of, portable, resolve
-from asli.datasets.sources import Folder, open_source
+from asli.datasets.sources import Folder
 from asli.datasets.survey import understand
 from asli.errors import DataError
 from tests.datasets.pictures import encrypted, picture, put, tarred, tree, zipped
@@ -217,6 +218,45 @@ def test_a_cut_tar_archive_gives_what_comes_before(tmp_path, mode):
             pass
     assert 20 < readable < 80
     assert archive.left_out.ignored
+
+
+@pytest.mark.parametrize("damage", ["cut between two entries", "a damaged header"])
+def test_a_tar_archive_that_tarfile_takes_for_whole_is_named(tmp_path, damage):
+    import tarfile
+
+    files = {f"{label}/{n}.jpg": picture(n) for n in range(4) for label in ("fake", "real")}
+    path = tarred(tmp_path / "set.tar", files, "w")
+    with tarfile.open(path) as archive:
+        start = archive.getmember("real/2.jpg").offset
+    content = bytearray(path.read_bytes())
+    path.write_bytes(content[:start] if damage.startswith("cut") else content[:start] + b"x" + content[start + 1 :])
+    archive = open_archive(path)
+    assert len(archive.entries) == 5
+    assert archive.left_out.ignored == ["set.tar: cut or damaged behind 5 entries; what follows is not read"]
+    assert understand(path).listing.ignored == archive.left_out.ignored
+    whole = tarred(tmp_path / "whole.tar", files, "w")
+    assert open_archive(whole).left_out.ignored == []
+
+
+def test_a_one_sided_refusal_names_what_could_not_be_read(tmp_path):
+    path = tarred(
+        tmp_path / "set.tar", {"real/a.jpg": picture(1), "real/b.jpg": picture(2), "fake/a.jpg": picture(3)}, "w"
+    )
+    import tarfile
+
+    with tarfile.open(path) as archive:
+        start = archive.getmember("fake/a.jpg").offset
+    path.write_bytes(path.read_bytes()[:start])
+    with pytest.raises(DataError, match="real images only.*not read: set.tar: cut or damaged behind 2 entries"):
+        understand(path)
+
+
+def test_json_that_is_nested_without_end_is_left_aside(tmp_path):
+    tree(tmp_path, *PAIR)
+    put(tmp_path / "deep.json", "[" * 100_000)
+    put(tmp_path / "deep.jsonl", '{"file_name": "x", "a": ' + "[" * 100_000)
+    found = understand(tmp_path)
+    assert len(found.listing.entries) == 2
 
 
 def test_tar_entries_that_leave_their_folder_or_are_links(tmp_path):

@@ -3,7 +3,7 @@ import zipfile
 
 import pytest
 
-from asli.datasets.sources import Archives, open_source
+from asli.datasets.archived import Archives, open_source
 from asli.errors import DataError
 
 

@@ -8,8 +8,10 @@ from PIL import Image
 
 from asli.datasets.build import open_folders
 from asli.datasets.cache import open_data
+from asli.datasets.division import Division
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LabelNames
+from asli.datasets.splits import Shares
 from asli.datasets.survey import recognize, understand
 from asli.errors import DataError
 from asli.sample import sample_archive
@@ -174,6 +176,24 @@ def test_json_that_is_no_table_does_not_stand_in_the_way(images, tmp_path):
     found = understand(tmp_path)
     assert (found.layout, len(found.listing.entries)) == ("imagefolder", 2)
     assert len(open_data(tmp_path)) == 2
+
+
+def test_raw_images_are_kept_once_for_each_way_to_split_them(images, tmp_path):
+    for label in ("REAL", "FAKE"):
+        for generator, number in (("sd", 0), ("sd", 1), ("flux", 2), ("flux", 3)):
+            folder = tmp_path / "set" / generator / label
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}.jpg").write_bytes(images[label][number])
+    usual = open_data(tmp_path / "set")
+    held = open_data(tmp_path / "set", division=Division(holdout=("generator=flux",)))
+    shares = Shares(0.25, 0.25, 0.25, 0.25)
+    even = open_data(tmp_path / "set", fractions=shares)
+    assert len({usual.path, held.path, even.path}) == 3
+    fakes = held.table(["generator", "label", "split"]).to_pylist()
+    assert {line["split"] == "test" for line in fakes if line["generator"] == "flux"} == {True}
+    assert open_data(tmp_path / "set", fractions=shares).path == even.path
+    with pytest.raises(DataError, match="another split cannot change it"):
+        open_data(even.path, fractions=shares)
 
 
 @pytest.mark.shared

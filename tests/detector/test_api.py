@@ -149,6 +149,18 @@ def test_objects_show_themselves(detector, folder):
     assert "<b>" not in detector.predict("<b>.jpg")._repr_html_()
 
 
+def test_results_of_other_verbs_show_themselves(finished, sample, folder, tmp_path):
+    scanned = asli.scan(folder, tmp_path / "scores.parquet", finished.path)
+    for shown, words in (
+        (sample, "3,300 images"),
+        (asli.info(finished.path), "supported input"),
+        (finished, "resnet20"),
+        (scanned, "12 images"),
+    ):
+        assert words in shown._repr_html_()
+        assert len(repr(shown)) < 2000
+
+
 def test_outside_the_domain_no_score_is_shown_but_kept(detector, rng):
     large = rng.integers(0, 256, (300, 400, 3), dtype=np.uint8)
     answer = detector.predict(large)

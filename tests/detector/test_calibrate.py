@@ -72,7 +72,7 @@ def test_unsure_band_reaches_the_report_and_the_card(promised, sample, tmp_path)
     assert "promise at most 0.05 of photographs called fake and at most as many fakes called real" in page
     assert f"{result.metrics['f1'].value:.4f}" in card
     assert f"{result.prevalences[2].ppv.value:.4f}" in card
-    assert Detector.load(out).hash == result.detector["hash"]  # judging a detector does not change it
+    assert Detector.load(out).hash == result.detector.hash  # judging a detector does not change it
 
 
 def test_only_the_calibration_part_may_set_thresholds(finished, sample, tmp_path):

@@ -65,14 +65,14 @@ def test_every_verdict_is_unsure_with_the_reason(guessing, files, tmp_path):
 
 def test_a_scan_says_it_once_for_all_images(guessing, files, tmp_path):
     result = scan([files[0].parent], tmp_path / "s.parquet", guessing.folder, html=tmp_path / "page.html")
-    assert result["verdicts"] == {"real": 0, "unsure": 100, "fake": 0}
-    assert result["detector"]["caveats"][1] == NOT_CALIBRATED
-    assert result["outside_domain"]["count"] < 10  # the detector's caveats are no reasons of the images
-    assert not any(reason.startswith("not ") for reason in result["outside_domain"]["reasons"])
+    assert result.verdicts == {"real": 0, "unsure": 100, "fake": 0}
+    assert result.detector["caveats"][1] == NOT_CALIBRATED
+    assert result.outside_domain.count < 10  # the detector's caveats are no reasons of the images
+    assert not any(reason.startswith("not ") for reason in result.outside_domain.reasons)
     table = pq.read_table(tmp_path / "s.parquet")
     assert all(NOT_CALIBRATED in reasons for reasons in table["reasons"].to_pylist())
     csv = scan([files[0].parent], tmp_path / "s.csv", guessing.folder)
-    assert csv["outside_domain"] == result["outside_domain"]
+    assert csv.outside_domain == result.outside_domain
     assert f"The detector is {NOT_CALIBRATED}." in (tmp_path / "page.html").read_text()
     done = run_asli("scan", files[0], "-o", tmp_path / "one.parquet", "--detector", guessing.folder)
     assert f"the detector is {NOT_CALIBRATED}" in done.stdout

@@ -127,12 +127,12 @@ def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
     assert small.hash != large.hash
     assert small.quantized
     assert not (tmp_path / "int8/model.safetensors").exists()
-    assert done["bytes"] < (exported / "model.onnx").stat().st_size / 2
+    assert done.bytes < (exported / "model.onnx").stat().st_size / 2
     assert small.card.thresholds.calibration_hash == sample.hash
     ((name, figures),) = small.card.figures.items()
     assert str(large.hash) in name
-    assert figures["verdicts_changed"]["value"] == pytest.approx(done["flips"] / done["images"])
-    assert figures["f1_lost"]["value"] == pytest.approx(done["f1_lost"])
+    assert figures["verdicts_changed"]["value"] == pytest.approx(done.flips / done.images)
+    assert figures["f1_lost"]["value"] == pytest.approx(done.f1_lost)
     assert "verdicts changed" in (tmp_path / "int8/README.md").read_text()
     # near the detector it was made of, at another rounding: 256 levels an activation
     rows = sample.rows("validation")
@@ -142,7 +142,7 @@ def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
     alone = predict(files[:3], tmp_path / "int8")
     assert scores(alone) == pytest.approx(scores(predict(files[:9], tmp_path / "int8"))[:3], abs=1e-5)
     judged = evaluate(tmp_path / "int8", sample, split="validation", out=tmp_path / "report", against=[exported])
-    assert judged.detector["hash"] == small.hash
+    assert judged.detector.hash == small.hash
     assert len(judged.comparison.pairs) == 1
     assert f"{large.network.parameters:,} parameters" in (tmp_path / "report/model_card.md").read_text()
     with pytest.raises(DetectorError, match="int8 one"):

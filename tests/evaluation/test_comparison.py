@@ -70,9 +70,9 @@ def test_seeds_are_units_where_both_recipes_have_two(rng, labels):
     assert all(len(row) == len(table.columns) for table in section.tables for row in table.rows)
     (claims, *_) = section.tables
     told = part.to_dict()
-    assert len(claims.rows) == told["claims"]
+    assert len(claims.rows) == told["tests"]
     assert all(row[2].drawing.startswith("<svg") for row in claims.rows)
-    shown = [claim["shown"] for block in (*told["pairs"], *told["recipes"]) for claim in block["claims"].values()]
+    shown = [claim["shown"] for block in (*told["pairs"], *told["recipes"]) for claim in block["tests"].values()]
     assert [str(row[1]) != "not shown" for row in claims.rows] == shown
     assert "Over seeds (3 against 3 runs)" in section.headline[-1]
 

@@ -61,7 +61,7 @@ def test_report_stands_alone_and_says_where_its_figures_come_from(judged):
     assert not re.findall(
         r"""(?:src|href)\s*=\s*["'](?!#|data:)|<link|@import|url\((?!#)""", page
     )  # nothing is fetched
-    for origin in (data.hash, result.detector["hash"], result.detector["recipe_hash"]):
+    for origin in (data.hash, result.detector.hash, result.detector.recipe_hash):
         assert origin in page
     assert value_text(result.metrics["f1"]) in page
     assert str(result.metrics["f1"].value) in page  # for sorting and CSV, in full
@@ -76,7 +76,7 @@ def test_opening_test_is_recorded_and_printed(judged):
     assert result.test_opened == Openings(times=1, recipes=1)
     (line,) = DataFolder.open(data.path).ledger()
     assert line["images"] == 400
-    assert line["detector_hash"] == result.detector["hash"]
+    assert line["detector_hash"] == result.detector.hash
 
 
 def test_other_parts_are_not_recorded_and_said_to_flatter(finished, sample, tmp_path):

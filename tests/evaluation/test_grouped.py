@@ -37,4 +37,4 @@ def test_intervals_are_wider_where_groups_are_resampled(cameras, tmp_path):
     assert by_source.to_dict()["data"]["grouped_by"] == "source, 8 groups"
     assert by_file.to_dict()["data"]["grouped_by"] == "groups.csv, 8 groups"
     assert plain.to_dict()["data"]["duplicates"] == by_source.to_dict()["data"]["duplicates"] == 0
-    assert [line["name"] for line in plain.to_dict()["groups"]["source"]] == [f"camera-{n}" for n in range(8)]
+    assert [line["name"] for line in plain.to_dict()["by_group"]["source"]] == [f"camera-{n}" for n in range(8)]

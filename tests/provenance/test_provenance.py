@@ -240,7 +240,7 @@ def test_a_scan_keeps_and_counts_it(finished, signed, tmp_path, ending):
         (tmp_path / "in" / name).write_bytes(data)
     page = tmp_path / "page.html"
     result = scan([tmp_path / "in"], tmp_path / f"t.{ending}", finished.path, html=page)
-    assert result["provenance"] == {
+    assert result.to_dict()["provenance"] == {
         "count": 2,
         "says": {
             "AI-generated; C2PA, unchanged since signing by someone named Makers of tests, whose"

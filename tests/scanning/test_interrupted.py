@@ -94,7 +94,7 @@ def test_only_one_process_writes_a_table(finished, pictures, tmp_path):
     out = tmp_path / "scores.parquet"
     with Parts(out).locked(), pytest.raises(RunError, match="another process"):
         scan([pictures], out, finished.path)
-    assert scan([pictures], out, finished.path)["images"] == 12
+    assert scan([pictures], out, finished.path).images == 12
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_an_interrupted_scan_goes_on_with_the_images_of_its_beginning(
     rows = pq.read_table(out).to_pylist()
     assert [row["id"] for row in rows] == names
     assert [row["id"] for row in rows if row["error"]] == [names[-1]]
-    assert result["done_before"] == 8
+    assert result.done_before == 8
 
 
 def test_an_interrupted_scan_of_an_archive_that_changed_is_refused(finished, pictures, tmp_path, interrupted):
@@ -168,4 +168,4 @@ def test_an_interrupted_scan_of_a_folder_whose_name_is_not_utf8_goes_on(finished
         patched.setattr(score_table, "write", cut)
         with pytest.raises(KeyboardInterrupt):
             scan([folder], tmp_path / "scores.csv", finished.path)
-    assert scan([folder], tmp_path / "scores.csv", finished.path)["done_before"] == 12
+    assert scan([folder], tmp_path / "scores.csv", finished.path).done_before == 12

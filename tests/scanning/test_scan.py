@@ -45,7 +45,7 @@ def test_every_door_gives_predicts_scores_and_verdicts(finished, pictures, tmp_p
     for name, paths in doors.items():
         result = scan(paths, tmp_path / f"{name}.scores.parquet", finished.path)
         rows = pq.read_table(tmp_path / f"{name}.scores.parquet").to_pylist()
-        assert len(rows) == result["images"] == (1 if name == "one" else 12)
+        assert len(rows) == result.images == (1 if name == "one" else 12)
         for row, image in zip(rows, expected, strict=name != "one"):
             assert abs(row["score"] - image["score"]) < SAME
             assert (row["verdict"], row["reasons"], row["error"]) == (image["verdict"], image["reasons"], None)
@@ -108,10 +108,10 @@ def test_an_unreadable_file_is_a_row_with_its_reason(finished, troubled, tmp_pat
     for id in errors:
         assert rows[id]["score"] is rows[id]["logit_real"] is rows[id]["verdict"] is rows[id]["width"] is None
     assert rows["h.zip/x.jpg"]["score"] == pytest.approx(rows["i.parquet/00000001"]["score"], abs=SAME)
-    assert result["unreadable"]["count"] == sum(result["unreadable"]["reasons"].values()) == 8
+    assert result.unreadable.count == sum(result.unreadable.reasons.values()) == 8
     # An archive that cannot be opened is no picture: it is named apart.
-    assert [reason.split(" is ")[0].rpartition("/")[2] for reason in result["ignored"]] == ["g.zip", "k.zip"]
-    assert sum(result["verdicts"].values()) == 3
+    assert [reason.split(" is ")[0].rpartition("/")[2] for reason in result.ignored] == ["g.zip", "k.zip"]
+    assert sum(result.verdicts.values()) == 3
     page = (tmp_path / "page.html").read_text()
     assert all(id in page for id in errors)
     assert page.count('"data:image/') - 2 == 3  # thumbnails of what could be read; the script names the kind twice
@@ -152,8 +152,8 @@ def test_the_domain_is_predicts(finished, pictures, tmp_path):
         (row,) = pq.read_table(tmp_path / f"{force}.parquet").to_pylist()
         assert (row["verdict"], row["reasons"]) == (told["verdict"], told["reasons"])
         assert row["reasons"][0].startswith("outside domain")
-        assert result["outside_domain"]["count"] == 1
-        assert ("force_domain" in result["detector"]) == force
+        assert result.outside_domain.count == 1
+        assert ("force_domain" in result.detector) == force
     assert pq.read_table(tmp_path / "False.parquet")["verdict"].to_pylist() == ["unsure"]
     assert pq.read_table(tmp_path / "True.parquet")["verdict"].to_pylist() != ["unsure"]
 
@@ -166,9 +166,9 @@ def test_a_finished_table_is_kept(finished, pictures, tmp_path):
         first = scan([folder], out, finished.path)
         bytes_ = out.read_bytes()
         again = scan([folder], out, finished.path)
-        assert again["images_per_second"] is None
-        assert again["done_before"] == again["images"] == first["images"] == 12
-        assert again["verdicts"] == first["verdicts"]
+        assert again.images_per_second is None
+        assert again.done_before == again.images == first.images == 12
+        assert again.verdicts == first.verdicts
         with pytest.raises(RunError, match="force_domain"):
             scan([folder], out, finished.path, force_domain=True)
         with pytest.raises(RunError, match="finished scan with other inputs"):
@@ -207,12 +207,12 @@ def test_unsure_images_have_thumbnails_in_the_page(finished, pictures, tmp_path)
     detector.card = replace(detector.card, thresholds=wide)
     detector.save(tmp_path / "unsure")
     result = scan([pictures], tmp_path / "s.parquet", tmp_path / "unsure", html=tmp_path / "page.html")
-    assert result["verdicts"] == {"real": 0, "unsure": 12, "fake": 0}
+    assert result.verdicts == {"real": 0, "unsure": 12, "fake": 0}
     page = (tmp_path / "page.html").read_text()
     data = json.loads(re.search(r'id="gallery-data">(.*?)</script>', page)[1])
     assert data["middle"] == 0.5
     unsure = [row for row in data["list"]["rows"] if data["list"]["categories"][row[3]] == "unsure"]
-    assert len(unsure) == 12 - result["outside_domain"]["count"] >= 6
+    assert len(unsure) == 12 - result.outside_domain.count >= 6
     assert all(row[-1].startswith("data:image/") for row in unsure)
 
 
@@ -280,8 +280,8 @@ def test_any_names_are_scanned_and_printed_on_one_line(finished, pictures, tmp_p
         archive.writestr("x.jpg", data)
     for out in (tmp_path / "scores.csv", tmp_path / "scores.parquet"):
         result = scan([folder], out, finished.path)
-        assert (result["images"], result["unreadable"]["count"]) == (3, 1)
-        assert scan([folder], out, finished.path)["images_per_second"] is None
+        assert (result.images, result.unreadable.count) == (3, 1)
+        assert scan([folder], out, finished.path).images_per_second is None
     ids = pq.read_table(out)["id"].to_pylist()
     assert ids == ["empty\nfile.jpg", "two\nlines, \x1b[31mred.jpg", r"\xe9.zip/x.jpg"]
     assert pq.read_table(out)["path"][2].as_py() == rf"{tmp_path}/caf\xe9/\xe9.zip/x.jpg"

@@ -19,6 +19,7 @@ from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABELS
 from asli.errors import AsliError, DataError
+from asli.notebook import html_table
 from asli.reports.pages import require_page
 
 
@@ -28,7 +29,7 @@ class AuditFailedError(AsliError):
     exit_status = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class AuditResult:
     """What an audit found; see docs/audit.md.
 
@@ -60,6 +61,22 @@ class AuditResult:
         """Return the findings of a severity."""
         return [finding for finding in self.findings if finding.severity is severity]
 
+    def __repr__(self) -> str:
+        lines = []
+        for finding in self.findings:
+            lines.append(f"{finding.severity:<12} {finding.title}: {finding.finding}")
+            if finding.remedy:
+                lines.append(f"{'':<13}To do: {finding.remedy}")
+        counts = {severity: len(self.of(severity)) for severity in Severity}
+        lines.append(
+            f"{len(self.findings)} checks: {', '.join(f'{n} {severity}' for severity, n in counts.items() if n)}"
+        )
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = [[str(f.severity), f.title, f.finding, f.remedy] for f in self.findings]
+        return html_table(["severity", "check", "finding", "to do"], rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON; `version` counts changes of its form."""
         return {
@@ -88,7 +105,7 @@ class AuditResult:
             raise AuditFailedError(f"{len(failed)} of {len(self.findings)} checks failed: {names}")
 
 
-def audit(data: str | Path | DataFolder, *, seed: int = 0, html: Path | None = None) -> AuditResult:
+def audit(data: str | Path | DataFolder, *, seed: int = 0, html: str | Path | None = None) -> AuditResult:
     """Look for everything that would let a classifier cheat.
 
     Args:
@@ -101,7 +118,7 @@ def audit(data: str | Path | DataFolder, *, seed: int = 0, html: Path | None = N
         AsliError: A check of an installed package cannot be used, or `html` is something else than a page of asli.
     """
     if html is not None:
-        require_page(html)
+        require_page(Path(html))
     data = open_data(data)
     _require_both(data)
     extra = installed_checks()
@@ -132,7 +149,7 @@ def audit(data: str | Path | DataFolder, *, seed: int = 0, html: Path | None = N
     if html is not None:
         from asli.auditing.page import write_page
 
-        write_page(html, result, evidence)
+        write_page(Path(html), result, evidence)
     return result
 
 

@@ -2,18 +2,21 @@
 
 import io
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
 
 from asli.auditing.pixels import Image8, Pixels
+from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABEL_ALIASES, SPLIT_ALIASES
 from asli.errors import DataError
 from asli.files import read_json, write_json, writing
 from asli.progress import progress
+from asli.records import Record
 
 LARGEST = 256
 """Side of the copies, in pixels, unless images are smaller or another is asked for."""
@@ -36,7 +39,67 @@ _NOT_KEPT = {"..", "/", *LABEL_ALIASES, *SPLIT_ALIASES}
 _KERNELS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 
 
-def equalize(data: DataFolder, out: Path, *, size: int | None = None, seed: int = 0) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedData(Record):
+    """The data folder that was copied.
+
+    Attributes:
+        name: Its name.
+        hash: Its content hash.
+    """
+
+    name: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TooSmall(Record):
+    """Images that are smaller than the copies.
+
+    Attributes:
+        real: Real ones.
+        fake: Fake ones.
+        names: Their ids.
+    """
+
+    real: int
+    fake: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EqualizedCopy(Record):
+    """What `equalize` returns, and `equalize.json` holds.
+
+    Attributes:
+        version: Of this structure.
+        of: What was copied.
+        size: Side of the copies, in pixels.
+        seed: Of every random choice.
+        images: Copies.
+        unreadable: Images that could not be decoded.
+        too_small: Images that were left out.
+    """
+
+    version: int = 1
+    of: CopiedData
+    size: int
+    seed: int
+    images: int
+    unreadable: int
+    too_small: TooSmall
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read `equalize.json`."""
+        found = read_json(path)
+        of, small = CopiedData(**found.pop("of")), found.pop("too_small")
+        return cls(of=of, too_small=TooSmall(**{**small, "names": tuple(small["names"])}), **found)
+
+
+def equalize(
+    data: str | Path | DataFolder, out: str | Path, *, size: int | None = None, seed: int = 0
+) -> EqualizedCopy:
     """Write every image as `SPLIT/LABEL/...jpg` after the same random chain; the originals are not touched.
 
     A square crop of .8 to 1 of the short side, at a random place; resizing to `size` by a random kernel; JPEG, 4:2:0,
@@ -44,19 +107,20 @@ def equalize(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
     Nothing is enlarged: smaller images are left out and named in `equalize.json`.
 
     Args:
-        data: The data folder.
+        data: A data folder, or images as `open_data` takes them.
         out: A new or empty folder, or one that a call with the same arguments began.
         size: Side in pixels; None takes 256, or what 95 of 100 images reach.
         seed: Of the chain.
 
     Returns:
-        What `equalize.json` holds. It is written last; a call that was cut goes on when it is repeated.
+        What `equalize.json` holds. It is written last; rerun an interrupted call to resume it.
 
     Raises:
         DataError: `out` holds something else, or no image is large enough.
     """
     if size is not None and size < 8:
         raise DataError(f"a size of {size} px is too small; give 8 or more")
+    data, out = open_data(data), Path(out)
     rows = np.flatnonzero(data.readable)
     if not len(rows):
         raise DataError(f"{data.path} has no readable image")
@@ -67,7 +131,7 @@ def equalize(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
     if not large.any():
         raise DataError(f"no image has {side} px on its short side; give a smaller size")
     if not _begun(out, {"version": 1, "of": data.hash, "size": side, "seed": seed}):
-        return read_json(out / "equalize.json")  # type: ignore[no-any-return]
+        return EqualizedCopy.read(out / "equalize.json")
     digests, names = table["pixel_sha256"].to_pylist(), _names(table.to_pylist())
     fitting = [job for job, fits in zip(zip(rows.tolist(), digests, names, strict=True), large, strict=True) if fits]
     todo = [job for job in fitting if not (out / job[2]).exists()]
@@ -84,16 +148,15 @@ def equalize(data: DataFolder, out: Path, *, size: int | None = None, seed: int 
             bar.advance(len(block))
     left_out = [identity.as_py() for identity in table["id"].filter(~large)]
     labels = Counter(table["label"].filter(~large).to_pylist())
-    summary = {
-        "version": 1,
-        "of": {"name": data.name, "hash": data.hash},
-        "size": side,
-        "seed": seed,
-        "images": len(fitting),
-        "unreadable": int((~data.readable).sum()),
-        "too_small": {"real": labels["real"], "fake": labels["fake"], "names": left_out},
-    }
-    write_json(out / "equalize.json", summary)
+    summary = EqualizedCopy(
+        of=CopiedData(name=data.name, hash=data.hash),
+        size=side,
+        seed=seed,
+        images=len(fitting),
+        unreadable=int((~data.readable).sum()),
+        too_small=TooSmall(real=labels["real"], fake=labels["fake"], names=tuple(left_out)),
+    )
+    write_json(out / "equalize.json", summary.to_dict())
     (out / PLAN).unlink()
     (out / PART).unlink(missing_ok=True)
     return summary

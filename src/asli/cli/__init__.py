@@ -6,12 +6,14 @@ Nothing heavy is imported before a command runs, so `asli --help` answers at onc
 import logging
 import os
 import sys
+from typing import Annotated, Any
 
 import cyclopts
+from cyclopts import Parameter
 
 # Importing a module of commands enters them into the table, in the order of `asli --help`.
-from asli.cli import evaluating, folders, scanning, study, training, using  # noqa: F401
-from asli.cli.common import app, leave
+from asli.cli import completion, evaluating, folders, scanning, study, training, using  # noqa: F401
+from asli.cli.common import EVERYWHERE, app, leave
 from asli.errors import AsliError
 from asli.files import visible
 from asli.threads import configure_process
@@ -24,7 +26,7 @@ def main(tokens: list[str] | None = None) -> None:
     logger.setLevel(logging.INFO)
     logger.addHandler(_StandardError())
     try:
-        app(tokens, exit_on_error=False, print_error=False)
+        app.meta(tokens, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
         asked = " ".join(("asli", *(error.command_chain or ())))
         leave(f"{_misunderstood(error)} (see {asked} --help)", 2)
@@ -37,6 +39,25 @@ def main(tokens: list[str] | None = None) -> None:
         sys.exit(1)
     except OSError as error:  # a folder that may not be written to, a file where a folder must be
         leave(f"{error.filename or 'a file'}: {error.strerror or error}; give another place or make it usable", 1)
+
+
+@app.meta.default
+def _run(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    quiet: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            group=EVERYWHERE,
+            help="Print results, warnings and errors only: no progress, no notes.",
+        ),
+    ] = False,
+) -> Any:
+    """Run a command; what all commands share is set here."""
+    if quiet:
+        logging.getLogger("asli").setLevel(logging.WARNING)
+    return app(tokens, exit_on_error=False, print_error=False)
 
 
 def _misunderstood(error: cyclopts.CycloptsError) -> str:

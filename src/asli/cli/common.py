@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import cyclopts
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from asli._version import __version__
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from asli.detector.prediction import Prediction
     from asli.explanation.explain import Explanation
 
+USE = Group("Use a detector", sort_key=1)
+DATA = Group("Data", sort_key=2)
+TRAIN = Group("Train", sort_key=3)
+EVALUATE = Group("Evaluate", sort_key=4)
+MANAGE = Group("Manage detectors", sort_key=5)
+PAPER = Group("The paper", sort_key=6)
+OTHER = Group("Other", sort_key=9)
+"""Headings of `asli --help`; every command is under one of them."""
+
+EVERYWHERE = Group("Every command", sort_key=99)
+
 app = cyclopts.App(
     name="asli",
     help="Is this picture a photograph or AI-generated, and how sure can we be?",
@@ -24,6 +35,20 @@ app = cyclopts.App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
+for flag in ("--help", "--version"):
+    app[flag].group = OTHER
+
+
+def examples(*lines: str) -> str:
+    """Return what stands below the help of a command.
+
+    Args:
+        lines: Command lines without `asli`.
+    """
+    return "\n".join([f"Example{'s' if len(lines) > 1 else ''}:", *(f"  asli {line}" for line in lines)])
+
+
+app.help_epilogue = examples("predict photo.jpg", "demo", "train --help")
 
 Device = Annotated[
     Literal["cuda", "mps", "cpu"] | None, Parameter(help="Where to compute; the best there is by default.")
@@ -34,6 +59,8 @@ Threads = Annotated[
         help="CPU threads of one operation; by default one a core, fewer beside other work.", validator=Number(gte=1)
     ),
 ]
+DetectorName = Annotated[str | Path, Parameter(metavar="DETECTOR")]
+"""`Path` lets a shell complete file names; the value is text."""
 InLanguage = Annotated[
     Literal["en", "id"] | None,
     Parameter(name="--language", help="English or Indonesian; the page follows the browser by default."),

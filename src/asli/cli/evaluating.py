@@ -8,8 +8,11 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from asli.cli.common import (
+    DATA,
+    EVALUATE,
     AsJson,
     Count,
+    DetectorName,
     Device,
     GroupBy,
     GroupFile,
@@ -18,13 +21,14 @@ from asli.cli.common import (
     Share,
     Threads,
     app,
+    examples,
     leave,
 )
 from asli.cli.opening import NO_FLAGS, Opening
 from asli.errors import AsliError
 
 
-@app.command
+@app.command(group=DATA, help_epilogue=examples("audit data --html audit.html", "audit data --equalize equalized"))
 def audit(
     data: Path | None = None,
     *,
@@ -48,7 +52,6 @@ def audit(
         seed: Of every random choice.
     """
     from asli.auditing.audit import audit as run
-    from asli.auditing.checks.check import Severity
     from asli.auditing.equalize import equalize as copy
     from asli.datasets.cache import open_data
 
@@ -58,30 +61,25 @@ def audit(
     folder = open_data(data, **opening.how())
     if equalize is not None:
         done = copy(folder, equalize, size=size, seed=seed)
-        small = done["too_small"]
-        left = f"{done['unreadable']:,} unreadable, {small['real']:,} real and {small['fake']:,} fake too small"
-        said = f"{done['images']:,} images of {done['size']} px in {equalize}; left out (see equalize.json): {left}"
-        print(json.dumps(done, indent=2) if as_json else said)
+        small = done.too_small
+        left = f"{done.unreadable:,} unreadable, {small.real:,} real and {small.fake:,} fake too small"
+        text = f"{done.images:,} images of {done.size} px in {equalize}; left out (see equalize.json): {left}"
+        print(json.dumps(done.to_dict(), indent=2) if as_json else text)
         return
     result = run(folder, seed=seed, html=html)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
     else:
-        for finding in result.findings:
-            print(f"{finding.severity:<12} {finding.title}: {finding.finding}")
-            if finding.remedy:
-                print(f"{'':<13}To do: {finding.remedy}")
-        count = {severity: len(result.of(severity)) for severity in Severity}
-        print(f"{len(result.findings)} checks: {', '.join(f'{n} {severity}' for severity, n in count.items() if n)}")
+        print(result)
         if html is not None:
             print(f"page: {html}")
     if strict:
         result.require_pass()
 
 
-@app.command
+@app.command(group=EVALUATE, help_epilogue=examples("calibrate run data --out detector --target-fpr 1% --band"))
 def calibrate(
-    detector: str,
+    detector: DetectorName,
     data: Path | None = None,
     *,
     opening: Opening = NO_FLAGS,
@@ -139,9 +137,16 @@ def calibrate(
     print(f"detector: {out}")
 
 
-@app.command
+@app.command(
+    group=EVALUATE,
+    help_epilogue=examples(
+        "evaluate run data",
+        "evaluate run data --against other-run --robustness 500",
+        "evaluate scores.csv data --threshold 0.7",
+    ),
+)
 def evaluate(
-    detector: str,
+    detector: DetectorName,
     data: Path | None = None,
     *,
     opening: Opening = NO_FLAGS,
@@ -149,7 +154,7 @@ def evaluate(
     out: Path | None = None,
     robustness: Annotated[bool | int, Parameter(negative="", metavar="[N]", validator=Number(gte=0))] = False,
     robustness_images: Annotated[Count | None, Parameter(show=False)] = None,
-    against: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    against: Annotated[list[DetectorName] | None, Parameter(consume_multiple=True, negative="")] = None,
     threshold: float | None = None,
     prevalence: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
     prior: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True, show=False)] = None,
@@ -211,9 +216,9 @@ def evaluate(
     print(f"report: {result.folder / 'report.html'}")
 
 
-@app.command
+@app.command(group=EVALUATE, help_epilogue=examples("domain-study run pictures --out study.json"))
 def domain_study(
-    detector: str,
+    detector: DetectorName,
     data: Path,
     *,
     out: Path | None = None,

@@ -8,16 +8,21 @@ from typing import Annotated
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, GroupBy, GroupFile, Share, app, leave
+from asli.cli.common import DATA, AsJson, GroupBy, GroupFile, app, examples, leave
 from asli.cli.opening import NO_FLAGS, Opening
 
 logger = logging.getLogger("asli")
 
-data = cyclopts.App(name="data", help="Make a data folder: read, check, split and pack images.")
+data = cyclopts.App(
+    name="data",
+    group=DATA,
+    help="Make a data folder: read, check, split and pack images.",
+    help_epilogue=examples("data open photos data", "data show data"),
+)
 app.command(data)
 
 
-@data.command
+@data.command(help_epilogue=examples("data cifake data --from downloads"))
 def cifake(
     out: Path,
     *,
@@ -39,17 +44,21 @@ def cifake(
     print(f"  {verify(folder)}")
 
 
-@data.command(name="open")
+@data.command(
+    name="open",
+    help_epilogue=examples(
+        "data open photos data --dry-run",
+        "data open data --real camera --fake midjourney",
+        "data open photos data --split-by release_date",
+    ),
+)
 def open_(
     path: Path,
     out: Path | None = None,
     *,
     opening: Opening = NO_FLAGS,
-    split_by: str | None = None,
-    holdout: Annotated[list[str] | None, Parameter(negative="")] = None,
     group_by: GroupBy = None,
     group_file: GroupFile = None,
-    fractions: Annotated[tuple[Share, Share, Share, Share] | None, Parameter(negative="")] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Make a data folder of your own images: asli data open PATH DIR, or asli data open DIR --real A --fake B.
@@ -60,39 +69,31 @@ def open_(
         path: A folder, an archive, a folder of archives, a table (CSV, JSON, Parquet), or Hugging Face Parquet.
             With --real and --fake there is none: give only the data folder.
         out: The data folder to make.
-        split_by: The column of dates, such as release_date: the newest images become the test part.
-        holdout: COLUMN=PATTERN: matching images become the test part, for example generator=flux*; may be repeated.
-        fractions: Shares of train, validation, calibration and test, such as 60% 10% 15% 15%, for parts that the images
-            do not name; by default the held-out parts of small folders are larger.
         dry_run: Only print what is taken for what.
     """
     from asli.auditing.quick import quick_check
     from asli.datasets.build import open_folders
-    from asli.datasets.division import Division
-    from asli.datasets.splits import Shares
     from asli.datasets.survey import understand
 
     pair = opening.is_pair
     target = path if pair else out
     if pair and out is not None:
         leave("with --real and --fake give one path only, the data folder to make (see asli --help)", 2)
-    file = None if group_file is None else str(group_file)
-    division = Division(split_by, tuple(holdout or ()), group_by, file)
+    splitting = opening.splitting(group_by, group_file)
     place = None if pair else path
     if dry_run:
-        print(understand(place, **opening.how()).describe())
+        print(understand(place, **opening.reading()).describe())
     elif target is None:
         leave("give the data folder to make after the path (see asli --help)", 2)
     else:
-        shares = None if fractions is None else Shares(*fractions)
-        made = open_folders(place, target, division=division, fractions=shares, **opening.how())
+        made = open_folders(place, target, **opening.reading(), **splitting)
         print(made.describe())
         found = quick_check(made)
         if found is not None:
             logger.warning("%s; more: asli audit %s", found, target)
 
 
-@data.command
+@data.command(help_epilogue=examples("data sample data"))
 def sample(out: Path) -> None:
     """Make a data folder of the 3,300 real CIFAKE images inside the package.
 
@@ -104,7 +105,7 @@ def sample(out: Path) -> None:
     print(open_sample(out).describe())
 
 
-@data.command
+@data.command(help_epilogue=examples("data show data"))
 def show(path: Path, *, as_json: AsJson = False) -> None:
     """Print what a data folder holds.
 
@@ -117,7 +118,7 @@ def show(path: Path, *, as_json: AsJson = False) -> None:
     print(json.dumps(folder.info, indent=2) if as_json else folder.describe())
 
 
-@data.command
+@data.command(help_epilogue=examples("data cache", "data cache --clear"))
 def cache(*, clear: Annotated[bool, Parameter(negative="")] = False, as_json: AsJson = False) -> None:
     """List the data folders that commands made of raw images, or remove them.
 

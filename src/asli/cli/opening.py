@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from asli.cli.common import Share
+
 Names = Annotated[list[str] | None, Parameter(negative="")]
 Paths = Annotated[list[Path] | None, Parameter(negative="")]
 
@@ -25,6 +27,10 @@ class Opening:
         label_depth: Which folder below the path names the label, 1 being the outermost; by default it is found.
         generator: Generator name for fake images without one.
         include_hidden: Take in hidden files, and those in system and thumbnail folders such as @eaDir.
+        split_by: The column of dates, such as release_date: the newest images become the test part.
+        holdout: COLUMN=PATTERN: matching images become the test part, for example generator=flux*; may be repeated.
+        fractions: Shares of train, validation, calibration and test, such as 60% 10% 15% 15%, for parts that the images
+            do not name; by default the held-out parts of small folders are larger.
     """
 
     real: Paths = None
@@ -36,6 +42,9 @@ class Opening:
     label_depth: int | None = None
     generator: str | None = None
     include_hidden: Annotated[bool, Parameter(negative="")] = False
+    split_by: str | None = None
+    holdout: Names = None
+    fractions: Annotated[tuple[Share, Share, Share, Share] | None, Parameter(negative="")] = None
 
     @property
     def is_pair(self) -> bool:
@@ -43,6 +52,21 @@ class Opening:
         return bool(self.real or self.fake)
 
     def how(self) -> dict[str, Any]:
+        """Return the arguments of `asli.open_data`."""
+        return {**self.reading(), **self.splitting()}
+
+    def splitting(self, group_by: str | None = None, group_file: Path | None = None) -> dict[str, Any]:
+        """Return what decides, besides chance, to which part an image belongs."""
+        from asli.datasets.division import Division
+        from asli.datasets.splits import Shares
+
+        file = None if group_file is None else str(group_file)
+        return {
+            "division": Division(self.split_by, tuple(self.holdout or ()), group_by, file),
+            "fractions": None if self.fractions is None else Shares(*self.fractions),
+        }
+
+    def reading(self) -> dict[str, Any]:
         """Return the arguments of `asli.datasets.survey.understand`."""
         from asli.datasets.layouts import LabelNames
 

@@ -3,23 +3,26 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from asli.cli.common import AsJson, Count, Device, IncludeHidden, Threads, app
+from asli.cli.common import USE, AsJson, Count, DetectorName, Device, IncludeHidden, Threads, app, examples
 from asli.datasets.walking import describe
 from asli.errors import DataError
 from asli.files import visible
 
+if TYPE_CHECKING:
+    from asli.scanning.result import ScanResult
 
-@app.command
+
+@app.command(group=USE, help_epilogue=examples("scan photos album.zip --out scores.parquet --html gallery.html"))
 def scan(
     paths: Annotated[list[Path], Parameter(negative="")],
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    detector: str = "default",
+    detector: DetectorName = "default",
     html: Path | None = None,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
     include_hidden: IncludeHidden = False,
@@ -54,56 +57,54 @@ def scan(
         threads=threads,
     )
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(result.to_dict(), indent=2))
     else:
         _print_scan(result, out, html)
-    if result["unreadable"]["count"] == result["images"]:
-        reason = next(iter(result["unreadable"]["reasons"]), "")
-        raise DataError(f"none of the {result['images']:,} images could be scored ({reason}); see {out}")
+    if result.unreadable.count == result.images:
+        reason = next(iter(result.unreadable.reasons), "")
+        raise DataError(f"none of the {result.images:,} images could be scored ({reason}); see {out}")
 
 
-def _print_scan(result: dict[str, Any], out: Path, html: Path | None) -> None:
-    verdicts, outside, unreadable = result["verdicts"], result["outside_domain"], result["unreadable"]
-    said = {"count": result["provenance"]["count"], "reasons": result["provenance"]["says"]}
-    if result["images_per_second"] is None:
-        print(f"{out} is this very scan, done before: {result['images']:,} images")
+def _print_scan(result: "ScanResult", out: Path, html: Path | None) -> None:
+    if result.images_per_second is None:
+        print(f"{out} is this very scan, done before: {result.images:,} images")
     else:
-        new = result["images"] - result["done_before"]
-        print(f"{new:,} images in {result['seconds']:.1f} s, {result['images_per_second']:,.1f} images/s: {out}")
-    print("  " + "  ".join(f"{verdict} {count:,}" for verdict, count in verdicts.items()))
-    for caveat in result["detector"]["caveats"]:
+        new = result.images - result.done_before
+        print(f"{new:,} images in {result.seconds:.1f} s, {result.images_per_second:,.1f} images/s: {out}")
+    print("  " + "  ".join(f"{verdict} {count:,}" for verdict, count in result.verdicts.items()))
+    for caveat in result.detector["caveats"]:
         print(f"  the detector is {caveat}")
-    for title, found in (
-        ("outside the domain", outside),
-        ("whose files say where they come from", said),
-        ("unreadable", unreadable),
+    for title, images, reasons in (
+        ("outside the domain", result.outside_domain.count, result.outside_domain.reasons),
+        ("whose files state where they come from", result.provenance.count, result.provenance.says),
+        ("unreadable", result.unreadable.count, result.unreadable.reasons),
     ):
-        if found["reasons"]:
-            print(f"  {title} {found['count']:,}")
-            for reason, count in list(found["reasons"].items())[:10]:
+        if reasons:
+            print(f"  {title} {images:,}")
+            for reason, count in list(reasons.items())[:10]:
                 print(f"    {count:>9,}  {visible(reason)}")
-    if unknown := result["provenance"]["not_understood"]:
+    if unknown := result.provenance.not_understood:
         print(f"  with metadata that asli does not interpret {unknown:,} (column provenance)")
-    skipped = result["not_images"]
+    skipped = result.not_images
     if skipped:
         endings = ", ".join(f"{ending} {count:,}" for ending, count in list(skipped.items())[:10])
         print(f"  not scanned, no images: {sum(skipped.values()):,} ({endings})")
-    if hidden := describe(Counter(result["hidden"])):
+    if hidden := describe(Counter(result.hidden)):
         print(f"  {hidden}")
-    for reason in result["ignored"][:5]:
+    for reason in result.ignored[:5]:
         print(f"  not scanned: {visible(reason)}")
-    if len(result["ignored"]) > 5:
-        print(f"  not scanned: {len(result['ignored']) - 5:,} more (see --json)")
-    if result["unsafe_entries"]:
-        print(f"  not read, archive entries that would leave their folder: {result['unsafe_entries']:,}")
+    if len(result.ignored) > 5:
+        print(f"  not scanned: {len(result.ignored) - 5:,} more (see --json)")
+    if result.unsafe_entries:
+        print(f"  not read, archive entries that would leave their folder: {result.unsafe_entries:,}")
     if html is not None:
         print(f"page: {html}")
 
 
-@app.command
+@app.command(group=USE, help_epilogue=examples("serve --port 8080"))
 def serve(
     *,
-    detector: str = "default",
+    detector: DetectorName = "default",
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 8000,
     max_mb: Count = 32,

@@ -6,14 +6,19 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.common import Count, Device, Threads, app
+from asli.cli.common import PAPER, Count, Device, Threads, app, examples
 from asli.errors import AsliError
 
-study = cyclopts.App(name="study", help="Measure again what a paper claims.")
+study = cyclopts.App(
+    name="study",
+    group=PAPER,
+    help="Measure again what a paper claims.",
+    help_epilogue=examples("study paper --budget smoke"),
+)
 app.command(study)
 
 
-@study.command
+@study.command(help_epilogue=examples("study paper --budget smoke", "study paper --budget full --data data --plan"))
 def paper(
     *,
     budget: Literal["full", "cpu", "smoke"] = "smoke",

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from asli.cli.common import AsJson, Count, Device, Threads, app, prediction_text
+from asli.cli.common import TRAIN, AsJson, Count, Device, Threads, app, examples, prediction_text
 from asli.cli.opening import NO_FLAGS, Opening
+from asli.cli.recipe_keys import WithRecipeKeys
 
 
-@app.command
+@app.command(group=TRAIN, help_epilogue=examples("demo --out asli-demo"))
 def demo(*, out: Path = Path("asli-demo"), threads: Threads = None) -> None:
     """Go the whole way on the bundled real sample: data, training, evaluation, two pictures.
 
@@ -28,9 +29,17 @@ def demo(*, out: Path = Path("asli-demo"), threads: Threads = None) -> None:
     print(f"report: {done.report}")
 
 
-@app.command
+@app.command(
+    group=TRAIN,
+    help_formatter=WithRecipeKeys(),
+    help_epilogue=examples(
+        "train fast --data photos --out run",
+        "train fast --out run --real camera --fake midjourney --folds 5",
+        "train fast --data data --out run --set optim.lr=1e-3 loop.epochs=2",
+    ),
+)
 def train(
-    recipe: str,
+    recipe: Annotated[str | Path, Parameter(metavar="RECIPE")],
     *,
     data: Path | None = None,
     out: Path,
@@ -49,7 +58,7 @@ def train(
         recipe: Name of a bundled recipe (see asli recipes) or path of a .toml file.
         data: A data folder, or images as asli data open takes them, with the same flags.
         out: The run folder to make.
-        set_: Settings in place of the recipe's, for example --set optim.lr=1e-3 loop.epochs=2.
+        set_: Settings in place of the recipe's, for example --set optim.lr=1e-3 loop.epochs=2; the keys are below.
         folds: For small folders: train on train, validation and calibration together, and let as many further networks,
             each trained without a part of the images, give the scores for thresholds and figures; 5 is usual.
         resume: Go on with an interrupted run; the result is bit-identical to an undisturbed one's.
@@ -75,7 +84,7 @@ def train(
     print(f"detector: {finished.detector}")
 
 
-@app.command
+@app.command(group=TRAIN, help_epilogue=examples("recipes", "recipes fast"))
 def recipes(name: str | None = None) -> None:
     """List the bundled recipes, or print one.
 
@@ -91,7 +100,7 @@ def recipes(name: str | None = None) -> None:
         print(f"{known:<12} {purpose}")
 
 
-@app.command
+@app.command(group=TRAIN, help_epilogue=examples("models", "models resnet18 --size 32"))
 def models(
     name: str | None = None,
     *,

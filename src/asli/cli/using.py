@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from asli.cli.common import (
+    MANAGE,
+    USE,
     AsJson,
     Count,
+    DetectorName,
     Device,
     FailOn,
     InLanguage,
     Share,
     Threads,
     app,
+    examples,
     explanation_text,
     leave,
     prediction_text,
@@ -27,11 +31,16 @@ if TYPE_CHECKING:
     from asli.detector.prediction import Prediction
 
 
-@app.command
+@app.command(
+    group=USE,
+    help_epilogue=examples(
+        "predict photo.jpg", "predict photos --detector run --json", "predict photo.jpg --fail-on fake"
+    ),
+)
 def predict(
     images: Annotated[list[Path], Parameter(negative="")],
     *,
-    detector: str = "default",
+    detector: DetectorName = "default",
     batch_size: Count | None = None,
     stability: Annotated[bool, Parameter(negative="")] = False,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
@@ -75,11 +84,14 @@ def predict(
     _require_all(result)
 
 
-@app.command
+@app.command(
+    group=USE,
+    help_epilogue=examples("explain photo.jpg --out explained", "explain photo.jpg --method occlusion --check"),
+)
 def explain(
     images: Annotated[list[Path], Parameter(negative="")],
     *,
-    detector: str = "default",
+    detector: DetectorName = "default",
     out: Path = Path("explained"),
     method: Literal["grad-cam", "occlusion"] = "grad-cam",
     layer: str | None = None,
@@ -129,9 +141,9 @@ def explain(
     _require_all([image.prediction for image in result.images])
 
 
-@app.command
+@app.command(group=MANAGE, help_epilogue=examples("export run", "export run --int8 --data data"))
 def export(
-    detector: str,
+    detector: DetectorName,
     *,
     onnx: Annotated[bool, Parameter(negative="", show=False)] = True,
     int8: Annotated[bool, Parameter(negative="")] = False,
@@ -154,22 +166,25 @@ def export(
         from asli.exporting.onnx import export_onnx
 
         done = export_onnx(detector, out, threads=threads)
-        checked = done["checked"]
-        print(f"{done['file']}: {done['bytes'] / 1e6:.1f} MB; on {checked['golden_images']} golden images its scores")
+        checked = done.checked
+        print(f"{done.file}: {done.bytes / 1e6:.1f} MB; on {checked['golden_images']} golden images its scores")
         print(f"  differ by at most {checked['largest_score_difference']:.1e} from torch's")
         return
     from asli.exporting.int8 import export_int8
 
-    done = export_int8(detector, data, out, threads=threads)
-    print(f"{done['folder']}: {done['bytes'] / 1e6:.1f} MB, a detector of its own; on the validation part")
-    print(
-        f"  {done['flips']:,} of {done['images']:,} verdicts differ; F1 {done['f1']:.4f}, {done['f1_lost']:+.4f} lost"
-    )
+    made = export_int8(detector, data, out, threads=threads)
+    print(f"{made.folder}: {made.bytes / 1e6:.1f} MB, a detector of its own; on the validation part")
+    print(f"  {made.flips:,} of {made.images:,} verdicts differ; F1 {made.f1:.4f}, {made.f1_lost:+.4f} lost")
 
 
-@app.command
+@app.command(
+    group=MANAGE,
+    help_epilogue=examples(
+        "combine run-a run-b --data data --out ensemble", "combine small-images large-images --out family"
+    ),
+)
 def combine(
-    detectors: Annotated[list[str], Parameter(negative="")],
+    detectors: Annotated[list[DetectorName], Parameter(negative="")],
     *,
     out: Path,
     data: Path | None = None,
@@ -203,8 +218,8 @@ def combine(
     print(f"{made.name}: {out}")
 
 
-@app.command
-def info(detector: str = "default", *, as_json: AsJson = False) -> None:
+@app.command(group=MANAGE, help_epilogue=examples("info", "info run --json"))
+def info(detector: DetectorName = "default", *, as_json: AsJson = False) -> None:
     """Print what a detector is: kind, supported input, thresholds, origin, hash and size.
 
     Args:
@@ -216,7 +231,7 @@ def info(detector: str = "default", *, as_json: AsJson = False) -> None:
     print(json.dumps(found.to_dict(), indent=2) if as_json else found.describe())
 
 
-@app.command
+@app.command(group=MANAGE, help_epilogue=examples("pull OWNER/NAME detector"))
 def pull(repository: str, out: Path) -> None:
     """Download a detector from the Hugging Face hub into a folder of your own.
 
@@ -229,9 +244,9 @@ def pull(repository: str, out: Path) -> None:
     print(f"detector: {run(repository, out)}")
 
 
-@app.command
+@app.command(group=MANAGE, help_epilogue=examples("push run OWNER/NAME --private"))
 def push(
-    detector: str,
+    detector: DetectorName,
     repository: str,
     *,
     private: Annotated[bool, Parameter(negative="")] = False,

@@ -238,6 +238,10 @@ class TarArchive:
                 self.left_out.ignored.append(f"{self.path.name}: damaged behind {len(every):,} entries: {error}")
                 return
             if member is None:
+                if not self._has_end(archive.offset):
+                    self.left_out.ignored.append(
+                        f"{self.path.name}: cut or damaged behind {len(every):,} entries; what follows is not read"
+                    )
                 return
             archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every entry otherwise
             place = (member.offset_data, member.size, int(member.mtime))
@@ -255,6 +259,11 @@ class TarArchive:
             if name in self.entries and self.entries[name] != place:
                 self.left_out.ignored.append(f"{self.path.name}: {name} is there twice; the later entry is used")
             self.entries[name] = place
+
+    def _has_end(self, place: int) -> bool:
+        """Return whether the block of zeros that ends a tar archive is here; `tarfile` takes any damage for the end."""
+        block = self._bytes(place, tarfile.BLOCKSIZE)
+        return len(block) == tarfile.BLOCKSIZE and not any(block)
 
     def _decompressed(self, unpack: Callable[[IO[bytes]], IO[bytes]]) -> IO[bytes]:
         plain = tempfile.TemporaryFile(prefix="asli-tar-")  # noqa: SIM115 - it is read as long as the archive

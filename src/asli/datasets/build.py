@@ -1,8 +1,6 @@
 """Make a data folder: read every image once, find duplicates, split, pack. Rerun an interrupted call to resume it."""
 
-import hashlib
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, astuple
@@ -18,19 +16,19 @@ from filelock import FileLock, Timeout
 from asli._version import __version__
 from asli.datasets import cifake as cifake_data
 from asli.datasets import fetch, manifest
+from asli.datasets.archived import open_source
+from asli.datasets.chunks import CHUNK, Chunks
 from asli.datasets.division import Division, as_plan, spread, whole_groups
-from asli.datasets.folder import PACK_LIMIT, DataFolder
+from asli.datasets.folder import DataFolder
 from asli.datasets.groups import COLUMNS
-from asli.datasets.images import decoding, perceptual_hashes, pixel_sha256, thumbnail
 from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Listing, table_layout
 from asli.datasets.parquet_rows import ParquetRows
-from asli.datasets.sources import Source, open_source
+from asli.datasets.sources import Source
 from asli.datasets.splits import SEED, Shares, assign_splits, fitting_shares
 from asli.datasets.survey import Survey, understand
-from asli.errors import DataError, ImageError
+from asli.errors import DataError
 from asli.files import (
     keeping,
-    read_json,
     replacing,
     sha256_of_file,
     sha256_of_json,
@@ -38,11 +36,6 @@ from asli.files import (
     write_json,
     write_text,
 )
-from asli.parallel import ordered
-from asli.progress import progress
-
-CHUNK = 1024
-"""Images read between two points an interrupted call can go on from."""
 
 _RESULTS = ("images.npy", "manifest.parquet", "problems.txt")
 """What is made of the chunks, before `data.json` completes the folder."""
@@ -196,16 +189,14 @@ class _Ingest:
     ) -> None:
         self.source, self.listing, self.plan, self.out = source, listing, plan, out
         self.division, self.fractions = division, fractions
-        self.parts = out / ".parts"
-        entries = listing.entries
-        self.chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
+        self.chunks = Chunks(source, listing, out / ".parts")
 
     def run(self, origin: str) -> DataFolder:
         for stale in (*self.out.glob(".*.part"), *(self.out / name for name in _RESULTS)):
             stale.unlink(missing_ok=True)  # of a call that was cut after the last image was read
-        self._read_all()
-        self._require_readable()
-        packed = self._pack()
+        self.chunks.read_all(self.plan)
+        self.chunks.require_readable()
+        packed = self.chunks.pack(self.out / "images.npy")
         fractions = self._write_manifest()
         problems = self._problems()
         manifest_path = self.out / "manifest.parquet"
@@ -231,122 +222,13 @@ class _Ingest:
                 "content_hash": manifest.content_hash(manifest_path),
             },
         )
-        for part in self.parts.iterdir():
-            part.unlink()
-        self.parts.rmdir()
+        self.chunks.remove()
         return DataFolder.open(self.out)
-
-    def _read_all(self) -> None:
-        self.parts.mkdir(exist_ok=True)
-        plan_path = self.parts / "plan.json"
-        if not plan_path.exists() or read_json(plan_path) != self.plan:
-            for part in self.parts.iterdir():
-                part.unlink()
-            write_json(plan_path, self.plan)
-        todo = [number for number in range(len(self.chunks)) if not self._part(number, "parquet").exists()]
-        total = len(self.listing.entries)
-        done = total - sum(len(self.chunks[number]) for number in todo)
-        if done:
-            logger.info("going on: %s of %s images were read before", f"{done:,}", f"{total:,}")
-        with progress("reading", total, unit="images", done=done) as bar:
-            for number, _ in zip(todo, ordered(self._read_chunk, todo), strict=True):
-                bar.advance(len(self.chunks[number]))
-
-    def _require_readable(self) -> None:
-        """Refuse to make a data folder that lacks a label since none of its images can be read.
-
-        Raises:
-            DataError: It would; what was read is removed.
-        """
-        listed = Counter(entry.label for entry in self.listing.entries)
-        readable: Counter[str] = Counter()
-        reasons: Counter[str] = Counter()
-        first: dict[str, str] = {}
-        for table in self._tables():
-            good = pa.compute.is_null(table["error"])
-            readable.update(table.filter(good)["label"].to_pylist())
-            for line in table.filter(pa.compute.invert(good)).select(["id", "label", "error"]).to_pylist():
-                reasons[line["error"]] += 1
-                first.setdefault(line["label"], f"{line['id']}: {line['error']}")
-        lost = [label for label in listed if not readable[label]]
-        if not lost:
-            return
-        shutil.rmtree(self.parts)
-        which = "images" if len(lost) == len(listed) else f"{lost[0]} images"
-        count = listed.total() if len(lost) == len(listed) else listed[lost[0]]
-        most, times = reasons.most_common(1)[0]
-        raise DataError(
-            f"none of the {count:,} {which} could be decoded (first: {first[lost[0]]}); most often, {times:,} times:"
-            f" {most}"
-        )
-
-    def _part(self, number: int, suffix: str) -> Path:
-        return self.parts / f"{number:06d}.{suffix}"
-
-    def _read_chunk(self, number: int) -> None:
-        entries = self.chunks[number]
-        rows: list[dict[str, Any]] = []
-        thumbnails = np.zeros((len(entries), 32, 32), dtype=np.uint8)
-        pack: npt.NDArray[np.uint8] | None = None
-        packable = True
-        for index, entry in enumerate(entries):
-            try:
-                data = self.source.read(entry.name)
-            except OSError as error:
-                rows.append(manifest.row(entry, error=f"cannot be read: {error}"))
-                continue
-            digest = hashlib.sha256(data).hexdigest()
-            try:
-                with decoding(data) as (pixels, facts):
-                    thumbnails[index] = thumbnail(pixels)
-                    rows.append(manifest.row(entry, facts=facts, sha256=digest, pixel_sha256=pixel_sha256(pixels)))
-                    if pack is None and packable and max(pixels.shape[:2]) <= PACK_LIMIT:
-                        pack = np.zeros((len(entries), *pixels.shape), dtype=np.uint8)
-                    packable = packable and pack is not None and pixels.shape == pack.shape[1:]
-                    if packable and pack is not None:
-                        pack[index] = pixels
-                del pixels  # before the next image is decoded
-            except ImageError as error:
-                rows.append(manifest.row(entry, sha256=digest, error=str(error)))
-        for line, hashed in zip(rows, perceptual_hashes(thumbnails), strict=True):
-            line["phash"] = int(hashed) if line["error"] is None else None
-        if packable and pack is not None:
-            with replacing(self._part(number, "npy")) as temporary, temporary.open("wb") as stream:
-                # Written as bytes: np.save hides the reason of a failure.
-                np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(pack))
-                stream.write(pack.data)
-        # Written last: a chunk counts as read only when its table is there.
-        with replacing(self._part(number, "parquet")) as temporary:
-            pq.write_table(pa.Table.from_pylist(rows, schema=manifest.READ_SCHEMA), temporary)
-
-    def _pack(self) -> list[int] | None:
-        """Copy the chunks' pixels into one array; return the images' shape, or None where there is no common one."""
-        shapes = set()
-        for number in range(len(self.chunks)):
-            if self._part(number, "npy").exists():
-                shapes.add(np.load(self._part(number, "npy"), mmap_mode="r").shape[1:])
-            elif pq.read_table(self._part(number, "parquet"), columns=["error"])["error"].null_count:
-                return None  # it has readable images and they did not fit
-        if len(shapes) != 1:
-            return None
-        shape = shapes.pop()
-        header = {"descr": "|u1", "fortran_order": False, "shape": (len(self.listing.entries), *shape)}
-        with replacing(self.out / "images.npy") as temporary, temporary.open("wb") as stream:
-            np.lib.format.write_array_header_1_0(stream, header)
-            for number, chunk in enumerate(self.chunks):  # written on, not mapped: one chunk in memory
-                part = self._part(number, "npy")
-                pixels = np.load(part) if part.exists() else np.zeros((len(chunk), *shape), dtype=np.uint8)
-                stream.write(pixels.data)
-        return [int(n) for n in shape]
-
-    def _tables(self) -> Iterator[pa.Table]:
-        for number in range(len(self.chunks)):
-            yield pq.read_table(self._part(number, "parquet"))
 
     def _write_manifest(self) -> Shares:
         """Write the manifest; return the shares by which the source's open images were split."""
         columns = ["id", "label", "named_split", "category", "pixel_sha256"]
-        brief = pa.concat_tables(table.select(columns) for table in self._tables())
+        brief = pa.concat_tables(table.select(columns) for table in self.chunks.tables())
         named = brief["named_split"]
         if self.division.names_test:
             named = pa.chunked_array([self._named_test(brief)])
@@ -357,7 +239,7 @@ class _Ingest:
 
         def finished() -> Iterator[pa.Table]:
             start = 0
-            for table in self._tables():
+            for table in self.chunks.tables():
                 part = slice(start, start + len(table))
                 yield manifest.finish(table, pa.array(splits[part]), groups[part], crosses[part])
                 start += len(table)
@@ -367,7 +249,7 @@ class _Ingest:
         return fractions
 
     def _columns(self) -> dict[str, list[str | None]]:
-        table = pa.concat_tables(part.select(list(COLUMNS)) for part in self._tables())
+        table = pa.concat_tables(part.select(list(COLUMNS)) for part in self.chunks.tables())
         return {name: table[name].to_pylist() for name in COLUMNS}
 
     def _named_test(self, brief: pa.Table) -> pa.Array:
@@ -399,7 +281,7 @@ class _Ingest:
     def _problems(self) -> dict[str, list[str]]:
         """Name every file that is not used as it is: in `problems.txt`, one a line."""
         unreadable = []
-        for table in self._tables():
+        for table in self.chunks.tables():
             bad = table.filter(pa.compute.is_valid(table["error"])).select(["id", "error"]).to_pylist()
             unreadable += [f"{line['id']}: {line['error']}" for line in bad]
         problems = {

@@ -3,12 +3,14 @@
 import logging
 import os
 import shutil
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from asli.datasets.build import make
+from asli.datasets.division import Division, as_plan
 from asli.datasets.folder import DataFolder, is_data_folder
+from asli.datasets.splits import Shares
 from asli.datasets.survey import understand
 from asli.errors import DataError
 from asli.files import sha256_of_json, sha256_of_json_array
@@ -16,7 +18,13 @@ from asli.files import sha256_of_json, sha256_of_json_array
 logger = logging.getLogger("asli")
 
 
-def open_data(data: str | Path | DataFolder | None, **how: Any) -> DataFolder:
+def open_data(
+    data: str | Path | DataFolder | None,
+    *,
+    division: Division | None = None,
+    fractions: Shares | None = None,
+    **how: Any,
+) -> DataFolder:
     """Open a data folder, or images as `asli data open` takes them.
 
     A data folder of raw images is kept in the cache, under a name that depends on their content: its split stays the
@@ -24,6 +32,8 @@ def open_data(data: str | Path | DataFolder | None, **how: Any) -> DataFolder:
 
     Args:
         data: A data folder, opened or by path; a folder, archive or table of images; None with `real` and `fake`.
+        division: Which images are test; None draws by chance.
+        fractions: Shares of the parts that the images do not name; None takes those that fit their number.
         how: `real`, `fake`, `layout`, `labels`, `generator`, `include_hidden`: see `asli.datasets.survey.understand`.
 
     Raises:
@@ -33,6 +43,7 @@ def open_data(data: str | Path | DataFolder | None, **how: Any) -> DataFolder:
         return data
     if data is not None and is_data_folder(Path(data)):
         given = [name for name, value in how.items() if value and (name != "labels" or any(astuple(value)))]
+        given += ["another split"] if fractions is not None or division not in (None, Division()) else []
         if given:
             raise DataError(f"{data} is a data folder already: {', '.join(given)} cannot change it; name its images")
         return DataFolder.open(data)
@@ -44,11 +55,13 @@ def open_data(data: str | Path | DataFolder | None, **how: Any) -> DataFolder:
     content = {
         "source": found.source.fingerprint(names),
         "listing": sha256_of_json_array(map(astuple, found.listing.entries)),
+        **as_plan(division or Division()),
+        **({} if fractions is None else {"fractions": asdict(fractions)}),
     }
     stem = Path(found.origin).stem if data is not None else "real-and-fake"
     place = cache_folder() / f"{stem or 'images'}-{sha256_of_json(content)[:16]}"
     logger.info("data folder: %s (list and clear such folders with: asli data cache)", place)
-    return make(found, place)
+    return make(found, place, division or Division(), fractions)
 
 
 def cache_folder() -> Path:

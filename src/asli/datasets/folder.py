@@ -19,6 +19,7 @@ from asli.datasets.layouts.listing import origins
 from asli.datasets.reopen import reopen
 from asli.errors import DataError
 from asli.files import read_json, sha256_of_file, writing
+from asli.notebook import html_text
 
 if TYPE_CHECKING:
     from asli.datasets.pixels import Pixels
@@ -205,6 +206,12 @@ class DataFolder:
             lines.append(f"  not used or not there: {', '.join(troubles)} (named in {self.path / 'problems.txt'})")
         lines.append(f"  data hash {self.hash[:16]}")
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<data folder {self.path}: {self.describe()}>"
+
+    def _repr_html_(self) -> str:
+        return html_text(f"{self.path}\n{self.describe()}")
 
     def _origins(self) -> list[str]:
         """Return generators, sources, categories and dates of the readable images, and prompts of all, in words."""

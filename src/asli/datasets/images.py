@@ -24,7 +24,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ import numpy.typing as npt
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from asli.datasets.containers import PNG, has_profile, is_heif, jpeg_scans, tiff_pages, without_faulty_chunks
+from asli.datasets.jpeg_tables import of_tables
 from asli.errors import ImageError, MissingExtraError
 from asli.limits import MAX_PIXELS
 
@@ -48,19 +48,6 @@ EXTENSIONS = frozenset(
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "PPM")
 """What is opened, by Pillow's names. Its other plugins are for rare files; one would start a PostScript interpreter."""
 
-# Luminance table of the JPEG standard (ITU T.81, annex K) in row order; libjpeg scales it by "quality".
-_LUMINANCE = np.array(
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61],
-        [12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56],
-        [14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77],
-        [24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101],
-        [72, 92, 95, 98, 112, 100, 103, 99],
-    ]
-)
 SIDEWAYS = range(5, 9)
 """EXIF orientations that swap width and height."""
 
@@ -98,9 +85,6 @@ _BEGINNINGS = re.compile(
     rb"|.{4}ftyp(?:avi[fs]|hei[cmsx]|hev[cx]|mif1|miaf|msf1)",  # AVIF and HEIF
     re.DOTALL,
 )
-_QUALITIES = np.arange(1, 101)
-_SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)
-_TABLE_SUMS = np.clip((_LUMINANCE.reshape(1, 64) * _SCALES[:, None] + 50) // 100, 1, 255).sum(axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +328,7 @@ def _facts(image: Image.Image, data: bytes) -> Facts:
         tables = image.quantization
         values["subsampling"] = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(JpegImagePlugin.get_sampling(image), "other")
         if tables:
-            known = _of_tables(tuple((key, tuple(tables[key])) for key in sorted(tables)))
+            known = of_tables(tuple((key, tuple(tables[key])) for key in sorted(tables)))
             values["quantization"], values["quality"] = known
     return Facts(**values)
 
@@ -353,14 +337,6 @@ def _is_deep_color(image: Image.Image) -> bool:
     """Return whether a PNG or TIFF file holds 16 bits of each color; only Pillow's raw mode says so."""
     tiles: Any = getattr(image, "tile", None)
     return image.mode.startswith("RGB") and bool(tiles) and ";16" in str(tiles[0][3])
-
-
-@lru_cache(maxsize=1024)  # most files share the tables of a few encoders
-def _of_tables(tables: tuple[tuple[int, tuple[int, ...]], ...]) -> tuple[str, int]:
-    """Return the hash of quantization tables, and the quality of the first."""
-    flat = repr([(key, list(values)) for key, values in tables]).encode()
-    quality = int(_QUALITIES[np.abs(_TABLE_SUMS - sum(tables[0][1])).argmin()])
-    return hashlib.sha256(flat).hexdigest()[:16], quality
 
 
 def _register_heif() -> None:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from asli.datasets.archived import Archives
 from asli.datasets.parquet_rows import ParquetRows
-from asli.datasets.sources import Archives, Folder, Joined, Source
+from asli.datasets.sources import Folder, Joined, Source
 
 
 def reopen(spec: dict[str, Any]) -> Source:

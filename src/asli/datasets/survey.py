@@ -8,6 +8,7 @@ from pathlib import Path
 
 from asli.datasets import cifake as cifake_data
 from asli.datasets import walking
+from asli.datasets.archived import Archives, open_source
 from asli.datasets.layouts import LABELS, LabelNames, Listing, published, table_layout, trees
 from asli.datasets.layouts.imagefolder import origin
 from asli.datasets.layouts.places import Parts, Place, Reading
@@ -16,7 +17,7 @@ from asli.datasets.layouts.tables import Beside, beside
 from asli.datasets.layouts.tables import table_layout as tables
 from asli.datasets.layouts.webdataset import gas_station, webdataset
 from asli.datasets.parquet_rows import ParquetRows, has_images
-from asli.datasets.sources import TABLES, Archives, Folder, Joined, Source, open_source
+from asli.datasets.sources import TABLES, Folder, Joined, Source
 from asli.datasets.table_files import open_table
 from asli.errors import DataError
 
@@ -100,6 +101,7 @@ def _require_both(made: Survey) -> None:
         raise DataError(
             f"{made.origin} has {only} images only ({count}); add {other} ones, or declare it with:"
             f" asli data open DIR --{only} {made.origin}"
+            + "".join(f"; not read: {reason}" for reason in made.listing.ignored[:2])
         )
 
 

@@ -99,6 +99,8 @@ def damage_of(name: str) -> Iterator[None]:
     """
     try:
         yield
+    except RecursionError as error:
+        raise DataError(f"{name} cannot be read as a table: its JSON is nested too deeply") from error
     except (OSError, csv.Error, ValueError, pa.ArrowException) as error:  # bad UTF-8 and bad JSON are ValueErrors
         raise DataError(f"{name} cannot be read as a table: {' '.join(str(error).split())}") from error
 

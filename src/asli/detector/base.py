@@ -91,7 +91,7 @@ class Detector(ABC):
         """
 
     @abstractmethod
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write it as a folder, all at once; `hash` and `folder` become those of what was written."""
 
     @property

@@ -156,7 +156,7 @@ class Classifier(Detector):
         """Return where it computes when others compute on `device`: an int8 detector stays on the CPU."""
         return "cpu" if self.quantized else device
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write the bundle, all at once; an ONNX form is made anew by `asli export`."""
         from safetensors.torch import save
 
@@ -165,7 +165,7 @@ class Classifier(Detector):
             # safetensors' own `save_file` makes a file that only its owner can read.
             (part / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
             info = self._describe_in(part, {})
-        self._is_now(folder, info)
+        self._is_now(Path(folder), info)
 
     def save_int8(self, folder: Path, graph: Path) -> None:
         """Write the bundle of an int8 detector.

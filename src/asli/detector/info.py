@@ -7,9 +7,10 @@ from typing import Any
 from asli.detector.base import Detector
 from asli.detector.card import Card
 from asli.detector.locate import DEFAULT
+from asli.notebook import html_text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DetectorInfo:
     """What `info` returns.
 
@@ -34,6 +35,12 @@ class DetectorInfo:
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+    def _repr_html_(self) -> str:
+        return html_text(self.describe())
 
     def describe(self, indent: str = "") -> str:
         """Return it as text for a person."""

@@ -53,7 +53,7 @@ class Composite(Detector):
         """Return what this kind adds to `detector.json`."""
         return {}
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write it with copies of its members, all at once."""
         with rewriting(folder, keep=False) as part:
             for name, member in self.members.items():
@@ -76,7 +76,7 @@ class Composite(Detector):
             self._info = json.loads(json.dumps(info))
             self.hash = identity(self._info)
             write_text(part / CARD, self.model_card())
-        self.folder = folder
+        self.folder = Path(folder)
 
     def files(self) -> list[str]:
         """Return the paths of its files and its members', after comparing them with `detector.json`."""

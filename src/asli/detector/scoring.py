@@ -1,6 +1,7 @@
 """Scores of a part of a data folder, as a table; computed once, everything else reads them."""
 
 import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,11 @@ import torch
 from asli.datasets.folder import DataFolder
 from asli.detector.base import Detector
 from asli.detector.card import Thresholds
-from asli.detector.runtimes import logits_of_rows
+from asli.detector.runtimes import Fitted, logits_of_rows
 from asli.metrics.classification import Floats, Labels, log_losses, losses_of_scores, score_of_logits
 from asli.progress import progress
+
+RowLogits = Callable[[Fitted, npt.NDArray[np.int64]], Iterator[Floats]]
 
 logger = logging.getLogger("asli")
 
@@ -37,11 +40,22 @@ class Scores:
         return losses_of_scores(labels, self.score) if self.logits is None else log_losses(labels, self.logits)
 
 
+def row_logits(detector: Detector, device: torch.device) -> RowLogits:
+    """Return a function of pixels and rows of a data folder that yields their logits, batch after batch.
+
+    Args:
+        detector: Prepares and computes.
+        device: Where to compute.
+    """
+    runtime = detector.runtime(detector.near(device))
+    return lambda pixels, rows: logits_of_rows(runtime, pixels, rows, detector.preparation)
+
+
 def logits_of_split(detector: Detector, data: DataFolder, split: str, device: torch.device) -> Floats:
     """Return the logits of every readable image of a split, float64, n x 2, in the order of `data.rows(split)`."""
-    rows, runtime, parts = data.rows(split), detector.runtime(detector.near(device)), []
+    rows, parts, compute = data.rows(split), [], row_logits(detector, device)
     with progress(f"scoring {split}", len(rows), unit="images") as bar:
-        for logits in logits_of_rows(runtime, data.pixels, rows, detector.preparation):
+        for logits in compute(data.pixels, rows):
             parts.append(logits)
             bar.advance(len(logits))
     return np.concatenate(parts)

@@ -82,7 +82,7 @@ def require_same(file: Path, sha256: str) -> None:
 
 
 @contextmanager
-def rewriting(folder: Path, *, keep: bool) -> Iterator[Path]:
+def rewriting(folder: str | Path, *, keep: bool) -> Iterator[Path]:
     """Yield a folder to write a detector into; on success it takes the place of `folder` as a whole.
 
     A reader sees the former detector or the new one, and a crash leaves one of them. Files that are no detector's
@@ -92,7 +92,7 @@ def rewriting(folder: Path, *, keep: bool) -> Iterator[Path]:
         folder: Where the detector will be.
         keep: Start with the files of the detector that is there; otherwise without them.
     """
-    folder = folder.resolve()
+    folder = Path(folder).resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name[:50]}.", suffix=".part", dir=folder.parent))
     try:

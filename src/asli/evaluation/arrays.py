@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from asli.detector.card import Thresholds
 from asli.errors import DataError
+from asli.evaluation.described import DetectorSummary
 from asli.evaluation.measure import PREVALENCES, measure
 from asli.evaluation.parts import Attachments, DataSummary
 from asli.evaluation.result import EvaluationResult
@@ -68,18 +69,10 @@ def evaluate_scores(
         threshold=limits.high,
     )
     origin = [codes.tolist(), probabilities.tolist(), of.groups.tolist(), properties]
-    described = {
-        "network": name,
-        "hash": sha256_of_json(probabilities.tolist()),
-        "recipe_hash": None,
-        "thresholds": {key: getattr(limits, key) for key in ("low", "high", "policy")},
-        "trained_on": None,
-        "scores": True,
-    }
     return EvaluationResult.of(
         measure(of, limits.decided, properties, prevalences=prevalences),
         date=now(),
-        detector=described,
+        detector=DetectorSummary.of_scores(name, sha256_of_json(probabilities.tolist()), limits),
         seed=None,
         thresholds=limits,
         data=summary_of(of, name="arrays", hash=sha256_of_json(origin)),

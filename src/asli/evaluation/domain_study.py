@@ -22,10 +22,12 @@ from asli.detector.base import Detector
 from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.runtimes import BATCH
 from asli.errors import DataError
+from asli.evaluation.described import DetectorSummary
 from asli.metrics.classification import Floats, score_of_logits
 from asli.metrics.delong import auroc_interval
 from asli.metrics.intervals import Estimate, share_of
 from asli.models.device import pick_device, set_threads
+from asli.notebook import html_text
 from asli.progress import progress
 from asli.records import Record, plain
 from asli.transforms.corruptions import KERNELS, Kernel, resized
@@ -111,13 +113,13 @@ class FalseAlarms(Record):
     highest: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DomainStudy(Record):
     """What a detector makes of ordinary pictures, shrunk by every kernel.
 
     Attributes:
         version: Of this structure.
-        detector: As in `predict --json`.
+        detector: The detector.
         threshold: Fake from here on.
         data: The pictures.
         encoding: How the small pictures were encoded.
@@ -126,12 +128,18 @@ class DomainStudy(Record):
     """
 
     version: int = 1
-    detector: dict[str, Any]
+    detector: DetectorSummary
     threshold: float
     data: StudyData
     encoding: str
     kernels: dict[str, KernelResult]
     false_alarms: FalseAlarms
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+    def _repr_html_(self) -> str:
+        return html_text(self.describe())
 
     def describe(self) -> str:
         """Return the study as a table for a person."""
@@ -231,7 +239,7 @@ def domain_study(
         for kernel, scored in found.items()
     }
     return DomainStudy(
-        detector=opened.describe(),
+        detector=DetectorSummary.of(opened),
         threshold=threshold,
         data=StudyData(
             name=data.name,

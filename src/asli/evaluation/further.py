@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from asli.metrics.intervals import Estimate
-from asli.records import OPTIONAL, Record, named
+from asli.records import OPTIONAL, Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class DetectorPair(Record):
     same_recipe: bool
     first_only: int
     other_only: int
-    tests: dict[str, PairedDifference] = field(metadata=named("claims"))
+    tests: dict[str, PairedDifference]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ class RecipePair(Record):
     first: tuple[str, ...]
     other: tuple[str, ...]
     seeds: tuple[tuple[int | None, ...], tuple[int | None, ...]]
-    tests: dict[str, SeedDifference] = field(metadata=named("claims"))
+    tests: dict[str, SeedDifference]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ class Comparison(Record):
     """
 
     level: float
-    tests: int = field(metadata=named("claims"))
+    tests: int
     images: int
     independent: int
     detectors: tuple[ComparedDetector, ...]
@@ -225,7 +225,7 @@ class AppearanceTest(Record):
     area: Estimate | None = field(default=None, metadata=OPTIONAL)
     p: float | None = field(default=None, metadata=OPTIONAL)
     p_holm: float | None = field(default=None, metadata=OPTIONAL)
-    direction: str | None = field(default=None, metadata={**OPTIONAL, **named("says")})
+    direction: str | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +273,6 @@ class Mistakes(Record):
     threshold: float
     unsure: int
     level: float
-    counts: dict[str, int] = field(metadata=named("mistakes"))
-    tests: tuple[AppearanceTest, ...] = field(metadata=named("claims"))
+    counts: dict[str, int]
+    tests: tuple[AppearanceTest, ...]
     worst: dict[str, tuple[Mistake, ...]]

@@ -1,7 +1,7 @@
 """Everything that follows from labels, scores and thresholds alone: no images, no network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ from asli.metrics.rates import (
     tpr_at_fpr,
     verdict_shares,
 )
-from asli.records import Record, named
+from asli.records import Record
 
 PREVALENCES = (0.5, 0.1, 0.01, 0.001)
 """Shares of fakes for which PPV and NPV are computed."""
@@ -100,7 +100,7 @@ class Measured(Record):
     calibration: Calibration
     tpr_at_fpr: tuple[RateAtRate, ...]
     prevalences: tuple[PredictiveValues, ...]
-    by_group: Groups = field(metadata=named("groups"))
+    by_group: Groups
     without_cross_split_duplicates: WithoutCrossSplitDuplicates | None
     always_fake: AlwaysFake
     curves: Curves

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from asli.metrics.intervals import Estimate
+from asli.notebook import html_table
 from asli.records import FLAT, Record
 
 if TYPE_CHECKING:
@@ -303,10 +303,3 @@ class Attachments:
     pictures: Mapping[int, bytes] = field(default_factory=dict)
     model_card: str | None = None
     command: str | None = None
-
-
-def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a plain HTML table for notebooks."""
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -62,8 +62,8 @@ def write_report_folder(
         sections.append(comparison.comparison_section(content["comparison"]))
     if "robustness" in content:
         sections += robustness.robustness_sections(content["robustness"])
-    if "gallery" in content:
-        sections += mistakes.gallery_sections(content["gallery"], attached.pictures)
+    if "mistakes" in content:
+        sections += mistakes.gallery_sections(content["mistakes"], attached.pictures)
     report = write_report(folder, report_of(content, sections, command=attached.command, language=language))
     logger.info("report: %s", report)
     return report
@@ -78,6 +78,6 @@ def headlines(content: dict[str, Any]) -> list[str]:
     kinds = (
         ("comparison", comparison.headline),
         ("robustness", robustness.headline),
-        ("gallery", mistakes.headline),
+        ("mistakes", mistakes.headline),
     )
     return [line for key, says in kinds if key in content for line in says(content[key])]

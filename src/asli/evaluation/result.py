@@ -8,12 +8,14 @@ from typing import Any, Final, Literal, Self
 from asli._version import __version__
 from asli.detector.card import Thresholds
 from asli.errors import DataError
+from asli.evaluation.described import DetectorSummary
 from asli.evaluation.further import Comparison, Mistakes, Robustness
 from asli.evaluation.measure import Measured
-from asli.evaluation.parts import Attachments, DataSummary, GroupTable, Openings, Unscored, html_table
+from asli.evaluation.parts import Attachments, DataSummary, GroupTable, Openings, Unscored
 from asli.messages import Language
 from asli.metrics.intervals import Estimate
-from asli.records import HIDDEN, OPTIONAL, named
+from asli.notebook import html_table
+from asli.records import HIDDEN, OPTIONAL
 
 VERSION: Final = 3
 """Of `metrics.json`."""
@@ -27,7 +29,7 @@ class EvaluationResult(Measured):
         version: Of this structure.
         asli: Version that computed it.
         date: When, ISO 8601, UTC.
-        detector: What describes the detector, as in `predict --json`; of a table of scores its name and hash.
+        detector: The detector, or the table of scores.
         seed: Of the detector's run.
         thresholds: Where scores become verdicts.
         data: The evaluated images.
@@ -45,7 +47,7 @@ class EvaluationResult(Measured):
     version: Literal[3] = VERSION
     asli: str = __version__
     date: str
-    detector: dict[str, Any]
+    detector: DetectorSummary
     seed: int | None
     thresholds: Thresholds
     data: DataSummary
@@ -55,7 +57,7 @@ class EvaluationResult(Measured):
     test_opened: Openings | None = None
     comparison: Comparison | None = field(default=None, metadata=OPTIONAL)
     robustness: Robustness | None = field(default=None, metadata=OPTIONAL)
-    mistakes: Mistakes | None = field(default=None, metadata={**OPTIONAL, **named("gallery")})
+    mistakes: Mistakes | None = field(default=None, metadata=OPTIONAL)
     folder: Path | None = field(default=None, metadata=HIDDEN, compare=False)
     attachments: Attachments = field(metadata=HIDDEN, compare=False)
 
@@ -110,7 +112,7 @@ class EvaluationResult(Measured):
     def title(self) -> str:
         """Return what was evaluated on what, in a few words."""
         part = "" if self.data.split is None else f", {self.data.split} part"
-        return f"{self.detector['network']} on {self.data.name}{part}"
+        return f"{self.detector.network} on {self.data.name}{part}"
 
     def __repr__(self) -> str:
         data = self.data
@@ -118,7 +120,7 @@ class EvaluationResult(Measured):
             f"{self.title}: {data.images:,} images ({data.real:,} real, {data.fake:,} fake);"
             f" fake from {self.threshold:.4f}; 95% intervals",
         ]
-        lines += [f"  the detector is {caveat}" for caveat in self.detector.get("caveats", ())]
+        lines += [f"  the detector is {caveat}" for caveat in self.detector.caveats]
         lines += [f"  {name.replace('_', ' '):<20} {text}" for name, text in self._texts()]
         for rate, worst in self.by_group.worst.items():
             lines.append(

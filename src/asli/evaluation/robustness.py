@@ -16,8 +16,7 @@ from asli.datasets.folder import DataFolder
 from asli.datasets.pixels import Pixels
 from asli.detector.base import Detector
 from asli.detector.card import Thresholds
-from asli.detector.runtimes import logits_of_rows
-from asli.detector.scoring import Scores
+from asli.detector.scoring import Scores, row_logits
 from asli.errors import DataError
 from asli.evaluation.further import CorruptionLevel, LevelMetrics, Robustness
 from asli.files import replacing, sha256_of_json, write_json
@@ -126,17 +125,17 @@ def sweep(
     done = sum(logits is not None for logits in found)
     if done:
         logger.info("robustness: %d of %d levels were scored before", done, len(cells))
-    runtime = detector.runtime(detector.near(device)) if done < len(cells) else None
+    compute = row_logits(detector, device) if done < len(cells) else None
     labels, thresholds = data.labels[rows], detector.card.thresholds
     clean = scores.score[np.searchsorted(scores.rows, rows)]
     measured, called = [], [clean >= thresholds.high]
     with progress("robustness", len(cells) * len(rows), unit="images", done=done * len(rows)) as bar:
         for (corruption, level), logits in zip(cells, found, strict=True):
             if logits is None:
-                assert runtime is not None
+                assert compute is not None
                 changed = CorruptedPixels(data.pixels, corruption, level, seed)
                 note = f"{corruption.name} {level_text(level)}"
-                logits = _advancing(logits_of_rows(runtime, changed, rows, detector.preparation), bar, note)
+                logits = _advancing(compute(changed, rows), bar, note)
                 if kept is not None:
                     _keep(kept / _file_name(corruption, level), logits)
             found_scores = score_of_logits(logits)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from asli.datasets.folder import DataFolder
 from asli.detector.base import Detector
@@ -12,6 +12,7 @@ from asli.detector.scoring import Scores, record_table, score_split
 from asli.errors import DataError
 from asli.evaluation import external
 from asli.evaluation.arrays import given_thresholds
+from asli.evaluation.described import DetectorSummary
 from asli.files import read_json, sha256_of_file, sha256_of_json
 from asli.run import Run
 
@@ -110,19 +111,11 @@ class Subject:
         record_table(data, split, self.hash, len(self.joined.scores.rows))
         return self.joined.scores
 
-    def describe(self) -> dict[str, Any]:
-        """Return what goes beside its metrics: for a detector as in `predict --json`."""
+    def describe(self) -> DetectorSummary:
+        """Return what goes beside its metrics."""
         if self.detector is None:
-            return {
-                "network": Path(self.name).name,
-                "hash": self.hash,
-                "recipe_hash": None,
-                "thresholds": {key: getattr(self.thresholds, key) for key in ("low", "high", "policy")},
-                "trained_on": None,
-                "scores": True,
-            }
-        card = self.detector.card
-        return {**self.detector.describe(), "temperature": card.temperature, "start_weights": card.start_weights}
+            return DetectorSummary.of_scores(Path(self.name).name, self.hash, self.thresholds)
+        return DetectorSummary.of(self.detector)
 
 
 def _short(path: Path) -> str:

@@ -8,8 +8,8 @@ import dataclasses
 import logging
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,9 +40,30 @@ QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "MaxPool", "AveragePool", 
 logger = logging.getLogger("asli")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Int8Export:
+    """What `export_int8` returns; the figures are of the validation part.
+
+    Attributes:
+        folder: The new detector.
+        bytes: Size of its graph.
+        images: Of the validation part.
+        flips: Verdicts that differ from the float32 detector's.
+        f1: F1 of the new detector.
+        f1_lost: F1 of the float32 detector minus that.
+    """
+
+    folder: Path
+    bytes: int
+    images: int
+    flips: int
+    f1: float | None
+    f1_lost: float | None
+
+
 def export_int8(
     detector: str | Path, data: str | Path | DataFolder, out: str | Path | None = None, *, threads: int | None = None
-) -> dict[str, Any]:
+) -> Int8Export:
     """Quantize a detector to a new one.
 
     Args:
@@ -50,10 +71,6 @@ def export_int8(
         data: The data folder it was trained on; other data is used too, but with a warning.
         out: The new detector's folder; None takes the name of the detector's with `-int8`.
         threads: CPU threads of one operation.
-
-    Returns:
-        `folder`, `bytes`, and what quantization cost on the validation part: `images`, `flips` (verdicts that differ),
-        `f1`, `f1_lost`.
 
     Raises:
         DetectorError, DataError: See their messages.
@@ -101,14 +118,14 @@ def export_int8(
         except OSError as error:
             raise DetectorError(f"cannot write to {target} ({error.strerror}); give another folder by --out") from error
     share = cost["verdicts_changed"].value or 0.0
-    return {
-        "folder": str(target),
-        "bytes": (target / ONNX).stat().st_size,
-        "images": len(validation),
-        "flips": round(share * len(validation)),
-        "f1": figures["f1"].value,
-        "f1_lost": cost["f1_lost"].value,
-    }
+    return Int8Export(
+        folder=target,
+        bytes=(target / ONNX).stat().st_size,
+        images=len(validation),
+        flips=round(share * len(validation)),
+        f1=figures["f1"].value,
+        f1_lost=cost["f1_lost"].value,
+    )
 
 
 class _Ranges:

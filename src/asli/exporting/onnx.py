@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -64,16 +65,28 @@ class Exported(nn.Module):
         return logits if self.temperature == 1 else logits / self.temperature
 
 
-def export_onnx(detector: str | Path, out: str | Path | None = None, *, threads: int | None = None) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxExport:
+    """What `export_onnx` returns.
+
+    Attributes:
+        file: The graph.
+        bytes: Its size.
+        checked: How it was compared: `golden_images` and `largest_score_difference` among others.
+    """
+
+    file: Path
+    bytes: int
+    checked: dict[str, Any]
+
+
+def export_onnx(detector: str | Path, out: str | Path | None = None, *, threads: int | None = None) -> OnnxExport:
     """Add `model.onnx` to a detector, as another form of it.
 
     Args:
         detector: A detector folder, a run folder or `hub:owner/name`.
         out: Write a copy of the detector here, and `model.onnx` into the copy; None writes into the detector's folder.
         threads: CPU threads of one operation, in the comparison.
-
-    Returns:
-        `file`, `bytes`, and `checked`: how it was compared.
 
     Raises:
         DetectorError: The detector cannot be used or exported, or the graph does not give its scores.
@@ -98,7 +111,7 @@ def export_onnx(detector: str | Path, out: str | Path | None = None, *, threads:
             opened.add_onnx(graph, checked)
         except OSError as error:
             raise DetectorError(f"cannot write to {target} ({error.strerror}); give another folder by --out") from error
-    return {"file": str(target / ONNX), "bytes": (target / ONNX).stat().st_size, "checked": checked}
+    return OnnxExport(file=target / ONNX, bytes=(target / ONNX).stat().st_size, checked=checked)
 
 
 def require_new(out: Path) -> None:

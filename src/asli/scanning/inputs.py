@@ -11,10 +11,11 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from asli.datasets.archived import Archives
 from asli.datasets.archives import is_archive, must_unpack
 from asli.datasets.parquet_rows import ParquetRows, image_column
 from asli.datasets.portable import lines_of, resolve
-from asli.datasets.sources import Archives, Folder, Source, is_image_of
+from asli.datasets.sources import Folder, Source, is_image_of
 from asli.errors import DataError
 from asli.files import printable
 

@@ -19,6 +19,7 @@ from asli.scanning.inputs import Inputs, Places
 from asli.scanning.name_list import Listing, write_listing
 from asli.scanning.parts import VERSION, Parts
 from asli.scanning.reading import read_batches
+from asli.scanning.result import ScanResult
 from asli.scanning.summary import summarize
 from asli.signals import stop_on_signal
 
@@ -37,7 +38,7 @@ def scan(
     device: str | None = None,
     runtime: Kind | None = None,
     threads: int | None = None,
-) -> dict[str, Any]:
+) -> ScanResult:
     """Score every image below some paths into a table; a call that was cut goes on when it is repeated.
 
     Args:
@@ -111,21 +112,21 @@ def scan(
             score_table.write(out, parts.joined(), {**header, "inputs": listing.digest})
         seconds = time.perf_counter() - begun
         summary = summarize(out, detector.thresholds)
-        result = {
-            "out": str(out),
-            "detector": detector.describe() | ({"force_domain": True} if force_domain else {}),
-            **summary.as_json(),
-            "not_images": dict(inputs.skipped.most_common()),
-            "hidden": dict(inputs.hidden.most_common()),
-            "ignored": inputs.ignored,
-            "unsafe_entries": inputs.unsafe,
-            "done_before": summary.images if finished else start,
-            "seconds": seconds,
-            "images_per_second": None if finished else (listing.count - start) / seconds,
-            "html": str(html) if html else None,
-        }
+        result = ScanResult(
+            out=str(out),
+            detector=detector.describe() | ({"force_domain": True} if force_domain else {}),
+            **summary.counts(),
+            not_images=dict(inputs.skipped.most_common()),
+            hidden=dict(inputs.hidden.most_common()),
+            ignored=inputs.ignored,
+            unsafe_entries=inputs.unsafe,
+            done_before=summary.images if finished else start,
+            seconds=seconds,
+            images_per_second=None if finished else (listing.count - start) / seconds,
+            html=str(html) if html else None,
+        )
         if html is not None:
-            write_gallery(Path(html), summary, result, listing, detector)
+            write_gallery(Path(html), summary, result.to_dict(), listing, detector)
         parts.remove()
     return result
 

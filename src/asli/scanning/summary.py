@@ -15,6 +15,7 @@ from asli.detector.card import Thresholds
 from asli.detector.prediction import OUTSIDE
 from asli.provenance.read import names_a_source
 from asli.scanning import score_table
+from asli.scanning.result import CountedReasons, StatedOrigins
 
 SHOWN = 24
 """Images of each kind in the gallery."""
@@ -69,18 +70,17 @@ class Summary:
     unsure: list[Shown] = field(default_factory=list)
     """Inside the domain, nearest to the threshold first."""
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the counts as plain JSON."""
+    def counts(self) -> dict[str, Any]:
+        """Return the counts under the names of `ScanResult`."""
+        outside, errors = self.outside, self.errors
         return {
             "images": self.images,
             "verdicts": {verdict: self.verdicts[verdict] for verdict in ("real", "unsure", "fake")},
-            "outside_domain": {"count": self.outside.total(), "reasons": dict(self.outside.most_common())},
-            "provenance": {
-                "count": self.saying,
-                "says": dict(self.said.most_common()),
-                "not_understood": self.not_understood,
-            },
-            "unreadable": {"count": self.errors.total(), "reasons": dict(self.errors.most_common())},
+            "outside_domain": CountedReasons(count=outside.total(), reasons=dict(outside.most_common())),
+            "provenance": StatedOrigins(
+                count=self.saying, says=dict(self.said.most_common()), not_understood=self.not_understood
+            ),
+            "unreadable": CountedReasons(count=errors.total(), reasons=dict(errors.most_common())),
         }
 
 

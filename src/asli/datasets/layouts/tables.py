@@ -6,13 +6,14 @@ from functools import partial
 from itertools import islice
 from pathlib import PurePosixPath
 
+from asli.datasets.archived import Archives
 from asli.datasets.layouts.labels import LABELS, SPLIT_ALIASES, LabelNames
 from asli.datasets.layouts.listing import Entry, Listing
 from asli.datasets.layouts.places import parts
 from asli.datasets.layouts.registry import Found
 from asli.datasets.layouts.table_layout import COLUMNS, Row, listing, rows_of, with_polarity
 from asli.datasets.portable import resolve
-from asli.datasets.sources import TABLES, Archives, Files
+from asli.datasets.sources import TABLES, Files
 from asli.datasets.table_files import Table, open_table
 from asli.errors import DataError
 

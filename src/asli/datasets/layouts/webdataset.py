@@ -8,12 +8,12 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from asli.datasets.archived import Archives
 from asli.datasets.layouts.listing import Listing
 from asli.datasets.layouts.registry import Found
 from asli.datasets.layouts.table_layout import Row, find_columns, listing, with_polarity
 from asli.datasets.parquet_rows import split_of
 from asli.datasets.portable import encoding_of
-from asli.datasets.sources import Archives
 from asli.datasets.table_files import open_table
 from asli.errors import DataError
 
@@ -77,7 +77,7 @@ def _split_of_shard(found: Found) -> str | None:
 def _json(found: Found, name: str) -> dict[str, Any]:
     try:
         value = json.loads(_text(found, name))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}  # its image is then without a label: counted and named
     return value if isinstance(value, dict) else {}
 

@@ -53,4 +53,4 @@ def counts_of(name: str, counts: Confusion) -> tuple[int, int] | None:
 
 def is_score_table(result: Result) -> bool:
     """Return whether a table of scores was evaluated, not a detector."""
-    return bool(result["detector"].get("scores"))
+    return bool(result["detector"]["scores"])

@@ -45,7 +45,7 @@ def comparison_section(part: dict[str, Any]) -> Section:
             " F1: paired bootstrap over groups of identical images, 10,000 resamples; p by exchanging the detectors."
             " Images on which they disagree:"
             f" {disagreements}.",
-            f"Holm's correction over all {part['claims']} claims of this table: where none of them is true, some claim"
+            f"Holm's correction over all {part['tests']} claims of this table: where none of them is true, some claim"
             " is shown in at most 5 of 100 reports.",
             "Tests over images are about these trained models. Whether a recipe is better needs two or more seeds of"
             " each; over seeds, Student's t paired by seed where the seeds are the same, else Welch's. That test is"
@@ -65,7 +65,7 @@ def draw(part: dict[str, Any]) -> Figure:
     lines = [
         (f"{NAMES[key]}, {block['other'] if isinstance(block['other'], str) else 'over seeds'}", claim)
         for block in (*part["pairs"], *part["recipes"])
-        for key, claim in block["claims"].items()
+        for key, claim in block["tests"].items()
     ]
     with mpl.rc_context(STYLE):
         figure = HoverFigure(figsize=(9.6, 0.8 + 0.28 * len(lines)), layout="constrained")
@@ -87,7 +87,7 @@ def draw(part: dict[str, Any]) -> Figure:
 def _claims_table(part: dict[str, Any]) -> ReportTable:
     this = part["detectors"][0]["name"]
     blocks = (*part["pairs"], *part["recipes"])
-    claims = [(block, key, claim) for block in blocks for key, claim in block["claims"].items()]
+    claims = [(block, key, claim) for block in blocks for key, claim in block["tests"].items()]
     # One scale for each metric: differences of F1 and of AUROC need not be alike.
     reach = {name: max(max(abs(c["low"]), abs(c["high"])) for _, key, c in claims if key == name) for name in NAMES}
     rows = []
@@ -134,7 +134,7 @@ def _seeds_table(part: dict[str, Any]) -> ReportTable:
     rows = []
     for line in part["recipes"]:
         counts = " and ".join(str(len(seeds)) for seeds in line["seeds"])
-        for key, claim in line["claims"].items():
+        for key, claim in line["tests"].items():
             needed = "over 1,000" if claim["seeds_needed"] is None else f"{claim['seeds_needed']:,}"
             spread = " and ".join(f"{value:.4f}" for value in claim["spreads"])
             rows.append([f"{NAMES[key]} {_against(line)}", counts, claim["method"], spread, needed])
@@ -184,20 +184,20 @@ def _same(pair: dict[str, Any]) -> str:
 def _pair(part: dict[str, Any], pair: dict[str, Any], figures: dict[str, dict[str, float]]) -> str:
     mine, theirs = figures[part["detectors"][0]["name"]], figures[pair["other"]]
     values = {key: f"{mine[key]:.4f} against {theirs[key]:.4f}" for key in NAMES}
-    results = _results(pair["claims"], values)
+    results = _results(pair["tests"], values)
     return f"Compared with {pair['other']}{_same(pair)} on the same images: {results}{_holm(part)}."
 
 
 def _over(part: dict[str, Any], line: dict[str, Any]) -> str:
-    means = {key: "means {:.4f} against {:.4f}".format(*claim["means"]) for key, claim in line["claims"].items()}
+    means = {key: "means {:.4f} against {:.4f}".format(*claim["means"]) for key, claim in line["tests"].items()}
     needed = [
         f"{NAMES[key]} {claim['seeds_needed']:,}"
-        for key, claim in line["claims"].items()
+        for key, claim in line["tests"].items()
         if not claim["shown"] and claim["seeds_needed"] is not None
     ]
     more = f"; a difference of this size needs more seeds of each recipe: {', '.join(needed)}" if needed else ""
     runs = f"{len(line['first'])} against {len(line['other'])} runs"
-    return f"Over seeds ({runs}): {_results(line['claims'], means)}{_holm(part)}{more}."
+    return f"Over seeds ({runs}): {_results(line['tests'], means)}{_holm(part)}{more}."
 
 
 def _results(claims: dict[str, dict[str, Any]], values: dict[str, str]) -> str:
@@ -215,4 +215,4 @@ def _test(claim: dict[str, Any]) -> str:
 
 
 def _holm(part: dict[str, Any]) -> str:
-    return f" (p after Holm over {part['claims']} tests)"
+    return f" (p after Holm over {part['tests']} tests)"

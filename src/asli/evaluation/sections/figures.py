@@ -143,7 +143,7 @@ def calibration_section(result: Result) -> Section:
 def groups_section(result: Result) -> Section | None:
     """Return figures by generator, category, size and format; None where there is but one group of each."""
     tables, figures, single = [], [], []
-    found = result["groups"]
+    found = result["by_group"]
     marked = {(worst["property"], worst["name"]) for worst in found["worst"].values()}
     for property_ in (key for key in found if key not in ("worst", "enough")):
         lines = found[property_]

@@ -12,7 +12,7 @@ _TITLES = {"real called fake": "Photographs called fake", "fake called real": "F
 
 
 def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> list[Section]:
-    """Return the sections of what `metrics.json` holds under `gallery`.
+    """Return the sections of what `metrics.json` holds under `mistakes`.
 
     Args:
         part: That.
@@ -30,13 +30,13 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
                 "p, Holm",
                 "mistakes measure",
             ],
-            rows=[_row(claim) for claim in part["claims"] if claim["kind"] == kind],
+            rows=[_row(claim) for claim in part["tests"] if claim["kind"] == kind],
         )
         for kind in KINDS
     ]
-    counts = ", ".join(f"{number:,} {_TITLES[kind].lower()}" for kind, number in part["mistakes"].items())
+    counts = ", ".join(f"{number:,} {_TITLES[kind].lower()}" for kind, number in part["counts"].items())
     unsure = f", without the {part['unsure']:,} called unsure" if part["unsure"] else ""
-    tested = sum("p" in claim for claim in part["claims"])
+    tested = sum("p" in claim for claim in part["tests"])
     checked = Section(
         id="mistakes",
         title="What mistakes look like",
@@ -82,14 +82,14 @@ def _row(claim: dict[str, Any]) -> list[str]:
         value_text(claim["area"]),
         interval_text(claim["area"]),
         p_text(claim["p_holm"]),
-        claim["says"],
+        claim["direction"],
     ]
 
 
 def headline(part: dict[str, Any]) -> list[str]:
     """Return a sentence on how mistakes differ from rightly judged images, where a difference is shown."""
-    shown = [claim for claim in part["claims"] if claim.get("says", "not shown") != "not shown"]
-    parts = [f"{NAMES[claim['measure']]} {claim['says']} in {_TITLES[claim['kind']].lower()}" for claim in shown]
+    shown = [claim for claim in part["tests"] if claim.get("direction", "not shown") != "not shown"]
+    parts = [f"{NAMES[claim['measure']]} {claim['direction']} in {_TITLES[claim['kind']].lower()}" for claim in shown]
     return [f"Mistakes look different from rightly judged images: {', '.join(parts)}."] if parts else []
 
 

@@ -136,7 +136,7 @@ def base_rate(result: Result) -> BaseRate | None:
 def limits(result: Result) -> list[Text]:
     """Return what a reader must know who reads nothing else."""
     data, opened, out = result["data"], result["test_opened"], result["unscored"]
-    lines: list[Text] = [f"This detector is {caveat}." for caveat in result["detector"].get("caveats", ())]
+    lines: list[Text] = [f"This detector is {caveat}." for caveat in result["detector"]["caveats"]]
     lines.append(message("report.like_these", name=data["name"]))
     if is_score_table(result):
         lines.append(message("report.scores_given", threshold=Number(f"{result['threshold']:.4g}")))
@@ -152,7 +152,7 @@ def limits(result: Result) -> list[Text]:
     if result["unreadable"]:
         lines.append(message("report.unreadable", unreadable=result["unreadable"]))
     lines.append(_scale(result))
-    for rate, worst in result["groups"]["worst"].items():
+    for rate, worst in result["by_group"]["worst"].items():
         lines.append(
             message(
                 "report.worst",

@@ -76,7 +76,7 @@ def record(
         "raw_loss": raw_loss(run, judged["data"]["name"], card["temperature"]),
         "confusion": judged["confusion"],
         "figures": judged["figures"],
-        "mistakes": judged["gallery"]["claims"],
+        "mistakes": judged["mistakes"]["tests"] if "mistakes" in judged else judged["gallery"]["claims"],
         "gradients": _gradients(run, last),
         "validation": [[m["update"], m["loss"], m["f1"], m["auroc"]] for m in metrics if m["kind"] == "validation"],
         "training": [[m["update"], m["loss"], m["lr"]] for m in metrics if m["kind"] == "train"],

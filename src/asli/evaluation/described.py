@@ -1,0 +1,95 @@
+"""What a result states about the detector, or the table of scores, that it evaluated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from asli.detector.base import Detector
+from asli.detector.card import Thresholds
+from asli.records import OPTIONAL, Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberSummary(Record):
+    """A member of an ensemble or family.
+
+    Attributes:
+        kind: Of detector.
+        hash: Of the member.
+        thresholds: Its own, which count in a family; missing in an ensemble.
+    """
+
+    kind: str
+    hash: str | None
+    thresholds: Thresholds | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorSummary(Record):
+    """A detector, or a table of scores.
+
+    Attributes:
+        network: Architecture, or members; of a table its name.
+        kind: Of detector; None for a table.
+        hash: SHA-256 of the detector; of a table, of its scores.
+        recipe_hash: Of the recipe it was trained by; None where there is none.
+        thresholds: Where scores become verdicts.
+        caveats: What must be said of its verdicts, such as that it is not calibrated.
+        trained_on: Name of the training data; None where unknown.
+        temperature: Divides the logits; missing for a table.
+        start_weights: Where training started; missing for a table.
+        members: By name; missing for what has none.
+        scores: Whether it is a table of scores.
+    """
+
+    network: str
+    kind: str | None
+    hash: str | None
+    recipe_hash: str | None
+    thresholds: Thresholds
+    caveats: tuple[str, ...]
+    trained_on: str | None
+    temperature: float | None = field(default=None, metadata=OPTIONAL)
+    start_weights: str | None = field(default=None, metadata=OPTIONAL)
+    members: dict[str, MemberSummary] | None = field(default=None, metadata=OPTIONAL)
+    scores: bool = False
+
+    @classmethod
+    def of(cls, detector: Detector) -> Self:
+        """Describe a detector."""
+        card, members = detector.card, getattr(detector, "members", None)
+        return cls(
+            network=detector.name,
+            kind=detector.kind,
+            hash=detector.hash,
+            recipe_hash=card.recipe_hash,
+            thresholds=detector.thresholds,
+            caveats=tuple(detector.thresholds.caveats),
+            trained_on=card.trained_on["name"],
+            temperature=card.temperature,
+            start_weights=card.start_weights,
+            members=None if members is None else _members(members, own_thresholds=detector.kind == "family"),
+        )
+
+    @classmethod
+    def of_scores(cls, name: str, hash: str, thresholds: Thresholds) -> Self:
+        """Describe a table of scores."""
+        return cls(
+            network=name,
+            kind=None,
+            hash=hash,
+            recipe_hash=None,
+            thresholds=thresholds,
+            caveats=(),
+            trained_on=None,
+            scores=True,
+        )
+
+
+def _members(members: Mapping[str, Detector], *, own_thresholds: bool) -> dict[str, MemberSummary]:
+    return {
+        name: MemberSummary(
+            kind=member.kind, hash=member.hash, thresholds=member.thresholds if own_thresholds else None
+        )
+        for name, member in members.items()
+    }
