@@ -60,7 +60,7 @@ export function fillCard(item, detectors) {
   fillStated(card, given);
   const answers = card.querySelector(".answers");
   answers.classList.toggle("two", given.length > 1);
-  answers.replaceChildren(...given.map((one) => makeAnswer(one, detectors, given.length > 1)));
+  answers.replaceChildren(...given.map((one) => makeAnswer(one, given.length > 1)));
 }
 
 function fillStated(card, given) {
@@ -85,7 +85,7 @@ function fillStated(card, given) {
   if (key) warning.textContent = t(key);
 }
 
-function makeAnswer({ image, about }, detectors, named) {
+function makeAnswer({ image, about, settings }, named) {
   const node = template("answer");
   const heading = node.querySelector("h3");
   heading.hidden = !named;
@@ -108,9 +108,8 @@ function makeAnswer({ image, about }, detectors, named) {
     say(t("web.error_in", { error: image.error }));
     bare();
   } else if (outside(image)) {
-    const forced = image.verdict !== "unsure";
     node.dataset.verdict = "none";
-    verdict.textContent = forced ? t("web.outside_forced", { verdict: capital(t(`verdict.${image.verdict}`)) }) : t("web.outside");
+    verdict.textContent = settings.force_domain ? t("web.outside_forced", { verdict: capital(t(`verdict.${image.verdict}`)) }) : t("web.outside");
     say(t("web.why", { reason: reason(image.domain.why) }));
     say(t("web.outside_can", { domain: domain(about.domain) }));
     say(t("web.outside_do"));

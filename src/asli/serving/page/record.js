@@ -61,7 +61,7 @@ function about({ image, detector, about: known, time, asli, settings }) {
   const verdict = capital(t(`verdict.${image.verdict}`)) + (unstable(image) && !out ? `, ${t("web.unstable", { low: exact(image.stability.low), high: exact(image.stability.high) })}` : "");
   const stability = out || !image.stability ? t("web.record_untested") : t("web.record_range", { low: exact(image.stability.low), high: exact(image.stability.high) });
   return [
-    ["record_verdict", out && image.verdict !== "unsure" ? t("web.outside_forced", { verdict }) : verdict],
+    ["record_verdict", out && settings.force_domain ? t("web.outside_forced", { verdict }) : verdict],
     ["record_score", out ? t("web.record_none") : exact(image.score)],
     ["record_thresholds", t("web.record_band", { low: exact(image.thresholds.low), high: exact(image.thresholds.high) })],
     ["record_stability", stability],
