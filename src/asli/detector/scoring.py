@@ -11,7 +11,7 @@ import torch
 from asli.datasets.folder import DataFolder
 from asli.detector.base import Detector
 from asli.detector.card import Thresholds
-from asli.detector.runtimes import logits_of_rows
+from asli.detector.runtimes import Fitted, logits_of_rows
 from asli.metrics.classification import Floats, Labels, log_losses, losses_of_scores, score_of_logits
 from asli.progress import progress
 
@@ -37,11 +37,21 @@ class Scores:
         return losses_of_scores(labels, self.score) if self.logits is None else log_losses(labels, self.logits)
 
 
-def logits_of_split(detector: Detector, data: DataFolder, split: str, device: torch.device) -> Floats:
-    """Return the logits of every readable image of a split, float64, n x 2, in the order of `data.rows(split)`."""
+def logits_of_split(
+    detector: Detector, data: DataFolder, split: str, device: torch.device, pixels: Fitted | None = None
+) -> Floats:
+    """Return the logits of every readable image of a split, float64, n x 2, in the order of `data.rows(split)`.
+
+    Args:
+        detector: What scores.
+        data: The data folder.
+        split: Of it.
+        device: Where to compute.
+        pixels: Of its images in other views; None takes them as they are.
+    """
     rows, runtime, parts = data.rows(split), detector.runtime(detector.near(device)), []
     with progress(f"scoring {split}", len(rows), unit="images") as bar:
-        for logits in logits_of_rows(runtime, data.pixels, rows, detector.preparation):
+        for logits in logits_of_rows(runtime, pixels or data.pixels, rows, detector.preparation):
             parts.append(logits)
             bar.advance(len(logits))
     return np.concatenate(parts)

@@ -6,6 +6,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from asli.detector.base import Detector
 from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.inputs import inputs
@@ -278,8 +280,19 @@ class _GradCam:
     def explain(self, view: View) -> Explained:
         size = view.preprocessing.size
         inputs = view.preprocessing.batch(view.fitted(), self._place)
-        own, *others = (view.joined(enlarged(gradcam(module, inputs, self._layer), size)) for module in self._modules)
+        maps = (
+            view.joined(enlarged(gradcam(module, inputs, self._layer), size), _log_odds(module, inputs))
+            for module in self._modules
+        )
+        own, *others = maps
         return Explained(own, self._layer, self._side, tuple(others))
+
+
+def _log_odds(module: torch.nn.Module, inputs: torch.Tensor) -> Floats:
+    with torch.inference_mode():
+        logits = module(inputs).to("cpu", torch.float64).numpy()
+    odds: Floats = logits[:, 1] - logits[:, 0]
+    return odds
 
 
 def _checked(view: View, found: Explained, log_odds: LogOdds) -> dict[str, Any]:
