@@ -18,9 +18,10 @@ from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.folds import fold_of
 from asli.datasets.splits import stratified_sample
+from asli.detector.building import fold_temperature
 from asli.detector.calibrate import domain_of, figures_of, fit, out_of_fold_of, validation_of
 from asli.detector.card import Card
-from asli.detector.classifier import Classifier, fold_temperature
+from asli.detector.classifier import Classifier
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import DataError, RecipeError
@@ -252,10 +253,23 @@ def prepare_network(recipe: Recipe) -> tuple[Network, Preprocessing, str]:
         draw_head(network, recipe.loop.seed)
     network, loaded = load_start_weights(network, recipe.weights.start)
     set_trainable(network, recipe.weights.train)
-    preprocessing = Preprocessing(
-        recipe.data.size, recipe.data.interpolation, network.mean, network.std, recipe.data.crop_mode
-    )
+    preprocessing = preprocessing_of(recipe, network)
     return network, preprocessing, loaded.describe() if loaded else "scratch"
+
+
+def preprocessing_of(recipe: Recipe, network: Network) -> Preprocessing:
+    """Return what a recipe's network sees at evaluation."""
+    data = recipe.data
+    return Preprocessing(
+        data.size,
+        data.interpolation,
+        network.mean,
+        network.std,
+        data.crop_mode,
+        crops=data.crops,
+        pooling=data.pooling,
+        short_side=data.short_side,
+    )
 
 
 def placed(network: Network, recipe: Recipe, device: torch.device) -> nn.Module:

@@ -19,7 +19,8 @@ from asli.errors import RecipeError
 from asli.files import sha256_of_json
 
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
-CropMode = Literal["resize", "mirrored", "center-crop", "tiles"]
+CropMode = Literal["resize", "mirrored", "center-crop", "tiles", "grid", "texture"]
+Pooling = Literal["mean", "trimmed", "top", "max"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +32,16 @@ class DataSettings:
     crop_mode: CropMode = "resize"
     """What evaluation looks at: `resize` shrinks the shorter side to `size` and takes the central square; `mirrored`
     averages the logits of that square and its mirror image; `center-crop` takes the central square without resampling;
-    `tiles` takes up to 16 squares and averages their logits."""
+    `tiles` takes up to 16 squares and averages their logits; `grid` takes `crops` squares, each in the middle of its
+    cell of a square grid, without resampling; `texture` takes the `crops` squares of most texture."""
+    crops: int = 4
+    """Windows of crop modes `grid` (a square number) and `texture`."""
+    pooling: Pooling = "mean"
+    """How the logits of an image's windows become one: their mean; `trimmed`, without the lowest and highest quarter by
+    log-odds of fake; `top`, of the upper half; `max`, the highest."""
+    short_side: int = 0
+    """A larger shorter side is shrunk to this many pixels before windows are cut by `grid` and `texture`; 0 never
+    shrinks."""
     interpolation: Interpolation = "bilinear"
     """Kernel of every resize, in training and at evaluation; always antialiased."""
     drop_cross_split_duplicates: bool = False
@@ -43,8 +53,11 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         _require(self.size > 0, "data.size", "must be positive")
-        for name in ("sample", "sample_seed"):
+        for name in ("sample", "sample_seed", "short_side"):
             _require(getattr(self, name) >= 0, f"data.{name}", "must not be negative")
+        _require(self.crops > 0, "data.crops", "must be 1 or more")
+        square = math.isqrt(self.crops) ** 2 == self.crops
+        _require(square or self.crop_mode != "grid", "data.crops", "must be a square number for crop_mode grid: 4, 9")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -228,6 +241,9 @@ YOUNGER = (
     ("augment", "cutmix", 0.0),
     ("augment", "color", 0.0),
     ("data", "sample_seed", 0),
+    ("data", "crops", 4),
+    ("data", "pooling", "mean"),
+    ("data", "short_side", 0),
     ("weights", "head", "network"),
     ("loop", "select_by", "f1"),
     ("loop", "reestimate_batchnorm", 0),

@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 
 from asli.detector.base import Detector
+from asli.detector.building import fold_temperature
 from asli.detector.calibrate import calibrate
-from asli.detector.classifier import Classifier, fold_temperature
+from asli.detector.classifier import Classifier
 from asli.detector.predict import predict
 from asli.detector.runtimes import OnnxRuntime, TorchRuntime, usable_threads
 from asli.errors import DetectorError, MissingExtraError
@@ -98,7 +99,7 @@ def test_onnx_file_that_was_changed_missing_or_foreign_is_refused(exported, tmp_
         Detector.load(tmp_path / "d").runtime("cpu")
     assert isinstance(Detector.load(tmp_path / "d").runtime("cpu", "torch"), TorchRuntime)
     with pytest.raises(DetectorError, match="cannot be run"):
-        OnnxRuntime(tmp_path / "d/detector.json")
+        OnnxRuntime(tmp_path / "d/detector.json", Detector.load(exported).preprocessing)
     file.unlink()
     with pytest.raises(DetectorError, match="model.onnx is missing"):
         Detector.load(tmp_path / "d").runtime("cpu")
@@ -117,7 +118,7 @@ def test_export_goes_only_where_it_may(exported, tmp_path):
 def test_missing_library_is_named(exported, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"asli\[onnx\]"):
-        OnnxRuntime(exported / "model.onnx")
+        OnnxRuntime(exported / "model.onnx", Detector.load(exported).preprocessing)
 
 
 @pytest.mark.slow

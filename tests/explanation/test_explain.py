@@ -157,17 +157,17 @@ def test_mirror_images_are_explained_as_one_picture(rng):
     maps = rng.normal(size=(1, 32, 32))
     both = np.concatenate([maps, maps[:, :, ::-1]])  # a network blind to left and right
     assert view.fitted().shape == (2, 32, 32, 3)
-    assert view.joined(both) == pytest.approx(maps[0])
+    assert view.joined(both, np.zeros(2)) == pytest.approx(maps[0])
 
 
 def test_tiles_add_up_and_gaps_between_them_are_left_open(rng):
     view = View.of(rng.integers(0, 256, (40, 200, 3), dtype=np.uint8), plain(32, "tiles"))
     windows = view.fitted()
     assert len(windows) == len(view.corners) == 8  # two rows of four, the most along a side
-    heat = view.joined(rng.normal(size=(8, 32, 32)))
+    heat = view.joined(rng.normal(size=(8, 32, 32)), np.zeros(8))
     assert np.isnan(heat).any()
     assert np.isnan(heat).sum() == (~view.seen).sum()
-    ones = view.joined(np.ones((8, 32, 32)))
+    ones = view.joined(np.ones((8, 32, 32)), np.zeros(8))
     assert np.nansum(ones) == pytest.approx(32 * 32)  # of the mean of eight windows
     assert view.by_cell(ones).sum() == pytest.approx(32 * 32)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from asli.cli import main
-from asli.detector.classifier import fold_temperature
+from asli.detector.building import fold_temperature
 from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import RecipeError
 from asli.models.networks import create_network, set_trainable, stages

@@ -93,6 +93,8 @@ def calibrate(
     split: str = "calibration",
     group_by: GroupBy = None,
     group_file: GroupFile = None,
+    views: Annotated[bool, Parameter(negative="")] = False,
+    trunk: Path | None = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
@@ -109,6 +111,10 @@ def calibrate(
         band: Promise the same of fakes called real; what lies between the two thresholds is unsure.
         license: Under which the weights may be used, for the model card; the given detector's by default.
         split: Must be calibration; other parts are refused.
+        group_by: Column, such as source: a promised false positive rate holds for each of its groups of photographs.
+        group_file: Table of id,group for the same.
+        views: Score calibration images as JPEG 40 to 100, WebP, AVIF and HEIC files, too: the domain then holds these.
+        trunk: Another trunk's file, for a detector that reads its features from one (see asli trunk).
     """
     from asli.datasets.cache import open_data
     from asli.detector.calibrate import calibrate as run
@@ -127,6 +133,8 @@ def calibrate(
         split=split,
         group_by=group_by,
         group_file=group_file,
+        views=views,
+        trunk=trunk,
         device=device,
         threads=threads,
     )

@@ -18,7 +18,7 @@ from asli.detector.inputs import ImageLike, inputs, is_one
 from asli.detector.locate import DEFAULT, find_detector
 from asli.detector.prediction import DomainCheck, Prediction, Predictions, decide
 from asli.detector.reading import Examined, examine_all
-from asli.detector.runtimes import Kind, Logits, Runtime, usable_threads
+from asli.detector.runtimes import Kind, Logits, Runtime, batch_of, usable_threads
 from asli.detector.store import identity, read_info
 from asli.errors import DetectorError, ImageError
 from asli.metrics.classification import score_of_logits
@@ -353,7 +353,7 @@ class Detector(ABC):
     @property
     def batch_size(self) -> int:
         """Return how many images go through the network at a time: fewer large ones."""
-        return max(16, min(256, 256 * 64 * 64 // self.preparation.size**2))
+        return batch_of(self.preparation.size)
 
     def describe(self) -> dict[str, Any]:
         """Return what goes beside its scores, as plain JSON."""

@@ -12,10 +12,12 @@ from asli.datasets.folder import DataFolder
 from asli.datasets.groups import grouped
 from asli.detector.base import Detector
 from asli.detector.card import Thresholds
-from asli.detector.classifier import Classifier
+from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.domain import Domain
+from asli.detector.named_groups import Named
 from asli.detector.out_of_fold import figures_out_of_fold, read_out_of_fold
 from asli.detector.runtimes import BATCH
+from asli.detector.saved_views import SavedPixels
 from asli.detector.scoring import count_seen, logits_of_split, seen_in_training
 from asli.detector.statistics import statistics
 from asli.errors import DataError, DetectorError
@@ -27,6 +29,7 @@ from asli.metrics.intervals import Estimate
 from asli.metrics.metric import LabeledScores
 from asli.metrics.registry import measure
 from asli.metrics.thresholds import Policy, choose
+from asli.metrics.worst_group import threshold_for_groups
 from asli.models.device import pick_device, set_threads
 from asli.records import plain
 from asli.transforms.preprocessing import Preparation, Preprocessing
@@ -47,6 +50,8 @@ def calibrate(
     split: str = "calibration",
     group_by: str | None = None,
     group_file: str | Path | None = None,
+    views: bool = False,
+    trunk: str | Path | None = None,
     device: str | None = None,
     threads: int | None = None,
 ) -> Detector:
@@ -63,8 +68,13 @@ def calibrate(
         policy: How thresholds are chosen.
         license: Under which the weights may be used, for the card; None keeps what the detector says.
         split: Must be `calibration`: what chose the network or judges it may not set its thresholds.
-        group_by: A column of the manifest, such as `source`, whose groups count as one independent image each.
+        group_by: A column of the manifest, such as `source`. A promised false positive rate then holds for each group
+            of photographs, groups too small for that being taken together; without a promise a group counts as one
+            independent image.
         group_file: A table of `id,group` for the same.
+        views: Score each calibration image in a view of its own: as it is, or saved as JPEG of quality 40 to 100, WebP,
+            AVIF or HEIC. The thresholds then hold for such files, and the domain contains them.
+        trunk: Another trunk's file, for a detector that reads its features from one (see `asli.models.trunks`).
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
 
@@ -84,23 +94,32 @@ def calibrate(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DetectorError(f"{out} exists; give another --out")
-    data = grouped(open_data(data), group_by, group_file)
+    data = open_data(data)
+    named = Named.of(data, group_by, group_file) if policy.promises else None
+    if named is None:
+        data = grouped(data, group_by, group_file)
     set_threads(threads)
     opened = detector if isinstance(detector, Detector) else Detector.load(detector)
+    if trunk is not None:
+        opened = as_classifier(opened, "--trunk").with_trunk(Path(trunk))
     place = pick_device(device)
     if isinstance(opened, Classifier) and opened.quantized:
         raise DetectorError(f"{detector} is an int8 detector; calibrate the float32 one and export that again")
     folds = _folds(opened, data)
+    if folds is not None and views:
+        raise DataError("--views scores the calibration part anew, and this run's thresholds come from its folds")
+    saved = SavedPixels(data) if views else None
     if folds is not None:
         rows, fold, logits = read_out_of_fold(folds, data)
         logits = logits / opened.card.temperature
-        temperature, thresholds = fit(logits, data, rows, policy, opened.card.thresholds.folds)
+        temperature, thresholds = fit(logits, data, rows, policy, opened.card.thresholds.folds, named)
         measured = figures_out_of_fold(logits / temperature, data, rows, fold, policy, thresholds.high)
         figures = {out_of_fold_of(data, int(fold.max()) + 1): plain(measured)}
     else:
         unseen = fresh(opened, data, data.rows(split))
         rows, figures = data.rows(split)[unseen], {}
-        temperature, thresholds = fit(logits_of_split(opened, data, split, place)[unseen], data, rows, policy)
+        logits = logits_of_split(opened, data, split, place, saved)[unseen]
+        temperature, thresholds = fit(logits, data, rows, policy, named=named)
     if folds is None and _has(data, "validation"):
         count_seen(opened, data, "validation")
         # Divided here, since an ONNX form, which may be what computes, does not know the new temperature.
@@ -108,7 +127,7 @@ def calibrate(
         measured = figures_of(logits, data, "validation", thresholds)
         figures[validation_of(data, chose=data.hash == opened.card.trained_on["hash"])] = plain(measured)
     domain = dataclasses.replace(
-        domain_of(data, rows, opened.preparation), generators=opened.card.domain.generators
+        domain_of(data, rows, opened.preparation, saved), generators=opened.card.domain.generators
     )  # generators are those it was trained on
     card = dataclasses.replace(
         opened.card,
@@ -153,7 +172,12 @@ def fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> 
 
 
 def fit(
-    logits: Floats, data: DataFolder, rows: npt.NDArray[np.int64], policy: Policy, folds: int | None = None
+    logits: Floats,
+    data: DataFolder,
+    rows: npt.NDArray[np.int64],
+    policy: Policy,
+    folds: int | None = None,
+    named: Named | None = None,
 ) -> tuple[float, Thresholds]:
     """Return temperature and thresholds for the logits of calibration images; warn where they rest on too little.
 
@@ -163,6 +187,7 @@ def fit(
         rows: Of its calibration part.
         policy: How thresholds are chosen.
         folds: How many networks gave the logits, where they are out-of-fold ones.
+        named: Groups of photographs for each of which the promise shall hold.
 
     Raises:
         DataError: A label is missing, or there are too few images for the promise.
@@ -170,7 +195,11 @@ def fit(
     labels, groups = data.labels[rows], data.groups(rows)
     temperature = fit_temperature(labels, logits)
     scores = score_of_logits(logits / temperature)
-    band = choose(policy, labels, scores, groups)
+    held = None
+    if named is not None and (labels == 0).any():
+        own = [named.names[row] for row in rows[labels == 0].tolist()]
+        held = threshold_for_groups(scores[labels == 0], scores, groups[labels == 0], own, policy)
+    band = choose(policy, labels, scores, groups, None if held is None else held.high)
     real, fake = (len(np.unique(groups[labels == code])) for code in (0, 1))
     thresholds = Thresholds(
         low=band.low,
@@ -190,6 +219,7 @@ def fit(
         },
         folds=folds,
         evidence=plain(against_constant(labels, logits / temperature, groups)),
+        groups=None if held is None or named is None else named.kept(held, own, scores[labels == 0] >= band.high),
     )
     logger.info(
         "temperature %.4f (loss %.4f -> %.4f); policy %s: real below %.4f, fake from %.4f (%s)",
@@ -268,13 +298,26 @@ def out_of_fold_of(data: DataFolder, folds: int) -> str:
     return f"{data.name}, out of fold ({folds} folds)"
 
 
-def domain_of(data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preparation) -> Domain:
-    """Return the domain of a data folder's rows, as a network with this preprocessing sees them."""
+def domain_of(
+    data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preparation, saved: SavedPixels | None = None
+) -> Domain:
+    """Return the domain of a data folder's rows, as a network with this preprocessing sees them.
+
+    Args:
+        data: The folder.
+        rows: Of its calibration part.
+        preprocessing: The network's.
+        saved: The views they were scored in, whose formats the domain then contains.
+    """
     parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    values = None
+    values, pixels = None, saved or data.pixels
     if isinstance(preprocessing, Preprocessing):
-        values = np.concatenate([statistics(data.pixels.fitted(part, preprocessing)) for part in parts])
-    return Domain.of(data.table(["format", "width", "height", "quality", "generator"], rows), values)
+        values = np.concatenate([statistics(pixels.fitted(part, preprocessing)) for part in parts])
+    facts = data.table(["format", "width", "height", "quality", "generator"], rows)
+    domain = Domain.of(facts, values)
+    if isinstance(preprocessing, Preprocessing) and preprocessing.native:
+        domain = domain.for_crops(preprocessing.short_side)
+    return domain if saved is None else saved.widen(domain)
 
 
 def _has(data: DataFolder, split: str) -> bool:

@@ -33,6 +33,9 @@ class Thresholds:
             trained on; None where this detector's own scores gave them.
         evidence: Figures with intervals on whether the scores beat a constant answer: `auroc`, and `loss_gain`, the
             loss (nats) of always answering the share of fakes minus that of the scores; None in older detectors.
+        groups: Where the promise holds for each group of photographs: `by`, what groups them; `confidence` of each
+            group's bound; `images` of each group; `errors`, those called fake; `pooled`, groups too small for a promise
+            of their own; None where it holds for all photographs together.
     """
 
     low: float
@@ -48,6 +51,7 @@ class Thresholds:
     errors: dict[str, int] | None = None
     folds: int | None = None
     evidence: dict[str, dict[str, Any]] | None = None
+    groups: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON."""
@@ -119,9 +123,10 @@ class Thresholds:
         if self.target is None:
             return None
         both = " and at most as many fakes called real, each" if self.band else ","
+        each = "" if self.groups is None else f" in each of {len(self.groups['images'])} groups by {self.groups['by']}"
         return (
-            f"at most {self.target:.3g} of photographs called fake{both} with {self.confidence:.0%} confidence over"
-            f" calibration sets, for images like the {self.n:,} {self._images}"
+            f"at most {self.target:.3g} of photographs{each} called fake{both} with {self.confidence:.0%} confidence"
+            f" over calibration sets, for images like the {self.n:,} {self._images}"
         )
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from asli._version import __version__
 from asli.datasets.layouts import LABELS
 from asli.detector.base import Detector
+from asli.detector.building import assemble, fold_temperature, stored
 from asli.detector.card import Card
 from asli.detector.model_card import hub_config, model_card
 from asli.detector.runtimes import Kind, OnnxRuntime, Runtime, TorchRuntime, onnx_installed
@@ -30,7 +31,7 @@ from asli.detector.store import (
     require_same,
     rewriting,
 )
-from asli.errors import DetectorError, RecipeError
+from asli.errors import DetectorError
 from asli.files import read_json, sha256_of_file, write_json, write_text
 from asli.transforms.preprocessing import Preprocessing
 
@@ -46,6 +47,8 @@ class Classifier(Detector):
     Attributes:
         preprocessing: From an image to the network's input.
         temperature: Divides the logits; 1 where it is folded into the head (`fold_temperature`).
+        trunk: `name` and `sha256` of a trunk that is not among its files; None where its weights hold everything.
+        half: Whether its files hold the weights but the head's as 16-bit numbers.
     """
 
     kind = "classifier"
@@ -58,8 +61,11 @@ class Classifier(Detector):
         training_images: npt.NDArray[np.uint64] | None = None,
         *,
         temperature: float = 1.0,
+        trunk: dict[str, str] | None = None,
+        half: bool = False,
     ) -> None:
         super().__init__(card)
+        self.trunk, self.half = trunk, half
         self._network: Network | None = network
         self._training_images = training_images
         self._architecture = network.name
@@ -75,6 +81,7 @@ class Classifier(Detector):
         opened._architecture = read_json(folder / CONFIG)["architecture"]
         opened.preprocessing = Preprocessing(**present_names(info["preprocessing"]))
         opened.temperature = info.get("temperature", 1.0)
+        opened.trunk, opened.half = info.get("trunk"), info.get("storage") == "float16"
         return opened
 
     @property
@@ -138,7 +145,7 @@ class Classifier(Detector):
         if kind == "onnx":
             if not on_cpu:
                 raise DetectorError(f"ONNX runs on the CPU, not on '{device}'; leave out one of the two")
-            return OnnxRuntime(self._onnx_file(), threads)
+            return OnnxRuntime(self._onnx_file(), self.preprocessing, threads)
         from asli.models.device import pick_device, set_threads
 
         set_threads(threads)
@@ -150,7 +157,37 @@ class Classifier(Detector):
         """Return a copy whose logits are divided by a temperature; see `Detector.recalibrated`."""
         network = dataclasses.replace(self.network, module=copy.deepcopy(self.network.module))
         left = fold_temperature(network, temperature)
-        return Classifier(network, self.preprocessing, card, self.training_images, temperature=self.temperature * left)
+        return Classifier(
+            network,
+            self.preprocessing,
+            card,
+            self.training_images,
+            temperature=self.temperature * left,
+            trunk=self.trunk,
+            half=self.half,
+        )
+
+    def with_trunk(self, path: Path) -> "Classifier":
+        """Return an unsaved copy that reads its features from another trunk; it must be calibrated before use.
+
+        Args:
+            path: The trunk's file, where `asli.models.trunks.find_trunk` finds it by its SHA-256.
+
+        Raises:
+            DetectorError: This detector has no trunk of its own file.
+            WeightsError: It is no such trunk.
+        """
+        from asli.models.trunks import find_trunk
+
+        if self.trunk is None or self.folder is None:
+            raise DetectorError(f"--trunk is for saved detectors with a trunk in a file of its own, not '{self.name}'")
+        network = assemble(self.folder, self._architecture, self.preprocessing.size, path)
+        digest = sha256_of_file(path)
+        find_trunk(self.trunk["name"], digest)
+        trunk = {**self.trunk, "sha256": digest}
+        return Classifier(
+            network, self.preprocessing, self.card, self.training_images, temperature=self.temperature, trunk=trunk
+        )
 
     def near(self, device: "torch.device") -> "torch.device | str":
         """Return where it computes when others compute on `device`: an int8 detector stays on the CPU."""
@@ -160,7 +197,7 @@ class Classifier(Detector):
         """Write the bundle, all at once; an ONNX form is made anew by `asli export`."""
         from safetensors.torch import save
 
-        tensors = {key: value.detach().cpu().contiguous() for key, value in self.network.module.state_dict().items()}
+        tensors = stored(self.network, head_only=self.trunk is not None, half=self.half)
         with rewriting(folder, keep=False) as part:
             # safetensors' own `save_file` makes a file that only its owner can read.
             (part / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
@@ -227,21 +264,15 @@ class Classifier(Detector):
         )
 
     def _load(self) -> "Network":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        from asli.models.networks import create_network
-
         assert self.folder is not None
         if self.quantized:
             raise DetectorError(f"detector {self.folder} is an int8 one, for ONNX Runtime only: use the one it is of")
-        try:
-            network = create_network(self._architecture, size=self.preprocessing.size)
-            network.module.load_state_dict(load_file(self.folder / WEIGHTS))
-        except (OSError, RuntimeError, RecipeError, SafetensorError) as error:
-            problem = " ".join(str(error).split())[:200]
-            raise DetectorError(f"detector {self.folder} is damaged or foreign: {problem}") from error
-        return network
+        trunk = None
+        if self.trunk is not None:
+            from asli.models.trunks import find_trunk
+
+            trunk = find_trunk(self.trunk["name"], self.trunk["sha256"])
+        return assemble(self.folder, self._architecture, self.preprocessing.size, trunk)
 
     def _onnx_file(self) -> Path:
         if self.folder is None or not (self.quantized or "onnx" in self._info):
@@ -274,8 +305,10 @@ class Classifier(Detector):
             "labels": list(LABELS),
             **form,
             "weights_sha256": sha256_of_file(folder / form.get("weights", WEIGHTS)),
-            "preprocessing": dataclasses.asdict(self.preprocessing),
+            "preprocessing": self.preprocessing.to_dict(),
             **({"temperature": self.temperature} if self.temperature != 1 else {}),
+            **({"trunk": self.trunk} if self.trunk is not None else {}),
+            **({"storage": "float16"} if self.half else {}),
             "card": self.card.to_dict(),
         }
         write_json(folder / INFO, info)
@@ -288,23 +321,6 @@ class Classifier(Detector):
 
     def _is_now(self, folder: Path, info: dict[str, Any]) -> None:
         self._info, self.hash, self.folder = info, identity(info), folder
-
-
-def fold_temperature(network: "Network", temperature: float) -> float:
-    """Divide a network's logits by a temperature in the weights and bias of its head.
-
-    Returns:
-        The temperature that remains to be applied: 1, or all of it where the head is no linear layer.
-    """
-    import torch
-
-    head = network.module.get_submodule(network.head) if network.head else None
-    if not isinstance(head, (torch.nn.Linear, torch.nn.Conv2d)):
-        return temperature
-    with torch.no_grad():
-        for parameter in head.parameters():
-            parameter.div_(temperature)
-    return 1.0
 
 
 def as_classifier(detector: Detector, what: str) -> Classifier:

@@ -1,7 +1,7 @@
 """What a detector was trained on, and whether an image is of that kind."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,12 @@ from asli.detector.statistics import PixelDomain, statistics
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+SMALLEST = 200
+"""Pixels of a shorter side below which a picture is too small for detectors that judge native crops."""
+
+LARGEST = 65_535
+"""Pixels of a side, more than any supported picture has: no upper limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,21 @@ class Domain:
             generators=tuple(sorted({name for domain in domains for name in domain.generators})),
         )
 
+    def for_crops(self, short_side: int) -> "Domain":
+        """Return the domain of a network that sees native crops.
+
+        Pictures below `SMALLEST` have too few pixels to judge. Where larger pictures are shrunk to a shorter side, and
+        calibration pictures were, every larger one is seen alike.
+
+        Args:
+            short_side: To which pictures are shrunk; 0 for never.
+        """
+        low, high = max(self.sizes[0], SMALLEST), max(self.sizes[1], SMALLEST)
+        return replace(self, sizes=(low, LARGEST if 0 < short_side < high else high))
+
     def describe(self) -> str:
         """Return the kinds of file in it, in a few words."""
-        low, high = self.sizes
-        size = f"{low} px" if low == high else f"{low} to {high} px"
+        size = _range(self.sizes)
         quality = f", JPEG quality {self.qualities[0]} to {self.qualities[1]}" if self.qualities else ""
         return f"{', '.join(self.formats)} of {size} a side{quality}"
 
@@ -107,10 +124,16 @@ class Domain:
         assert facts.height is not None
         low, high = self.sizes
         if not low <= min(facts.width, facts.height) <= max(facts.width, facts.height) <= high:
-            known = f"{low} px" if low == high else f"{low} to {high} px"
-            return f"{facts.width} x {facts.height} pixels; supported are images of {known} a side"
+            return f"{facts.width} x {facts.height} pixels; supported are images of {_range(self.sizes)} a side"
         if facts.format is not None and facts.format not in self.formats:
             return f"{facts.format} file; supported formats: {', '.join(self.formats)}"
         if self.qualities and facts.quality is not None and not self.qualities[0] <= facts.quality <= self.qualities[1]:
             return f"JPEG quality {facts.quality}; supported: {self.qualities[0]} to {self.qualities[1]}"
         return None
+
+
+def _range(sizes: tuple[int, int]) -> str:
+    low, high = sizes
+    if high >= LARGEST:
+        return f"{low} px or more"
+    return f"{low} px" if low == high else f"{low} to {high} px"

@@ -63,7 +63,11 @@ class TorchRuntime:
         import torch
 
         with torch.inference_mode():
-            return _mean_of_windows(fitted, lambda windows: self._forward(windows).to("cpu", torch.float64).numpy())
+            return _pooled(
+                fitted,
+                lambda windows: self._forward(windows).to("cpu", torch.float64).numpy(),
+                self._preprocessing,
+            )
 
     def _forward(self, windows: Windows) -> "torch.Tensor":
         result: torch.Tensor = self._module(self._preprocessing.batch(windows, self._device))
@@ -75,6 +79,7 @@ class OnnxRuntime:
 
     Args:
         path: Its graph maps `images`, uint8, n x size x size x 3, to `logits`, float32, n x 2.
+        preprocessing: States how the logits of an image's windows are pooled.
         threads: Of one operation; None takes `OMP_NUM_THREADS`, else one for each CPU this process may use.
 
     Raises:
@@ -82,7 +87,8 @@ class OnnxRuntime:
         DetectorError: The file is no such graph.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, preprocessing: Preprocessing, threads: int | None = None) -> None:
+        self._preprocessing = preprocessing
         try:
             import onnxruntime
         except ImportError as error:
@@ -103,7 +109,9 @@ class OnnxRuntime:
 
     def logits(self, fitted: Sequence[Windows]) -> Logits:
         """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake)."""
-        return _mean_of_windows(fitted, lambda windows: self._session.run(["logits"], {"images": windows})[0])
+        return _pooled(
+            fitted, lambda windows: self._session.run(["logits"], {"images": windows})[0], self._preprocessing
+        )
 
 
 def onnx_installed() -> bool:
@@ -122,14 +130,28 @@ def usable_threads() -> int:
     return choose_threads(usable_cpus())
 
 
-def _mean_of_windows(fitted: Sequence[Windows], forward: Callable[[Windows], npt.NDArray[np.floating]]) -> Logits:
+def _pooled(
+    fitted: Sequence[Windows], forward: Callable[[Windows], npt.NDArray[np.floating]], preprocessing: Preprocessing
+) -> Logits:
+    """Compute every window's logits and pool those of each image, as the preprocessing states."""
     counts = np.array([len(windows) for windows in fitted])
     windows = np.concatenate(fitted)
-    parts = [forward(windows[start : start + BATCH]) for start in range(0, len(windows), BATCH)]
+    batch = batch_of(preprocessing.size)
+    parts = [forward(windows[start : start + batch]) for start in range(0, len(windows), batch)]
     result = np.concatenate(parts).astype(np.float64)
     starts = np.cumsum(counts) - counts
-    means: Logits = np.add.reduceat(result, starts, axis=0) / counts[:, None]
-    return means
+    if preprocessing.pooling == "mean":
+        means: Logits = np.add.reduceat(result, starts, axis=0) / counts[:, None]
+        return means
+    odds = result[:, 1] - result[:, 0]
+    weights = np.concatenate([preprocessing.weights(part) for part in np.split(odds, starts[1:])])
+    pooled: Logits = np.add.reduceat(result * weights[:, None], starts, axis=0)
+    return pooled
+
+
+def batch_of(size: int) -> int:
+    """Return how many images of `size` pixels a side go through a network at a time: fewer large ones."""
+    return max(16, min(BATCH, BATCH * 64 * 64 // size**2))
 
 
 def logits_of_rows(
@@ -143,6 +165,6 @@ def logits_of_rows(
         rows: Which of them.
         preparation: The detector's; batches shrink as its size grows, to bound memory.
     """
-    batch = max(16, min(BATCH, BATCH * 64 * 64 // preparation.size**2))
+    batch = batch_of(preparation.size)
     for start in range(0, len(rows), batch):
         yield runtime.logits(pixels.fitted(rows[start : start + batch], preparation))

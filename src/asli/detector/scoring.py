@@ -51,11 +51,21 @@ def row_logits(detector: Detector, device: torch.device) -> RowLogits:
     return lambda pixels, rows: logits_of_rows(runtime, pixels, rows, detector.preparation)
 
 
-def logits_of_split(detector: Detector, data: DataFolder, split: str, device: torch.device) -> Floats:
-    """Return the logits of every readable image of a split, float64, n x 2, in the order of `data.rows(split)`."""
+def logits_of_split(
+    detector: Detector, data: DataFolder, split: str, device: torch.device, pixels: Fitted | None = None
+) -> Floats:
+    """Return the logits of every readable image of a split, float64, n x 2, in the order of `data.rows(split)`.
+
+    Args:
+        detector: What scores.
+        data: The data folder.
+        split: Of it.
+        device: Where to compute.
+        pixels: Of its images in other views; None takes them as they are.
+    """
     rows, parts, compute = data.rows(split), [], row_logits(detector, device)
     with progress(f"scoring {split}", len(rows), unit="images") as bar:
-        for logits in compute(data.pixels, rows):
+        for logits in compute(pixels or data.pixels, rows):
             parts.append(logits)
             bar.advance(len(logits))
     return np.concatenate(parts)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from asli.detector.classifier import Classifier
 from asli.explanation.check import check as check_map
 from asli.explanation.check import likeness
@@ -103,8 +105,18 @@ class _GradCam:
     def explain(self, view: View) -> Explained:
         size = view.preprocessing.size
         inputs = view.preprocessing.batch(view.fitted(), self._place)
-        own, *others = (view.joined(enlarged(gradcam(module, inputs, self._layer), size)) for module in self._modules)
+        own, *others = (
+            view.joined(enlarged(gradcam(module, inputs, self._layer), size), _log_odds(module, inputs))
+            for module in self._modules
+        )
         return Explained(own, self._layer, self._side, tuple(others))
+
+
+def _log_odds(module: torch.nn.Module, inputs: torch.Tensor) -> Floats:
+    with torch.inference_mode():
+        logits = module(inputs).to("cpu", torch.float64).numpy()
+    odds: Floats = logits[:, 1] - logits[:, 0]
+    return odds
 
 
 def _checked(view: View, found: Explained, log_odds: LogOdds) -> dict[str, Any]:

@@ -53,21 +53,23 @@ class View:
         """Cut the windows out of the view or a changed copy, as `fit` does: uint8, windows x size x size x 3."""
         return self.preprocessing.cut(self.pixels if changed is None else changed, self.corners)
 
-    def joined(self, maps: Floats) -> Floats:
-        """Lay maps of each window over the view and add up, as the mean of the windows' log-odds adds them up.
+    def joined(self, maps: Floats, log_odds: Floats) -> Floats:
+        """Lay maps of each window over the view and add them up as the image's log-odds add up those of the windows.
 
         Args:
             maps: windows x size x size, in the order of `fitted`.
+            log_odds: Of fake of each window, which decide where only some windows count (`Preprocessing.pooling`).
 
         Returns:
-            height x width; NaN where no window looks.
+            height x width; NaN where no window looks. A window that does not count adds 0.
         """
+        corners, weights = self.corners, self.preprocessing.weights(log_odds)
         if self.preprocessing.crop_mode == "mirrored":
             first, mirrored = np.split(maps, 2)
-            maps = (first + mirrored[:, :, ::-1]) / 2
+            maps, corners = np.concatenate([first, mirrored[:, :, ::-1]]), [*self.corners, *self.corners]
         total, size = np.zeros(self.pixels.shape[:2]), self.preprocessing.size
-        for (top, left), window in zip(self.corners, maps, strict=True):
-            total[top : top + size, left : left + size] += window / len(self.corners)
+        for (top, left), window, weight in zip(corners, maps, weights, strict=True):
+            total[top : top + size, left : left + size] += weight * window
         return np.where(self.seen, total, np.nan)
 
     @property

@@ -98,9 +98,11 @@ def export_int8(
         write_graph(opened, floating)
         _quantize(floating, graph, _Ranges(data, prep))
         policy = policy_of(opened.card.thresholds)
-        temperature, thresholds = fit(logits_of(OnnxRuntime(graph, threads), calibration), data, calibration, policy)
+        temperature, thresholds = fit(
+            logits_of(OnnxRuntime(graph, prep, threads), calibration), data, calibration, policy
+        )
         _divide_logits(graph, temperature)
-        before, after = (logits_of(OnnxRuntime(form, threads), validation) for form in (floating, graph))
+        before, after = (logits_of(OnnxRuntime(form, prep, threads), validation) for form in (floating, graph))
         cost = _cost(
             data.labels[validation], data.groups(validation), before, opened.card.thresholds, after, thresholds
         )

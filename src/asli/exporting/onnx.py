@@ -37,6 +37,9 @@ BATCHES = (1, 7)
 
 TRACED_BATCH = 2
 
+LEAST_HALVED = 1024
+"""Numbers of the smallest tensor that is kept in 16 bits."""
+
 
 class Exported(nn.Module):
     """A network that takes pixels: normalization and network in one graph.
@@ -102,7 +105,7 @@ def export_onnx(detector: str | Path, out: str | Path | None = None, *, threads:
     with tempfile.TemporaryDirectory(prefix="asli-export-") as work:
         graph = Path(work) / ONNX
         write_graph(opened, graph)
-        checked = compare(OnnxRuntime(graph, threads), runtime, opened)
+        checked = compare(OnnxRuntime(graph, opened.preprocessing, threads), runtime, opened)
         target = opened.folder if out is None else Path(out)
         assert target is not None
         try:
@@ -160,6 +163,8 @@ def write_graph(detector: Classifier, path: Path) -> None:
             assert program is not None
             program.save(path, external_data=False)
             _forget_origin(path)
+            if detector.half:
+                store_half(path)
     except Exception as error:  # the exporter raises its own classes and, from inside torch, almost any other
         problem = " ".join(str(error).split())[:200]
         raise DetectorError(f"'{detector.network.name}' cannot be exported to ONNX: {problem}") from error
@@ -174,6 +179,34 @@ def _forget_origin(path: Path) -> None:
     for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
+    onnx.save(model, path)
+
+
+def store_half(path: Path) -> None:
+    """Keep weights as numbers of 16 bits where these are the same numbers; the graph casts them back when it is loaded.
+
+    Args:
+        path: An ONNX file; rewritten.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(path)
+    graph, casts = model.graph, []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT:
+            continue
+        values = numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):
+            small = values.astype(np.float16)
+        if values.size < LEAST_HALVED or not np.array_equal(small.astype(np.float32), values):
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(small, f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
     onnx.save(model, path)
 
 

@@ -57,7 +57,13 @@ class Band:
     high: float
 
 
-def choose(policy: Policy, labels: Labels, scores: Floats, groups: npt.NDArray[np.int64]) -> Band:
+def choose(
+    policy: Policy,
+    labels: Labels,
+    scores: Floats,
+    groups: npt.NDArray[np.int64],
+    high: float | None = None,
+) -> Band:
     """Return a policy's thresholds for the calibration images.
 
     Args:
@@ -65,6 +71,7 @@ def choose(policy: Policy, labels: Labels, scores: Floats, groups: npt.NDArray[n
         labels: 0 real, 1 fake.
         scores: P(fake), after temperature.
         groups: Of duplicates; a promise counts each group once, with its worst score.
+        high: Where fake begins, where a promise for groups has decided that already (`asli.metrics.worst_group`).
 
     Raises:
         DataError: A label is missing, or there are too few images for the promise.
@@ -78,11 +85,12 @@ def choose(policy: Policy, labels: Labels, scores: Floats, groups: npt.NDArray[n
     if policy.name == "max-f1":
         return Band(low=best, high=best)
     real, fake = scores[labels == 0], scores[labels == 1]
-    high = upper_threshold(_worst(real, groups[labels == 0]), scores, policy, "real")
+    if high is None:
+        high = upper_threshold(worst_of_each(real, groups[labels == 0]), scores, policy, "real")
     if not policy.band:
         return Band(low=high, high=high)
     # The same bound seen from the other side: fakes are what must not lie below.
-    low = -upper_threshold(_worst(-fake, groups[labels == 1]), -scores, policy, "fake")
+    low = -upper_threshold(worst_of_each(-fake, groups[labels == 1]), -scores, policy, "fake")
     if low > high:  # every threshold between the two keeps both promises: nothing need be unsure
         best = min(max(best, high), low)
         return Band(low=best, high=best)
@@ -164,7 +172,7 @@ def max_f1_threshold(labels: Labels, scores: Floats) -> float:
     return float((ordered[best] + below) / 2)
 
 
-def _worst(scores: Floats, groups: npt.NDArray[np.int64]) -> Floats:
+def worst_of_each(scores: Floats, groups: npt.NDArray[np.int64]) -> Floats:
     """Return the highest score of each group."""
     _, members = np.unique(groups, return_inverse=True)
     worst = np.full(int(members.max()) + 1, -np.inf)

@@ -86,7 +86,9 @@ def networks() -> dict[str, Callable[[int], nn.Module]]:
     A package adds one by an entry point of the group `asli.networks`: a function of the number of classes. The module
     it returns has `head_name`, the name of its last linear layer.
     """
-    return {**{name: _installed(load) for name, load in plugins("asli.networks", {}).items()}, **OWN}
+    from asli.models.frozen import FROZEN
+
+    return {**{name: _installed(load) for name, load in plugins("asli.networks", {}).items()}, **OWN, **FROZEN}
 
 
 def _installed(load: Callable[[], Any]) -> Callable[[int], nn.Module]:
@@ -122,6 +124,12 @@ class Network:
         """Return how many parameters there are."""
         return sum(p.numel() for p in self.module.parameters())
 
+    @property
+    def trunk(self) -> str | None:
+        """Return the name of the trunk whose frozen features a linear head reads, or None for other networks."""
+        name = getattr(self.module, "trunk", None)
+        return name if isinstance(name, str) else None
+
 
 def create_network(name: str, *, size: int, num_classes: int = 2, seed: int = 0) -> Network:
     """Build a network with fresh weights.
@@ -138,7 +146,9 @@ def create_network(name: str, *, size: int, num_classes: int = 2, seed: int = 0)
     if name in networks():
         torch.manual_seed(seed)
         module = networks()[name](num_classes)
-        network = Network(name, module, IMAGENET_MEAN, IMAGENET_STD, str(module.head_name), timm=False)
+        mean = getattr(module, "input_mean", IMAGENET_MEAN)
+        std = getattr(module, "input_std", IMAGENET_STD)
+        network = Network(name, module, mean, std, str(module.head_name), timm=False)
     else:
         network = _from_timm(name, size, num_classes, seed)
     _require_size(network, size)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageEnhance, ImageFilter
 from scipy.special import ndtri
 
-from asli.errors import ImageError
+from asli.errors import ImageError, MissingExtraError
 from asli.transforms.randomness import uniforms
 
 Array = npt.NDArray[np.uint8]
@@ -27,6 +27,9 @@ WEBP_SIDE = 16_383
 
 JPEG_SIDE = 65_500
 """Likewise of a JPEG file, as libjpeg writes it."""
+
+AVIF_SIDE = 16_384
+HEIC_SIDE = 8_192
 
 _DRAWN_AT_ONCE = 1 << 20
 
@@ -49,6 +52,32 @@ def webp(pixels: Array, quality: int) -> Array:
     """
     _require_side(pixels, "WebP", WEBP_SIDE)
     return _through(pixels, "WEBP", quality=quality, method=4)
+
+
+def avif(pixels: Array, quality: int) -> Array:
+    """Encode as lossy AVIF and decode again; quality 0 to 100.
+
+    Raises:
+        ImageError: A side is longer than the format allows.
+    """
+    _require_side(pixels, "AVIF", AVIF_SIDE)
+    return _through(pixels, "AVIF", quality=quality, speed=8)
+
+
+def heic(pixels: Array, quality: int) -> Array:
+    """Encode as lossy HEIC and decode again; quality 0 to 100.
+
+    Raises:
+        ImageError: A side is longer than the format allows.
+        MissingExtraError: pillow-heif is not installed.
+    """
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        raise MissingExtraError("pillow-heif", "heif") from error
+    register_heif_opener()
+    _require_side(pixels, "HEIC", HEIC_SIDE)
+    return _through(pixels, "HEIF", quality=quality)
 
 
 def resized(pixels: Array, size: tuple[int, int], kernel: Kernel) -> Array:

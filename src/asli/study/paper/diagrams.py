@@ -80,6 +80,8 @@ def preprocessing_flow(recipe: Recipe, mean: Sequence[float], std: Sequence[floa
         "mirrored": ("Resize", f"shorter side to {size}, {kernel};\nlogits averaged with those of the mirror image"),
         "center-crop": ("No resampling", ""),
         "tiles": ("Tiles", f"squares of {size} px"),
+        "grid": ("Grid", f"{recipe.data.crops} squares of {size} px"),
+        "texture": ("Texture", f"the {recipe.data.crops} richest squares of {size} px"),
     }
     evaluation = [("Image", "RGB"), windows[recipe.data.crop_mode], ("Central square", f"{size} x {size}"), *ending]
     with canvas(7.0, 0.82 * len(training) + 0.3) as (figure, axes):

