@@ -1,6 +1,5 @@
 """From recipe and data to a detector: the verb behind `asli train`."""
 
-import copy
 import dataclasses
 import logging
 import math
@@ -11,35 +10,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from asli.cross_validation import out_of_fold
 from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.folds import fold_of
-from asli.datasets.splits import stratified_sample
 from asli.detector.calibrate import domain_of, figures_of, fit, out_of_fold_of, validation_of
 from asli.detector.card import Card
 from asli.detector.classifier import Classifier, fold_temperature
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
-from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import DataError, RecipeError
 from asli.files import keeping
-from asli.metrics.classification import Floats, Labels, training_figures
+from asli.fitting import Job, Prepared, require_both, training_rows
+from asli.metrics.classification import Floats, Labels
 from asli.metrics.thresholds import Policy
-from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
-from asli.models.networks import Network, create_network, draw_head, set_trainable
-from asli.models.weights import load_start_weights, restore
+from asli.models.device import describe_device, fingerprint, reuse_memory, set_threads, training_device
 from asli.progress import duration
 from asli.recipe import Recipe, load_recipe
 from asli.records import plain
 from asli.run import Run
-from asli.tracking.jsonl import JsonLines
 from asli.training import checkpoint
-from asli.training.batches import TrainingBatches
-from asli.training.callbacks import Callback, Callbacks, ProgressBar
-from asli.training.loop import JUDGED, Evaluate, Training
-from asli.transforms.preprocessing import Preprocessing
+from asli.training.callbacks import Callback
 
 logger = logging.getLogger("asli")
 
@@ -103,15 +94,15 @@ def train(
     if folds:
         recipe = dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, select="last"))
     data = open_data(data)
-    place, out = pick_device(device), Path(out)
+    place, out = training_device(device), Path(out)
     set_threads(_threads_of(out) if resume and threads is None else threads)
     reuse_memory()
     rows = training_rows(data, recipe, POOL if folds else ("train",))
     # All that can be wrong with the input is found before the run folder is made.
-    job = _Job(data, recipe, place, fingerprint(place), recovery_minutes)
+    job = Job(data, recipe, place, fingerprint(place), recovery_minutes)
     prepared = job.prepare(rows)
     for part in () if folds else ("validation", "calibration"):
-        _require_both(data, data.rows(part), f"{part} part")
+        require_both(data, data.rows(part), f"{part} part")
     fold = fold_of(data, rows, folds) if folds else None
     callbacks = [_tracker(name, out, recipe) for name in trackers]
     if resume and (out / "recipe.toml").exists():
@@ -125,6 +116,7 @@ def train(
             "real = 0, fake = 1 (positive); %s training images; recipe %s", f"{len(rows):,}", recipe.hash()[:16]
         )
         network = prepared.network
+        logger.info("device: %s", describe_device(place))
         logger.info("%s, %s parameters; start weights: %s", network.name, f"{network.parameters:,}", prepared.start)
         _warn(data.labels[rows], recipe, prepared.batches.updates_per_epoch)
         logits = None if fold is None else out_of_fold(run.folds, data, rows, fold, job.fit_and_score)
@@ -140,145 +132,11 @@ POOL = ("train", "validation", "calibration")
 """Parts that cross-validation takes together."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A network before its first update, and what it is fed."""
-
-    network: Network
-    preprocessing: Preprocessing
-    start: str
-    batches: TrainingBatches
-    images: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Job:
-    """What all trainings of a run share."""
-
-    data: DataFolder
-    recipe: Recipe
-    device: torch.device
-    machine: dict[str, Any]
-    recovery_minutes: float
-
-    def prepare(self, rows: npt.NDArray[np.int64]) -> _Prepared:
-        """Make a network and its training stream."""
-        network, preprocessing, start = prepare_network(self.recipe)
-        batches = TrainingBatches(self.data, rows, self.recipe.augment, preprocessing, self.recipe.loop, self.device)
-        return _Prepared(network, preprocessing, start, batches, len(rows))
-
-    def fit(
-        self,
-        folder: Path,
-        prepared: _Prepared,
-        validation: npt.NDArray[np.int64] | None,
-        callbacks: Sequence[Callback] = (),
-        *,
-        resume: bool,
-    ) -> Path:
-        """Train in a folder from where it stands; put the selected weights on the CPU and return their checkpoint."""
-        loop, network, states = self.recipe.loop, prepared.network, folder / "checkpoints"
-        bar = ProgressBar(loop.epochs * prepared.images, loop.micro_batch * loop.accumulation)
-        training = Training(
-            placed(network, self.recipe, self.device),
-            self.recipe,
-            prepared.batches,
-            None if validation is None else _evaluation(self.data, validation, prepared.preprocessing, self.device),
-            folder=states,
-            log=JsonLines(folder / "metrics.jsonl"),
-            callbacks=Callbacks([*callbacks, bar]),
-            machine=self.machine,
-            recovery_minutes=self.recovery_minutes,
-        )
-        if resume:
-            training.resume()
-        if training.update < training.total:
-            training.run()
-        chosen = checkpoint.pointed(states, loop.select)
-        assert chosen is not None, "a finished run has saved its last update"
-        network.module.cpu()
-        restore(network.module, chosen / f"{JUDGED[loop.ema > 0]}.safetensors")
-        return chosen
-
-    def fit_and_score(self, folder: Path, rows: npt.NDArray[np.int64], held: npt.NDArray[np.int64]) -> Floats:
-        """Train one fold's network in its folder, from where it stands, and return the logits of the held-out rows."""
-        folder.mkdir(parents=True, exist_ok=True)
-        prepared = self.prepare(rows)
-        self.fit(folder, prepared, None, resume=True)
-        return self.logits(prepared, held)
-
-    def logits(self, prepared: _Prepared, rows: npt.NDArray[np.int64]) -> Floats:
-        """Return the logits of rows by a network that is on the CPU, computed where the run computes."""
-        module = copy.deepcopy(prepared.network.module).to(self.device)
-        runtime = TorchRuntime(module, prepared.preprocessing, self.device)
-        return np.concatenate(list(logits_of_rows(runtime, self.data.pixels, rows, prepared.preprocessing)))
-
-
 def _threads_of(run: Path) -> int | None:
     """Return how many threads an interrupted run last used; None where torch may not use as many here."""
     folder = checkpoint.newest(run / "checkpoints")
     before = None if folder is None else checkpoint.State.read(folder).machine.get("threads")
     return before if before is not None and before <= torch.get_num_threads() else None
-
-
-def training_rows(data: DataFolder, recipe: Recipe, parts: Sequence[str] = ("train",)) -> npt.NDArray[np.int64]:
-    """Return the manifest rows a recipe trains on, in the manifest's order.
-
-    Args:
-        data: The data folder.
-        recipe: Says which images are left out.
-        parts: Of the data folder; one that it does not have is passed over, but for the first.
-
-    Raises:
-        DataError: None, or of one label only.
-    """
-    there = [parts[0], *(part for part in parts[1:] if part in data.info["counts"])]
-    rows = np.sort(np.concatenate([data.rows(part) for part in there]))
-    if recipe.data.drop_cross_split_duplicates:
-        rows = rows[~data.cross_split_duplicate[rows]]
-    if recipe.data.sample:
-        known = data.table(["label", "category"], rows)
-        pairs = zip(known["label"].to_pylist(), known["category"].to_pylist(), strict=True)
-        strata = [f"{label}/{category}" for label, category in pairs]
-        rows = rows[stratified_sample(strata, recipe.data.sample, recipe.data.sample_seed)]
-    _require_both(data, rows, f"{' + '.join(there)} part")
-    return rows
-
-
-def prepare_network(recipe: Recipe) -> tuple[Network, Preprocessing, str]:
-    """Return a recipe's network with its start weights, its preprocessing, and a line on what was loaded."""
-    network = create_network(recipe.model.name, size=recipe.data.size, seed=recipe.loop.seed)
-    if recipe.weights.head == "uniform":
-        draw_head(network, recipe.loop.seed)
-    network, loaded = load_start_weights(network, recipe.weights.start)
-    set_trainable(network, recipe.weights.train)
-    preprocessing = Preprocessing(
-        recipe.data.size, recipe.data.interpolation, network.mean, network.std, recipe.data.crop_mode
-    )
-    return network, preprocessing, loaded.describe() if loaded else "scratch"
-
-
-def placed(network: Network, recipe: Recipe, device: torch.device) -> nn.Module:
-    """Move a network to where it trains, in the recipe's memory layout and compiled where it says so."""
-    module = network.module.to(device)
-    if recipe.precision.channels_last:
-        module = module.to(memory_format=torch.channels_last)
-    if recipe.precision.compile:
-        module.compile()  # in place: the names of the parameters stay
-    return module
-
-
-def _evaluation(
-    data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preprocessing, device: torch.device
-) -> Evaluate:
-    """Return what scores the rows of the validation part with a network in training."""
-
-    def evaluate(judged: nn.Module) -> dict[str, float]:
-        runtime = TorchRuntime(judged, preprocessing, device)
-        logits = np.concatenate(list(logits_of_rows(runtime, data.pixels, rows, preprocessing)))
-        return training_figures(data.labels[rows], logits)
-
-    return evaluate
 
 
 def _tracker(name: str, out: Path, recipe: Recipe) -> Callback:
@@ -291,11 +149,6 @@ def _tracker(name: str, out: Path, recipe: Recipe) -> Callback:
 
         return WeightsAndBiases(out, dataclasses.asdict(recipe))
     raise DataError(f"no tracker named '{name}'; there are tensorboard and wandb")
-
-
-def _require_both(data: DataFolder, rows: npt.NDArray[np.int64], part: str) -> None:
-    if len(np.unique(data.labels[rows])) < 2:
-        raise DataError(f"the {part} of {data.path} lacks real or fake images; both are needed")
 
 
 def _warn(labels: Labels, recipe: Recipe, updates_per_epoch: int) -> None:
@@ -322,8 +175,8 @@ def _warn(labels: Labels, recipe: Recipe, updates_per_epoch: int) -> None:
 
 def _make_detector(
     run: Run,
-    job: _Job,
-    prepared: _Prepared,
+    job: Job,
+    prepared: Prepared,
     chosen: Path,
     rows: npt.NDArray[np.int64],
     fold: npt.NDArray[np.int64] | None,

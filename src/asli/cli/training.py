@@ -1,6 +1,7 @@
 """Commands that train: the demonstration, a recipe, and what there is to choose from."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ from cyclopts.validators import Number
 
 from asli.cli.common import AsJson, Count, Device, Threads, app, prediction_text
 from asli.cli.opening import NO_FLAGS, Opening
+from asli.files import visible
 
 
 @app.command
@@ -118,3 +120,26 @@ def models(
         print(json.dumps(for_programs(profiles), indent=2))
     else:
         print_table(profiles)
+
+
+@app.command
+def doctor(*, offline: Annotated[bool, Parameter(negative="")] = False, as_json: AsJson = False) -> None:
+    """Print what this machine offers: versions, extras, GPU and its kernels, access to hub and Kaggle, threads, disk.
+
+    The exit status is 1 where something keeps asli from working.
+
+    Args:
+        offline: Ask no site.
+    """
+    from asli.doctor import examine, to_dict
+
+    findings = examine(offline=offline)
+    if as_json:
+        print(json.dumps(to_dict(findings), indent=2))
+    else:
+        width = max(len(finding.topic) for finding in findings)
+        for finding in findings:
+            mark = {"ok": "  ", "note": "? ", "problem": "! "}[finding.status]
+            print(f"{mark}{finding.topic:<{width}}  {visible(finding.found)}")
+    if any(finding.status == "problem" for finding in findings):
+        sys.exit(1)

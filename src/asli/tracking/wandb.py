@@ -1,12 +1,42 @@
 """Weights & Biases, from the extra `wandb`. WANDB_MODE=offline keeps everything on this machine."""
 
+import os
 import secrets
 from pathlib import Path
 from typing import Any
 
-from asli.errors import MissingExtraError
+from asli.errors import AsliError, MissingExtraError
 from asli.tracking.replay import Replaying
 from asli.training.callbacks import Metrics
+
+KEY_ADVICE = "set WANDB_API_KEY (on Kaggle: a secret, see docs/kaggle.md), run wandb login, or set WANDB_MODE=offline"
+
+
+def key_problem() -> str | None:
+    """Return in a line why W&B would refuse this user's runs, or None; the server is asked, and nothing is created.
+
+    Raises:
+        MissingExtraError: wandb is not installed.
+    """
+    wandb = _library()
+    if {os.environ.get("WANDB_MODE"), wandb.setup().settings.mode} & {"offline", "disabled", "dryrun"}:
+        return None
+    server = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
+    try:
+        if wandb.login(verify=True, prompt=False):
+            return None
+        return f"W&B has no API key here: {KEY_ADVICE}"
+    except wandb.errors.Error as error:
+        why = " ".join(str(error).split())[:200]
+        return f"W&B at {server} does not take the API key, or cannot be reached ({why}): {KEY_ADVICE}"
+
+
+def _library() -> Any:
+    try:
+        import wandb
+    except ImportError as error:
+        raise MissingExtraError("wandb", "wandb") from error
+    return wandb
 
 
 class WeightsAndBiases(Replaying):
@@ -23,13 +53,14 @@ class WeightsAndBiases(Replaying):
 
     Raises:
         MissingExtraError: wandb is not installed.
+        AsliError: There is no API key, or the server does not take it.
     """
 
     def __init__(self, run: Path, config: dict[str, Any], project: str = "asli") -> None:
-        try:
-            import wandb
-        except ImportError as error:
-            raise MissingExtraError("wandb", "wandb") from error
+        wandb = _library()
+        problem = key_problem()
+        if problem is not None:
+            raise AsliError(problem)
         super().__init__(run)
         self._wandb, self._config, self._project = wandb, config, project
         self._run: Any = None

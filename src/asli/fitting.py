@@ -1,0 +1,171 @@
+"""Train one network in a folder, from wherever it stands: what a run and each of its folds have in common."""
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from asli.datasets.folder import DataFolder
+from asli.datasets.splits import stratified_sample
+from asli.detector.runtimes import TorchRuntime, logits_of_rows
+from asli.errors import DataError
+from asli.metrics.classification import Floats, training_figures
+from asli.models.networks import Network, create_network, draw_head, set_trainable
+from asli.models.weights import load_start_weights, restore
+from asli.recipe import Recipe
+from asli.tracking.jsonl import JsonLines
+from asli.training import checkpoint
+from asli.training.batches import TrainingBatches
+from asli.training.callbacks import Callback, Callbacks, ProgressBar
+from asli.training.loop import JUDGED, Evaluate, Training
+from asli.transforms.preprocessing import Preprocessing
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prepared:
+    """A network before its first update, and what it is fed."""
+
+    network: Network
+    preprocessing: Preprocessing
+    start: str
+    batches: TrainingBatches
+    images: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """What all trainings of a run share."""
+
+    data: DataFolder
+    recipe: Recipe
+    device: torch.device
+    machine: dict[str, Any]
+    recovery_minutes: float
+
+    def prepare(self, rows: npt.NDArray[np.int64]) -> Prepared:
+        """Make a network and its training stream."""
+        network, preprocessing, start = prepare_network(self.recipe)
+        batches = TrainingBatches(self.data, rows, self.recipe.augment, preprocessing, self.recipe.loop, self.device)
+        return Prepared(network, preprocessing, start, batches, len(rows))
+
+    def fit(
+        self,
+        folder: Path,
+        prepared: Prepared,
+        validation: npt.NDArray[np.int64] | None,
+        callbacks: Sequence[Callback] = (),
+        *,
+        resume: bool,
+    ) -> Path:
+        """Train in a folder from where it stands; put the selected weights on the CPU and return their checkpoint."""
+        loop, network, states = self.recipe.loop, prepared.network, folder / "checkpoints"
+        bar = ProgressBar(loop.epochs * prepared.images, loop.micro_batch * loop.accumulation)
+        training = Training(
+            placed(network, self.recipe, self.device),
+            self.recipe,
+            prepared.batches,
+            None if validation is None else evaluation_on(self.data, validation, prepared.preprocessing, self.device),
+            folder=states,
+            log=JsonLines(folder / "metrics.jsonl"),
+            callbacks=Callbacks([*callbacks, bar]),
+            machine=self.machine,
+            recovery_minutes=self.recovery_minutes,
+        )
+        if resume:
+            training.resume()
+        if training.update < training.total:
+            training.run()
+        chosen = checkpoint.pointed(states, loop.select)
+        assert chosen is not None, "a finished run has saved its last update"
+        network.module.cpu()
+        restore(network.module, chosen / f"{JUDGED[loop.ema > 0]}.safetensors")
+        return chosen
+
+    def fit_and_score(self, folder: Path, rows: npt.NDArray[np.int64], held: npt.NDArray[np.int64]) -> Floats:
+        """Train one fold's network in its folder, from where it stands, and return the logits of the held-out rows."""
+        folder.mkdir(parents=True, exist_ok=True)
+        prepared = self.prepare(rows)
+        self.fit(folder, prepared, None, resume=True)
+        return self.logits(prepared, held)
+
+    def logits(self, prepared: Prepared, rows: npt.NDArray[np.int64]) -> Floats:
+        """Return the logits of rows by a network that is on the CPU, computed where the run computes."""
+        module = copy.deepcopy(prepared.network.module).to(self.device)
+        runtime = TorchRuntime(module, prepared.preprocessing, self.device)
+        return np.concatenate(list(logits_of_rows(runtime, self.data.pixels, rows, prepared.preprocessing)))
+
+
+def training_rows(data: DataFolder, recipe: Recipe, parts: Sequence[str] = ("train",)) -> npt.NDArray[np.int64]:
+    """Return the manifest rows a recipe trains on, in the manifest's order.
+
+    Args:
+        data: The data folder.
+        recipe: Says which images are left out.
+        parts: Of the data folder; one that it does not have is passed over, but for the first.
+
+    Raises:
+        DataError: None, or of one label only.
+    """
+    there = [parts[0], *(part for part in parts[1:] if part in data.info["counts"])]
+    rows = np.sort(np.concatenate([data.rows(part) for part in there]))
+    if recipe.data.drop_cross_split_duplicates:
+        rows = rows[~data.cross_split_duplicate[rows]]
+    if recipe.data.sample:
+        known = data.table(["label", "category"], rows)
+        pairs = zip(known["label"].to_pylist(), known["category"].to_pylist(), strict=True)
+        strata = [f"{label}/{category}" for label, category in pairs]
+        rows = rows[stratified_sample(strata, recipe.data.sample, recipe.data.sample_seed)]
+    require_both(data, rows, f"{' + '.join(there)} part")
+    return rows
+
+
+def prepare_network(recipe: Recipe) -> tuple[Network, Preprocessing, str]:
+    """Return a recipe's network with its start weights, its preprocessing, and a line on what was loaded."""
+    network = create_network(recipe.model.name, size=recipe.data.size, seed=recipe.loop.seed)
+    if recipe.weights.head == "uniform":
+        draw_head(network, recipe.loop.seed)
+    network, loaded = load_start_weights(network, recipe.weights.start)
+    set_trainable(network, recipe.weights.train)
+    preprocessing = Preprocessing(
+        recipe.data.size, recipe.data.interpolation, network.mean, network.std, recipe.data.crop_mode
+    )
+    return network, preprocessing, loaded.describe() if loaded else "scratch"
+
+
+def placed(network: Network, recipe: Recipe, device: torch.device) -> nn.Module:
+    """Move a network to where it trains, in the recipe's memory layout and compiled where it says so."""
+    module = network.module.to(device)
+    if recipe.precision.channels_last:
+        module = module.to(memory_format=torch.channels_last)
+    if recipe.precision.compile:
+        module.compile()  # in place: the names of the parameters stay
+    return module
+
+
+def evaluation_on(
+    data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preprocessing, device: torch.device
+) -> Evaluate:
+    """Return what scores the rows of the validation part with a network in training."""
+
+    def evaluate(judged: nn.Module) -> dict[str, float]:
+        runtime = TorchRuntime(judged, preprocessing, device)
+        logits = np.concatenate(list(logits_of_rows(runtime, data.pixels, rows, preprocessing)))
+        return training_figures(data.labels[rows], logits)
+
+    return evaluate
+
+
+def require_both(data: DataFolder, rows: npt.NDArray[np.int64], part: str) -> None:
+    """Refuse rows of one label only.
+
+    Raises:
+        DataError: Real or fake images are missing among them; the message names the part.
+    """
+    if len(np.unique(data.labels[rows])) < 2:
+        raise DataError(f"the {part} of {data.path} lacks real or fake images; both are needed")
