@@ -16,15 +16,44 @@ from asli.datasets.splits import stratified_sample
 from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import DataError
 from asli.metrics.classification import Floats, training_figures
+from asli.models.arithmetic import arithmetic
 from asli.models.networks import Network, create_network, draw_head, set_trainable
 from asli.models.weights import load_start_weights, restore
 from asli.recipe import Recipe
+from asli.threads import usable_cpus
 from asli.tracking.jsonl import JsonLines
 from asli.training import checkpoint
 from asli.training.batches import TrainingBatches
 from asli.training.callbacks import Callback, Callbacks, ProgressBar
-from asli.training.loop import JUDGED, Evaluate, Training
+from asli.training.loop import JUDGED, Batches, Evaluate, Training
+from asli.training.prefetch import Prefetching
+from asli.training.processes import ALONE, Processes
 from asli.transforms.preprocessing import Preprocessing
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """How a call works; the result does not depend on it.
+
+    Attributes:
+        recovery_minutes: How often the state is saved, besides the recipe's checkpoints.
+        deadline: Monotonic time, in seconds, at which to save and stop; None for never.
+        keep_last: How many resumable checkpoints to keep, besides the best one's; 0 keeps all.
+        processes: Who shares the work.
+        prefetch: Threads that make batches ahead; 0 makes each when it is needed, None takes what suits the device.
+    """
+
+    recovery_minutes: float = 10.0
+    deadline: float | None = None
+    keep_last: int = 0
+    processes: Processes = ALONE
+    prefetch: int | None = None
+
+    def prefetching(self, device: torch.device) -> int:
+        """Return how many threads make batches ahead: by default none on a CPU, which they would take from training."""
+        if self.prefetch is not None:
+            return self.prefetch
+        return 0 if device.type == "cpu" else max(1, min(4, usable_cpus() // self.processes.size))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +75,7 @@ class Job:
     recipe: Recipe
     device: torch.device
     machine: dict[str, Any]
-    recovery_minutes: float
+    session: Session
 
     def prepare(self, rows: npt.NDArray[np.int64]) -> Prepared:
         """Make a network and its training stream."""
@@ -65,27 +94,56 @@ class Job:
     ) -> Path:
         """Train in a folder from where it stands; put the selected weights on the CPU and return their checkpoint."""
         loop, network, states = self.recipe.loop, prepared.network, folder / "checkpoints"
+        session, updates = self.session, loop.epochs * prepared.batches.updates_per_epoch
+        batches: Batches = prepared.batches
+        if threads := session.prefetching(self.device):
+            batches = Prefetching(prepared.batches, min(updates, loop.max_updates or updates), threads)
         bar = ProgressBar(loop.epochs * prepared.images, loop.micro_batch * loop.accumulation)
         training = Training(
             placed(network, self.recipe, self.device),
             self.recipe,
-            prepared.batches,
-            None if validation is None else evaluation_on(self.data, validation, prepared.preprocessing, self.device),
+            batches,
+            None if validation is None else self._evaluation(validation, prepared.preprocessing),
             folder=states,
             log=JsonLines(folder / "metrics.jsonl"),
             callbacks=Callbacks([*callbacks, bar]),
             machine=self.machine,
-            recovery_minutes=self.recovery_minutes,
+            recovery_minutes=session.recovery_minutes,
+            deadline=session.deadline,
+            keep_last=session.keep_last,
+            processes=session.processes,
         )
         if resume:
             training.resume()
         if training.update < training.total:
-            training.run()
+            try:
+                with arithmetic(self.recipe.precision, self.device):
+                    training.run()
+            finally:
+                if isinstance(batches, Prefetching):
+                    batches.close()
         chosen = checkpoint.pointed(states, loop.select)
         assert chosen is not None, "a finished run has saved its last update"
         network.module.cpu()
         restore(network.module, chosen / f"{JUDGED[loop.ema > 0]}.safetensors")
         return chosen
+
+    def _evaluation(self, rows: npt.NDArray[np.int64], preprocessing: Preprocessing) -> Evaluate:
+        """Return what scores the rows of the validation part with a network in training; each process scores some."""
+        processes = self.session.processes
+        own = np.arange(len(rows))[processes.rank :: processes.size]
+
+        def evaluate(judged: nn.Module) -> dict[str, float]:
+            runtime = TorchRuntime(judged, preprocessing, self.device)
+            parts = list(logits_of_rows(runtime, self.data.pixels, rows[own], preprocessing))
+            logits = np.concatenate(parts) if parts else np.empty((0, 2))
+            if processes.size > 1:
+                whole = torch.zeros(len(rows), 2, dtype=torch.float64)
+                whole[own] = torch.from_numpy(logits)
+                logits = processes.sum(whole.to(self.device)).cpu().numpy()
+            return training_figures(self.data.labels[rows], logits)
+
+        return evaluate
 
     def fit_and_score(self, folder: Path, rows: npt.NDArray[np.int64], held: npt.NDArray[np.int64]) -> Floats:
         """Train one fold's network in its folder, from where it stands, and return the logits of the held-out rows."""
@@ -146,19 +204,6 @@ def placed(network: Network, recipe: Recipe, device: torch.device) -> nn.Module:
     if recipe.precision.compile:
         module.compile()  # in place: the names of the parameters stay
     return module
-
-
-def evaluation_on(
-    data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preprocessing, device: torch.device
-) -> Evaluate:
-    """Return what scores the rows of the validation part with a network in training."""
-
-    def evaluate(judged: nn.Module) -> dict[str, float]:
-        runtime = TorchRuntime(judged, preprocessing, device)
-        logits = np.concatenate(list(logits_of_rows(runtime, data.pixels, rows, preprocessing)))
-        return training_figures(data.labels[rows], logits)
-
-    return evaluate
 
 
 def require_both(data: DataFolder, rows: npt.NDArray[np.int64], part: str) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from asli.detector.classifier import Classifier, fold_temperature
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.errors import DataError, RecipeError
 from asli.files import keeping
-from asli.fitting import Job, Prepared, require_both, training_rows
+from asli.fitting import Job, Prepared, Session, require_both, training_rows
 from asli.metrics.classification import Floats, Labels
 from asli.metrics.thresholds import Policy
+from asli.models.arithmetic import require_precision
 from asli.models.device import describe_device, fingerprint, reuse_memory, set_threads, training_device
 from asli.progress import duration
 from asli.recipe import Recipe, load_recipe
@@ -31,6 +33,7 @@ from asli.records import plain
 from asli.run import Run
 from asli.training import checkpoint
 from asli.training.callbacks import Callback
+from asli.training.processes import join, leave, started
 
 logger = logging.getLogger("asli")
 
@@ -55,6 +58,10 @@ def train(
     threads: int | None = None,
     trackers: Sequence[str] = (),
     recovery_minutes: float = RECOVERY_MINUTES,
+    stop_after: float | None = None,
+    keep_last: int = 0,
+    resume_from: str | Path | None = None,
+    prefetch: int | None = None,
 ) -> Run:
     """Train a network and make a detector of it.
 
@@ -78,6 +85,14 @@ def train(
             choice.
         trackers: Any of `tensorboard`, `wandb`; with folds they see the detector's network.
         recovery_minutes: How often the state is saved, besides the recipe's checkpoints.
+        stop_after: Seconds after which the state is saved and `TimeUp` raised, for sessions of a limited length.
+        keep_last: How many resumable checkpoints to keep, besides the best one's; 0 keeps all.
+        resume_from: An interrupted run that is only read, from another session: `out` starts where it stands. If `out`
+            is a run already, it goes on from itself.
+        prefetch: Threads that make batches ahead; 0 for none. By default up to 4 beside a GPU, none on a CPU.
+
+    Started by torchrun, the processes share the micro-batches of each update; the first one alone writes, and makes the
+    detector after the others have ended.
 
     Returns:
         The run; its `detector` is the detector's folder.
@@ -85,7 +100,9 @@ def train(
     Raises:
         RecipeError, DataError, WeightsError, RunError: See their messages.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
+        TimeUp: `stop_after` has passed; the state is saved.
     """
+    deadline = None if stop_after is None else time.monotonic() + stop_after
     if isinstance(recipe, Recipe) and settings:
         raise RecipeError("settings go with the name or the file of a recipe; put them into this one yourself")
     if folds < 0 or folds == 1:
@@ -93,39 +110,75 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     if folds:
         recipe = dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, select="last"))
-    data = open_data(data)
     place, out = training_device(device), Path(out)
-    set_threads(_threads_of(out) if resume and threads is None else threads)
+    require_precision(recipe.precision, place)
+    if folds and started()[1] > 1:
+        raise DataError("--folds trains in one process; start it without torchrun")
+    processes, place = join(place)
+    processes.require_share(recipe.loop.accumulation)
+    data = open_data(data)
+    if resume_from is not None:
+        resume = True
+    source = Path(resume_from) if resume_from is not None and not (out / "recipe.toml").exists() else out
+    set_threads(_threads_of(source) if resume and threads is None else threads)
     reuse_memory()
     rows = training_rows(data, recipe, POOL if folds else ("train",))
     # All that can be wrong with the input is found before the run folder is made.
-    job = Job(data, recipe, place, fingerprint(place), recovery_minutes)
+    session = Session(
+        recovery_minutes=recovery_minutes,
+        deadline=deadline,
+        keep_last=keep_last,
+        processes=processes,
+        prefetch=prefetch,
+    )
+    job = Job(data, recipe, place, fingerprint(place) | {"processes": processes.size}, session)
     prepared = job.prepare(rows)
     for part in () if folds else ("validation", "calibration"):
         require_both(data, data.rows(part), f"{part} part")
     fold = fold_of(data, rows, folds) if folds else None
-    callbacks = [_tracker(name, out, recipe) for name in trackers]
-    if resume and (out / "recipe.toml").exists():
-        run = Run.open(out)
-        run.require_same(recipe, data.hash, folds)
-    else:
+    callbacks = [_tracker(name, out, recipe) for name in trackers] if processes.first else []
+    if processes.first:
         described = _describe(data, rows) | ({"folds": folds} if folds else {})
-        run = Run.create(out, recipe, described, {**job.machine, "start_weights": prepared.start})
+        environment = {**job.machine, "start_weights": prepared.start}
+        run = _run_folder(out, source, recipe, described, environment, resume=resume)
+    processes.wait()
+    if not processes.first:
+        job.fit(out, prepared, None if folds else data.rows("validation"), resume=resume)
+        leave(processes)
+        return Run.open(out)
     with keeping(f"{out} is safe up to its last checkpoint; make room and go on with --resume"), run.locked():
         logger.info(
             "real = 0, fake = 1 (positive); %s training images; recipe %s", f"{len(rows):,}", recipe.hash()[:16]
         )
         network = prepared.network
-        logger.info("device: %s", describe_device(place))
+        shared = f", {processes.size} processes" if processes.size > 1 else ""
+        logger.info("device: %s%s", describe_device(place), shared)
         logger.info("%s, %s parameters; start weights: %s", network.name, f"{network.parameters:,}", prepared.start)
         _warn(data.labels[rows], recipe, prepared.batches.updates_per_epoch)
         logits = None if fold is None else out_of_fold(run.folds, data, rows, fold, job.fit_and_score)
         if fold is not None and logits is not None:
             logger.info("the detector's own network: all %s images train", f"{len(rows):,}")
         state = job.fit(run.path, prepared, None if folds else data.rows("validation"), callbacks, resume=resume)
+        leave(processes)
         if not (run.detector / "README.md").exists():
             _make_detector(run, job, prepared, state, rows, fold, logits)
     return run
+
+
+def _run_folder(
+    out: Path, source: Path, recipe: Recipe, described: dict[str, Any], environment: dict[str, Any], *, resume: bool
+) -> Run:
+    """Make the run folder, or open the one to resume: `out`, or another that it is to start from."""
+    if source != out:
+        there = Run.open(source)
+        there.require_same(recipe, described["hash"], described.get("folds", 0))
+        there.copy_to(out)
+        return Run.open(out)
+    if resume and (out / "recipe.toml").exists():
+        run = Run.open(out)
+        run.require_same(recipe, described["hash"], described.get("folds", 0))
+        return run
+    return Run.create(out, recipe, described, environment)
 
 
 POOL = ("train", "validation", "calibration")
