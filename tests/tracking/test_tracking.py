@@ -179,11 +179,11 @@ def test_an_evaluation_joins_the_run_and_no_step_is_doubled(sample, tmp_path, mo
     steps = [step for step, _ in found]
     assert steps == list(range(len(lines) + 2))  # every line of metrics.jsonl, then both evaluations
     last = found[-1][1]
-    assert last["test/f1"] == pytest.approx(result.metrics["f1"].value)
-    assert last["test/accuracy"] == pytest.approx(result.metrics["accuracy"].value)
-    assert "validation/f1" in found[-2][1]
-    assert any(name.startswith("test/confusion_matrix") for name in last)
-    assert any("reliability" in name or "confusion" in name for name in last if name.startswith("test/"))
+    assert last["evaluation/test/f1"] == pytest.approx(result.metrics["f1"].value)
+    assert last["evaluation/test/accuracy"] == pytest.approx(result.metrics["accuracy"].value)
+    assert "evaluation/validation/f1" in found[-2][1]
+    assert any(name.startswith("figures/test/reliability") for name in last)
+    assert any(name.startswith("evaluation/test/confusion_matrix") for name in last)
     kinds = [wandb_internal_pb2.Record.FromString(data) for data in leveldb_records(file.read_bytes())]
     artifacts = [kind.artifact for kind in kinds if kind.HasField("artifact")] + [
         kind.request.log_artifact.artifact for kind in kinds if kind.request.HasField("log_artifact")

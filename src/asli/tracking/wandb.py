@@ -122,7 +122,11 @@ class WeightsAndBiases(Replaying):
         content, wandb = read_json(folder / "metrics.json"), self._wandb
         part = content["data"]["split"] or content["data"]["name"]
         figures = {name: figure for kind in content["figures"].values() for name, figure in kind.items()}
-        values = {f"{part}/{name}": figure["value"] for name, figure in figures.items() if figure["value"] is not None}
+        values = {
+            f"evaluation/{part}/{name}": figure["value"]
+            for name, figure in figures.items()
+            if figure["value"] is not None
+        }
         counts = content["confusion"]
         truth = [0] * (counts["tn"] + counts["fp"]) + [1] * (counts["fn"] + counts["tp"])
         calls = [0] * counts["tn"] + [1] * counts["fp"] + [0] * counts["fn"] + [1] * counts["tp"]
@@ -130,18 +134,21 @@ class WeightsAndBiases(Replaying):
         self._run.log(
             {
                 **values,
-                f"{part}/confusion_matrix": wandb.plot.confusion_matrix(
+                f"evaluation/{part}/confusion_matrix": wandb.plot.confusion_matrix(
                     y_true=truth, preds=calls, class_names=["real", "fake"]
                 ),
-                **{f"{part}/{file.stem}": wandb.Image(str(file)) for file in sorted(folder.glob("figures/*.png"))},
+                **{
+                    f"figures/{part}/{file.stem}": wandb.Image(str(file))
+                    for file in sorted(folder.glob("figures/*.png"))
+                },
             },
             step=step,
         )
         self._lines = step + 1
         for name, figure in figures.items():
             if figure["value"] is not None:
-                self._run.summary[f"{part}/{name}_low"] = figure["low"]
-                self._run.summary[f"{part}/{name}_high"] = figure["high"]
+                self._run.summary[f"evaluation/{part}/{name}_low"] = figure["low"]
+                self._run.summary[f"evaluation/{part}/{name}_high"] = figure["high"]
         artifact = wandb.Artifact(f"{self._run.id}-{_plain(folder.name)}", type="evaluation")
         artifact.add_dir(str(folder))
         self._run.log_artifact(artifact)
