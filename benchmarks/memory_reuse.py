@@ -22,8 +22,8 @@ def measure(data: str, threads: int, reuse: bool) -> dict[str, float]:
     import torch
 
     from asli.datasets.folder import DataFolder
+    from asli.fitting import placed, prepare_network, training_rows
     from asli.models.device import reuse_memory, set_threads
-    from asli.pipeline import placed, prepare_network, training_rows
     from asli.recipe import load_recipe
     from asli.training.batches import TrainingBatches
     from asli.training.loop import loss_sum

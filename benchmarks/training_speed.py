@@ -32,7 +32,7 @@ def asli_speed(case: dict, data: str) -> float:
     import torch
 
     from asli.datasets.folder import DataFolder
-    from asli.pipeline import prepare_network, training_rows
+    from asli.fitting import prepare_network, training_rows
     from asli.recipe import load_recipe
     from asli.tracking.jsonl import JsonLines
     from asli.training.batches import TrainingBatches

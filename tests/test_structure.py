@@ -22,7 +22,7 @@ LAYERS = [
     {"evaluation", "auditing"},
     {"explanation", "scanning", "exporting"},
     {"serving"},
-    {"cross_validation"},
+    {"cross_validation", "fitting", "doctor"},
     {"pipeline"},
     {"study", "demonstration"},
     {"cli"},

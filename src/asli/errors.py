@@ -67,3 +67,9 @@ class Interrupted(AsliError):  # noqa: N818 - it is an outcome, not an error of 
     """The work was stopped by Ctrl-C or SIGTERM after its state was saved."""
 
     exit_status = 130
+
+
+class TimeUp(AsliError):  # noqa: N818 - it is an outcome, as asked for
+    """The time given by `--stop-after` is over; the state was saved."""
+
+    exit_status = 4

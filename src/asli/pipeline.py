@@ -1,9 +1,9 @@
 """From recipe and data to a detector: the verb behind `asli train`."""
 
-import copy
 import dataclasses
 import logging
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,36 +11,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from asli.cross_validation import out_of_fold
 from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.folds import fold_of
-from asli.datasets.splits import stratified_sample
 from asli.detector.building import fold_temperature
 from asli.detector.calibrate import domain_of, figures_of, fit, out_of_fold_of, validation_of
 from asli.detector.card import Card
 from asli.detector.classifier import Classifier
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
-from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import DataError, RecipeError
 from asli.files import keeping
-from asli.metrics.classification import Floats, Labels, training_figures
+from asli.fitting import Job, Prepared, Session, require_both, training_rows
+from asli.metrics.classification import Floats, Labels
 from asli.metrics.thresholds import Policy
-from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
-from asli.models.networks import Network, create_network, draw_head, set_trainable
-from asli.models.weights import load_start_weights, restore
+from asli.models.arithmetic import require_precision
+from asli.models.device import describe_device, fingerprint, reuse_memory, set_threads, training_device
 from asli.progress import duration
 from asli.recipe import Recipe, load_recipe
 from asli.records import plain
 from asli.run import Run
-from asli.tracking.jsonl import JsonLines
 from asli.training import checkpoint
-from asli.training.batches import TrainingBatches
-from asli.training.callbacks import Callback, Callbacks, ProgressBar
-from asli.training.loop import JUDGED, Evaluate, Training
-from asli.transforms.preprocessing import Preprocessing
+from asli.training.callbacks import Callback
+from asli.training.processes import join, leave, started
 
 logger = logging.getLogger("asli")
 
@@ -65,6 +59,10 @@ def train(
     threads: int | None = None,
     trackers: Sequence[str] = (),
     recovery_minutes: float = RECOVERY_MINUTES,
+    stop_after: float | None = None,
+    keep_last: int = 0,
+    resume_from: str | Path | None = None,
+    prefetch: int | None = None,
 ) -> Run:
     """Train a network and make a detector of it.
 
@@ -88,6 +86,14 @@ def train(
             choice.
         trackers: Any of `tensorboard`, `wandb`; with folds they see the detector's network.
         recovery_minutes: How often the state is saved, besides the recipe's checkpoints.
+        stop_after: Seconds after which the state is saved and `TimeUp` raised, for sessions of a limited length.
+        keep_last: How many resumable checkpoints to keep, besides the best one's; 0 keeps all.
+        resume_from: An interrupted run that is only read, from another session: `out` starts where it stands. If `out`
+            is a run already, it goes on from itself.
+        prefetch: Threads that make batches ahead; 0 for none. By default up to 4 beside a GPU, none on a CPU.
+
+    Started by torchrun, the processes share the micro-batches of each update; the first one alone writes, and makes the
+    detector after the others have ended.
 
     Returns:
         The run; its `detector` is the detector's folder.
@@ -95,7 +101,9 @@ def train(
     Raises:
         RecipeError, DataError, WeightsError, RunError: See their messages.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
+        TimeUp: `stop_after` has passed; the state is saved.
     """
+    deadline = None if stop_after is None else time.monotonic() + stop_after
     if isinstance(recipe, Recipe) and settings:
         raise RecipeError("settings go with the name or the file of a recipe; put them into this one yourself")
     if folds < 0 or folds == 1:
@@ -103,116 +111,79 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     if folds:
         recipe = dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, select="last"))
+    place, out = training_device(device), Path(out)
+    require_precision(recipe.precision, place)
+    if folds and started()[1] > 1:
+        raise DataError("--folds trains in one process; start it without torchrun")
+    processes, place = join(place)
+    processes.require_share(recipe.loop.accumulation)
     data = open_data(data)
-    place, out = pick_device(device), Path(out)
-    set_threads(_threads_of(out) if resume and threads is None else threads)
+    if resume_from is not None:
+        resume = True
+    source = Path(resume_from) if resume_from is not None and not (out / "recipe.toml").exists() else out
+    set_threads(_threads_of(source) if resume and threads is None else threads)
     reuse_memory()
     rows = training_rows(data, recipe, POOL if folds else ("train",))
     # All that can be wrong with the input is found before the run folder is made.
-    job = _Job(data, recipe, place, fingerprint(place), recovery_minutes)
+    session = Session(
+        recovery_minutes=recovery_minutes,
+        deadline=deadline,
+        keep_last=keep_last,
+        processes=processes,
+        prefetch=prefetch,
+    )
+    job = Job(data, recipe, place, fingerprint(place) | {"processes": processes.size}, session)
     prepared = job.prepare(rows)
     for part in () if folds else ("validation", "calibration"):
-        _require_both(data, data.rows(part), f"{part} part")
+        require_both(data, data.rows(part), f"{part} part")
     fold = fold_of(data, rows, folds) if folds else None
-    callbacks = [_tracker(name, out, recipe) for name in trackers]
-    if resume and (out / "recipe.toml").exists():
-        run = Run.open(out)
-        run.require_same(recipe, data.hash, folds)
-    else:
+    callbacks = [_tracker(name, out, recipe) for name in trackers] if processes.first else []
+    if processes.first:
         described = _describe(data, rows) | ({"folds": folds} if folds else {})
-        run = Run.create(out, recipe, described, {**job.machine, "start_weights": prepared.start})
+        environment = {**job.machine, "start_weights": prepared.start}
+        run = _run_folder(out, source, recipe, described, environment, resume=resume)
+    processes.wait()
+    if not processes.first:
+        job.fit(out, prepared, None if folds else data.rows("validation"), resume=resume)
+        leave(processes)
+        return Run.open(out)
     with keeping(f"{out} is safe up to its last checkpoint; make room and go on with --resume"), run.locked():
         logger.info(
             "real = 0, fake = 1 (positive); %s training images; recipe %s", f"{len(rows):,}", recipe.hash()[:16]
         )
         network = prepared.network
+        shared = f", {processes.size} processes" if processes.size > 1 else ""
+        logger.info("device: %s%s", describe_device(place), shared)
         logger.info("%s, %s parameters; start weights: %s", network.name, f"{network.parameters:,}", prepared.start)
         _warn(data.labels[rows], recipe, prepared.batches.updates_per_epoch)
         logits = None if fold is None else out_of_fold(run.folds, data, rows, fold, job.fit_and_score)
         if fold is not None and logits is not None:
             logger.info("the detector's own network: all %s images train", f"{len(rows):,}")
         state = job.fit(run.path, prepared, None if folds else data.rows("validation"), callbacks, resume=resume)
+        leave(processes)
         if not (run.detector / "README.md").exists():
             _make_detector(run, job, prepared, state, rows, fold, logits)
     return run
 
 
+def _run_folder(
+    out: Path, source: Path, recipe: Recipe, described: dict[str, Any], environment: dict[str, Any], *, resume: bool
+) -> Run:
+    """Make the run folder, or open the one to resume: `out`, or another that it is to start from."""
+    if source != out:
+        there = Run.open(source)
+        there.require_same(recipe, described["hash"], described.get("folds", 0))
+        there.copy_to(out)
+        return Run.open(out)
+    if resume and (out / "recipe.toml").exists():
+        run = Run.open(out)
+        run.require_same(recipe, described["hash"], described.get("folds", 0))
+        return run
+    return Run.create(out, recipe, described, environment)
+
+
 POOL = ("train", "validation", "calibration")
 """Parts that cross-validation takes together."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A network before its first update, and what it is fed."""
-
-    network: Network
-    preprocessing: Preprocessing
-    start: str
-    batches: TrainingBatches
-    images: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Job:
-    """What all trainings of a run share."""
-
-    data: DataFolder
-    recipe: Recipe
-    device: torch.device
-    machine: dict[str, Any]
-    recovery_minutes: float
-
-    def prepare(self, rows: npt.NDArray[np.int64]) -> _Prepared:
-        """Make a network and its training stream."""
-        network, preprocessing, start = prepare_network(self.recipe)
-        batches = TrainingBatches(self.data, rows, self.recipe.augment, preprocessing, self.recipe.loop, self.device)
-        return _Prepared(network, preprocessing, start, batches, len(rows))
-
-    def fit(
-        self,
-        folder: Path,
-        prepared: _Prepared,
-        validation: npt.NDArray[np.int64] | None,
-        callbacks: Sequence[Callback] = (),
-        *,
-        resume: bool,
-    ) -> Path:
-        """Train in a folder from where it stands; put the selected weights on the CPU and return their checkpoint."""
-        loop, network, states = self.recipe.loop, prepared.network, folder / "checkpoints"
-        bar = ProgressBar(loop.epochs * prepared.images, loop.micro_batch * loop.accumulation)
-        training = Training(
-            placed(network, self.recipe, self.device),
-            self.recipe,
-            prepared.batches,
-            None if validation is None else _evaluation(self.data, validation, prepared.preprocessing, self.device),
-            folder=states,
-            log=JsonLines(folder / "metrics.jsonl"),
-            callbacks=Callbacks([*callbacks, bar]),
-            machine=self.machine,
-            recovery_minutes=self.recovery_minutes,
-        )
-        if resume:
-            training.resume()
-        if training.update < training.total:
-            training.run()
-        chosen = checkpoint.pointed(states, loop.select)
-        assert chosen is not None, "a finished run has saved its last update"
-        network.module.cpu()
-        restore(network.module, chosen / f"{JUDGED[loop.ema > 0]}.safetensors")
-        return chosen
-
-    def fit_and_score(self, folder: Path, rows: npt.NDArray[np.int64], held: npt.NDArray[np.int64]) -> Floats:
-        """Train one fold's network in its folder, from where it stands, and return the logits of the held-out rows."""
-        folder.mkdir(parents=True, exist_ok=True)
-        prepared = self.prepare(rows)
-        self.fit(folder, prepared, None, resume=True)
-        return self.logits(prepared, held)
-
-    def logits(self, prepared: _Prepared, rows: npt.NDArray[np.int64]) -> Floats:
-        """Return the logits of rows by a network that is on the CPU, computed where the run computes."""
-        module = copy.deepcopy(prepared.network.module).to(self.device)
-        runtime = TorchRuntime(module, prepared.preprocessing, self.device)
-        return np.concatenate(list(logits_of_rows(runtime, self.data.pixels, rows, prepared.preprocessing)))
 
 
 def _threads_of(run: Path) -> int | None:
@@ -220,79 +191,6 @@ def _threads_of(run: Path) -> int | None:
     folder = checkpoint.newest(run / "checkpoints")
     before = None if folder is None else checkpoint.State.read(folder).machine.get("threads")
     return before if before is not None and before <= torch.get_num_threads() else None
-
-
-def training_rows(data: DataFolder, recipe: Recipe, parts: Sequence[str] = ("train",)) -> npt.NDArray[np.int64]:
-    """Return the manifest rows a recipe trains on, in the manifest's order.
-
-    Args:
-        data: The data folder.
-        recipe: Says which images are left out.
-        parts: Of the data folder; one that it does not have is passed over, but for the first.
-
-    Raises:
-        DataError: None, or of one label only.
-    """
-    there = [parts[0], *(part for part in parts[1:] if part in data.info["counts"])]
-    rows = np.sort(np.concatenate([data.rows(part) for part in there]))
-    if recipe.data.drop_cross_split_duplicates:
-        rows = rows[~data.cross_split_duplicate[rows]]
-    if recipe.data.sample:
-        known = data.table(["label", "category"], rows)
-        pairs = zip(known["label"].to_pylist(), known["category"].to_pylist(), strict=True)
-        strata = [f"{label}/{category}" for label, category in pairs]
-        rows = rows[stratified_sample(strata, recipe.data.sample, recipe.data.sample_seed)]
-    _require_both(data, rows, f"{' + '.join(there)} part")
-    return rows
-
-
-def prepare_network(recipe: Recipe) -> tuple[Network, Preprocessing, str]:
-    """Return a recipe's network with its start weights, its preprocessing, and a line on what was loaded."""
-    network = create_network(recipe.model.name, size=recipe.data.size, seed=recipe.loop.seed)
-    if recipe.weights.head == "uniform":
-        draw_head(network, recipe.loop.seed)
-    network, loaded = load_start_weights(network, recipe.weights.start)
-    set_trainable(network, recipe.weights.train)
-    preprocessing = preprocessing_of(recipe, network)
-    return network, preprocessing, loaded.describe() if loaded else "scratch"
-
-
-def preprocessing_of(recipe: Recipe, network: Network) -> Preprocessing:
-    """Return what a recipe's network sees at evaluation."""
-    data = recipe.data
-    return Preprocessing(
-        data.size,
-        data.interpolation,
-        network.mean,
-        network.std,
-        data.crop_mode,
-        crops=data.crops,
-        pooling=data.pooling,
-        short_side=data.short_side,
-    )
-
-
-def placed(network: Network, recipe: Recipe, device: torch.device) -> nn.Module:
-    """Move a network to where it trains, in the recipe's memory layout and compiled where it says so."""
-    module = network.module.to(device)
-    if recipe.precision.channels_last:
-        module = module.to(memory_format=torch.channels_last)
-    if recipe.precision.compile:
-        module.compile()  # in place: the names of the parameters stay
-    return module
-
-
-def _evaluation(
-    data: DataFolder, rows: npt.NDArray[np.int64], preprocessing: Preprocessing, device: torch.device
-) -> Evaluate:
-    """Return what scores the rows of the validation part with a network in training."""
-
-    def evaluate(judged: nn.Module) -> dict[str, float]:
-        runtime = TorchRuntime(judged, preprocessing, device)
-        logits = np.concatenate(list(logits_of_rows(runtime, data.pixels, rows, preprocessing)))
-        return training_figures(data.labels[rows], logits)
-
-    return evaluate
 
 
 def _tracker(name: str, out: Path, recipe: Recipe) -> Callback:
@@ -305,11 +203,6 @@ def _tracker(name: str, out: Path, recipe: Recipe) -> Callback:
 
         return WeightsAndBiases(out, dataclasses.asdict(recipe))
     raise DataError(f"no tracker named '{name}'; there are tensorboard and wandb")
-
-
-def _require_both(data: DataFolder, rows: npt.NDArray[np.int64], part: str) -> None:
-    if len(np.unique(data.labels[rows])) < 2:
-        raise DataError(f"the {part} of {data.path} lacks real or fake images; both are needed")
 
 
 def _warn(labels: Labels, recipe: Recipe, updates_per_epoch: int) -> None:
@@ -336,8 +229,8 @@ def _warn(labels: Labels, recipe: Recipe, updates_per_epoch: int) -> None:
 
 def _make_detector(
     run: Run,
-    job: _Job,
-    prepared: _Prepared,
+    job: Job,
+    prepared: Prepared,
     chosen: Path,
     rows: npt.NDArray[np.int64],
     fold: npt.NDArray[np.int64] | None,

@@ -1,6 +1,7 @@
 """Progress of long work: a live bar on a terminal, a plain line now and then elsewhere."""
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -86,3 +87,17 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def seconds_of(text: str) -> float:
+    """Return a length of time in seconds, from words such as `11h`, `11h30m`, `45m` or `90s`.
+
+    Raises:
+        ValueError: It is none.
+    """
+    number = r"(\d+(?:\.\d+)?)"
+    found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s)?", text.replace(" ", ""))
+    if found is None or not any(found.groups()):
+        raise ValueError(f"'{text}' is no length of time; write it like 11h, 11h30m, 45m or 90s")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds

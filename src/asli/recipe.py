@@ -219,8 +219,14 @@ class LoopSettings:
 class PrecisionSettings:
     """Arithmetic: it changes the last bits of the result, so it belongs to the recipe."""
 
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of the forward pass in training (autocast); weights and evaluation stay float32."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Type of the forward pass in training (autocast); weights and evaluation stay float32. float16 scales the loss and
+    skips updates whose gradients overflow; GPUs before Ampere only emulate bfloat16, so there it is refused."""
+    tf32: Literal["off", "convolutions", "all"] = "convolutions"
+    """What of float32 training may use TensorFloat-32, on GPUs that have it (Ampere and later); convolutions alone are
+    torch's own default. Evaluation never does."""
+    deterministic: bool = False
+    """Use deterministic algorithms only (cuDNN, cuBLAS, torch): needed for the same bits again on a GPU, and slower."""
     channels_last: bool = False
     """Memory layout; usually faster on GPUs with tensor cores, slower on most CPUs."""
     compile: bool = False
@@ -247,6 +253,8 @@ YOUNGER = (
     ("weights", "head", "network"),
     ("loop", "select_by", "f1"),
     ("loop", "reestimate_batchnorm", 0),
+    ("precision", "tf32", "convolutions"),
+    ("precision", "deterministic", False),
 )
 """Settings added since, each with the value at which it does nothing: so the hashes of older recipes stand."""
 

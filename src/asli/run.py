@@ -9,6 +9,7 @@ detector/  evaluation/DATASET/
 import dataclasses
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from asli.errors import RunError
-from asli.files import read_json, write_json, write_text
+from asli.files import FILE_MODE, read_json, write_json, write_text, writing
 from asli.notebook import html_text
 from asli.recipe import Recipe, load_recipe
 
@@ -99,6 +100,46 @@ class Run:
             raise RunError(f"{self.path} was made with other data; give that data, or another --out")
         if data.get("folds", 0) != folds:
             raise RunError(f"{self.path} was made with --folds {data.get('folds', 0)}, not {folds}; give another --out")
+
+    def copy_to(self, out: Path) -> None:
+        """Copy what a resume needs into a new folder, all at once; this one is only read.
+
+        Of the checkpoints that are the newest and the best one; of the rest all but evaluations.
+
+        Raises:
+            RunError: Something is there already.
+        """
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise RunError(f"{out} exists and is no run; give another --out")
+        aside = out.with_name(f".{out.name}.part")
+        shutil.rmtree(aside, ignore_errors=True)
+        with writing(out):
+            try:
+                shutil.copytree(
+                    self.path, aside, symlinks=False, copy_function=shutil.copyfile, ignore=self._not_needed
+                )
+                for item in [aside, *aside.rglob("*")]:  # a read-only source's folders come without the right to write
+                    item.chmod(0o755 if item.is_dir() else FILE_MODE)
+                if out.exists():
+                    out.rmdir()
+                aside.rename(out)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+        logger.info("starting from %s, which is only read", self.path)
+
+    def _not_needed(self, folder: str, names: list[str]) -> set[str]:
+        """Return what `copy_to` leaves out of a folder."""
+        left = {name for name in names if name in (".lock", "evaluation") or name.endswith(".part")}
+        if Path(folder) == self.checkpoints:
+            steps = sorted(name for name in names if name.startswith("step-"))
+            whole = [name for name in steps if any((self.checkpoints / name).glob("optimi?er.safetensors"))]
+            named = {
+                (self.checkpoints / name).read_text(encoding="utf-8").strip()
+                for name in ("last", "best")
+                if (self.checkpoints / name).is_file()
+            }
+            left |= set(steps) - named - set(whole[-1:])
+        return left
 
     @property
     def checkpoints(self) -> Path:

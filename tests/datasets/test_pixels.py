@@ -54,7 +54,7 @@ def test_views_equal_torchvision_on_pillow_images(photos, crop):
     rows = np.arange(24)
     sizes = photos.pixels.sizes(rows)
     views = random_views(AugmentSettings(crop=crop), sizes, size=48, seed=3, epoch=1, samples=rows)
-    shown = photos.pixels.seen(rows, views, 48, "bicubic", CPU)
+    shown = photos.pixels.seen(rows, views, 48, "bicubic").on(CPU)
     for row, box, flip, result in zip(rows, views.boxes.tolist(), views.flips, shown, strict=True):
         image = Image.fromarray(photos.pixels.image(row))
         expected = reference.resized_crop(image, *box, [48, 48], reference.InterpolationMode.BICUBIC)
@@ -68,7 +68,7 @@ def test_random_crop_takes_pixels_as_they_are(photos):
         AugmentSettings(crop="random", flip=0), photos.pixels.sizes(row), size=48, seed=3, epoch=0, samples=row
     )
     top, left = views.boxes[0, :2]
-    shown = photos.pixels.seen(row, views, 48, "bicubic", CPU)[0].permute(1, 2, 0).numpy()
+    shown = photos.pixels.seen(row, views, 48, "bicubic").on(CPU)[0].permute(1, 2, 0).numpy()
     assert np.array_equal(shown, photos.pixels.image(7)[top : top + 48, left : left + 48])
 
 
@@ -80,7 +80,7 @@ def test_packed_and_file_pixels_show_the_same(tmp_path, sample):
     packed = PackedPixels(sample.images)
     for crop in ("none", "random", "random-resized", "padded"):
         views = random_views(AugmentSettings(crop=crop), sizes, size=32, seed=1, epoch=0, samples=rows)
-        a, b = (p.seen(rows, views, 32, "bilinear", CPU).to(torch.float32) for p in (files, packed))
+        a, b = (p.seen(rows, views, 32, "bilinear").on(CPU).to(torch.float32) for p in (files, packed))
         assert (a - b).abs().max() <= 1.0  # Pillow rounds to 8 bits
     for a, b in zip(files.fitted(rows, PLAIN), packed.fitted(rows, PLAIN), strict=True):
         assert np.array_equal(a, b)

@@ -1,14 +1,18 @@
 import json
 import struct
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
 
 from asli.errors import DataError
+from asli.evaluation.evaluate import evaluate
 from asli.pipeline import train
 from asli.tracking.jsonl import JsonLines
 from asli.tracking.wandb import WeightsAndBiases
 from asli.training.loop import Training
+from tests.conftest import run_asli
 
 TINY = ["loop.max_updates=3", "loop.evaluate_every=2"]
 
@@ -142,8 +146,9 @@ def test_a_resumed_and_moved_run_is_one_run_of_wandb_with_each_step_once(sample,
     ]
 
 
-def test_online_the_server_gets_the_lines_it_lacks(tmp_path):
+def test_online_the_server_gets_the_lines_it_lacks(tmp_path, monkeypatch):
     """A server that has four lines; the interrupted run had written six, of which five were kept."""
+    monkeypatch.setenv("WANDB_MODE", "offline")  # no key is looked for
     sent = []
     run = SimpleNamespace(
         step=4,
@@ -159,6 +164,71 @@ def test_online_the_server_gets_the_lines_it_lacks(tmp_path):
     tracker.on_start(update=5, total=8)
     tracker.on_update(update=6, metrics={"loss": 1.0}, images=1)
     assert sent == [(4, 5), (5, 6)]
+
+
+def test_an_evaluation_joins_the_run_and_no_step_is_doubled(sample, tmp_path, monkeypatch):
+    from wandb.proto import wandb_internal_pb2
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run = stopped_and_resumed(sample, tmp_path / "run", "wandb", monkeypatch)
+    for split in ("validation", "test"):
+        result = evaluate(run.path, sample, split=split, out=run.evaluation(f"sample-{split}"), track=["wandb"])
+    (folder,) = run.path.glob("wandb/offline-run-*")
+    (file,) = folder.glob("*.wandb")
+    found, lines = history(file), run.read_metrics()
+    steps = [step for step, _ in found]
+    assert steps == list(range(len(lines) + 2))  # every line of metrics.jsonl, then both evaluations
+    last = found[-1][1]
+    assert last["evaluation/test/f1"] == pytest.approx(result.metrics["f1"].value)
+    assert last["evaluation/test/accuracy"] == pytest.approx(result.metrics["accuracy"].value)
+    assert "evaluation/validation/f1" in found[-2][1]
+    assert any(name.startswith("figures/test/reliability") for name in last)
+    assert any(name.startswith("evaluation/test/confusion_matrix") for name in last)
+    kinds = [wandb_internal_pb2.Record.FromString(data) for data in leveldb_records(file.read_bytes())]
+    artifacts = [kind.artifact for kind in kinds if kind.HasField("artifact")] + [
+        kind.request.log_artifact.artifact for kind in kinds if kind.request.HasField("log_artifact")
+    ]
+    reports = [a for a in artifacts if a.type == "evaluation"]
+    assert len(reports) == 2
+    assert any("report.html" in entry.path for entry in reports[-1].manifest.contents) or reports[-1].manifest
+
+
+def test_only_a_runs_evaluation_can_be_added(sample, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    with pytest.raises(DataError, match="give its run folder"):
+        evaluate("default", sample, split="validation", out=tmp_path / "report", track=["wandb"])
+    assert not (tmp_path / "report").exists()
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A W&B server that takes nobody's key."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(401)
+        self.end_headers()
+        self.wfile.write(b'{"errors": [{"message": "user is not logged in"}]}')
+
+    do_GET = do_POST
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_missing_or_wrong_key_is_one_line_before_anything_is_made(sample, tmp_path):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    home = {"HOME": str(tmp_path), "WANDB_BASE_URL": f"http://127.0.0.1:{server.server_port}", "WANDB_MODE": "online"}
+    command = ["train", "smoke", "--data", sample.path, "--out", tmp_path / "run", "--track", "wandb"]
+    for key, words in (("", "W&B has no API key"), ("k" * 40, "does not take the API key")):
+        done = run_asli(*command, **home, **({"WANDB_API_KEY": key} if key else {}))
+        assert done.returncode == 1
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("asli:")]
+        assert words in line
+        assert "WANDB_MODE=offline" in line
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "run").exists()
+    server.shutdown()
 
 
 def test_unknown_tracker_is_refused(sample, tmp_path):

@@ -59,8 +59,8 @@ class Noise:
         rows = np.arange(len(self.images))[place * self.whole : (place + 1) * self.whole]
         return [rows[i : i + self.micro_batch] for i in range(0, len(rows), self.micro_batch)]
 
-    def micro_batches(self, update):
-        for rows in self.group(update):
+    def micro_batches(self, update, first=0, step=1):
+        for rows in self.group(update)[first::step]:
             yield MicroBatch(self.images[rows], self.labels[rows])
 
 

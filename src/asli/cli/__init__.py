@@ -20,7 +20,10 @@ from asli.threads import configure_process
 
 
 def main(tokens: list[str] | None = None) -> None:
-    """Run a command and leave with its exit status: 0 done, 1 bad data, 2 usage, 3 audit failed, 130 interrupted."""
+    """Run a command and leave with its exit status.
+
+    0 done, 1 bad data, 2 usage, 3 audit failed, 4 time is up (`--stop-after`), 130 interrupted.
+    """
     configure_process()
     logger = logging.getLogger("asli")
     logger.setLevel(logging.INFO)

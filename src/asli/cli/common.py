@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 
 from asli._version import __version__
 from asli.files import visible
+from asli.progress import seconds_of
 
 if TYPE_CHECKING:
     from asli.detector.prediction import Prediction
@@ -90,6 +91,14 @@ def _share(_: Any, tokens: Sequence[cyclopts.Token]) -> float:
 
 Share = Annotated[float, Parameter(converter=_share, n_tokens=1)]
 """A share, written as 0.01 or 1%."""
+
+
+def _time(_: Any, tokens: Sequence[cyclopts.Token]) -> float:
+    return seconds_of(tokens[0].value)
+
+
+Time = Annotated[float, Parameter(converter=_time, n_tokens=1)]
+"""A length of time in seconds, written as 11h, 11h30m, 45m or 90s."""
 
 
 def leave(message: str, status: int) -> NoReturn:

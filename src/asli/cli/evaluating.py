@@ -172,6 +172,7 @@ def evaluate(
     group_file: GroupFile = None,
     device: Device = None,
     threads: Threads = None,
+    track: Annotated[list[Literal["wandb"]] | None, Parameter(negative="")] = None,
 ) -> None:
     """Evaluate a detector, or a table of anyone's scores, on a part of a data folder and write a report.
 
@@ -190,6 +191,7 @@ def evaluate(
         prevalence: Shares of fakes among future images, such as 1%, for which the report states how often a verdict is
             right; 50%, 10%, 1% and 0.1% by default.
         prior: Formerly prevalence.
+        track: Also add metrics, confusion matrix, figures and the report to the W&B run of the training.
     """
     from asli.datasets.cache import open_data
     from asli.evaluation.evaluate import evaluate as run
@@ -213,6 +215,7 @@ def evaluate(
         group_file=group_file,
         device=device,
         threads=threads,
+        track=track or (),
     )
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))

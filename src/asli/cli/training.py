@@ -1,15 +1,19 @@
 """Commands that train: the demonstration, a recipe, and what there is to choose from."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from asli.cli.common import TRAIN, AsJson, Count, Device, Threads, app, examples, prediction_text
+from asli.cli.common import TRAIN, AsJson, Count, Device, Threads, Time, app, examples, prediction_text
 from asli.cli.opening import NO_FLAGS, Opening
 from asli.cli.recipe_keys import WithRecipeKeys
+from asli.errors import DataError
+from asli.files import visible
 
 
 @app.command(group=TRAIN, help_epilogue=examples("demo --out asli-demo"))
@@ -51,6 +55,10 @@ def train(
     device: Device = None,
     threads: Threads = None,
     recovery_minutes: float = 10.0,
+    stop_after: Time | None = None,
+    keep_last: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    resume_from: Path | None = None,
+    prefetch: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
 ) -> None:
     """Train a network by a recipe and make a calibrated detector of it.
 
@@ -64,12 +72,19 @@ def train(
         resume: Go on with an interrupted run; the result is bit-identical to an undisturbed one's.
         track: Also log to TensorBoard or Weights & Biases.
         recovery_minutes: How often the state is saved for a resume.
+        stop_after: Save and leave with status 4 after this time, for example 11h or 45m.
+        keep_last: Resumable checkpoints to keep, besides the best one's; 0 keeps all.
+        resume_from: An interrupted run that is only read, from an earlier session; --out starts where it stands.
+        prefetch: Threads that make batches ahead; by default up to 4 beside a GPU, none on a CPU. Bits do not change.
     """
     from asli.datasets.cache import open_data
     from asli.pipeline import train as run
     from asli.recipe import load_recipe
 
     chosen = load_recipe(recipe, set_ or ())  # a mistyped name is told before any image is read
+    shared = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if shared and (data is None or not (data / "manifest.parquet").is_file()):
+        raise DataError("several processes need a data folder; make one with asli data open, or asli data cifake")
     finished = run(
         chosen,
         open_data(data, **opening.how()),
@@ -80,8 +95,13 @@ def train(
         threads=threads,
         trackers=track or (),
         recovery_minutes=recovery_minutes,
+        stop_after=stop_after,
+        keep_last=keep_last,
+        resume_from=resume_from,
+        prefetch=prefetch,
     )
-    print(f"detector: {finished.detector}")
+    if os.environ.get("RANK", "0") == "0":
+        print(f"detector: {finished.detector}")
 
 
 @app.command(group=TRAIN, help_epilogue=examples("recipes", "recipes fast"))
@@ -127,3 +147,26 @@ def models(
         print(json.dumps(for_programs(profiles), indent=2))
     else:
         print_table(profiles)
+
+
+@app.command
+def doctor(*, offline: Annotated[bool, Parameter(negative="")] = False, as_json: AsJson = False) -> None:
+    """Print what this machine offers: versions, extras, GPU and its kernels, access to hub and Kaggle, threads, disk.
+
+    The exit status is 1 where something keeps asli from working.
+
+    Args:
+        offline: Ask no site.
+    """
+    from asli.doctor import examine, to_dict
+
+    findings = examine(offline=offline)
+    if as_json:
+        print(json.dumps(to_dict(findings), indent=2))
+    else:
+        width = max(len(finding.topic) for finding in findings)
+        for finding in findings:
+            mark = {"ok": "  ", "note": "? ", "problem": "! "}[finding.status]
+            print(f"{mark}{finding.topic:<{width}}  {visible(finding.found)}")
+    if any(finding.status == "problem" for finding in findings):
+        sys.exit(1)

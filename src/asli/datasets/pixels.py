@@ -18,7 +18,7 @@ from asli.datasets.sources import Source
 from asli.errors import DataError, ImageError
 from asli.recipe import Interpolation
 from asli.threads import usable_cpus
-from asli.transforms.apply import crop, resample
+from asli.transforms.apply import Shown, crop, resampling
 from asli.transforms.preprocessing import RESAMPLING, Preparation
 from asli.transforms.views import Views, whole
 
@@ -33,8 +33,8 @@ class Pixels(Protocol):
     def sizes(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Return upright height and width of each row's image, int64, n x 2."""
 
-    def seen(self, rows: Rows, views: Views, size: int, kernel: Interpolation, device: torch.device) -> torch.Tensor:
-        """Return each row's view at `size` x `size`, values in [0, 255], n x 3 x size x size."""
+    def seen(self, rows: Rows, views: Views, size: int, kernel: Interpolation) -> Shown:
+        """Return each row's view at `size` x `size`, ready for a device."""
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
         """Return each row's image, prepared by `preparation.fit`."""
@@ -60,14 +60,14 @@ class PackedPixels:
         """Return upright height and width of each row's image, int64, n x 2."""
         return np.broadcast_to(np.array(self._images.shape[1:3]), (len(rows), 2))
 
-    def seen(self, rows: Rows, views: Views, size: int, kernel: Interpolation, device: torch.device) -> torch.Tensor:
-        """Return each row's view at `size` x `size`, values in [0, 255], n x 3 x size x size."""
+    def seen(self, rows: Rows, views: Views, size: int, kernel: Interpolation) -> Shown:
+        """Return each row's view at `size` x `size`, ready for a device."""
         images, sizes = self._images[rows], self.sizes(rows)
         if np.array_equal(views.boxes[:, 2:], sizes):  # shifts: no resampling yet
             images, views = crop(images, views), whole(sizes)
         if images.shape[1:3] == (size, size) and np.array_equal(views.boxes[:, 2:], sizes):
-            return torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
-        return resample(images, views, size, kernel, device)
+            return Shown(torch.from_numpy(images))
+        return resampling(images, views, size, kernel)
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
         """Return each row's image, prepared by `preparation.fit`."""
@@ -103,8 +103,8 @@ class FilePixels:
         """Return upright height and width of each row's image, int64, n x 2."""
         return self._sizes[rows]
 
-    def seen(self, rows: Rows, views: Views, size: int, kernel: Interpolation, device: torch.device) -> torch.Tensor:
-        """Return each row's view at `size` x `size`, values in [0, 255], n x 3 x size x size.
+    def seen(self, rows: Rows, views: Views, size: int, kernel: Interpolation) -> Shown:
+        """Return each row's view at `size` x `size`, ready for a device.
 
         Pillow resamples here, to 8 bits, as torchvision's transforms of Pillow images do; black beyond the image.
         """
@@ -120,7 +120,7 @@ class FilePixels:
             return pixels[:, ::-1] if flip else pixels
 
         shown = np.stack(list(self._pool.map(one, rows.tolist(), views.boxes, views.flips)))
-        return torch.from_numpy(shown).to(device).permute(0, 3, 1, 2)
+        return Shown(torch.from_numpy(shown))
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
         """Return each row's image, prepared by `preparation.fit`."""

@@ -62,7 +62,9 @@ class TorchRuntime:
         """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake)."""
         import torch
 
-        with torch.inference_mode():
+        from asli.models.arithmetic import full_float32
+
+        with torch.inference_mode(), full_float32(self._device):
             return _pooled(
                 fitted,
                 lambda windows: self._forward(windows).to("cpu", torch.float64).numpy(),

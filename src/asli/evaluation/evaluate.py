@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,6 +32,9 @@ from asli.metrics.registry import registered
 from asli.models.device import pick_device, set_threads
 from asli.run import Run
 
+if TYPE_CHECKING:
+    from asli.tracking.wandb import WeightsAndBiases
+
 logger = logging.getLogger("asli")
 
 NAMED = 20
@@ -52,6 +56,7 @@ def evaluate(
     device: str | None = None,
     threads: int | None = None,
     language: Language | None = None,
+    track: Sequence[str] = (),
 ) -> EvaluationResult:
     """Score a split once and compute every metric with its interval and origin.
 
@@ -71,6 +76,7 @@ def evaluate(
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
         language: Of the report's summary; None takes the browser's.
+        track: `wandb` adds metrics, confusion matrix, figures and the report to the W&B run of the detector's run.
 
     Raises:
         DetectorError, DataError: See their messages.
@@ -88,6 +94,7 @@ def evaluate(
     folder = None if out is None else Path(out)
     if folder is not None:
         require_report_folder(folder)
+    tracker = _tracker(subject, folder) if "wandb" in track else None  # a missing key is found before test is opened
     place = pick_device(device)
     scores = subject.score(data, split, place)
     mistakes = find_mistakes(data, scores.rows, scores.score, subject.thresholds)
@@ -126,7 +133,17 @@ def evaluate(
     if folder is None:
         return result
     result.save(folder, language=language)
+    if tracker is not None:
+        tracker.log_evaluation(folder)
     return replace(result, folder=folder)
+
+
+def _tracker(subject: Subject, folder: Path | None) -> "WeightsAndBiases":
+    from asli.tracking.wandb import WeightsAndBiases
+
+    if subject.run is None or folder is None:
+        raise DataError("--track adds to the W&B run of a training: give its run folder, and a folder for the report")
+    return WeightsAndBiases(subject.run.path, asdict(subject.run.recipe))
 
 
 def report_folder(detector: str | Path, data: str | Path | DataFolder, split: str) -> Path:

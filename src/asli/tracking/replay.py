@@ -42,6 +42,10 @@ class Replaying(Callback):
         """Write the update's figures."""
         self._take("train", update, metrics)
 
+    def on_skipped(self, *, update: int, metrics: Metrics, images: int) -> None:
+        """Write the scale at which the update overflowed."""
+        self._take("skipped", update, metrics)
+
     def on_evaluation(self, *, update: int, metrics: Metrics) -> None:
         """Write the evaluation's figures."""
         self._take("validation", update, metrics)

@@ -1,8 +1,8 @@
 """Training batches: update t is a pure function of (rows, recipe, seed, t)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import ceil
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from asli.datasets.folder import DataFolder
 from asli.errors import DataError
 from asli.recipe import AugmentSettings, LoopSettings
-from asli.transforms.apply import to_input
+from asli.transforms.apply import Shown, to_input
 from asli.transforms.color import color
 from asli.transforms.cutmix import cutmix
 from asli.transforms.degrade import degrade
@@ -32,6 +32,23 @@ class MicroBatch:
 
     inputs: torch.Tensor
     targets: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A micro-batch as far as the CPU makes it; 8 bits a value, so that little is copied to the device.
+
+    Attributes:
+        shown: Its images.
+        targets: int64, n: 0 real, 1 fake.
+        rows: Of the manifest, int64, n.
+        epoch: From 0.
+    """
+
+    shown: Shown
+    targets: torch.Tensor
+    rows: npt.NDArray[np.int64]
+    epoch: int
 
 
 class TrainingBatches:
@@ -76,32 +93,48 @@ class TrainingBatches:
         rows = self._rows[self._order(epoch)[place * whole : (place + 1) * whole]]
         return [rows[i : i + self._loop.micro_batch] for i in range(0, len(rows), self._loop.micro_batch)]
 
-    def micro_batches(self, update: int) -> Iterator[MicroBatch]:
-        """Make the micro-batches of an update, one after the other."""
+    def micro_batches(self, update: int, first: int = 0, step: int = 1) -> Iterator[MicroBatch]:
+        """Make the micro-batches of an update, one after the other: every `step`-th from number `first` on."""
+        for draft in self.drafts(update, first, step):
+            yield self.finish(draft())
+
+    def drafts(self, update: int, first: int = 0, step: int = 1) -> list[Callable[[], Draft]]:
+        """Return what makes the CPU's part of each micro-batch of an update; see `micro_batches`."""
         epoch = update // self.updates_per_epoch
-        for rows in self.group(update):
-            yield self.make(rows, epoch)
+        return [partial(self.draft, rows, epoch) for rows in self.group(update)[first::step]]
 
     def make(self, rows: npt.NDArray[np.int64], epoch: int) -> MicroBatch:
         """Make one micro-batch of these rows, augmented as in this epoch."""
+        return self.finish(self.draft(rows, epoch))
+
+    def draft(self, rows: npt.NDArray[np.int64], epoch: int) -> Draft:
+        """Do the CPU's part of a micro-batch: read, decode, draw, degrade. Any thread may do it."""
         size, kernel = self._preprocessing.size, self._preprocessing.interpolation
         views = random_views(
             self._augment, self._pixels.sizes(rows), size=size, seed=self._loop.seed, epoch=epoch, samples=rows
         )
-        pixels = self._pixels.seen(rows, views, size, kernel, self._device)
+        shown = self._pixels.seen(rows, views, size, kernel)
         if self._augment.degrade:
-            pixels = self._degraded(pixels, rows, epoch)
-        inputs = to_input(pixels, self._preprocessing.mean, self._preprocessing.std)
+            shown = self._degraded(shown, rows, epoch)
+        targets = torch.from_numpy(self._labels[rows].astype(np.int64))
+        if self._device.type == "cuda":  # the copy then needs no wait
+            shown, targets = shown.pinned(), targets.pin_memory()
+        return Draft(shown, targets, rows, epoch)
+
+    def finish(self, draft: Draft) -> MicroBatch:
+        """Do the device's part of a micro-batch: resample, normalize, color, mix."""
+        inputs = to_input(draft.shown.on(self._device), self._preprocessing.mean, self._preprocessing.std)
+        seed, epoch, rows = self._loop.seed, draft.epoch, draft.rows
         if self._augment.color:
-            inputs = color(inputs, self._augment.color, seed=self._loop.seed, epoch=epoch, samples=rows)
-        targets = torch.from_numpy(self._labels[rows].astype(np.int64)).to(self._device)
+            inputs = color(inputs, self._augment.color, seed=seed, epoch=epoch, samples=rows)
+        targets = draft.targets.to(self._device, non_blocking=True)
         if self._augment.cutmix:
-            inputs, targets = cutmix(
-                inputs, targets, self._augment.cutmix, seed=self._loop.seed, epoch=epoch, samples=rows
-            )
+            inputs, targets = cutmix(inputs, targets, self._augment.cutmix, seed=seed, epoch=epoch, samples=rows)
         return MicroBatch(inputs, targets)
 
-    def _degraded(self, pixels: torch.Tensor, rows: npt.NDArray[np.int64], epoch: int) -> torch.Tensor:
-        images = pixels.permute(0, 2, 3, 1).round().clamp(0, 255).to("cpu", torch.uint8).numpy()
-        degraded = degrade(images, self._augment, seed=self._loop.seed, epoch=epoch, samples=rows)
-        return torch.from_numpy(degraded).to(self._device).permute(0, 3, 1, 2)
+    def _degraded(self, shown: Shown, rows: npt.NDArray[np.int64], epoch: int) -> Shown:
+        pixels = shown.on(torch.device("cpu")).permute(0, 2, 3, 1)
+        images = pixels.round().clamp(0, 255).to(torch.uint8).numpy()
+        threads = torch.get_num_threads()
+        degraded = degrade(images, self._augment, seed=self._loop.seed, epoch=epoch, samples=rows, threads=threads)
+        return Shown(torch.from_numpy(degraded))

@@ -19,7 +19,16 @@ class Callback:
 
         Args:
             update: Its number.
-            metrics: loss (mean over its images), lr, grad_norm (before clipping).
+            metrics: loss (mean over its images), lr, grad_norm (before clipping); with float16 also loss_scale.
+            images: How many it took.
+        """
+
+    def on_skipped(self, *, update: int, metrics: Metrics, images: int) -> None:
+        """An update was left out since its gradients overflowed in float16; the weights stay.
+
+        Args:
+            update: Its number.
+            metrics: loss_scale, of the update that overflowed.
             images: How many it took.
         """
 
@@ -49,6 +58,11 @@ class ProgressBar(Callback):
         assert self._bar is not None
         self._bar.advance(images, f"update {update:,}, loss {metrics['loss']:.4f}")
 
+    def on_skipped(self, *, update: int, metrics: Metrics, images: int) -> None:
+        """Advance it, too."""
+        assert self._bar is not None
+        self._bar.advance(images, f"update {update:,} skipped")
+
     def on_end(self) -> None:
         """Close it."""
         self._stack.close()
@@ -71,6 +85,10 @@ class Callbacks(Callback):
     def on_update(self, *, update: int, metrics: Metrics, images: int) -> None:
         """Pass on."""
         self._all("on_update", update=update, metrics=metrics, images=images)
+
+    def on_skipped(self, *, update: int, metrics: Metrics, images: int) -> None:
+        """Pass on."""
+        self._all("on_skipped", update=update, metrics=metrics, images=images)
 
     def on_evaluation(self, *, update: int, metrics: Metrics) -> None:
         """Pass on."""

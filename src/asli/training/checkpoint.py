@@ -28,7 +28,8 @@ class State:
         best_update: When it was reached, or None.
         metrics_bytes: Length of metrics.jsonl at that moment; resuming cuts the rest off.
         seconds: Wall time of training so far, evaluations included.
-        machine: Versions, threads and CPU capability; on others the last bits may differ.
+        machine: Versions, threads, processes and CPU capability; on others the last bits may differ.
+        loss_scaler: State of float16's loss scaling; None with other types.
     """
 
     update: int
@@ -37,6 +38,7 @@ class State:
     metrics_bytes: int
     seconds: float
     machine: dict[str, Any]
+    loss_scaler: dict[str, Any] | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -117,3 +119,19 @@ def newest(folder: Path) -> Path | None:
         f for f in [*folder.glob("step-*"), *folder.glob("recovery/step-*")] if tensor_file(f, "optimizer").is_file()
     ]
     return max(candidates, key=lambda f: f.name, default=None)
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Remove resumable checkpoints but the newest `count`; what `last` and `best` name stays.
+
+    Args:
+        folder: Of the checkpoints.
+        count: 0 keeps all.
+    """
+    if not count:
+        return
+    named = {pointed(folder, name) for name in ("last", "best")}
+    resumable = sorted(f for f in folder.glob("step-*") if tensor_file(f, "optimizer").is_file())
+    for old in resumable[:-count]:
+        if old not in named:
+            shutil.rmtree(old)

@@ -15,16 +15,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from asli.errors import Interrupted, RunError
+from asli.errors import Interrupted, RunError, TimeUp
 from asli.recipe import Recipe
 from asli.signals import stop_on_signal
 from asli.training import checkpoint
 from asli.training.batches import MicroBatch
-from asli.training.batchnorm import reestimate
+from asli.training.batchnorm import RunningStatistics, reestimate
 from asli.training.callbacks import Callback, Metrics
 from asli.training.checkpoint import State, step_name
 from asli.training.ema import AveragedWeights
 from asli.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
+from asli.training.processes import ALONE, Processes
+from asli.training.scaling import LossScaler
 from asli.training.schedule import Schedule
 from asli.transforms.randomness import derived_seed
 
@@ -32,6 +34,9 @@ logger = logging.getLogger("asli")
 
 JUDGED = {False: "model", True: "ema"}
 """Which of a checkpoint's files holds the judged weights, by whether the recipe averages."""
+
+LOW = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""Type of autocast by the recipe's name."""
 
 Evaluate = Callable[[nn.Module], Metrics]
 """Scores the validation part with a network in evaluation mode; the result holds `f1`, `loss` and `auroc`."""
@@ -47,8 +52,8 @@ class Batches(Protocol):
     def group(self, update: int) -> list[npt.NDArray[np.int64]]:
         """Return the rows of each micro-batch of an update."""
 
-    def micro_batches(self, update: int) -> Iterator[MicroBatch]:
-        """Make the micro-batches of an update."""
+    def micro_batches(self, update: int, first: int = 0, step: int = 1) -> Iterator[MicroBatch]:
+        """Make the micro-batches of an update: every `step`-th from number `first` on."""
 
 
 class Log(Protocol):
@@ -77,6 +82,9 @@ class Training:
         callbacks: Watches.
         machine: What the last bits depend on; kept in each checkpoint and compared on resume.
         recovery_minutes: How often the state is saved for a resume, besides the recipe's checkpoints.
+        deadline: Monotonic time, in seconds, after which the state is saved and training stops; None for never.
+        keep_last: How many resumable checkpoints are kept, besides the best one's; 0 keeps all.
+        processes: Who shares the micro-batches. The first alone writes and calls callbacks.
     """
 
     def __init__(
@@ -91,10 +99,16 @@ class Training:
         callbacks: Callback,
         machine: dict[str, Any],
         recovery_minutes: float,
+        deadline: float | None = None,
+        keep_last: int = 0,
+        processes: Processes = ALONE,
     ) -> None:
         self.module, self.recipe, self.batches, self.evaluate = module, recipe, batches, evaluate
         self.folder, self.log, self.callbacks = folder, log, callbacks
         self._machine, self._recovery_seconds = machine, 60 * recovery_minutes
+        self._deadline, self._keep_last, self._processes = deadline, keep_last, processes
+        self._scaler = LossScaler() if recipe.precision.dtype == "float16" else None
+        self._statistics = RunningStatistics(module, processes)
         self.optimizer = make_optimizer(module, recipe.optim)
         self.parameters = [p for p in module.parameters() if p.requires_grad]
         self.ema = AveragedWeights(module, recipe.loop.ema) if recipe.loop.ema else None
@@ -117,84 +131,150 @@ class Training:
 
         Raises:
             Interrupted: A signal asked to stop; the state is saved.
-            RunError: The loss is no longer finite.
+            TimeUp: The deadline has passed; the state is saved.
+            RunError: The loss is no longer finite, or another process was lost.
         """
         self._clock = time.monotonic() - self._seconds
-        recovered = time.monotonic()
-        self.callbacks.on_start(update=self.update, total=self.total)
+        self._recovered = time.monotonic()
+        self._processes.same_start(self.module)
+        if self._processes.first:
+            self.callbacks.on_start(update=self.update, total=self.total)
         try:
             with stop_on_signal() as stop:
                 while self.update < self.total:
                     self._one_update()
-                    last = self.update == self.total
-                    if self.evaluate and (last or _due(self.update, self.recipe.loop.evaluate_every)):
+                    if self.evaluate and self._due(self.recipe.loop.evaluate_every):
                         self._evaluate(self.evaluate)
-                    if last or _due(self.update, self.recipe.loop.checkpoint_every):
-                        self._save(self.folder / step_name(self.update))
-                        checkpoint.point(self.folder, "last", step_name(self.update))
-                        recovered = time.monotonic()
-                    elif stop.requested or time.monotonic() - recovered > self._recovery_seconds:
-                        self._save_recovery()
-                        recovered = time.monotonic()
-                    if stop.requested and not last:
-                        raise Interrupted(
-                            f"stopped after update {self.update:,} of {self.total:,}; go on with --resume"
-                        )
+                    self._keep_or_stop(stop.requested)
         finally:
-            self.callbacks.on_end()
-        shutil.rmtree(self.folder / "recovery", ignore_errors=True)
+            if self._processes.first:
+                self.callbacks.on_end()
+        if self._scaler and self._scaler.skipped:
+            logger.warning("float16: %s of %s updates were skipped", f"{self._scaler.skipped:,}", f"{self.total:,}")
+        if self._processes.first:
+            shutil.rmtree(self.folder / "recovery", ignore_errors=True)
+        self._processes.wait()
+
+    def _keep_or_stop(self, requested: bool) -> None:
+        """Save what is due after an update, and leave where that was asked for."""
+        now, first = time.monotonic(), self._processes.first
+        requested, over, recovery = self._processes.agree(
+            requested,
+            first and self._deadline is not None and now > self._deadline,
+            first and now - self._recovered > self._recovery_seconds,
+        )
+        if self._due(self.recipe.loop.checkpoint_every):
+            self._save(self.folder / step_name(self.update))
+            if first:
+                checkpoint.point(self.folder, "last", step_name(self.update))
+                checkpoint.keep_newest(self.folder, self._keep_last)
+            self._recovered = time.monotonic()
+        elif requested or over or recovery:
+            self._save_recovery()
+            self._recovered = time.monotonic()
+        if self.update == self.total or not (requested or over):
+            return
+        self._processes.wait()  # for the state to be saved
+        where = f"after update {self.update:,} of {self.total:,}; go on with --resume"
+        raise Interrupted(f"stopped {where}") if requested else TimeUp(f"time is up: stopped {where}")
 
     def resume(self) -> None:
         """Take up the newest checkpoint, or start from the beginning where there is none."""
         folder = checkpoint.newest(self.folder)
         if folder is None:
-            self.log.truncate(0)
+            if self._processes.first:
+                self.log.truncate(0)
             return
         state = State.read(folder)
-        differing = [key for key, value in self._machine.items() if state.machine.get(key) != value]
+        before = {"processes": 1, **state.machine}
+        differing = [key for key, value in self._machine.items() if before.get(key) != value]
         if differing:
-            changes = ", ".join(f"{key} {state.machine.get(key)} -> {self._machine[key]}" for key in differing)
+            changes = ", ".join(f"{key} {before.get(key)} -> {self._machine[key]}" for key in differing)
             logger.warning("resuming on another set-up (%s): the last bits of the result may differ", changes)
         self.module.load_state_dict(checkpoint.load(folder, "model"))
         restore_optimizer(self.module, self.optimizer, checkpoint.load(folder, "optimizer"))
         if self.ema:
             self.ema.module.load_state_dict(checkpoint.load(folder, "ema"))
-        self.log.truncate(state.metrics_bytes)
+        if self._scaler and state.loss_scaler:
+            self._scaler.restore(state.loss_scaler)
+        if self._processes.first:
+            self.log.truncate(state.metrics_bytes)
         self.update, self.best, self.best_update = state.update, state.best, state.best_update
         self._seconds = state.seconds
         logger.info("resuming after update %s of %s", f"{self.update:,}", f"{self.total:,}")
 
     def _one_update(self) -> None:
-        recipe, loop, optim = self.recipe, self.recipe.loop, self.recipe.optim
         self.module.train()
         rate = self.schedule(self.update)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         images = sum(len(rows) for rows in self.batches.group(self.update))
-        total = torch.zeros((), device=self._device)
-        for number, batch in enumerate(self.batches.micro_batches(self.update)):
-            torch.manual_seed(derived_seed(loop.seed, self.update, number, 0))  # dropout; 0 is this process's rank
-            loss = loss_sum(self.module, batch, recipe) / images
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, optim.clip or math.inf)
-        self.optimizer.step()
+        before = [buffer.clone() for buffer in self.module.buffers()] if self._scaler else []
+        total = self._gradients(images)
+        scale = {} if self._scaler is None else {"loss_scale": self._scaler.scale}
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.optim.clip or math.inf)
+        metrics = {"loss": float(total), "lr": rate, "grad_norm": float(norm), **scale}
+        finite = math.isfinite(metrics["loss"] + metrics["grad_norm"])
+        if finite:
+            self.optimizer.step()
+            if self.ema:
+                self.ema.update(self.module, self.update)
+        else:
+            for buffer, value in zip(self.module.buffers(), before, strict=bool(before)):
+                buffer.copy_(value)  # statistics of an overflow would stay for good
         self.optimizer.zero_grad(set_to_none=True)
-        if self.ema:
-            self.ema.update(self.module, self.update)
         self.update += 1
-        metrics = {"loss": float(total), "lr": rate, "grad_norm": float(norm)}
-        if not math.isfinite(metrics["loss"] + metrics["grad_norm"]):
+        if not finite and self._scaler is None:
             raise RunError(f"loss not finite at update {self.update}; try a lower optim.lr, or set optim.clip")
-        self.log.append("train", self.update, metrics)
-        self.callbacks.on_update(update=self.update, metrics=metrics, images=images)
+        if self._scaler:
+            self._scaler.adjust(finite=finite)
+        if not self._processes.first:
+            return
+        if finite:
+            self.log.append("train", self.update, metrics)
+            self.callbacks.on_update(update=self.update, metrics=metrics, images=images)
+        else:
+            self.log.append("skipped", self.update, scale)
+            self.callbacks.on_skipped(update=self.update, metrics=scale, images=images)
+
+    def _gradients(self, images: int) -> torch.Tensor:
+        """Leave the gradients of an update in the parameters; return its loss, the mean over its images.
+
+        A micro-batch of any update is the same, and has the same dropout, whatever process computes it.
+        """
+        seed, count = self.recipe.loop.seed, len(self.batches.group(self.update))
+        processes, shared = self._processes, self._processes.size > 1
+        losses = torch.zeros(count, device=self._device)
+        if shared:
+            self._statistics.begin()
+        own = range(count)[slice(processes.rank, None, processes.size)]
+        for number, batch in zip(own, self.batches.micro_batches(self.update, *processes.share), strict=True):
+            torch.manual_seed(derived_seed(seed, self.update, number, 0))  # dropout; the last part is always 0
+            if shared:
+                self._statistics.before()
+            loss = loss_sum(self.module, batch, self.recipe) / images
+            (loss * self._scaler.scale if self._scaler else loss).backward()  # type: ignore[no-untyped-call]
+            losses[number] = loss.detach()
+            if shared:
+                self._statistics.after(number)
+        if shared:
+            processes.sum_gradients(self.parameters)
+            processes.sum(losses)
+            self._statistics.merge(count)
+        if self._scaler:
+            self._scaler.unscale([p.grad for p in self.parameters if p.grad is not None])
+        total = torch.zeros((), device=self._device)
+        for loss in losses:
+            total += loss
+        return total
 
     def _evaluate(self, evaluate: Evaluate) -> None:
         self._reestimate()
         self.judged.eval()
         metrics = evaluate(self.judged)
-        self.log.append("validation", self.update, metrics)
-        self.callbacks.on_evaluation(update=self.update, metrics=metrics)
+        if self._processes.first:
+            self.log.append("validation", self.update, metrics)
+            self.callbacks.on_evaluation(update=self.update, metrics=metrics)
         by = self.recipe.loop.select_by
         better = improves(by, metrics[by], self.best)
         best = " (best so far)" if better else ""
@@ -216,8 +296,10 @@ class Training:
         return (batch.inputs for batch in islice(latest, count))
 
     def _keep_best(self, value: float) -> None:
-        previous = checkpoint.pointed(self.folder, "best")
         self.best, self.best_update = value, self.update
+        if not self._processes.first:
+            return
+        previous = checkpoint.pointed(self.folder, "best")
         folder = self.folder / step_name(self.update)
         checkpoint.save(folder, self._state(), **{JUDGED[self.ema is not None]: self.judged.state_dict()})
         checkpoint.point(self.folder, "best", folder.name)
@@ -225,6 +307,8 @@ class Training:
             shutil.rmtree(previous)
 
     def _save(self, folder: Path) -> None:
+        if not self._processes.first:
+            return
         tensors = {
             "model": self.module.state_dict(),
             "optimizer": optimizer_tensors(self.module, self.optimizer),
@@ -234,6 +318,8 @@ class Training:
         checkpoint.save(folder, self._state(), **tensors)
 
     def _save_recovery(self) -> None:
+        if not self._processes.first:
+            return
         folder = self.folder / "recovery"
         older = list(folder.glob("step-*"))
         self._save(folder / step_name(self.update))
@@ -249,7 +335,12 @@ class Training:
             metrics_bytes=self.log.length(),
             seconds=time.monotonic() - self._clock,
             machine=self._machine,
+            loss_scaler=self._scaler.state() if self._scaler else None,
         )
+
+    def _due(self, every: int) -> bool:
+        """Return whether something done every so many updates is due; after the last update it always is."""
+        return self.update == self.total or (every > 0 and self.update % every == 0)
 
 
 def loss_sum(module: nn.Module, batch: MicroBatch, recipe: Recipe) -> torch.Tensor:
@@ -257,8 +348,8 @@ def loss_sum(module: nn.Module, batch: MicroBatch, recipe: Recipe) -> torch.Tens
     precision, inputs = recipe.precision, batch.inputs
     if precision.channels_last:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
-    low = precision.dtype == "bfloat16"
-    with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=low):
+    low = LOW[precision.dtype]
+    with torch.autocast(inputs.device.type, dtype=low or torch.bfloat16, enabled=low is not None):
         logits = module(inputs)
     smoothing = recipe.optim.label_smoothing
     return F.cross_entropy(logits.float(), batch.targets, reduction="sum", label_smoothing=smoothing)
@@ -267,7 +358,3 @@ def loss_sum(module: nn.Module, batch: MicroBatch, recipe: Recipe) -> torch.Tens
 def improves(by: str, value: float, best: float | None) -> bool:
     """Return whether a validation figure is better than the best so far: lower for the loss, higher for others."""
     return best is None or (value < best if by == "loss" else value > best)
-
-
-def _due(update: int, every: int) -> bool:
-    return every > 0 and update % every == 0

@@ -5,6 +5,7 @@ comes before resampling, so a kernel never reaches beyond its crop (a `grid_samp
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -36,31 +37,67 @@ def crop(images: npt.NDArray[np.uint8], views: Views) -> npt.NDArray[np.uint8]:
     return cut
 
 
-def resample(
-    images: npt.NDArray[np.uint8], views: Views, size: int, interpolation: Interpolation, device: torch.device
-) -> torch.Tensor:
-    """Cut each box, resize it to a square and mirror it.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Views of images, ready for a device: the CPU's part of the work is done, bytes are still 8 bits.
+
+    Attributes:
+        images: uint8, n x height x width x 3, contiguous, in the CPU's memory.
+        weights: Matrices that cut and resize along rows, float32, n x size x height, and along columns, n x size x
+            width; None where the images are the views already.
+    """
+
+    images: torch.Tensor
+    weights: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def pinned(self) -> "Shown":
+        """Return the same in memory that a GPU copies from while the program goes on."""
+        weights = None if self.weights is None else (self.weights[0].pin_memory(), self.weights[1].pin_memory())
+        return Shown(self.images.pin_memory(), weights)
+
+    def on(self, device: torch.device) -> torch.Tensor:
+        """Return the views on a device.
+
+        Returns:
+            n x 3 x size x size, values in [0, 255]: uint8, or float32 where they are resized (a little beyond the range
+            with negative lobes).
+        """
+        pixels = self.images.to(device, non_blocking=True).permute(0, 3, 1, 2)
+        if self.weights is None:
+            return pixels
+        rows, columns = (weight.to(device, non_blocking=True) for weight in self.weights)
+        # Separable: first along rows, then along columns, as batched matrix products.
+        wide = torch.matmul(pixels.to(torch.float32), columns.transpose(1, 2).unsqueeze(1))
+        return torch.matmul(rows.unsqueeze(1), wide)
+
+
+def resampling(images: npt.NDArray[np.uint8], views: Views, size: int, interpolation: Interpolation) -> Shown:
+    """Prepare to cut each box, resize it to a square and mirror it.
 
     Args:
         images: uint8, n x height x width x 3.
         views: Boxes inside the images.
         size: Height and width of the result.
         interpolation: The kernel, antialiased where it shrinks.
-        device: Where to compute.
-
-    Returns:
-        float32 in [0, 255] (a little beyond with negative lobes), n x 3 x size x size.
     """
     height, width = images.shape[1:3]
     top, left, h, w = (torch.from_numpy(column) for column in views.boxes.T)
     # The matrices are small and made in float64, which not every accelerator has: so on the CPU.
-    rows = _weights(top, h, height, size, interpolation).to(device)
+    rows = _weights(top, h, height, size, interpolation)
     columns = _weights(left, w, width, size, interpolation)
-    columns = torch.where(torch.from_numpy(views.flips)[:, None, None], columns.flip(1), columns).to(device)
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).to(torch.float32)
-    # Separable: first along rows, then along columns, as batched matrix products.
-    wide = torch.matmul(pixels, columns.transpose(1, 2).unsqueeze(1))
-    return torch.matmul(rows.unsqueeze(1), wide)
+    columns = torch.where(torch.from_numpy(views.flips)[:, None, None], columns.flip(1), columns)
+    return Shown(torch.from_numpy(np.ascontiguousarray(images)), (rows, columns))
+
+
+def resample(
+    images: npt.NDArray[np.uint8], views: Views, size: int, interpolation: Interpolation, device: torch.device
+) -> torch.Tensor:
+    """Cut each box, resize it to a square and mirror it: `resampling` and `Shown.on` in one.
+
+    Returns:
+        float32 in [0, 255] (a little beyond with negative lobes), n x 3 x size x size.
+    """
+    return resampling(images, views, size, interpolation).on(device)
 
 
 def to_input(pixels: torch.Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]) -> torch.Tensor:

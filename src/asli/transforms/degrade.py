@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
+from asli.parallel import ordered
 from asli.recipe import AugmentSettings
 from asli.transforms import corruptions
 from asli.transforms.corruptions import Array, Kernel
@@ -17,10 +18,20 @@ from asli.transforms.randomness import derived_seed, uniforms
 _STREAM = 0x64656772616465
 """Keeps these draws apart from those of the views."""
 _DRAWS = 12
+LEAST_SHARED = 96 * 96 * 3
+"""Values of an image below which threads cost more than they gain: Pillow is done before another thread has begun."""
 _KERNELS: tuple[Kernel, ...] = tuple(kernel for kernel in get_args(Kernel) if kernel != "nearest")
 
 
-def degrade(images: Array, augment: AugmentSettings, *, seed: int, epoch: int, samples: npt.NDArray[np.int64]) -> Array:
+def degrade(
+    images: Array,
+    augment: AugmentSettings,
+    *,
+    seed: int,
+    epoch: int,
+    samples: npt.NDArray[np.int64],
+    threads: int = 1,
+) -> Array:
     """Degrade a share of the images, each by a chain of its own.
 
     In this order: brightness (half of them), down and up again (a quarter), blur or sharpening (all), noise (a
@@ -32,13 +43,22 @@ def degrade(images: Array, augment: AugmentSettings, *, seed: int, epoch: int, s
         seed: Of the run.
         epoch: From 0.
         samples: Row of each image in its manifest.
+        threads: That share the work where images are large; the result does not depend on it.
     """
     key = derived_seed(seed, _STREAM)
     draws = uniforms(key, epoch, samples, _DRAWS)
     chosen = np.flatnonzero(draws[:, 0] < augment.degrade)
     result = images.copy()
-    for i in chosen:
-        result[i] = _chain(images[i], augment, draws[i, 1:].tolist(), derived_seed(key, epoch, int(samples[i])))
+
+    def one(i: int) -> Array:
+        return _chain(images[i], augment, draws[i, 1:].tolist(), derived_seed(key, epoch, int(samples[i])))
+
+    if threads == 1 or images[0].size < LEAST_SHARED:
+        for i in chosen.tolist():
+            result[i] = one(i)
+    else:
+        for i, degraded in zip(chosen.tolist(), ordered(one, chosen.tolist(), threads=threads), strict=True):
+            result[i] = degraded
     return result
 
 

@@ -12,8 +12,8 @@ import torch
 
 from asli.errors import AsliError, WeightsError
 from asli.files import read_json, write_json
+from asli.fitting import placed, prepare_network, training_rows
 from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
-from asli.pipeline import placed, prepare_network, training_rows
 from asli.progress import duration, progress
 from asli.recipe import Recipe
 from asli.study.sweep.cells import Cell, seeds_of

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from asli.errors import AsliError, WeightsError
+from asli.fitting import training_rows
 from asli.models.networks import create_network, skeleton
 from asli.models.profile import Profile, profile, usual_size
 from asli.models.weights import misfit, own_name
-from asli.pipeline import training_rows
 from asli.recipe import Recipe
 from asli.study.sweep.cells import Cell, recipe_of, runs_of, seeds_of
 from asli.study.sweep.runner import Sweep

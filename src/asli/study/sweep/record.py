@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 
 from asli._version import __version__
 from asli.files import read_json
+from asli.fitting import prepare_network
 from asli.metrics.classification import log_losses
 from asli.models.measure import gradients_on_sample
 from asli.models.weights import restore
-from asli.pipeline import prepare_network
 from asli.recipe import Recipe, present_names, recipe_from_dict
 from asli.run import Run
 from asli.study.sweep.cells import Cell

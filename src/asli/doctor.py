@@ -1,0 +1,183 @@
+"""What this machine offers: versions, extras, device, access, threads and disk, before anything is begun."""
+
+import os
+import platform
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from asli._version import __version__
+from asli.datasets.cache import cache_folder
+from asli.threads import usable_cpus
+
+Status = Literal["ok", "note", "problem"]
+
+CORE = ("torch", "torchvision", "timm", "numpy", "pyarrow", "safetensors", "pillow")
+EXTRAS = {
+    "hub": "kagglehub",
+    "onnx": "onnxruntime",
+    "serve": "fastapi",
+    "provenance": "c2pa-python",
+    "heif": "pillow-heif",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+}
+"""A package that each extra installs, by the extra's name."""
+
+ANSWER_SECONDS = 5.0
+"""How long a site is waited for."""
+
+LITTLE_DISK = 5 * 2**30
+"""Bytes of free disk below which a note is made: ResNet-152 writes 0.7 GB a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination.
+
+    Attributes:
+        topic: What was looked at.
+        found: What it is, with its remedy where it is a problem.
+        status: `problem` where asli cannot work as this machine is; `note` where something may be missed.
+    """
+
+    topic: str
+    found: str
+    status: Status = "ok"
+
+
+def examine(*, offline: bool = False) -> list[Finding]:
+    """Return what this machine offers asli.
+
+    Args:
+        offline: Ask no site.
+    """
+    return [*_versions(), *_devices(), *_processors(), *_access(offline), *_disks()]
+
+
+def to_dict(findings: list[Finding]) -> dict[str, Any]:
+    """Return the findings for programs."""
+    return {
+        "problems": sum(finding.status == "problem" for finding in findings),
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("asli", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
+    yield Finding("libraries", ", ".join(f"{name} {_version(name)}" for name in CORE))
+    there = [f"{extra} ({package} {found})" for extra, package in EXTRAS.items() if (found := _version(package))]
+    absent = [extra for extra, package in EXTRAS.items() if _version(package) is None]
+    yield Finding("extras", ", ".join(there) or "none")
+    if absent:
+        yield Finding("extras not installed", f"{', '.join(absent)}; install one with: pip install 'asli[{absent[0]}]'")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _devices() -> Iterator[Finding]:
+    import torch
+
+    from asli.models.device import describe_device, emulates_bfloat16, kernel_problem, no_gpu
+
+    for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        device = torch.device("cuda", number)
+        yield Finding(f"GPU {number}", describe_device(device))
+        problem = kernel_problem(device)
+        if problem is None:
+            try:  # the list of architectures is a promise; this is the proof
+                problem = None if (torch.ones(8, 8, device=device) @ torch.ones(8, 8, device=device)).sum() else "no"
+            except RuntimeError as error:
+                problem = f"does not compute: {str(error).splitlines()[0]}"
+        if problem is not None:
+            yield Finding(f"GPU {number} kernels", problem, "problem")
+            continue
+        slow = emulates_bfloat16(device)
+        low = "float16 (bfloat16 is emulated here and refused)" if slow else "bfloat16 or float16"
+        yield Finding(f"GPU {number} kernels", f"there; for speed set precision.dtype to {low}")
+    if not torch.cuda.is_available():
+        reason = no_gpu()
+        if reason is not None:
+            yield Finding("GPU", reason, "problem")
+        else:
+            kind = "mps" if torch.backends.mps.is_available() else "none: asli computes on the CPU"
+            yield Finding("GPU", kind)
+    built = " ".join(torch.cuda.get_arch_list()) if torch.cuda.is_available() else ""
+    cuda = torch.version.cuda or "none"
+    yield Finding("torch build", f"CUDA {cuda}" + (f", kernels for {built}" if built else ""))
+    yield Finding("CPU", describe_device(torch.device("cpu")))
+
+
+def _processors() -> Iterator[Finding]:
+    wanted = os.environ.get("OMP_NUM_THREADS")
+    given = f", OMP_NUM_THREADS={wanted}" if wanted else ""
+    yield Finding("CPUs", f"{usable_cpus()} usable of {os.cpu_count()}{given}")
+
+
+def _access(offline: bool) -> Iterator[Finding]:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        yield Finding("hub", "not asked: HF_HUB_OFFLINE is set", "note")
+    else:
+        yield _site("hub", constants.ENDPOINT, offline, "start weights must be local or cached")
+    token = "HF_TOKEN is set" if os.environ.get("HF_TOKEN") else "HF_TOKEN is not set (public models need none)"
+    yield Finding("hub token", token)
+    yield _site("Kaggle", "https://www.kaggle.com", offline, "give CIFAKE with --from PATH")
+    mounted = Path("/kaggle/input")
+    if mounted.is_dir():
+        names = sorted(item.name for item in mounted.iterdir())
+        yield Finding(
+            "Kaggle data sets", ", ".join(names) or "none mounted; add one under Input", "ok" if names else "note"
+        )
+    if _version("wandb"):
+        yield _wandb()
+
+
+def _wandb() -> Finding:
+    from asli.tracking.wandb import key_problem
+
+    problem = key_problem()
+    return Finding("W&B", "ready" if problem is None else problem, "ok" if problem is None else "note")
+
+
+def _site(topic: str, address: str, offline: bool, without: str) -> Finding:
+    if offline:
+        return Finding(topic, "not asked: --offline")
+    start = time.monotonic()
+    try:
+        request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": f"asli/{__version__}"})  # noqa: S310
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS):  # noqa: S310 - the address is ours
+            pass
+    except urllib.error.HTTPError:  # it answered, if not to this question
+        pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        return Finding(topic, f"{address} cannot be reached ({reason}); {without}", "note")
+    return Finding(topic, f"{address} answers in {time.monotonic() - start:.1f} s")
+
+
+def _disks() -> Iterator[Finding]:
+    from huggingface_hub import constants
+
+    for topic, place in (
+        ("disk here", Path.cwd()),
+        ("disk of asli's cache", cache_folder()),
+        ("disk of the hub's cache", Path(constants.HF_HUB_CACHE)),
+    ):
+        there = next(folder for folder in (place, *place.parents) if folder.exists())
+        free = shutil.disk_usage(there).free
+        writable = os.access(there, os.W_OK)
+        status: Status = "ok" if writable and free > LITTLE_DISK else "note" if writable else "problem"
+        yield Finding(topic, f"{place}: {free / 2**30:.1f} GiB free" + ("" if writable else ", not writable"), status)

@@ -1,0 +1,114 @@
+"""Two processes started by torchrun, exchanging over gloo, train what one process trains."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from safetensors.torch import load_file
+
+from asli.errors import RecipeError
+from asli.pipeline import train
+from asli.training.processes import Processes
+from tests.training.test_loop import fingerprint, wait_for_update
+
+SETTINGS = [
+    *("data.sample=430", "loop.epochs=3", "loop.max_updates=18", "loop.micro_batch=16", "loop.accumulation=4"),
+    *("loop.evaluate_every=4", "loop.checkpoint_every=5", "loop.ema=0.9", "augment.crop=random-resized"),
+    *("optim.name=sgd", "optim.lr=0.005"),  # AdamW divides by the gradient's size and so enlarges rounding errors
+]
+GONE_WITHIN = 45.0
+"""Seconds in which the loss of a process ends the others: torchrun's own limit is 30."""
+
+
+def torchrun(sample, out, *extra, processes=2) -> subprocess.Popen:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    options = [item for setting in SETTINGS for item in ("--set", setting)]
+    asli = ["-m", "asli", "train", "smoke", "--data", sample.path, "--out", out, "--threads", 1, "--resume", *options]
+    return subprocess.Popen([*command, *map(str, [*asli, *extra])], stderr=subprocess.PIPE, text=True)
+
+
+def workers(launcher) -> dict[int, psutil.Process]:
+    children = psutil.Process(launcher.pid).children()
+    return {int(child.environ()["RANK"]): child for child in children if "RANK" in child.environ()}
+
+
+@pytest.fixture(scope="module")
+def one(sample, tmp_path_factory):
+    return train("smoke", sample, tmp_path_factory.mktemp("one") / "run", settings=SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def two(sample, tmp_path_factory):
+    out = tmp_path_factory.mktemp("two") / "run"
+    launcher = torchrun(sample, out)
+    _, errors = launcher.communicate(timeout=500)
+    assert launcher.returncode == 0, errors
+    assert errors.count("resnet20, 269,202 parameters") == 1  # the first process alone logs
+    assert "2 processes" in errors
+    return out
+
+
+def test_losses_and_weights_are_one_processs_up_to_the_order_of_sums(one, two):
+    from asli.run import Run
+
+    ours, theirs = Run.open(two).read_metrics(), one.read_metrics()
+    assert [(line["kind"], line["update"]) for line in ours] == [(line["kind"], line["update"]) for line in theirs]
+    for a, b in zip(ours, theirs, strict=True):
+        if a["update"] <= 6:  # float32's rounding grows tenfold an update; in float64 the two agree to 1e-15
+            assert a["loss"] == pytest.approx(b["loss"], rel=1e-4), a["update"]
+    assert ours[0]["loss"] == theirs[0]["loss"]  # before the first step nothing differs but where it was computed
+    for name in ("model", "ema"):
+        x, y = (load_file(run / f"checkpoints/step-000005/{name}.safetensors") for run in (two, one.path))
+        for key, value in x.items():
+            assert value.shape == y[key].shape
+            if key.endswith("num_batches_tracked"):
+                assert value == y[key]
+            else:  # BatchNorm's running statistics among them
+                assert (value - y[key]).abs().max() <= 1e-3 * y[key].abs().max() + 1e-5, key
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_two_processes_end_with_the_same_bits(sample, tmp_path, two):
+    out = tmp_path / "run"
+    launcher = torchrun(sample, out, "--recovery-minutes", "0.001")
+    wait_for_update(out, 7, launcher)
+    victims = workers(launcher)
+    victims[1].kill()
+    start = time.monotonic()
+    launcher.wait(timeout=120)
+    assert time.monotonic() - start < GONE_WITHIN
+    assert launcher.returncode != 0
+    assert not any(victim.is_running() and victim.status() != psutil.STATUS_ZOMBIE for victim in victims.values())
+    launcher = torchrun(sample, out)
+    _, errors = launcher.communicate(timeout=500)
+    assert launcher.returncode == 0, errors
+    assert "resuming after update" in errors
+    assert fingerprint(out) == fingerprint(two)
+
+
+@pytest.mark.slow
+def test_sigterm_on_the_second_saves_and_stops_all_and_one_process_goes_on(sample, tmp_path, one):
+    out = tmp_path / "run"
+    launcher = torchrun(sample, out, "--recovery-minutes", "600")
+    wait_for_update(out, 6, launcher)
+    os.kill(workers(launcher)[1].pid, signal.SIGTERM)
+    _, errors = launcher.communicate(timeout=120)
+    assert launcher.returncode != 0
+    assert "go on with --resume" in errors
+    assert list(out.glob("checkpoints/recovery/step-*/optimizer.safetensors")) or list(out.glob("checkpoints/step-*"))
+    launcher = torchrun(sample, out, processes=1)
+    _, errors = launcher.communicate(timeout=500)
+    assert launcher.returncode == 0, errors
+    assert "processes 2 -> 1" in errors
+    assert len((out / "metrics.jsonl").read_text().splitlines()) == len(one.read_metrics())
+
+
+@pytest.mark.parametrize(("size", "accumulation", "fits"), [(3, 4, "start 1 or 2 or 4"), (4, 6, "1 or 2 or 3 or 6")])
+def test_a_number_of_processes_that_cannot_share_an_update_is_refused(size, accumulation, fits):
+    with pytest.raises(RecipeError, match=fits):
+        Processes(0, size).require_share(accumulation)
+    Processes(0, 2).require_share(accumulation)
