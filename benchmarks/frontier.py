@@ -26,6 +26,9 @@ PUBLISHED = [
 """Figures others publish: F1, or accuracy where no F1 is given (the test part is balanced). Their input size is what
 they say, or 224 px where they say nothing; nobody gives comparable training time."""
 
+PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+"""Behind labels, so that no line goes through them."""
+
 
 def flops(network: str, size: int) -> int:
     """Return the operations one window takes."""
@@ -105,15 +108,29 @@ def draw(ours: dict[str, list[dict[str, Any]]], study: list[dict[str, Any]], fol
                 low = min(r["f1"]["low"] for r in runs)
                 high = max(r["f1"]["high"] for r in runs)
                 axes.errorbar(x, y, [[y - (1 - high)], [1 - low - y]], fmt="D", color=FAKE, markersize=6, capsize=2)
-                offset = (7, -12) if name == worst else (7, 3)  # the lowest would be written over its neighbour
-                axes.annotate(name, (x, y), offset, textcoords="offset points", color=FAKE, weight="bold")
+                left = x == min(scale * statistics.mean(r[cost] for r in of) for of in ours.values())
+                low_one = name == worst  # would be written over its neighbor
+                axes.annotate(
+                    name,
+                    (x, y),
+                    (-9 if left else 9, -11 if low_one else 0),
+                    textcoords="offset points",
+                    color=FAKE,
+                    weight="bold",
+                    ha="right" if left else "left",
+                    va="center",
+                    bbox=PLATE,
+                    zorder=5,
+                )
             for number, p in enumerate(sorted(published, key=lambda one: one["f1"])):
                 name, error = p["name"], 1 - p["f1"]
                 if cost == "core_minutes":  # nobody says how long theirs took
                     place = axes.get_yaxis_transform()
                     axes.axhline(error, color=REAL, linewidth=0.8, linestyle=":")
-                    start = 0.01 + 0.25 * (number % 2)
-                    axes.text(start, error, name, color=REAL, fontsize=7, va="bottom", transform=place)
+                    start = 0.01 + 0.28 * (number % 2)
+                    axes.text(
+                        start, error, name, color=REAL, fontsize=7, va="center", transform=place, bbox=PLATE, zorder=4
+                    )
                 elif p["flops"]:
                     axes.plot(scale * p["flops"], error, "s", color=REAL, markersize=5)
                     left = scale * p["flops"] > 1
@@ -125,6 +142,7 @@ def draw(ours: dict[str, list[dict[str, Any]]], study: list[dict[str, Any]], fol
                         color=REAL,
                         fontsize=7,
                         ha="right" if left else "left",
+                        bbox=PLATE,
                     )
         ticks = [0.5, 0.7, 0.8, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99]
         panels[0].yaxis.set_major_locator(FixedLocator([1 - t for t in ticks]))

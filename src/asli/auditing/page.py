@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from asli.auditing.audit import AuditResult
@@ -58,6 +60,7 @@ def write_page(path: Path, result: AuditResult, evidence: Evidence) -> Path:
         _checks(result.findings),
         _shortcuts(result.shortcuts),
         *_duplicates(result.duplicates, data, pixels, evidence.duplicates),
+        _look_alikes(result.duplicates["near"]["look_alikes"], data, pixels),
         _files(result.facts, data, pixels),
         _counts(result.counts),
         _oddities(result),
@@ -123,7 +126,7 @@ def _key_numbers(result: AuditResult) -> list[KeyNumber]:
 
 
 def _checks(findings: tuple[Finding, ...]) -> Section:
-    order = list(STATUSES)
+    order = [Severity.FAIL, Severity.WARNING, Severity.NOT_CHECKED, Severity.PASS]
     return Section(
         id="checks",
         title="Checks",
@@ -137,7 +140,7 @@ def _checks(findings: tuple[Finding, ...]) -> Section:
                         line.finding,
                         line.remedy or "nothing",
                     ]
-                    for line in findings
+                    for line in sorted(findings, key=lambda line: order.index(line.severity))
                 ],
             )
         ],
@@ -207,6 +210,29 @@ def _duplicates(summary: dict[str, Any], data: DataFolder, pixels: Pixels, dupli
             )
         )
     return sections
+
+
+def _look_alikes(found: dict[str, Any], data: DataFolder, pixels: Pixels) -> Section | None:
+    """Return pictures of which many look alike, such as pages of one template, or None where there are none."""
+    if not found["images"]:
+        return None
+    names = [found["listed"][n] for n in np.linspace(0, len(found["listed"]) - 1, PAIRS).astype(int)]
+    rows = pc.index_in(pa.array(list(dict.fromkeys(names))), data.table(["id"])["id"]).to_pylist()
+    lines = data.table(["id", "split", "label"], np.array(rows)).to_pylist()
+    terms = {"images": found["images"], "groups": found["groups"], "images of the largest group": found["largest"]}
+    return Section(
+        id="look-alikes",
+        title="Pictures that look alike",
+        tables=[ReportTable(columns=["many look alike", "number"], rows=[[k, f"{n:,}"] for k, n in terms.items()])],
+        images=[
+            CaptionedImage(data=_png([pixels.read(row)]), lines=[f"{line['split']} {line['label']}", line["id"]])
+            for row, line in zip(rows, lines, strict=True)
+        ],
+        notes=[
+            "Each is near 20 or more others, as pages of one template, icons and screenshots are, and differs from them"
+            " in some part: they are not counted as duplicates. Names: --json."
+        ],
+    )
 
 
 def _duplicate_note(kind: str, found: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The command that scores many images."""
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from asli.cli.common import USE, AsJson, Count, DetectorName, Device, IncludeHidden, Threads, app, examples
+from asli.cli.common import USE, AsJson, Count, DetectorName, Device, IncludeHidden, InLanguage, Threads, app, examples
 from asli.datasets.walking import describe
 from asli.errors import DataError
 from asli.files import visible
@@ -104,12 +105,15 @@ def _print_scan(result: "ScanResult", out: Path, html: Path | None) -> None:
 @app.command(group=USE, help_epilogue=examples("serve --port 8080"))
 def serve(
     *,
-    detector: DetectorName = "default",
+    detector: Annotated[list[str] | None, Parameter(negative="")] = None,
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 8000,
     max_mb: Count = 32,
     max_images: Annotated[int, Parameter(validator=Number(gte=1, lte=1000))] = 64,
     embed_in: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    token_file: Path | None = None,
+    access_log: Annotated[bool, Parameter(negative="")] = False,
+    language: InLanguage = None,
     device: Device = None,
     runtime: Literal["torch", "onnx"] | None = None,
     threads: Threads = None,
@@ -117,23 +121,28 @@ def serve(
     """Answer over HTTP: a page to drop pictures on, and an API that gives what predict --json gives.
 
     Args:
-        detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
+        detector: A detector folder, a run folder, hub:owner/name, or the bundled one; may be repeated, to compare.
         host: Address to listen at; the default is reached from this machine only.
         port: Likewise; 0 takes a free one.
         max_mb: Largest request, in megabytes.
         max_images: Most pictures in a request.
         embed_in: Sites whose pages may show this page within, such as https://huggingface.co; none by default.
+        token_file: File with the token that the API then asks for; by default the variable ASLI_TOKEN, if it is set.
+        access_log: Log each request: method, address, status, bytes and time, never the name of a file.
         runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
     """
     from asli.serving.serve import serve as run
 
     run(
-        detector,
+        detector or ["default"],
         host=host,
         port=port,
         max_bytes=max_mb * 1_000_000,
         max_images=max_images,
         embed_in=embed_in or (),
+        token=token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get("ASLI_TOKEN") or None,
+        access_log=access_log,
+        language=language,
         device=device,
         runtime=runtime,
         threads=threads,

@@ -4,7 +4,7 @@ import warnings
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from asli.detector.base import Detector
 from asli.detector.classifier import Classifier, as_classifier
@@ -13,47 +13,17 @@ from asli.detector.locate import DEFAULT
 from asli.detector.prediction import Prediction
 from asli.detector.reading import examine_all
 from asli.errors import DetectorError
-from asli.explanation.check import check as check_map
-from asli.explanation.check import likeness
 from asli.explanation.feature_maps import draw_feature_maps
 from asli.explanation.feature_maps import feature_maps as maps_of
-from asli.explanation.gradcam import choose, enlarged, gradcam
 from asli.explanation.gradcam import layers as layers_of
-from asli.explanation.occlusion import occlusion
+from asli.explanation.maps import TOO_ALIKE, MapMaker
 from asli.explanation.page import check_text, reasons_of, title_of, write_page
 from asli.explanation.picture import draw
-from asli.explanation.view import Array, LogOdds, View
+from asli.explanation.view import Array, Method, View
 from asli.files import printable, replacing, visible, write_json
 from asli.messages import Language, message
-from asli.metrics.classification import Floats
-from asli.models.device import pick_device, set_threads
-from asli.models.networks import create_network
+from asli.models.device import set_threads
 from asli.progress import progress
-
-Method = Literal["grad-cam", "occlusion"]
-
-RANDOM_NETWORKS = 3
-"""Networks with fresh weights that the check asks."""
-
-TOO_ALIKE = 0.5
-"""Mean rank correlation with their maps from which on a map says nothing about what was learnt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """A picture's map.
-
-    Attributes:
-        heat: height x width of the view, in nats of log-odds a pixel; positive is evidence for fake.
-        layer: Whose map it is; None where no layer was asked.
-        side: Of that layer's map.
-        others: The same of networks with random weights, where the map is checked.
-    """
-
-    heat: Floats
-    layer: str | None = None
-    side: int | None = None
-    others: tuple[Floats, ...] = ()
 
 
 def explain(
@@ -204,18 +174,8 @@ class _Maker:
         check: bool,
         feature_maps: bool,
     ) -> None:
-        self._detector, self._method, self._check = detector, method, check
-        runtime = detector.engine
-
-        def log_odds(fitted: list[Array]) -> Floats:
-            logits = runtime.logits(fitted)
-            odds: Floats = logits[:, 1] - logits[:, 0]
-            return odds
-
-        self._log_odds = log_odds
-        self._maps: _Occlusion | _GradCam = (
-            _Occlusion(log_odds) if method == "occlusion" else _GradCam(detector, layer, device, check=check)
-        )
+        self._detector, self._method = detector, method
+        self._maps = MapMaker(detector, method, layer, device, check=check)
         self._stages = _stages(detector) if feature_maps else []
 
     def explain(
@@ -230,9 +190,8 @@ class _Maker:
             place: Path of the drawings, without their endings.
             language: Of the drawing.
         """
-        found = self._maps.explain(view)
+        found, check = self._maps.make(view)
         picture, maps = (place.with_name(f"{place.name}.{kind}.png") for kind in ("explained", "maps"))
-        check = _checked(view, found, self._log_odds) if self._check else None
         lines = [
             title_of(prediction.to_dict(), _short(visible(Path(prediction.path).name))),
             *reasons_of(prediction.to_dict()),
@@ -248,45 +207,12 @@ class _Maker:
             of="log-odds of fake",
             layer=found.layer,
             map_size=found.side,
-            log_odds=float(self._log_odds([view.fitted()])[0]),
+            log_odds=float(self._maps.log_odds([view.fitted()])[0]),
             cells=view.by_cell(found.heat).tolist(),
             check=check,
             picture=printable(picture),
             feature_maps=printable(maps) if self._stages else None,
         )
-
-
-class _Occlusion:
-    def __init__(self, log_odds: LogOdds) -> None:
-        self._log_odds = log_odds
-
-    def explain(self, view: View) -> Explained:
-        return Explained(occlusion(view, self._log_odds))
-
-
-class _GradCam:
-    def __init__(self, detector: Classifier, layer: str | None, device: str | None, *, check: bool) -> None:
-        network, size = detector.network, detector.preprocessing.size
-        found = layers_of(network.module, size)
-        self._layer = choose(found, layer)
-        self._side = found[self._layer]
-        self._place = pick_device(device)
-        fresh = range(1, RANDOM_NETWORKS + 1) if check else ()
-        modules = [network.module, *(create_network(network.name, size=size, seed=seed).module for seed in fresh)]
-        self._modules = [module.eval().to(self._place) for module in modules]
-
-    def explain(self, view: View) -> Explained:
-        size = view.preprocessing.size
-        inputs = view.preprocessing.batch(view.fitted(), self._place)
-        own, *others = (view.joined(enlarged(gradcam(module, inputs, self._layer), size)) for module in self._modules)
-        return Explained(own, self._layer, self._side, tuple(others))
-
-
-def _checked(view: View, found: Explained, log_odds: LogOdds) -> dict[str, Any]:
-    measured = check_map(view, found.heat, log_odds)
-    alike = likeness(view, found.heat, found.others) if found.others else None
-    holds = measured["holds"] and (alike is None or alike < TOO_ALIKE)
-    return {**measured, "likeness_to_random": alike, "holds": holds}
 
 
 def _short(name: str) -> str:

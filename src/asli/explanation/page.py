@@ -6,6 +6,7 @@ from typing import Any
 
 from asli.files import visible
 from asli.messages import Language, Message, Number, message
+from asli.messages.reasons import reason_text
 from asli.reports.kit import CaptionedImage, Report, Section, Text
 from asli.reports.render import write_report
 
@@ -20,9 +21,9 @@ def title_of(image: dict[str, Any], name: str) -> Message:
         image: As `explain` returns it.
         name: Of the file, as it can be shown.
     """
-    if image["reasons"] and image["verdict"] == "unsure":
-        return message("explain.title_outside", name=name)
     verdict = message(f"verdict.{image['verdict']}")
+    if image["domain"] and not image["domain"]["inside"]:
+        return message("explain.title_outside", name=name, verdict=verdict)
     return message("explain.title", name=name, verdict=verdict, score=Number(f"{image['score']:.4f}"))
 
 
@@ -46,8 +47,8 @@ def check_text(check: dict[str, Any] | None, too_alike: float) -> Message:
 
 def reasons_of(image: dict[str, Any]) -> list[Message]:
     """Return why there is no verdict, or that one was forced."""
-    lines = [message("explain.reason", reason=visible(reason)) for reason in image["reasons"]]
-    if lines and image["verdict"] != "unsure":
+    lines = [message("explain.reason", reason=reason_text(visible(reason))) for reason in image["reasons"]]
+    if image["domain"] and not image["domain"]["inside"] and image["verdict"] != "unsure":
         lines.append(message("explain.force"))
     return lines
 

@@ -73,3 +73,20 @@ def draw(
         figure.suptitle(title, fontsize=10, weight="bold")
         figure.supxlabel("\n".join(below), fontsize=8)
     return figure
+
+
+def overlay(view: View, heat: Floats) -> Array:
+    """Return a map over the gray view as plain pixels: uint8, height x width x 3.
+
+    Args:
+        view: What the detector looks at.
+        heat: height x width of the view; positive (orange) is evidence for fake. What no window looks at stays gray.
+    """
+    step = -(-max(heat.shape) // SIDE)
+    gray = view.pixels[::step, ::step].mean(axis=2)[..., None] / 255
+    shown = np.nan_to_num(heat[::step, ::step])
+    share = shown / (float(np.abs(shown).max()) or 1.0)
+    strength = np.where(np.isnan(heat[::step, ::step]), 0.0, 0.15 + 0.65 * np.abs(share))[..., None]
+    mixed = (1 - strength) * gray + strength * COLORS((share + 1) / 2)[..., :3]
+    pixels: Array = (255 * mixed + 0.5).astype(np.uint8)
+    return pixels

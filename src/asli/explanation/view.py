@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ from asli.metrics.classification import Floats
 from asli.transforms.preprocessing import Preprocessing
 
 Array = npt.NDArray[np.uint8]
+
+Method = Literal["grad-cam", "occlusion"]
+"""How a map is made."""
 
 LogOdds = Callable[[list[Array]], Floats]
 """Maps fitted images, as `View.fitted` gives them, to the log-odds of fake of each."""

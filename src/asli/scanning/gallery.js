@@ -20,10 +20,12 @@
   const [search, order, count] = ["search", "order", "found"].map((id) => document.getElementById(id));
   const boxes = all(".kinds input");
   const last = Number.NEGATIVE_INFINITY;
+  const meaningful = (row) => row.score !== null && row.category < 3;
+  const value = (row, other) => (meaningful(row) ? row.score : other);
   const orders = {
-    high: (a, b) => (b.score ?? last) - (a.score ?? last),
-    low: (a, b) => (a.score ?? Infinity) - (b.score ?? Infinity),
-    middle: (a, b) => Math.abs((a.score ?? Infinity) - middle) - Math.abs((b.score ?? Infinity) - middle),
+    high: (a, b) => value(b, last) - value(a, last),
+    low: (a, b) => value(a, Infinity) - value(b, Infinity),
+    middle: (a, b) => Math.abs(value(a, Infinity) - middle) - Math.abs(value(b, Infinity) - middle),
     name: (a, b) => (a.path < b.path ? -1 : 1),
     table: (a, b) => a.number - b.number,
   };
@@ -69,10 +71,11 @@
     }
     const score = make("div", "score");
     const category = list.categories[row.category];
-    // Outside the domain a score means nothing, so none is shown unless a verdict was forced.
-    const meaningful = row.score !== null && (row.category < 3 || row.verdict !== "unsure");
-    if (meaningful) score.append(make("b", "", row.score.toFixed(4)), " ");
-    score.append(make("span", `tag ${meaningful ? row.verdict : ""}`, meaningful ? row.verdict : category));
+    // Outside the domain a score means nothing, so none is shown; a verdict is where one was forced.
+    const forced = row.category === 3 && row.verdict !== "unsure";
+    if (meaningful(row)) score.append(make("b", "", row.score.toFixed(4)), " ");
+    const word = forced ? `${row.verdict}, forced` : meaningful(row) ? row.verdict : category;
+    score.append(make("span", `tag ${meaningful(row) ? row.verdict : ""}`, word));
     const words = make("div", "words");
     const name = make("div", "name");
     name.append(make("bdi", "", row.path));
@@ -90,7 +93,7 @@
     }
     return node;
   }
-  const details = (row) => [row.score === null ? "" : `P(fake) ${row.score.toFixed(4)}`, list.categories[row.category], row.reason, ...row.said].filter(Boolean).join("; ");
+  const details = (row) => [meaningful(row) ? `P(fake) ${row.score.toFixed(4)}` : "", list.categories[row.category], row.reason, ...row.said].filter(Boolean).join("; ");
   const height = () => (matchMedia("(max-width: 40rem)").matches ? 112 : 84);
   function draw(every = false) {
     const each = height();

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from asli.detector.prediction import OUTSIDE
 from asli.files import printable
 from asli.scanning import score_table
 from asli.scanning.inputs import Item
@@ -127,10 +128,10 @@ def _row(number: int, item: Item, values: dict[str, Any]) -> ListedRow:
     reason = given if isinstance(given, str) else "; ".join(given or ())
     if values["error"]:
         category, reason = "unreadable", values["error"]
-    elif reason:
-        category, reason = "outside the domain", plain_reason(reason.removeprefix("outside domain: "))
+    elif reason.startswith(OUTSIDE):  # others are about the detector
+        category, reason = "outside the domain", plain_reason(reason.removeprefix(OUTSIDE))
     else:
-        category = values["verdict"]
+        category, reason = values["verdict"], ""
     stated = tuple(json.loads(values["provenance"])["says"]) if values["provenance"] else ()
     return ListedRow(number, item, values["score"], values["verdict"], CATEGORIES.index(category), reason, stated)
 

@@ -64,7 +64,7 @@ class Summary:
     examples: list[tuple[str, str]] = field(default_factory=list)
     """Path and error of the first unreadable images."""
     histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
-    """Scored images by score, in equal bins from 0 to 1."""
+    """Images inside the domain by score, in equal bins from 0 to 1."""
     highest: list[Shown] = field(default_factory=list)
     lowest: list[Shown] = field(default_factory=list)
     unsure: list[Shown] = field(default_factory=list)
@@ -120,13 +120,14 @@ def _count(found: Summary, rows: dict[str, list[Any]], middle: float, caveats: s
         if outside:
             _add(found.outside, outside.removeprefix(OUTSIDE))
         shown.append(Shown(number, path, score, verdict, outside))
-    scores = np.array([image.score for image in shown])
+    inside = [image for image in shown if not image.reasons]  # outside the domain a score means nothing
+    scores = np.array([image.score for image in inside])
     found.histogram += np.histogram(scores, bins=BINS, range=(0, 1))[0]
     found.images += len(rows["path"])
-    found.highest = _first([*found.highest, *shown], lambda image: -image.score)
-    found.lowest = _first([*found.lowest, *shown], lambda image: image.score)
-    inside = [image for image in shown if image.verdict == "unsure" and not image.reasons]
-    found.unsure = _first([*found.unsure, *inside], lambda image: abs(image.score - middle))
+    found.highest = _first([*found.highest, *inside], lambda image: -image.score)
+    found.lowest = _first([*found.lowest, *inside], lambda image: image.score)
+    unsure = [image for image in inside if image.verdict == "unsure"]
+    found.unsure = _first([*found.unsure, *unsure], lambda image: abs(image.score - middle))
 
 
 def _outside(reasons: str, caveats: str) -> str:

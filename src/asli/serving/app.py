@@ -1,118 +1,75 @@
 """The application: what each address answers. It keeps no picture and no score."""
 
-import asyncio
-import re
-import time
-from collections.abc import Callable, Sequence
-from importlib import resources
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from asli._version import __version__
 from asli.detector.base import Detector
-from asli.detector.prediction import Prediction, Predictions
-from asli.detector.reading import examine_all
-from asli.errors import AsliError
-from asli.serving.forms import FORM, pictures_of
+from asli.detector.prediction import Prediction
+from asli.detector.runtimes import usable_threads
+from asli.messages import Language
+from asli.serving import schema
+from asli.serving.access import AccessLog, TokenGuard
+from asli.serving.api import Served, routes
+from asli.serving.batches import Batches
+from asli.serving.explaining import Explainer
 from asli.serving.limits import BodyLimit, HeadAsGet, PlaceLimit
+from asli.serving.site import site
 
-PLACES = 64
-"""Requests that bring pictures, answered or waiting at a time; more are told to come back (503)."""
-
-MOST_FILES = 1000
-"""Files of a form that are taken in at all; `max_images`, which is at most as many, is asked afterwards."""
+PLACES, PLACE_BYTES = 256, 512_000_000
+"""Requests that bring pictures, answered or waiting at a time, and their bytes; more are told to come back (503)."""
 
 SECONDS, PAUSE = 120, 20
 """In which a request has to arrive, and the longest pause in it: who says nothing holds no place."""
 
-PAGE = {
-    "/": ("index.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/page.css": ("page.css", "text/css"),
-}
 
-HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:;"
-    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors ",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
-"""Of the page: nothing comes from elsewhere, nothing goes elsewhere; who may show it within another page is added."""
-
-_ORIGIN = re.compile(r"https?://[\w*.-]+(:\d+)?", re.ASCII)
-
-
-def create_app(detector: Detector, *, max_bytes: int, max_images: int, embed_in: Sequence[str] = ()) -> FastAPI:
+def create_app(
+    detectors: Detector | Mapping[str, Detector],
+    *,
+    max_bytes: int,
+    max_images: int,
+    embed_in: Sequence[str] = (),
+    token: str | None = None,
+    access_log: bool = False,
+    language: Language | None = None,
+) -> FastAPI:
     """Make the application.
 
     Args:
-        detector: Scores every picture.
+        detectors: Scores every picture; several by name, of which the first is the default.
         max_bytes: Largest body of a request.
         max_images: Most pictures in a request.
         embed_in: Sites whose pages may show this page within, such as `https://huggingface.co`; none by default.
+        token: Asked of every request to the API; None lets everyone in.
+        access_log: Note each request on the logger `asli.access`, without names of files.
+        language: Of the page; None takes the browser's.
 
     Raises:
-        AsliError: One of these is no site.
+        AsliError: One of the sites is none.
     """
+    named = {"default": detectors} if isinstance(detectors, Detector) else dict(detectors)
+    metrics = _Metrics()
+    served = {name: _serve(name, detector, metrics) for name, detector in named.items()}
     # Its documentation pages would load scripts from elsewhere; /openapi.json describes the API without them.
     app = FastAPI(title="asli", version=__version__, docs_url=None, redoc_url=None)
-    app.add_middleware(BodyLimit, most=max_bytes, seconds=SECONDS, pause=PAUSE)
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(PlaceLimit, most=PLACES)  # added last, asked first
-    metrics, turn = _Metrics(), asyncio.Lock()
-    about, about_detector = _about(detector, max_bytes, max_images), detector.describe()
-    detector.engine  # noqa: B018 - made before the first request
+    app.include_router(routes(served, max_bytes=max_bytes, max_images=max_images))
+    app.include_router(site(embed_in, language))
+    first = next(iter(named.values()))
 
-    @app.post("/v1/predict", openapi_extra={"requestBody": FORM})
-    async def predict(request: Request, stability: bool = False, force_domain: bool = False) -> dict[str, Any]:
-        """Score pictures: what `asli predict --json` prints."""
-        unknown = set(request.query_params) - {"stability", "force_domain"}
-        if unknown:
-            raise HTTPException(422, f"no parameter named {sorted(unknown)[0]!r}; there are stability and force_domain")
-
-        def score(name: str, read: Callable[[], bytes]) -> Prediction:
-            start = time.perf_counter()
-            examined = examine_all([read], detector, keep_pixels=stability)
-            (scored,) = detector.predictions([(name, examined[0])], force_domain=force_domain, stability=stability)
-            metrics.count(scored, time.perf_counter() - start)
-            return scored
-
-        scored = []
-        async with request.form(max_files=MOST_FILES, max_part_size=max_bytes) as form:
-            pictures = pictures_of(form, request.headers.get("content-type", ""))
-            if len(pictures) > max_images:
-                raise HTTPException(413, f"{len(pictures)} pictures; a request may bring {max_images}")
-            for name, read in pictures:
-                async with turn:  # each picture has all the threads; more at a time would get into each other's way
-                    if await request.is_disconnected():
-                        break
-                    scored.append(await run_in_threadpool(score, name, read))
-        described = about_detector | ({"force_domain": True} if force_domain else {})
-        return Predictions(scored, described).to_dict()
-
-    @app.get("/v1/detector")
-    async def about_it() -> dict[str, Any]:
-        """Say which detector answers, what it knows, and what a request may bring."""
-        return about
-
-    @app.get("/health")
-    async def health() -> dict[str, Any]:
-        """Say that it answers."""
-        return {"status": "ok", "detector": detector.hash}
+    @app.get("/health", responses={200: {"model": schema.Health}})
+    async def health() -> Response:
+        """Say that the server answers."""
+        return JSONResponse({"status": "ok", "detector": first.hash})
 
     @app.get("/metrics", include_in_schema=False)
     async def prometheus() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-    headers = _headers(embed_in)
-    for address, (name, kind) in PAGE.items():
-        app.add_api_route(address, _file(name, kind, headers), include_in_schema=False)
 
     @app.exception_handler(HTTPException)
     def refused(_: Request, error: HTTPException) -> JSONResponse:
@@ -121,10 +78,25 @@ def create_app(detector: Detector, *, max_bytes: int, max_images: int, embed_in:
     @app.exception_handler(RequestValidationError)
     def misunderstood(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]  # the parameters are all the framework checks
-        text = f"parameter {first['loc'][-1]} is {first.get('input')!r}; give true or false"
+        choices = first.get("ctx", {}).get("expected", "true or false").replace("'", "")
+        text = f"parameter {first['loc'][-1]} is {str(first.get('input'))[:60]!r}; give {choices}"
         return JSONResponse({"error": text}, 422)
 
+    app.add_middleware(BodyLimit, most=max_bytes, seconds=SECONDS, pause=PAUSE)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(PlaceLimit, most=PLACES, most_bytes=PLACE_BYTES)
+    if token is not None:
+        app.add_middleware(TokenGuard, token=token)
+    if access_log:  # added last, asked first
+        known = [route.path for route in app.routes if isinstance(route, APIRoute)]
+        app.add_middleware(AccessLog, known=[*known, "/openapi.json"])
     return app
+
+
+def _serve(name: str, detector: Detector, metrics: "_Metrics") -> Served:
+    detector.engine  # noqa: B018 - made before the first request
+    batches = Batches(detector, max(2, usable_threads()), metrics.count)
+    return Served(name, detector, detector.describe(), batches, Explainer(detector))
 
 
 class _Metrics:
@@ -132,39 +104,10 @@ class _Metrics:
         self.registry = CollectorRegistry()  # its own: several applications may live in one process
         self._images = Counter("asli_images", "Pictures by verdict", ["verdict"], registry=self.registry)
         self._seconds = Histogram("asli_image_seconds", "Time to score a picture", registry=self.registry)
+        self._batches = Counter("asli_batches", "Groups of pictures scored together", registry=self.registry)
 
-    def count(self, scored: Prediction, seconds: float) -> None:
-        self._images.labels(scored.verdict or "error").inc()
-        self._seconds.observe(seconds)
-
-
-def _about(detector: Detector, max_bytes: int, max_images: int) -> dict[str, Any]:
-    domain = detector.card.domain
-    return {
-        **detector.describe(),
-        "asli": __version__,
-        "domain": {
-            "formats": domain.formats,
-            "sizes": domain.sizes,
-            "qualities": domain.qualities,
-            "generators": domain.generators,
-        },
-        "limits": {"bytes": max_bytes, "images": max_images},
-    }
-
-
-def _headers(embed_in: Sequence[str]) -> dict[str, str]:
-    wrong = next((site for site in embed_in if not _ORIGIN.fullmatch(site)), None)
-    if wrong is not None:
-        raise AsliError(f"'{wrong}' is no site to embed in; give its address without a path: https://example.org")
-    policy = HEADERS["content-security-policy"] + (" ".join(embed_in) or "'none'")
-    return {**HEADERS, "content-security-policy": policy}
-
-
-def _file(name: str, kind: str, headers: dict[str, str]) -> Any:
-    content = (resources.files("asli") / "serving" / "page" / name).read_bytes()
-
-    async def answer() -> Response:
-        return Response(content, media_type=kind, headers=headers)
-
-    return answer
+    def count(self, scored: Sequence[Prediction], seconds: float) -> None:
+        self._batches.inc()
+        for one in scored:
+            self._images.labels(one.verdict or "error").inc()
+            self._seconds.observe(seconds / len(scored))

@@ -1,8 +1,8 @@
 """The pictures of a form, as clients of all kinds send them, and what to do where there is none, in their terms."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+import hashlib
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -11,31 +11,51 @@ from asli.datasets.images import is_image
 
 FIELD = "images"
 
-FORM: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": [FIELD],
-                "properties": {
-                    FIELD: {
-                        "type": "array",
-                        "items": {"type": "string", "format": "binary"},
-                        "description": "Image files",
-                    }
-                },
-            }
-        }
-    },
-}
-"""The body of a request, in OpenAPI's terms."""
+
+@dataclass(slots=True)
+class Picture:
+    """A picture of a form.
+
+    Attributes:
+        name: Of its file.
+        size: Of its file, in bytes.
+        content: The file.
+        sha256: Of its bytes; empty before `read`, which runs in a thread, where a large file holds nobody up.
+    """
+
+    name: str
+    size: int
+    content: BinaryIO | bytes
+    sha256: str = ""
+
+    def read(self) -> bytes:
+        """Return the file's bytes."""
+        data = self.content
+        if not isinstance(data, bytes):
+            data.seek(0)
+            data = data.read()
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        return data
+
+
+def form_body(*, one: bool = False) -> dict[str, Any]:
+    """Return the body of a request, in OpenAPI's terms.
+
+    Args:
+        one: Whether it holds one picture, not several.
+    """
+    file: dict[str, Any] = {"type": "string", "format": "binary"}
+    several = {"type": "array", "items": file, "minItems": 1, "description": "Image files"}
+    field = {**file, "description": "An image file"} if one else several
+    schema = {"type": "object", "required": [FIELD], "properties": {FIELD: field}}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
 
 _EXAMPLE = f"for example with: curl -F {FIELD}=@photo.jpg"
 
 
-def pictures_of(form: FormData, kind: str) -> list[tuple[str, Callable[[], bytes]]]:
-    """Return name and reader of each picture in a form.
+def pictures_of(form: FormData, kind: str) -> list[Picture]:
+    """Return the pictures in a form.
 
     Args:
         form: What came.
@@ -57,14 +77,15 @@ def pictures_of(form: FormData, kind: str) -> list[tuple[str, Callable[[], bytes
     return found
 
 
-def _picture(value: UploadFile | str) -> tuple[str, Callable[[], bytes]]:
+def _picture(value: UploadFile | str) -> Picture:
     if isinstance(value, UploadFile):
         if not value.filename and not value.size:
             raise HTTPException(422, "no file was chosen: one came without name and content")
-        return (value.filename or "picture").encode(errors="backslashreplace").decode(), value.file.read
+        name = (value.filename or "picture").encode(errors="backslashreplace").decode()
+        return Picture(name, value.size or 0, value.file)
     # A part without a file name counts as text; of bytes that are not UTF-8 Starlette makes Latin-1.
     content = value.encode("latin-1", errors="replace")
     if is_image("", content[:32]):
-        return "picture", partial(bytes, content)
+        return Picture("picture", len(content), content)
     shown = repr(value[:60])
     raise HTTPException(422, f"the field {FIELD!r} holds the text {shown}, no file; send the file itself, {_EXAMPLE}")

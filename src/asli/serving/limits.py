@@ -17,6 +17,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+DROPPED, DROPPING = 64_000_000, 10.0
+"""Bytes and seconds of a refused request that are read and dropped before the refusal is sent."""
+
+RETRY = 2
+"""Seconds after which a request that found no place should be sent again."""
+
 
 class HeadAsGet:
     """Answers HEAD, which probes of health and link checkers send, as GET without the body.
@@ -43,29 +49,35 @@ class HeadAsGet:
 
 
 class PlaceLimit:
-    """Answers 503 to requests that bring something while too many others are being answered.
+    """Answers 503 to requests that bring something while others fill all places, or bring too much together.
 
     Args:
         app: What answers the others.
         most: Requests at a time.
+        most_bytes: Their bodies together, as declared; one alone may be larger.
     """
 
-    def __init__(self, app: App, most: int) -> None:
-        self._app, self._most, self._taken = app, most, 0
+    def __init__(self, app: App, most: int, most_bytes: int) -> None:
+        self._app, self._most, self._most_bytes = app, most, most_bytes
+        self._taken, self._bytes = 0, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
-        elif self._taken >= self._most:
-            text = f"{self._taken} requests are being answered already; send it again in a moment"
-            await _refusal(503, text, {"retry-after": "5"})(scope, receive, send)
-        else:
-            self._taken += 1
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self._taken -= 1
+            return
+        size = declared_length(scope) or 0
+        if self._taken >= self._most or (self._taken and self._bytes + size > self._most_bytes):
+            text = f"{self._taken} requests are being answered already; send it again in {RETRY} seconds"
+            await refuse(scope, receive, send, 503, text, {"retry-after": str(RETRY)})
+            return
+        self._taken += 1
+        self._bytes += size
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._taken -= 1
+            self._bytes -= size
 
 
 class BodyLimit:
@@ -86,12 +98,13 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        too_large = _refusal(413, f"a request may bring {self._most:,} bytes; send fewer or smaller pictures")
-        too_slow = _refusal(
-            408, f"the request did not arrive within {self._seconds:g} seconds, or paused for {self._pause:g}"
+        too_large = 413, f"a request may bring {self._most:,} bytes; send fewer or smaller pictures"
+        too_slow = (
+            408,
+            f"the request did not arrive within {self._seconds:g} seconds, or paused for {self._pause:g}",
         )
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        refusal = too_large if declared.isdigit() and int(declared) > self._most else None
+        declared = declared_length(scope)
+        refusal = too_large if declared is not None and declared > self._most else None
         now = asyncio.get_running_loop().time
         seen, whole, until = 0, False, now() + self._seconds
 
@@ -117,8 +130,55 @@ class BodyLimit:
             with suppress(ClientDisconnect):  # what an application reads of a refused body
                 await self._app(scope, counted, unless_refused)
         if refusal is not None:
-            await refusal(scope, receive, send)
+            await refuse(scope, receive, send, *refusal, whole=whole, wait=refusal is not too_slow)
 
 
-def _refusal(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": text}, status, {"connection": "close", **(headers or {})})
+def declared_length(scope: Scope) -> int | None:
+    """Return the length of a body by the request's header, or None where that is missing or no number."""
+    declared = dict(scope["headers"]).get(b"content-length", b"")
+    return int(declared) if declared.isdigit() else None
+
+
+async def refuse(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    status: int,
+    text: str,
+    headers: dict[str, str] | None = None,
+    *,
+    whole: bool = False,
+    wait: bool = True,
+) -> None:
+    """Refuse a request after reading and dropping its body.
+
+    A connection that is closed on a client which is still sending is reset, and the client never sees the answer.
+
+    Args:
+        scope: Of the request.
+        receive: Of the request.
+        send: Of the request.
+        status: Of the answer.
+        text: Why.
+        headers: Further ones of the answer.
+        whole: Whether the body has been read already.
+        wait: Whether to read what is left of it. A client that asks before it sends (`Expect: 100-continue`) has not
+            sent any.
+    """
+    if wait and not whole and b"expect" not in dict(scope["headers"]):
+        whole = await _drop(receive)
+    rest = {} if whole else {"connection": "close"}
+    await JSONResponse({"error": text}, status, {**rest, **(headers or {})})(scope, receive, send)
+
+
+async def _drop(receive: Receive) -> bool:
+    """Read a body and forget it; return whether it ended within `DROPPED` bytes and `DROPPING` seconds."""
+    seen = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DROPPING):
+            while seen <= DROPPED:
+                message = await receive()
+                if not message.get("more_body", False):
+                    return bool(message["type"] == "http.request")
+                seen += len(message.get("body", b""))
+    return False

@@ -2,14 +2,17 @@
 
 import logging
 import os
+import re
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 
 from asli.detector.base import Detector
 from asli.detector.locate import DEFAULT
+from asli.detector.members import member_names
 from asli.detector.runtimes import Kind
 from asli.errors import AsliError, MissingExtraError
+from asli.messages import Language
 
 MAX_BYTES, MAX_IMAGES = 32_000_000, 64
 
@@ -17,13 +20,16 @@ logger = logging.getLogger("asli")
 
 
 def serve(
-    detector: str | Path = DEFAULT,
+    detector: str | Path | Sequence[str | Path] = DEFAULT,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
     max_bytes: int = MAX_BYTES,
     max_images: int = MAX_IMAGES,
     embed_in: Sequence[str] = (),
+    token: str | None = None,
+    access_log: bool = False,
+    language: Language | None = None,
     device: str | None = None,
     runtime: Kind | None = None,
     threads: int | None = None,
@@ -31,12 +37,16 @@ def serve(
     """Serve the page and the API until interrupted.
 
     Args:
-        detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
+        detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`; or several of these, of
+            which the first answers where a request names none.
         host: Address to listen at; 127.0.0.1 is reached from this machine only.
         port: Likewise; 0 takes a free one.
         max_bytes: Largest body of a request.
         max_images: Most pictures in a request.
         embed_in: Sites whose pages may show this page within, such as `https://huggingface.co`; none by default.
+        token: Asked of every request to the API, as `Authorization: Bearer TOKEN`; None lets everyone in.
+        access_log: Log each request without names of files: method, address, status, bytes, milliseconds.
+        language: Of the page; None takes the browser's.
         device: cuda, mps or cpu; None leaves it to the runtime.
         runtime: torch or onnx; None takes ONNX where there is nothing against it.
         threads: CPU threads of one operation; None leaves the library's choice.
@@ -44,7 +54,7 @@ def serve(
     Raises:
         MissingExtraError: The extra `serve` is not installed.
         DetectorError: The detector cannot be used.
-        AsliError: The address cannot be listened at, or a site is none.
+        AsliError: The address cannot be listened at, a site is none, or the token is none that a header can hold.
     """
     try:
         import uvicorn
@@ -52,15 +62,27 @@ def serve(
         from asli.serving.app import create_app
     except ImportError as error:
         raise MissingExtraError(error.name or "fastapi", "serve") from error
-    opened = Detector.load(detector, device=device, runtime=runtime, threads=threads)
-    app = create_app(opened, max_bytes=max_bytes, max_images=max_images, embed_in=embed_in)
+    if token is not None and not re.fullmatch(r"[\x21-\x7e]{8,}", token):
+        raise AsliError("the token needs 8 or more letters, digits or signs of ASCII, without spaces")
+    names = [detector] if isinstance(detector, str | Path) else list(detector)
+    opened = [Detector.load(name, device=device, runtime=runtime, threads=threads) for name in names]
+    app = create_app(
+        dict(zip(member_names(opened), opened, strict=True)),
+        max_bytes=max_bytes,
+        max_images=max_images,
+        embed_in=embed_in,
+        token=token,
+        access_log=access_log,
+        language=language,
+    )
     listening = _listen(host, port)
     address, taken = listening.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
-    logger.info("detector %s (%s)", opened.describe()["network"], (opened.hash or "")[:16])
+    for one in opened:
+        logger.info("detector %s (%s)", one.describe()["network"], (one.hash or "")[:16])
     logger.info("http://%s:%d/ is the page, POST /v1/predict the API; stop with Ctrl-C", shown, taken)
-    if address not in ("127.0.0.1", "::1"):
-        logger.warning("whoever reaches %s:%d may use it: put what checks who asks in front of it", shown, taken)
+    if address not in ("127.0.0.1", "::1") and token is None:
+        logger.warning("anyone who can reach %s:%d may use it; set a token or put a proxy in front", shown, taken)
     config = uvicorn.Config(app, log_level="warning", server_header=False)
     uvicorn.Server(config).run(sockets=[listening])
 

@@ -1,163 +1,297 @@
-"use strict";
+// Pictures are sent one by one, a few at a time: each appears as soon as it is scored, and one too large fails alone.
+import { fillCard, makeCard, outside, stated, unstable } from "./cards.js";
+import { drawExplanation, toggle } from "./explanation.js";
+import { redrawRecord, showRecord } from "./record.js";
+import { about, onToken, send, setToken } from "./server.js";
+import { domain, load, onChange, t } from "./texts.js";
 
-// Pictures are sent one by one, two at a time: each appears as soon as it is scored, and one too large fails alone.
-const AT_ONCE = 2;
-const TRIES = 6; // at a busy server, ever further apart
+const AT_ONCE = 4;
+const PICTURE = /\.(jpe?g|jpe|jfif|png|webp|gif|bmp|dib|tiff?|avif|heic|heif|hif|p[pgb]m|mpo)$/i;
 const find = (id) => document.getElementById(id);
-const results = [];
-let limits = { bytes: Infinity };
-let detector = null;
-let thresholds = { low: 0.5, high: 0.5 };
+let detectors = [];
+let items = [];
 let waiting = [];
 let running = 0;
-let done = 0;
-let total = 0;
-let left = ""; // folders among what was dropped
+let cancelled = 0;
+let skipped = 0;
+let stop = new AbortController();
 
-async function describe() {
-  const answer = await fetch("v1/detector");
-  if (!answer.ok) throw new Error(answer.status);
-  const about = await answer.json();
-  limits = about.limits;
-  thresholds = about.thresholds;
-  const [low, high] = about.domain.sizes;
-  const sizes = low === high ? `${low} px` : `${low} to ${high} px`;
-  find("about").textContent =
-    `Asked is ${about.network}, trained on ${about.trained_on}: it knows ${about.domain.formats.join(", ")} pictures of ${sizes} a side.`;
-}
+const shown = () => [...new Set([find("first").value, find("second").value].filter(Boolean))].map((name) => detectors.find((one) => one.name === name));
+const settings = () => ({ stability: find("stability").checked, force_domain: find("force").checked });
 
 function take(files) {
-  const pictures = [...files];
-  total += pictures.length;
-  waiting.push(...pictures);
-  while (running < AT_ONCE && waiting.length) next();
+  if (!detectors.length) return;
+  const made = files.map((file) => ({ file, name: file.webkitRelativePath || file.name || "pasted", url: URL.createObjectURL(file), answers: {} }));
+  items.push(...made);
+  waiting.push(...made);
+  cancelled = 0;
+  start();
 }
 
-async function next() {
-  const file = waiting.shift();
-  if (!file) return;
+function start() {
+  while (running < AT_ONCE && waiting.length) work();
+  tell();
+}
+
+async function work() {
   running += 1;
-  tell();
-  const image = await score(file);
-  results.push(image);
-  show(file, image);
+  while (waiting.length) {
+    const item = waiting.shift();
+    const { signal } = stop;
+    try {
+      for (const one of shown()) {
+        const answer = await scored(item, one, signal);
+        if (signal.aborted) break;
+        item.answers[one.name] = answer;
+      }
+    } catch { // cancelled
+      continue;
+    }
+    if (signal.aborted || !items.includes(item)) continue;
+    item.card ?? makeCard(item, { show: explain, keep: (kept) => showRecord(kept, shown()), remove });
+    fillCard(item, shown());
+    arrange();
+    tell();
+  }
   running -= 1;
-  done += 1;
   tell();
-  next();
 }
 
-function ask(query, form) {
-  return fetch(`v1/predict?${query}`, { method: "POST", body: form });
-}
-
-async function score(file) {
-  const failed = (error) => ({ path: file.name, score: null, verdict: null, reasons: [], error });
-  if (file.size > limits.bytes) return failed(`larger than ${(limits.bytes / 1e6).toFixed(0)} MB`);
-  const form = new FormData();
-  form.append("images", file, file.name || "pasted");
-  const query = new URLSearchParams({ stability: find("stability").checked, force_domain: find("force").checked });
+async function scored(item, one, signal) {
+  const chosen = settings();
+  const failed = (error) => ({ image: { path: item.name, score: null, verdict: null, reasons: [], error }, about: one, settings: chosen });
+  if (item.file.size > one.limits.bytes) return failed(t("web.too_large", { size: Math.floor(one.limits.bytes / 1e6) }));
   try {
-    let answer = await ask(query, form);
-    for (let tries = 1; answer.status === 503 && tries < TRIES; tries += 1) {
-      await new Promise((go) => setTimeout(go, 1000 * tries));
-      answer = await ask(query, form);
-    }
-    if (answer.ok) {
-      const said = await answer.json();
-      detector = said.detector;
-      return said.images[0];
-    }
-    const said = await answer.json().catch(() => ({})); // what stands in front of the server may answer with a page
-    return failed(said.error || `the server answered ${answer.status}`);
-  } catch {
-    return failed("the server did not answer; is it still running?");
+    const answer = await send("v1/predict", { ...chosen, detector: one.name }, item.file, signal);
+    const { images, files, detector, asli, time } = await answer.json();
+    return { image: { ...images[0], path: item.name }, file: files[0], detector, asli, time, about: one, settings: chosen };
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    return failed(error.message);
   }
 }
 
-function show(file, image) {
-  const card = find("card").content.cloneNode(true);
-  const article = card.querySelector("article");
-  const picture = card.querySelector("img");
-  picture.onload = () => picture.classList.toggle("small", picture.naturalWidth < 128);
-  picture.onerror = () => picture.classList.add("unseen"); // HEIC, say: scored all the same
-  picture.src = URL.createObjectURL(file);
-  card.querySelector("h2").textContent = image.path;
-  article.dataset.verdict = image.verdict || "";
-  if (image.error) {
-    article.classList.add("failed");
-    card.querySelector(".verdict strong").textContent = "not scored";
-    card.querySelector(".why").textContent = image.error;
-  } else {
-    fill(card, image);
-  }
-  find("results").prepend(card);
-  find("after").hidden = false;
+function explain(item) {
+  const inside = shown().find((one) => !item.answers[one.name]?.image.error);
+  toggle(item, { detector: inside.name, force_domain: settings().force_domain }, (one) => fillCard(one, shown()));
 }
 
-function fill(card, image) {
-  const percent = (share) => `${(100 * share).toFixed(2)}%`;
-  card.querySelector(".verdict strong").textContent = image.verdict;
-  card.querySelector(".verdict span").textContent = `P(fake) ${image.score.toFixed(4)}`;
-  card.querySelector(".mark").style.left = percent(image.score);
-  const scale = card.querySelector(".scale");
-  scale.style.setProperty("--low", percent(thresholds.low));
-  scale.style.setProperty("--high", percent(thresholds.high));
-  scale.setAttribute("aria-label", `score ${image.score.toFixed(4)}; real below ${thresholds.low.toFixed(4)}, fake from ${thresholds.high.toFixed(4)}`);
-  const reasons = [...image.reasons];
-  if (image.stability) {
-    const { low, high } = image.stability;
-    const range = card.querySelector(".range");
-    range.hidden = false;
-    range.style.left = percent(low);
-    range.style.right = percent(1 - high);
-    reasons.push(`saved again or resized a little it scores ${low.toFixed(4)} to ${high.toFixed(4)}`);
-  }
-  reasons.push(...(image.provenance?.says ?? []).map((said) => `its file: ${said}`));
-  card.querySelector(".why").textContent = reasons.join("; ");
+function remove(item) {
+  const next = item.card.nextElementSibling?.querySelector("button") ?? find("files");
+  URL.revokeObjectURL(item.url);
+  items = items.filter((other) => other !== item);
+  item.card.remove();
+  next.focus();
+  tell();
+}
+
+const orders = {
+  new: (a, b) => items.indexOf(b) - items.indexOf(a),
+  name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
+  high: (a, b) => value(b, -1) - value(a, -1),
+  low: (a, b) => value(a, 2) - value(b, 2),
+};
+function value(item, last) {
+  const image = item.answers[shown()[0]?.name]?.image;
+  return !image || image.error || outside(image) ? last : image.score;
+}
+
+let planned = false;
+function arrange() {
+  if (planned) return;
+  planned = true;
+  requestAnimationFrame(() => {
+    planned = false;
+    const focused = document.activeElement;
+    const cards = items.filter((item) => item.card);
+    const place = new Map(items.map((item, index) => [item, index]));
+    cards.sort(find("sort").value === "new" ? (a, b) => place.get(b) - place.get(a) : orders[find("sort").value]);
+    const box = find("results");
+    cards.forEach((item, index) => {
+      if (box.children[index] !== item.card) box.insertBefore(item.card, box.children[index] ?? null);
+    });
+    focused?.focus?.({ preventScroll: true });
+  });
+}
+
+/** Score all pictures again, after an option has changed. */
+function again() {
+  stop.abort();
+  stop = new AbortController();
+  for (const item of items) item.answers = {};
+  waiting = [...items];
+  cancelled = 0;
+  start();
 }
 
 function tell() {
-  const counted = done < total ? `${done} of ${total} done` : total ? `${total} done` : "";
-  find("status").textContent = [counted, left].filter(Boolean).join("; ");
+  const done = items.filter((item) => Object.keys(item.answers).length && item.card).length;
+  const busy = running > 0;
+  const parts = items.length ? [busy ? t("web.progress", { done, total: items.length }) : t("web.finished", { total: done })] : [];
+  if (cancelled) parts.push(t("web.cancelled", { left: cancelled }));
+  if (skipped) parts.push(t("web.skipped", { count: skipped }));
+  find("status").textContent = parts.join("; ");
+  find("tools").hidden = !items.length && !skipped;
+  find("cancel").hidden = !busy;
 }
 
-function save() {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify({ detector, images: results }, null, 2)], { type: "application/json" }));
-  link.download = "asli.json";
-  link.click();
-  URL.revokeObjectURL(link.href);
+function cancel() {
+  stop.abort();
+  stop = new AbortController();
+  waiting = [];
+  items = items.filter((item) => item.card || URL.revokeObjectURL(item.url));
+  cancelled = items.filter((item) => !Object.keys(item.answers).length).length;
+  tell();
 }
 
 function clear() {
-  for (const picture of document.querySelectorAll("article img")) URL.revokeObjectURL(picture.src);
+  cancel();
+  for (const item of items) URL.revokeObjectURL(item.url);
+  items = [];
+  [cancelled, skipped] = [0, 0];
   find("results").replaceChildren();
-  find("after").hidden = true;
-  waiting = [];
-  results.length = 0;
-  total = running;
-  done = 0;
-  left = "";
+  tell();
+  find("files").focus();
+}
+
+function download(name, type, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+function answers() {
+  return items.flatMap((item) => shown().map((one) => item.answers[one.name]).filter(Boolean));
+}
+
+function saveJson() {
+  const groups = shown().map((one) => {
+    const own = answers().filter((answer) => answer.about === one);
+    const first = own.find((answer) => answer.detector);
+    return { detector: first?.detector ?? null, images: own.map((answer) => answer.image), files: own.map((answer) => answer.file ?? null), asli: first?.asli, time: first?.time };
+  });
+  download("asli.json", "application/json", JSON.stringify(groups.length === 1 ? groups[0] : groups, null, 2));
+}
+
+function saveCsv() {
+  // A cell that begins like a formula must not become one in a spreadsheet.
+  const quoted = (cell) => `"${String(cell ?? "").replace(/^[=+\-@\t]/, "'$&").replaceAll('"', '""')}"`;
+  const columns = ["file", "sha256", "detector", "detector_hash", "verdict", "score", "inside_domain", "unstable", "stability_low", "stability_high", "file_states_ai", "statements", "reasons", "error", "time"];
+  const rows = answers().map(({ image, file, detector, time, about: known }) => [
+    image.path, file?.sha256, known.name, detector?.hash, image.verdict, image.score, image.error ? "" : !outside(image), image.stability ? unstable(image) : "",
+    image.stability?.low, image.stability?.high, stated(image) ?? "", (image.provenance?.says ?? []).join("; "), image.reasons.join("; "), image.error, time,
+  ]);
+  download("asli.csv", "text/csv", [columns, ...rows].map((row) => `${row.map((cell) => (typeof cell === "number" ? cell : quoted(cell))).join(",")}\r\n`).join(""));
+}
+
+/** Return the files of what was dropped, those in folders too; a name that is no picture's is counted. */
+async function dropped(entries) {
+  const found = [];
+  async function walk(entry, path) {
+    if (entry.isFile) {
+      const file = await new Promise((done, fail) => entry.file(done, fail)).catch(() => null);
+      if (file && path && !PICTURE.test(file.name)) skipped += 1;
+      else if (file) found.push(path ? Object.defineProperty(file, "webkitRelativePath", { value: path + file.name }) : file);
+      return;
+    }
+    const reader = entry.createReader();
+    for (;;) { // a hundred at a time, until none is left
+      const part = await new Promise((done, fail) => reader.readEntries(done, fail)).catch(() => []);
+      if (!part.length) return;
+      for (const one of part) await walk(one, `${path}${entry.name}/`);
+    }
+  }
+  for (const entry of entries) await walk(entry, "");
+  return found;
+}
+
+function describe() {
+  const [one] = shown();
+  if (one) find("about").textContent = t("web.about", { network: one.network, data: one.trained_on, domain: domain(one.domain) });
+}
+
+function offerDetectors() {
+  const [first, second] = [find("first"), find("second")];
+  first.replaceChildren(...detectors.map((one) => new Option(one.name, one.name)));
+  second.replaceChildren(new Option(t("web.none"), ""), ...detectors.map((one) => new Option(one.name, one.name)));
+  find("detectors").hidden = detectors.length < 2;
+}
+
+function offerExamples(count) {
+  for (let number = 0; number < count; number += 1) {
+    const button = Object.assign(document.createElement("button"), { type: "button" });
+    const picture = Object.assign(document.createElement("img"), { src: `examples/${number}.jpg`, width: 48, height: 48 });
+    button.append(picture);
+    button.addEventListener("click", async () => {
+      const data = await (await fetch(picture.src)).blob();
+      take([new File([data], `example-${number + 1}-${number % 2 ? "AI" : "photograph"}.jpg`, { type: data.type })]);
+    });
+    find("examples").append(button);
+  }
+}
+
+function relabel() {
+  [...find("examples").querySelectorAll("img")].forEach((picture, index) => (picture.alt = t("web.example_alt", { number: index + 1 })));
+  if (find("second").options.length) find("second").options[0].textContent = t("web.none");
+  describe();
+  for (const item of items.filter((one) => one.card && Object.keys(one.answers).length)) {
+    fillCard(item, shown());
+    drawExplanation(item, (one) => fillCard(one, shown()));
+  }
+  redrawRecord();
   tell();
 }
 
+function askToken() {
+  const [box, field] = [find("token"), find("token-value")];
+  box.hidden = false;
+  field.type = "password";
+  field.focus();
+  return new Promise((done) => {
+    const use = () => {
+      setToken(field.value);
+      box.hidden = true;
+      done();
+    };
+    box.querySelector("button").onclick = use;
+    field.onkeydown = (event) => event.key === "Enter" && use();
+  });
+}
+
 const drop = find("drop");
-for (const kind of ["dragenter", "dragover"]) {
-  document.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
-}
-for (const kind of ["dragleave", "drop"]) {
-  document.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.remove("over"); });
-}
-document.addEventListener("drop", (event) => {
-  const folders = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry?.isDirectory);
-  const names = new Set(folders.map((entry) => entry.name));
-  take([...event.dataTransfer.files].filter((file) => !names.has(file.name)));
-  left = names.size ? `not scored, a folder: ${[...names].join(", ")}; score all that is in it with asli scan` : "";
+for (const kind of ["dragenter", "dragover"]) document.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
+for (const kind of ["dragleave", "drop"]) document.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.remove("over"); });
+document.addEventListener("drop", async (event) => {
+  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  take(entries.length ? await dropped(entries) : [...event.dataTransfer.files]);
   tell();
 });
-document.addEventListener("paste", (event) => take(event.clipboardData.files));
-find("files").addEventListener("change", (event) => { take(event.target.files); event.target.value = ""; });
-find("save").addEventListener("click", save);
-find("clear").addEventListener("click", clear);
-describe().catch(() => { find("about").textContent = "The server does not answer."; });
+document.addEventListener("paste", (event) => take([...event.clipboardData.files]));
+for (const id of ["files", "folder"]) {
+  find(id).addEventListener("change", (event) => {
+    const files = [...event.target.files];
+    const pictures = id === "folder" ? files.filter((file) => PICTURE.test(file.name)) : files;
+    skipped += files.length - pictures.length;
+    event.target.value = "";
+    take(pictures);
+    tell();
+  });
+}
+for (const id of ["stability", "force", "first", "second"]) find(id).addEventListener("change", () => { describe(); again(); });
+find("sort").addEventListener("change", arrange);
+for (const [id, act] of Object.entries({ cancel, csv: saveCsv, json: saveJson, clear })) find(id).addEventListener("click", act);
+onToken(askToken);
+
+const { examples } = await load();
+offerExamples(examples);
+onChange(relabel);
+relabel();
+try {
+  detectors = await about();
+  offerDetectors();
+  describe();
+} catch {
+  find("about").textContent = t("web.silent");
+}

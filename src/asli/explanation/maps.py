@@ -1,0 +1,114 @@
+"""Maps of where a score comes from, by either method, and whether they hold."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from asli.detector.classifier import Classifier
+from asli.explanation.check import check as check_map
+from asli.explanation.check import likeness
+from asli.explanation.gradcam import choose, enlarged, gradcam
+from asli.explanation.gradcam import layers as layers_of
+from asli.explanation.occlusion import occlusion
+from asli.explanation.view import Array, LogOdds, Method, View
+from asli.metrics.classification import Floats
+from asli.models.device import pick_device
+from asli.models.networks import create_network
+
+RANDOM_NETWORKS = 3
+"""Networks with fresh weights that the check asks."""
+
+TOO_ALIKE = 0.5
+"""Mean rank correlation with their maps from which on a map says nothing about what was learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A picture's map.
+
+    Attributes:
+        heat: height x width of the view, in nats of log-odds a pixel; positive is evidence for fake.
+        layer: Whose map it is; None where no layer was asked.
+        side: Of that layer's map.
+        others: The same of networks with random weights, where the map is checked.
+    """
+
+    heat: Floats
+    layer: str | None = None
+    side: int | None = None
+    others: tuple[Floats, ...] = ()
+
+
+class MapMaker:
+    """Makes maps of images by one network, and checks them.
+
+    Args:
+        detector: Of the network.
+        method: How.
+        layer: Whose map Grad-CAM takes; None for the last one with a map of 4 x 4 or more.
+        device: Where to compute gradients; None takes the best there is.
+        check: Also measure whether maps hold.
+
+    Raises:
+        DetectorError: Its network cannot be explained this way.
+    """
+
+    def __init__(
+        self,
+        detector: Classifier,
+        method: Method = "grad-cam",
+        layer: str | None = None,
+        device: str | None = None,
+        *,
+        check: bool = False,
+    ) -> None:
+        self._check = check
+        runtime = detector.engine
+
+        def log_odds(fitted: list[Array]) -> Floats:
+            logits = runtime.logits(fitted)
+            odds: Floats = logits[:, 1] - logits[:, 0]
+            return odds
+
+        self.log_odds: LogOdds = log_odds
+        """The detector's."""
+        self._maps: _Occlusion | _GradCam = (
+            _Occlusion(log_odds) if method == "occlusion" else _GradCam(detector, layer, device, check=check)
+        )
+
+    def make(self, view: View) -> tuple[Explained, dict[str, Any] | None]:
+        """Return the map of a view and the result of its check, which is None where none was asked for."""
+        found = self._maps.explain(view)
+        return found, _checked(view, found, self.log_odds) if self._check else None
+
+
+class _Occlusion:
+    def __init__(self, log_odds: LogOdds) -> None:
+        self._log_odds = log_odds
+
+    def explain(self, view: View) -> Explained:
+        return Explained(occlusion(view, self._log_odds))
+
+
+class _GradCam:
+    def __init__(self, detector: Classifier, layer: str | None, device: str | None, *, check: bool) -> None:
+        network, size = detector.network, detector.preprocessing.size
+        found = layers_of(network.module, size)
+        self._layer = choose(found, layer)
+        self._side = found[self._layer]
+        self._place = pick_device(device)
+        fresh = range(1, RANDOM_NETWORKS + 1) if check else ()
+        modules = [network.module, *(create_network(network.name, size=size, seed=seed).module for seed in fresh)]
+        self._modules = [module.eval().to(self._place) for module in modules]
+
+    def explain(self, view: View) -> Explained:
+        size = view.preprocessing.size
+        inputs = view.preprocessing.batch(view.fitted(), self._place)
+        own, *others = (view.joined(enlarged(gradcam(module, inputs, self._layer), size)) for module in self._modules)
+        return Explained(own, self._layer, self._side, tuple(others))
+
+
+def _checked(view: View, found: Explained, log_odds: LogOdds) -> dict[str, Any]:
+    measured = check_map(view, found.heat, log_odds)
+    alike = likeness(view, found.heat, found.others) if found.others else None
+    holds = measured["holds"] and (alike is None or alike < TOO_ALIKE)
+    return {**measured, "likeness_to_random": alike, "holds": holds}

@@ -1,0 +1,32 @@
+"""Why an image lies outside a domain, in the reader's language: the English sentences are recognized by their form."""
+
+import re
+
+from asli.messages import Message, Number, message
+
+PATTERNS = tuple(
+    (re.compile(rf"^(?:outside domain: )?{pattern}$"), f"reason.{key}")
+    for pattern, key in (
+        (r"(?P<width>\d+) x (?P<height>\d+) pixels; supported are images of (?P<sizes>.+) px a side", "size"),
+        (r"(?P<format>\S+) file; supported formats: (?P<formats>.+)", "format"),
+        (r"JPEG quality (?P<quality>\d+); supported: (?P<qualities>.+)", "quality"),
+        (r"pixels unlike the known images' \(distance .+; more (?P<what>.+)\)", "pixels_more"),
+        (r"pixels unlike the known images' \(distance .+; less (?P<what>.+)\)", "pixels_less"),
+    )
+)
+"""Form of each sentence and its key in the catalog; a page's script uses them, too."""
+
+
+def reason_text(reason: str) -> Message | str:
+    """Return a reason as a message of the catalog, or as it is where its form is not known."""
+    for pattern, key in PATTERNS:
+        found = pattern.match(reason)
+        if found:
+            return message(key, **{name: _value(name, value) for name, value in found.groupdict().items()})
+    return reason
+
+
+def _value(name: str, value: str) -> Message | Number:
+    if name == "what":
+        return message(f"reason.{value.replace(' ', '_')}")
+    return Number(value.replace(" to ", "\u2013"))

@@ -1,0 +1,198 @@
+"""The addresses under `/v1/`, which programs and the page call."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from asli._version import __version__
+from asli.detector.base import Detector
+from asli.detector.prediction import Prediction
+from asli.errors import DetectorError, ImageError
+from asli.explanation.view import Method
+from asli.serving import schema
+from asli.serving.batches import Batches
+from asli.serving.explaining import Explainer, preview
+from asli.serving.forms import Picture, form_body, pictures_of
+
+MOST_FILES = 1000
+"""Files of a form that are taken in at all; `max_images`, which is at most as many, is asked afterwards."""
+
+TOGETHER = 16
+"""Pictures of one request that wait for their scores at a time, so that it leaves room for others."""
+
+Count = Callable[[Sequence[Prediction], float], None]
+Named = Annotated[str | None, Query(description="Name of a detector from `/v1/detectors`; the first by default.")]
+Forced = Annotated[bool, Query(description="Also give a verdict on pictures outside the detector's domain.")]
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": schema.Error, "description": text}
+    for status, text in {
+        400: "The form is broken.",
+        401: "The bearer token is missing or wrong.",
+        408: "The request arrived too slowly.",
+        413: "Too many bytes or pictures.",
+        422: "No picture, or a parameter that is not understood.",
+        503: "Too many requests; the header `Retry-After` has the seconds to wait.",
+    }.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A detector that is served.
+
+    Attributes:
+        name: In the parameter `detector`.
+        detector: Itself.
+        described: What goes beside its scores.
+        batches: Scores by it.
+        explainer: Explains by it.
+    """
+
+    name: str
+    detector: Detector
+    described: dict[str, Any]
+    batches: Batches
+    explainer: Explainer
+
+
+def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> APIRouter:
+    """Return the API of some detectors.
+
+    Args:
+        served: By name; the first is the default.
+        max_bytes: Largest body of a request.
+        max_images: Most pictures in a request.
+    """
+    router = APIRouter(prefix="/v1", responses=REFUSALS)
+    abouts = {name: _about(one, max_bytes, max_images) for name, one in served.items()}
+    names = ", ".join(served)
+
+    def chosen(request: Request, name: str | None, known: set[str]) -> Served:
+        unknown = set(request.query_params) - {"detector", *known}
+        if unknown:
+            there = ", ".join(sorted({"detector", *known}))
+            raise HTTPException(422, f"no parameter named {sorted(unknown)[0]!r}; there are {there}")
+        if name is not None and name not in served:
+            raise HTTPException(422, f"no detector named {name[:60]!r}; there are: {names}")
+        return served[next(iter(served)) if name is None else name]
+
+    async def taken(request: Request, most: int) -> list[Picture]:
+        form = await request.form(max_files=MOST_FILES, max_part_size=max_bytes)
+        pictures = pictures_of(form, request.headers.get("content-type", ""))
+        if len(pictures) > most:
+            raise HTTPException(413, f"{len(pictures)} pictures; a request may bring {most}")
+        return pictures
+
+    @router.post("/predict", responses={200: {"model": schema.Predictions}}, openapi_extra={"requestBody": form_body()})
+    async def predict(
+        request: Request,
+        stability: Annotated[bool, Query(description="Also score re-encoded and resized views.")] = False,
+        force_domain: Forced = False,
+        detector: Named = None,
+    ) -> Response:
+        """Score pictures: what `asli predict --json` prints, and the hash of each file."""
+        one = chosen(request, detector, {"stability", "force_domain"})
+        try:
+            scored: list[Prediction] = []
+            pictures = await taken(request, max_images)
+            for start in range(0, len(pictures), TOGETHER):
+                if scored and await request.is_disconnected():
+                    break
+                waiting = [
+                    one.batches.score(p.name, p.read, p.size, stability=stability, force_domain=force_domain)
+                    for p in pictures[start : start + TOGETHER]
+                ]
+                scored += await asyncio.gather(*waiting)
+            files = [_file(p) for p in pictures[: len(scored)]]
+        finally:
+            await request.close()
+        return _answer(one, [prediction.to_dict() for prediction in scored], files, force_domain)
+
+    @router.post(
+        "/explain", responses={200: {"model": schema.Explanations}}, openapi_extra={"requestBody": form_body(one=True)}
+    )
+    async def explain(
+        request: Request,
+        method: Annotated[
+            Method, Query(description="Grad-CAM asks gradients; occlusion works everywhere.")
+        ] = "grad-cam",
+        check: Annotated[bool, Query(description="Also measure whether the map holds.")] = True,
+        force_domain: Forced = False,
+        detector: Named = None,
+    ) -> Response:
+        """Show where in one picture its score comes from, and whether that map can be trusted."""
+        one = chosen(request, detector, {"method", "check", "force_domain"})
+        try:
+            (picture,) = await taken(request, 1)
+            explained = await run_in_threadpool(
+                one.explainer.explain, picture.name, picture.read, method=method, check=check, force_domain=force_domain
+            )
+            files = [_file(picture)]
+        except DetectorError as error:
+            raise HTTPException(422, str(error)) from error
+        finally:
+            await request.close()
+        return _answer(one, [explained], files, force_domain)
+
+    @router.post(
+        "/preview",
+        response_class=Response,
+        responses={200: {"content": {"image/jpeg": {}}, "description": "A small JPEG file."}},
+        openapi_extra={"requestBody": form_body(one=True)},
+    )
+    async def small(request: Request) -> Response:
+        """Return one picture as a small JPEG file, for browsers that cannot show its format."""
+        try:
+            (picture,) = await taken(request, 1)
+            made = await run_in_threadpool(lambda: preview(picture.read()))
+        except ImageError as error:
+            raise HTTPException(422, str(error)) from error
+        finally:
+            await request.close()
+        return Response(made, media_type="image/jpeg")
+
+    @router.get("/detector", responses={200: {"model": schema.About}})
+    async def about(request: Request, detector: Named = None) -> Response:
+        """Describe a detector: thresholds, what it can judge, and what a request may bring."""
+        return JSONResponse(abouts[chosen(request, detector, set()).name])
+
+    @router.get("/detectors", responses={200: {"model": schema.Abouts}})
+    async def all_of_them() -> Response:
+        """Describe all detectors of this server."""
+        return JSONResponse({"detectors": list(abouts.values())})
+
+    return router
+
+
+def _answer(one: Served, images: list[dict[str, Any]], files: list[dict[str, Any]], force_domain: bool) -> Response:
+    described = one.described | ({"force_domain": True} if force_domain else {})
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    return JSONResponse({"detector": described, "images": images, "files": files, "asli": __version__, "time": time})
+
+
+def _file(picture: Picture) -> dict[str, Any]:
+    return {"sha256": picture.sha256, "bytes": picture.size}
+
+
+def _about(one: Served, max_bytes: int, max_images: int) -> dict[str, Any]:
+    domain = one.detector.card.domain
+    return {
+        **one.described,
+        "name": one.name,
+        "asli": __version__,
+        "domain": {
+            "formats": list(domain.formats),
+            "sizes": list(domain.sizes),
+            "qualities": list(domain.qualities) if domain.qualities else None,
+            "generators": list(domain.generators),
+        },
+        "limits": {"bytes": max_bytes, "images": max_images},
+    }

@@ -1,0 +1,99 @@
+"""Explanations over HTTP: the map of one picture, as pixels, and what its check found, in words."""
+
+import base64
+import io
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from asli.datasets.images import decode
+from asli.detector.base import Detector
+from asli.detector.classifier import Classifier, as_classifier
+from asli.detector.reading import examine_all
+from asli.explanation.view import Method, View
+from asli.messages import LANGUAGES
+
+if TYPE_CHECKING:
+    from asli.explanation.maps import MapMaker
+
+PREVIEW = 1024
+"""Pixels of a preview's longer side."""
+
+
+class Explainer:
+    """Explains pictures by one detector; networks with random weights are made once.
+
+    Args:
+        detector: Explains its scores.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._makers: dict[tuple[int, Method, bool], tuple[Classifier, MapMaker]] = {}
+        self._lock = threading.Lock()
+
+    def explain(
+        self, name: str, read: Callable[[], bytes], *, method: Method, check: bool, force_domain: bool
+    ) -> dict[str, Any]:
+        """Return a picture's prediction as plain JSON, with `explanation` in it, which is None where it has an error.
+
+        Args:
+            name: Of the file.
+            read: Returns its bytes.
+            method: `grad-cam` or `occlusion`.
+            check: Also measure whether the map holds.
+            force_domain: See `Detector.predict`.
+
+        Raises:
+            DetectorError: This detector cannot be explained this way.
+        """
+        # Here: they need torch and matplotlib, which no other request does.
+        from asli.explanation.maps import TOO_ALIKE, MapMaker
+        from asli.explanation.page import check_text
+        from asli.explanation.picture import overlay
+
+        with self._lock:  # gradients of one picture at a time
+            (examined,) = examine_all([read], self._detector, keep_pixels=True)
+            (prediction,) = self._detector.predictions([(name, examined)], force_domain=force_domain)
+            if examined.pixels is None:
+                return {**prediction.to_dict(), "explanation": None}
+            leaf = as_classifier(self._detector.answering(examined.prepared)[0], "an explanation")
+            key = (id(leaf), method, check)
+            if key not in self._makers:
+                self._makers[key] = leaf, MapMaker(leaf, method, check=check)
+            view = View.of(examined.pixels, leaf.preprocessing)
+            found, checked = self._makers[key][1].make(view)
+        words = check_text(checked, TOO_ALIKE)
+        explanation = {
+            "method": method,
+            "of": "log-odds of fake",
+            "layer": found.layer,
+            "map_size": found.side,
+            "cells": view.by_cell(found.heat).tolist(),
+            "check": checked,
+            "check_in_words": {code: words.text(code) for code in LANGUAGES},
+            "view": _png(view.pixels),
+            "map": _png(overlay(view, found.heat)),
+        }
+        return {**prediction.to_dict(), "explanation": explanation}
+
+
+def preview(data: bytes) -> bytes:
+    """Return a picture as a small JPEG file, for browsers that cannot show its format.
+
+    Raises:
+        ImageError: It cannot be decoded.
+    """
+    image = Image.fromarray(decode(data)[0])
+    image.thumbnail((PREVIEW, PREVIEW), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=88)
+    return stream.getvalue()
+
+
+def _png(pixels: Any) -> str:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
