@@ -25,6 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from asli.files import write_json
 from asli.sample import golden_images, open_sample, sample_archive
 from asli.threads import cpu_times
 
@@ -148,7 +149,7 @@ def main() -> None:
                     found.append(round(seconds_of(arguments, busy, source), 3))
                     print(f"turn {turn + 1}, {command}, {side}: {found[-1]:.2f} s", flush=True)
                     result["summary"] = summary(result["seconds"])
-                    options.out.write_text(json.dumps(result, indent=2) + "\n")
+                    write_json(options.out, result)  # whole or not at all
     for command, line in summary(result["seconds"]).items():
         ratios = {name: value for name, value in line.items() if name != "median"}
         kept = all(

@@ -1,6 +1,7 @@
 """Imports point one way, and no two packages import each other."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import asli
@@ -40,8 +41,16 @@ def modules():
         yield name, path
 
 
+@cache
+def import_nodes(path):
+    """Return the imports of a file, and those of them that run while it loads."""
+    tree = ast.parse(path.read_text())
+    kinds = (ast.Import, ast.ImportFrom)
+    return [n for n in ast.walk(tree) if isinstance(n, kinds)], [n for n in tree.body if isinstance(n, kinds)]
+
+
 def imports(path, known):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in import_nodes(path)[0]:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "asli":
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
@@ -68,9 +77,8 @@ def test_no_modules_import_each_other_while_they_load():
     known = dict(modules())
     graph = {}
     for name, path in known.items():
-        tree = ast.parse(path.read_text())
-        top_level = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-        found = {target for target, node in imports(path, known) if node.lineno in {n.lineno for n in top_level}}
+        lines = {node.lineno for node in import_nodes(path)[1]}
+        found = {target for target, node in imports(path, known) if node.lineno in lines}
         graph[name] = {target for target in found if target != name and not name.startswith(f"{target}.")}
     seen, path = {}, []
 

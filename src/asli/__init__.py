@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from asli.sample import open_sample
     from asli.scanning.scan import scan
     from asli.serving.serve import serve
-    from asli.study.paper.run_study import run_study
+    from asli.study.paper.run_study import open_study, run_study
 
 _HOME = {
     "AsliError": "asli.errors",
@@ -75,6 +75,7 @@ _HOME = {
     "open_data": "asli.datasets.cache",
     "open_folders": "asli.datasets.build",
     "open_sample": "asli.sample",
+    "open_study": "asli.study.paper.run_study",
     "predict": "asli.detector.predict",
     "pull": "asli.detector.download",
     "push": "asli.detector.push",
@@ -116,6 +117,7 @@ __all__ = [
     "open_data",
     "open_folders",
     "open_sample",
+    "open_study",
     "predict",
     "pull",
     "push",

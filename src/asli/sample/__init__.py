@@ -24,14 +24,14 @@ def sample_archive() -> Iterator[Path]:
         yield path
 
 
-def open_sample(out: Path) -> DataFolder:
+def open_sample(out: str | Path) -> DataFolder:
     """Make a data folder of the bundled sample.
 
     Raises:
         DataError: `out` holds something else.
     """
     with sample_archive() as path:
-        return ingest(path, out, partial(cifake, complete=False), "cifake")
+        return ingest(path, Path(out), partial(cifake, complete=False), "cifake")
 
 
 def sample_images(names: list[str], folder: Path) -> list[Path]:
