@@ -76,13 +76,15 @@ class OnnxRuntime:
     Args:
         path: Its graph maps `images`, uint8, n x size x size x 3, to `logits`, float32, n x 2.
         threads: Of one operation; None takes `OMP_NUM_THREADS`, else one for each CPU this process may use.
+        temperature: Divides the logits, where the graph does not.
 
     Raises:
         MissingExtraError: ONNX Runtime is not installed.
         DetectorError: The file is no such graph.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, threads: int | None = None, temperature: float = 1.0) -> None:
+        self._temperature = temperature
         try:
             import onnxruntime
         except ImportError as error:
@@ -103,7 +105,8 @@ class OnnxRuntime:
 
     def logits(self, fitted: Sequence[Windows]) -> Logits:
         """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake)."""
-        return _mean_of_windows(fitted, lambda windows: self._session.run(["logits"], {"images": windows})[0])
+        means = _mean_of_windows(fitted, lambda windows: self._session.run(["logits"], {"images": windows})[0])
+        return means if self._temperature == 1 else means / self._temperature
 
 
 def onnx_installed() -> bool:

@@ -27,7 +27,6 @@ from asli.files import printable, replacing, visible, write_json
 from asli.messages import Language, message
 from asli.metrics.classification import Floats
 from asli.models.device import pick_device, set_threads
-from asli.models.networks import create_network
 from asli.progress import progress
 
 Method = Literal["grad-cam", "occlusion"]
@@ -272,7 +271,7 @@ class _GradCam:
         self._side = found[self._layer]
         self._place = pick_device(device)
         fresh = range(1, RANDOM_NETWORKS + 1) if check else ()
-        modules = [network.module, *(create_network(network.name, size=size, seed=seed).module for seed in fresh)]
+        modules = [network.module, *(detector.untrained(seed) for seed in fresh)]
         self._modules = [module.eval().to(self._place) for module in modules]
 
     def explain(self, view: View) -> Explained:

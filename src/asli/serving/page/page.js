@@ -22,8 +22,10 @@ async function describe() {
   thresholds = about.thresholds;
   const [low, high] = about.domain.sizes;
   const sizes = low === high ? `${low} px` : `${low} to ${high} px`;
-  find("about").textContent =
-    `Asked is ${about.network}, trained on ${about.trained_on}: it knows ${about.domain.formats.join(", ")} pictures of ${sizes} a side.`;
+  const known = about.domain.formats.length > 0;
+  find("about").textContent = !known
+    ? `Model: ${about.network}. Supported input: not known. ${about.caveats.join("; ")}`
+    : `Asked is ${about.network}, trained on ${about.trained_on}: it knows ${about.domain.formats.join(", ")} pictures of ${sizes} a side.`;
 }
 
 function take(files) {
