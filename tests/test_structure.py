@@ -21,6 +21,7 @@ LAYERS = [
     {"reports"},
     {"evaluation", "auditing"},
     {"explanation", "scanning", "exporting"},
+    {"adopting"},
     {"serving"},
     {"cross_validation"},
     {"pipeline"},

@@ -10,7 +10,7 @@ import sys
 import cyclopts
 
 # Importing a module of commands enters them into the table, in the order of `asli --help`.
-from asli.cli import evaluating, folders, scanning, study, training, using  # noqa: F401
+from asli.cli import adopting, evaluating, folders, scanning, study, training, using  # noqa: F401
 from asli.cli.common import app, leave
 from asli.errors import AsliError
 from asli.files import visible
