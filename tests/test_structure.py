@@ -22,6 +22,7 @@ LAYERS = [
     {"reports"},
     {"evaluation", "auditing"},
     {"explanation", "scanning", "exporting"},
+    {"adopting"},
     {"serving"},
     {"cross_validation", "fitting", "doctor"},
     {"pipeline"},

@@ -12,7 +12,17 @@ import cyclopts
 from cyclopts import Parameter
 
 # Importing a module of commands enters them into the table, in the order of `asli --help`.
-from asli.cli import completion, evaluating, folders, photographs, scanning, study, training, using  # noqa: F401
+from asli.cli import (  # noqa: F401
+    adopting,
+    completion,
+    evaluating,
+    folders,
+    photographs,
+    scanning,
+    study,
+    training,
+    using,
+)
 from asli.cli.common import EVERYWHERE, app, leave
 from asli.errors import AsliError
 from asli.files import visible

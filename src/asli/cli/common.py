@@ -15,6 +15,7 @@ from asli.progress import seconds_of
 
 if TYPE_CHECKING:
     from asli.detector.prediction import Prediction
+    from asli.detector.several import Answers
     from asli.explanation.explain import Explanation
 
 USE = Group("Use a detector", sort_key=1)
@@ -130,6 +131,27 @@ def prediction_text(prediction: "Prediction") -> str:
     if count := found["not_understood"]:
         lines.append(f"  file metadata: {count} more {'entry' if count == 1 else 'entries'}, shown by --json")
     return "\n".join(map(visible, lines))
+
+
+def answers_text(images: Sequence["Answers"]) -> str:
+    """Return the answers of several detectors for a person: a line each, and where verdicts conflict."""
+    lines = []
+    for one in images:
+        lines.append(visible(one.path))
+        width = max(len(name) for name in one.by_detector)
+        for name, p in one.by_detector.items():
+            if p.error is not None or p.score is None:
+                lines.append(visible(f"  {name:<{width}}  {p.error}"))
+                continue
+            inside = p.domain is None or p.domain.inside
+            score = f"  P(fake) {p.score:.4f}" if inside else ""
+            reasons = f"  ({'; '.join(p.reasons)})" if p.reasons else ""
+            lines.append(visible(f"  {name:<{width}}  {p.verdict:<6}{score}{reasons}"))
+        if one.conflict:
+            lines.append("  CONFLICT: real by one detector, fake by another")
+    conflicts = sum(one.conflict for one in images)
+    lines.append(f"verdicts conflict on {conflicts:,} of {len(images):,} images")
+    return "\n".join(lines)
 
 
 def explanation_text(explanation: "Explanation") -> str:

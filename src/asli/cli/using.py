@@ -18,6 +18,7 @@ from asli.cli.common import (
     InLanguage,
     Share,
     Threads,
+    answers_text,
     app,
     examples,
     explanation_text,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 def predict(
     images: Annotated[list[Path], Parameter(negative="")],
     *,
-    detector: DetectorName = "default",
+    detector: Annotated[list[str] | None, Parameter(negative="")] = None,
     batch_size: Count | None = None,
     stability: Annotated[bool, Parameter(negative="")] = False,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
@@ -54,7 +55,8 @@ def predict(
 
     Args:
         images: Image files, or one folder of them.
-        detector: A detector folder, a run folder, hub:owner/name, or the bundled one.
+        detector: A detector folder, a run folder, hub:owner/name, or the bundled one; repeat it to see the answers of
+            several side by side.
         batch_size: Images computed at a time; by default chosen by input size.
         stability: Also say how far the score moves when the picture is saved again or resized a little.
         force_domain: Give a verdict on pictures unlike those the detector knows, too.
@@ -63,16 +65,25 @@ def predict(
     from asli.detector.predict import predict as run
     from asli.detector.prediction import Predictions
 
-    result = run(
-        images[0] if len(images) == 1 and images[0].is_dir() else images,
-        detector,
-        batch_size=batch_size,
-        stability=stability,
-        force_domain=force_domain,
-        device=device,
-        runtime=runtime,
-        threads=threads,
-    )
+    given = images[0] if len(images) == 1 and images[0].is_dir() else images
+    options = {
+        "batch_size": batch_size,
+        "stability": stability,
+        "force_domain": force_domain,
+        "device": device,
+        "runtime": runtime,
+        "threads": threads,
+    }
+    if detector is not None and len(detector) > 1:
+        from asli.detector.several import predict_with
+
+        several = predict_with(given, detector, **options)  # type: ignore[arg-type]
+        print(json.dumps(several.to_dict(), indent=2) if as_json else answers_text(several.images))
+        if fail_on == "fake":
+            _require_no_fake(several.predictions)
+        _require_all(several.predictions)
+        return
+    result = run(given, detector[0] if detector else "default", **options)  # type: ignore[arg-type]
     assert isinstance(result, Predictions), "several were given, as far as `predict` can tell"
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))

@@ -40,7 +40,7 @@ class Detector(ABC):
     Open one with `Detector.load`. `predict`, `stream` and `logits` may be called from several threads at once.
 
     Attributes:
-        kind: `classifier`, `ensemble`, `family`, or one that a package adds (entry point group `asli.detectors`).
+        kind: `classifier`, `adopted`, `ensemble`, `family`, or one of a package (entry point group `asli.detectors`).
         card: Thresholds, domain, origin and figures.
         hash: SHA-256 over all that gives its verdicts; None until it is saved.
         folder: Where it is saved, or None.
@@ -355,6 +355,10 @@ class Detector(ABC):
         """Return how many images go through the network at a time: fewer large ones."""
         return batch_of(self.preparation.size)
 
+    def about(self) -> dict[str, str]:
+        """Return further facts for `asli info`, by what they state."""
+        return {}
+
     def describe(self) -> dict[str, Any]:
         """Return what goes beside its scores, as plain JSON."""
         thresholds = self.thresholds
@@ -392,6 +396,7 @@ SHARES = 8
 """Pieces of a batch that threads take, whatever their number, so that this changes no last bit."""
 
 KINDS = {
+    "adopted": "asli.detector.adopted:Adopted",
     "classifier": "asli.detector.classifier:Classifier",
     "ensemble": "asli.detector.ensemble:Ensemble",
     "family": "asli.detector.family:Family",

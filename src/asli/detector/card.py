@@ -9,6 +9,9 @@ from asli.detector.store import present_names
 
 Verdict = Literal["real", "unsure", "fake"]
 
+AUTHOR = "author"
+"""Policy of an adopted detector that was not calibrated."""
+
 CALIBRATED = 100
 """Independent calibration images of each label below which a detector is called not calibrated."""
 
@@ -87,6 +90,8 @@ class Thresholds:
     @property
     def not_calibrated(self) -> str | None:
         """Return why the detector is called not calibrated, or None where it is calibrated or that is not known."""
+        if self.policy == AUTHOR:
+            return f"not calibrated: scores are the network's own, {self.high:g} is its author's threshold"
         if self.real is None or self.fake is None or min(self.real, self.fake) >= CALIBRATED:
             return None
         return f"not calibrated: {self.basis} set the thresholds, {CALIBRATED} of each are needed"
@@ -99,6 +104,8 @@ class Thresholds:
     @property
     def basis(self) -> str:
         """Return how many images the thresholds rest on, in words."""
+        if self.policy == AUTHOR:
+            return "no calibration images"
         if self.real is None or self.fake is None:
             return f"{self.n:,} {self._images}"
         return f"{self.real:,} real and {self.fake:,} fake {self._images}"
@@ -145,7 +152,7 @@ class Card:
         trained_on: Name, content hash and counts of the training data.
         figures: Measured ones with their intervals, by the data they were measured on.
         recipe_hash: Of the recipe.
-        seed: Of the run.
+        seed: Of the run; None of an adopted network.
         start_weights: Where training started.
         license: Under which the weights may be used; those of data and start weights bear on it.
     """
@@ -156,7 +163,7 @@ class Card:
     trained_on: dict[str, Any]
     figures: dict[str, Any]
     recipe_hash: str
-    seed: int
+    seed: int | None
     start_weights: str
     license: str = "not stated"
 

@@ -23,6 +23,7 @@ from asli.detector.store import (
     FILES,
     INFO,
     ONNX,
+    PROCESSOR,
     TRAINING_IMAGES,
     VERSION,
     WEIGHTS,
@@ -37,6 +38,7 @@ from asli.transforms.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from asli.models.networks import Network
 
@@ -127,6 +129,26 @@ class Classifier(Detector):
         return bool(self._info.get("weights") == ONNX)
 
     @property
+    def only_onnx(self) -> bool:
+        """Return whether `model.onnx` is the only form of its network."""
+        return self.quantized
+
+    @property
+    def graph_temperature(self) -> float:
+        """Return what the ONNX form divides its logits by."""
+        return self.temperature
+
+    def run_graph(self, path: Path, threads: int | None) -> OnnxRuntime:
+        """Return what computes logits by an ONNX form in a file, on so many CPU threads."""
+        return OnnxRuntime(path, self.preprocessing, threads)
+
+    def untrained(self, seed: int) -> "nn.Module":
+        """Return the network with fresh random weights."""
+        from asli.models.networks import create_network
+
+        return create_network(self._architecture, size=self.preprocessing.size, seed=seed).module
+
+    @property
     def run_folder(self) -> Path | None:
         """Return the folder of the run whose detector it is, or None."""
         folder = None if self.folder is None else self.folder.resolve()
@@ -140,12 +162,12 @@ class Classifier(Detector):
         """Return what computes its logits; see `Detector.runtime`."""
         on_cpu = device is None or str(device) == "cpu"
         if kind is None:
-            has_onnx = self.quantized or "onnx" in self._info
-            kind = "onnx" if self.quantized or (on_cpu and has_onnx and onnx_installed()) else "torch"
+            has_onnx = self.only_onnx or "onnx" in self._info
+            kind = "onnx" if self.only_onnx or (on_cpu and has_onnx and onnx_installed()) else "torch"
         if kind == "onnx":
             if not on_cpu:
                 raise DetectorError(f"ONNX runs on the CPU, not on '{device}'; leave out one of the two")
-            return OnnxRuntime(self._onnx_file(), self.preprocessing, threads)
+            return self.run_graph(self._onnx_file(), threads)
         from asli.models.device import pick_device, set_threads
 
         set_threads(threads)
@@ -191,7 +213,7 @@ class Classifier(Detector):
 
     def near(self, device: "torch.device") -> "torch.device | str":
         """Return where it computes when others compute on `device`: an int8 detector stays on the CPU."""
-        return "cpu" if self.quantized else device
+        return "cpu" if self.only_onnx else device
 
     def save(self, folder: str | Path) -> None:
         """Write the bundle, all at once; an ONNX form is made anew by `asli export`."""
@@ -238,7 +260,7 @@ class Classifier(Detector):
         """Return the names of its files, after comparing them with `detector.json`."""
         if "onnx" in self._info:
             self._onnx_file()
-        absent = {WEIGHTS if self.quantized else ONNX if "onnx" not in self._info else None}
+        absent = {PROCESSOR, WEIGHTS if self.quantized else ONNX if "onnx" not in self._info else None}
         if self.training_images is None:
             absent.add(TRAINING_IMAGES)
         return [name for name in FILES if name not in absent]
@@ -275,10 +297,10 @@ class Classifier(Detector):
         return assemble(self.folder, self._architecture, self.preprocessing.size, trunk)
 
     def _onnx_file(self) -> Path:
-        if self.folder is None or not (self.quantized or "onnx" in self._info):
+        if self.folder is None or not (self.only_onnx or "onnx" in self._info):
             where = self.folder or "that is not saved"
             raise DetectorError(f"detector {where} has no ONNX form; make it with: asli export DETECTOR")
-        if not self.quantized:  # else `load` has compared it already
+        if not self.only_onnx:  # else `load` has compared it already
             require_same(self.folder / ONNX, self._info["onnx"]["sha256"])
         return self.folder / ONNX
 

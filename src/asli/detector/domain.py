@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from asli.datasets.images import Facts
 from asli.detector.statistics import PixelDomain, statistics
+from asli.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +26,7 @@ class Domain:
     """The kinds of file the calibration images came as, and what their pixels are like.
 
     Attributes:
-        formats: For example JPEG.
+        formats: For example JPEG; none where nothing is known of it (`unknown`).
         sizes: Smallest and largest height or width, in pixels.
         qualities: Lowest and highest JPEG quality, or None where none of them was a JPEG.
         generators: Of the fake training images, as far as they are named.
@@ -59,8 +60,15 @@ class Domain:
         )
 
     @classmethod
+    def unknown(cls) -> "Domain":
+        """Return the domain of a detector without calibration images: no image is known to lie outside."""
+        return cls(formats=(), sizes=(1, MAX_PIXELS), qualities=None, generators=())
+
+    @classmethod
     def union(cls, domains: Sequence["Domain"]) -> "Domain":
         """Return the domain that holds all file kinds of several; it has no pixel statistics."""
+        if not all(domain.formats for domain in domains):
+            return cls.unknown()
         qualities = [quality for domain in domains if domain.qualities for quality in domain.qualities]
         return cls(
             formats=tuple(sorted({name for domain in domains for name in domain.formats})),
@@ -83,6 +91,8 @@ class Domain:
 
     def describe(self) -> str:
         """Return the kinds of file in it, in a few words."""
+        if not self.formats:
+            return "not known (no calibration images)"
         size = _range(self.sizes)
         quality = f", JPEG quality {self.qualities[0]} to {self.qualities[1]}" if self.qualities else ""
         return f"{', '.join(self.formats)} of {size} a side{quality}"
@@ -125,7 +135,7 @@ class Domain:
         low, high = self.sizes
         if not low <= min(facts.width, facts.height) <= max(facts.width, facts.height) <= high:
             return f"{facts.width} x {facts.height} pixels; supported are images of {_range(self.sizes)} a side"
-        if facts.format is not None and facts.format not in self.formats:
+        if self.formats and facts.format is not None and facts.format not in self.formats:
             return f"{facts.format} file; supported formats: {', '.join(self.formats)}"
         if self.qualities and facts.quality is not None and not self.qualities[0] <= facts.quality <= self.qualities[1]:
             return f"JPEG quality {facts.quality}; supported: {self.qualities[0]} to {self.qualities[1]}"

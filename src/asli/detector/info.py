@@ -22,6 +22,7 @@ class DetectorInfo:
         bytes: Size of its files.
         card: Thresholds, domain, origin, figures.
         members: The same of each member, by name.
+        about: Further facts, by what they state: of an adopted network its origin and how it was proven equal.
     """
 
     name: str
@@ -31,6 +32,7 @@ class DetectorInfo:
     bytes: int
     card: Card
     members: dict[str, "DetectorInfo"]
+    about: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON."""
@@ -55,7 +57,9 @@ class DetectorInfo:
             lines.append(
                 f"  verdicts         real below {thresholds.low:.4f}, fake from {thresholds.high:.4f}{promise}"
             )
+        lines += [f"  caveat           {caveat}" for caveat in thresholds.caveats]
         lines += [f"  trained on       {card.trained_on['name']}", f"  license          {card.license}"]
+        lines += [f"  {name:<16} {text}" for name, text in self.about.items()]
         for name, member in self.members.items():
             lines += [f"  member {name}:", *(f"    {line}" for line in member.describe().splitlines())]
         return "\n".join(f"{indent}{line}" for line in lines)
@@ -80,4 +84,5 @@ def info(detector: str | Path | Detector = DEFAULT) -> DetectorInfo:
         bytes=size,
         card=opened.card,
         members={name: info(member) for name, member in getattr(opened, "members", {}).items()},
+        about=opened.about(),
     )

@@ -83,14 +83,17 @@ class OnnxRuntime:
         path: Its graph maps `images`, uint8, n x size x size x 3, to `logits`, float32, n x 2.
         preprocessing: States how the logits of an image's windows are pooled.
         threads: Of one operation; None takes `OMP_NUM_THREADS`, else one for each CPU this process may use.
+        temperature: Divides the logits, where the graph does not.
 
     Raises:
         MissingExtraError: ONNX Runtime is not installed.
         DetectorError: The file is no such graph.
     """
 
-    def __init__(self, path: Path, preprocessing: Preprocessing, threads: int | None = None) -> None:
-        self._preprocessing = preprocessing
+    def __init__(
+        self, path: Path, preprocessing: Preprocessing, threads: int | None = None, temperature: float = 1.0
+    ) -> None:
+        self._preprocessing, self._temperature = preprocessing, temperature
         try:
             import onnxruntime
         except ImportError as error:
@@ -111,9 +114,10 @@ class OnnxRuntime:
 
     def logits(self, fitted: Sequence[Windows]) -> Logits:
         """Map fitted images, uint8, windows x size x size x 3 each, to logits, n x 2 (real, fake)."""
-        return _pooled(
+        pooled = _pooled(
             fitted, lambda windows: self._session.run(["logits"], {"images": windows})[0], self._preprocessing
         )
+        return pooled if self._temperature == 1 else pooled / self._temperature
 
 
 def onnx_installed() -> bool:

@@ -2,6 +2,7 @@
 
 config.json  model.safetensors    timm's hub format: a timm network opens in timm and transformers without asli
 detector.json                     kind, preprocessing, card (thresholds, domain, origin), hashes of the other files
+preprocessor_config.json          of an adopted detector: its author's, as config.json and model.safetensors then are
 model.onnx                        where exported: another form of the same network, which runs without torch
 README.md                         the model card
 training_images.npy               hashes of the training images
@@ -24,8 +25,11 @@ VERSION = 2
 """Of `detector.json`. Version 1 (asli 0.1.0) has no `kind`: its bundles are classifiers."""
 
 INFO, CONFIG, CARD = "detector.json", "config.json", "README.md"
+PROCESSOR = "preprocessor_config.json"
+"""Of an adopted detector: its author's, beside which `config.json` and the weights are the author's, too."""
+
 WEIGHTS, ONNX, TRAINING_IMAGES, MEMBERS = "model.safetensors", "model.onnx", "training_images.npy", "members"
-FILES = (CONFIG, INFO, CARD, TRAINING_IMAGES, ONNX, WEIGHTS)
+FILES = (CONFIG, PROCESSOR, INFO, CARD, TRAINING_IMAGES, ONNX, WEIGHTS)
 
 LATER = ("onnx", "domain_studies")
 """Parts of `detector.json` that are added to a saved detector and change none of its verdicts."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
+from asli.detector.card import Thresholds
 from asli.detector.scoring import Scores, count_seen
 from asli.errors import DataError
 from asli.evaluation.further import (
@@ -19,7 +20,8 @@ from asli.evaluation.further import (
     RecipePair,
     SeedDifference,
 )
-from asli.evaluation.subject import Given, Subject, saved_threshold
+from asli.evaluation.side_by_side import Scored, seconds_per_image, side_by_side, thumbnails
+from asli.evaluation.subject import Given, Subject, threshold_of
 from asli.metrics.classification import Confusion, Floats, Labels, auroc
 from asli.metrics.delong import paired_test
 from asli.metrics.differences import Difference
@@ -44,6 +46,9 @@ class Contender:
         threshold: Its own saved one; fake from here on.
         family: What runs share that differ by their seed alone; None where that is not known.
         seed: Of its run.
+        thresholds: All of its thresholds; None where only the one is known.
+        license: Of its weights; None for a table of scores.
+        seconds: Median time of an image; None where it was not measured.
     """
 
     name: str
@@ -53,10 +58,13 @@ class Contender:
     threshold: float
     family: str | None = None
     seed: int | None = None
+    thresholds: Thresholds | None = None
+    license: str | None = None
+    seconds: float | None = None
 
     @classmethod
-    def of(cls, subject: Subject, scores: Scores) -> "Contender":
-        """Return what was opened with the scores it gave."""
+    def of(cls, subject: Subject, scores: Scores, seconds: float | None = None) -> "Contender":
+        """Return what was opened with the scores it gave and the time it took."""
         return cls(
             name=subject.name,
             hash=subject.hash,
@@ -65,10 +73,15 @@ class Contender:
             threshold=subject.thresholds.high,
             family=subject.family,
             seed=subject.seed,
+            thresholds=subject.thresholds,
+            license=None if subject.detector is None else subject.detector.card.license,
+            seconds=seconds,
         )
 
 
-def open_others(against: Sequence[Given], first: Subject, data: DataFolder, split: str) -> list[Subject]:
+def open_others(
+    against: Sequence[Given], first: Subject, data: DataFolder, split: str, threshold: float | None = None
+) -> list[Subject]:
     """Open what the first detector, or table of scores, is compared with, before anything is scored.
 
     Raises:
@@ -76,7 +89,7 @@ def open_others(against: Sequence[Given], first: Subject, data: DataFolder, spli
         DataError: A table does not fit the data; one is given twice, is the first one itself, or shares recipe and seed
             with another.
     """
-    others = [Subject.open(given, data, split, saved_threshold(given)) for given in against]
+    others = [Subject.open(given, data, split, threshold_of(given, threshold)) for given in against]
     seen = {first.hash: "the one evaluated"}
     for other in others:
         if other.detector is not None:
@@ -89,16 +102,38 @@ def open_others(against: Sequence[Given], first: Subject, data: DataFolder, spli
 
 
 def compare_with(
-    first: Contender, others: Sequence[Subject], data: DataFolder, split: str, device: "torch.device"
-) -> Comparison:
+    first: Contender,
+    others: Sequence[Subject],
+    data: DataFolder,
+    split: str,
+    device: "torch.device",
+    *,
+    timed: bool = False,
+) -> tuple[Comparison, npt.NDArray[np.int64]]:
     """Score the same part with others, and compare on the images that all have scores of.
 
     For the test part each is an opening of its own in the ledger.
 
+    Args:
+        first: The evaluated one.
+        others: What it is compared with.
+        data: The data folder.
+        split: Part of it.
+        device: Where to compute.
+        timed: Also measure the time an image takes the others.
+
+    Returns:
+        The comparison, and the rows of its images.
+
     Raises:
         DataError: These images lack a label.
     """
-    contenders = [first, *(Contender.of(other, other.score(data, split, device)) for other in others)]
+    contenders = [first]
+    for other in others:
+        scores = other.score(data, split, device)
+        measured = timed and other.detector is not None
+        seconds = seconds_per_image(other.detector, data, split, device) if measured and other.detector else None
+        contenders.append(Contender.of(other, scores, seconds))
     names = [contender.name for contender in contenders]
     common = reduce(np.intersect1d, [contender.rows for contender in contenders])
     if len(np.unique(data.labels[common])) < 2:
@@ -115,7 +150,22 @@ def compare_with(
         for contender in contenders
     ]
     comparison = compare(aligned[0], aligned[1:], data.labels[common], data.groups(common))
-    return replace(comparison, left_out=len(first.rows) - len(common))
+    beside = side_by_side(
+        [
+            Scored(
+                name=one.name,
+                score=one.score,
+                thresholds=one.thresholds,
+                license=one.license,
+                seconds=one.seconds,
+            )
+            for one in aligned
+            if one.thresholds is not None
+        ],
+        data,
+        common,
+    )
+    return replace(comparison, left_out=len(first.rows) - len(common), side_by_side=beside), common
 
 
 def compare(
@@ -198,6 +248,12 @@ def compare(
             for recipe in recipes
         ),
     )
+
+
+def disagreements_of(data: DataFolder, comparison: Comparison | None) -> dict[int, bytes]:
+    """Return the pictures that detectors disagree on most, by row of the manifest, as PNG files."""
+    beside = None if comparison is None else comparison.side_by_side
+    return {} if beside is None else thumbnails(data, beside.disagreements)
 
 
 @dataclass(frozen=True, slots=True)

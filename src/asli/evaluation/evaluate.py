@@ -17,7 +17,7 @@ from asli.errors import DataError
 from asli.evaluation.arrays import now, require_prevalences, summary_of
 from asli.evaluation.breakdown import group_names
 from asli.evaluation.commands import evaluate_command
-from asli.evaluation.comparison import Contender, compare_with, open_others
+from asli.evaluation.comparison import Contender, compare_with, disagreements_of, open_others
 from asli.evaluation.external import Joined, is_score_file
 from asli.evaluation.measure import PREVALENCES, measure
 from asli.evaluation.mistakes import find_mistakes, pictures_of
@@ -97,6 +97,7 @@ def evaluate(
     tracker = _tracker(subject, folder) if "wandb" in track else None  # a missing key is found before test is opened
     place = pick_device(device)
     scores = subject.score(data, split, place)
+    comparison = compare_with(Contender.of(subject, scores), others, data, split, place)[0] if others else None
     mistakes = find_mistakes(data, scores.rows, scores.score, subject.thresholds)
     result = _measured(subject, scores, data, split, prevalences)
     command = evaluate_command(
@@ -112,7 +113,7 @@ def evaluate(
     result = replace(
         result,
         seen_in_training=None if subject.detector is None else count_seen(subject.detector, data, split),
-        comparison=compare_with(Contender.of(subject, scores), others, data, split, place) if others else None,
+        comparison=comparison,
         robustness=sweep(
             subject.detector,
             data,
@@ -125,7 +126,11 @@ def evaluate(
         else None,
         mistakes=mistakes,
         test_opened=_openings(data, split),  # those of the others included
-        attachments=replace(result.attachments, pictures=pictures_of(data, mistakes), command=command),
+        attachments=replace(
+            result.attachments,
+            pictures=pictures_of(data, mistakes) | disagreements_of(data, comparison),
+            command=command,
+        ),
     )
     if subject.detector is not None:
         card = subject.detector.model_card(result.to_dict())

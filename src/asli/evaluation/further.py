@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from asli.evaluation.side_by_side import SideBySide
 from asli.metrics.intervals import Estimate
 from asli.records import OPTIONAL, Record
 
@@ -114,6 +115,7 @@ class Comparison(Record):
         pairs: It against each other one.
         recipes: Its recipe against each other one with two seeds or more.
         left_out: Images that not all have scores of.
+        side_by_side: Error rates by group, promises and disagreements of all detectors.
     """
 
     level: float
@@ -124,6 +126,7 @@ class Comparison(Record):
     pairs: tuple[DetectorPair, ...]
     recipes: tuple[RecipePair, ...]
     left_out: int = 0
+    side_by_side: SideBySide | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

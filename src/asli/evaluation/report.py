@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from asli.errors import DataError
 from asli.evaluation.parts import Attachments
-from asli.evaluation.sections import comparison, mistakes, robustness
+from asli.evaluation.sections import comparison, mistakes, robustness, side_by_side
 from asli.evaluation.sections.overview import report_of, training_section
 from asli.files import read_json, replacing, write_json, write_text
 from asli.messages import Language
@@ -60,6 +60,8 @@ def write_report_folder(
     sections = [training_section(list(attached.training))] if attached.training else []
     if "comparison" in content:
         sections.append(comparison.comparison_section(content["comparison"]))
+        if "side_by_side" in content["comparison"]:
+            sections += side_by_side.side_by_side_sections(content["comparison"]["side_by_side"], attached.pictures)
     if "robustness" in content:
         sections += robustness.robustness_sections(content["robustness"])
     if "mistakes" in content:

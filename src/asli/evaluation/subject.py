@@ -127,6 +127,16 @@ def _family(run: Run, detector: Detector) -> str:
     return f"{run.recipe.family()} on {detector.card.trained_on['hash']}"
 
 
+def threshold_of(given: Given, threshold: float | None) -> float | None:
+    """Return the threshold that a table of scores is opened with: its saved one, else the given one.
+
+    A detector brings its own, so None is returned for it.
+    """
+    saved = saved_threshold(given)
+    table = isinstance(given, Mapping) or (isinstance(given, (str, Path)) and external.is_score_file(Path(given)))
+    return threshold if saved is None and table else saved
+
+
 def saved_threshold(given: Given) -> float | None:
     """Return the threshold that asli saved beside its own `scores.parquet`; None for anything else."""
     if isinstance(given, (Detector, Mapping)) or Path(given).name != "scores.parquet":

@@ -118,7 +118,7 @@ def _in_sequence(module: nn.Module, before: str = "") -> Iterator[tuple[str, nn.
         return
     for name, part in module.named_children():
         yield before + name, part
-        if isinstance(part, (nn.Sequential, nn.ModuleList)):
+        if isinstance(part, (nn.Sequential, nn.ModuleList)) or getattr(part, "holds_sequence", False):
             yield from _in_sequence(part, f"{before}{name}.")
 
 

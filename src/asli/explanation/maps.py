@@ -14,7 +14,6 @@ from asli.explanation.occlusion import occlusion
 from asli.explanation.view import Array, LogOdds, Method, View
 from asli.metrics.classification import Floats
 from asli.models.device import pick_device
-from asli.models.networks import create_network
 
 RANDOM_NETWORKS = 3
 """Networks with fresh weights that the check asks."""
@@ -99,7 +98,7 @@ class _GradCam:
         self._side = found[self._layer]
         self._place = pick_device(device)
         fresh = range(1, RANDOM_NETWORKS + 1) if check else ()
-        modules = [network.module, *(create_network(network.name, size=size, seed=seed).module for seed in fresh)]
+        modules = [network.module, *(detector.untrained(seed) for seed in fresh)]
         self._modules = [module.eval().to(self._place) for module in modules]
 
     def explain(self, view: View) -> Explained:

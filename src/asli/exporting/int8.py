@@ -77,6 +77,10 @@ def export_int8(
         MissingExtraError: ONNX is not installed.
     """
     opened = as_classifier(Detector.load(detector), "int8")
+    if opened.kind == "adopted":
+        raise DetectorError(
+            f"{detector} is an adopted network, kept as its author saved it; int8 is for networks that asli trained"
+        )
     require_onnx()
     if out is None:
         require_own_folder(detector)

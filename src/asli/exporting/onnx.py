@@ -22,7 +22,7 @@ from asli.datasets.images import decode
 from asli.detector.base import Detector
 from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.locate import require_own_folder
-from asli.detector.runtimes import OnnxRuntime, Runtime
+from asli.detector.runtimes import Runtime
 from asli.detector.store import FILES, ONNX
 from asli.errors import DetectorError, MissingExtraError
 from asli.metrics.classification import score_of_logits
@@ -96,6 +96,8 @@ def export_onnx(detector: str | Path, out: str | Path | None = None, *, threads:
         MissingExtraError: ONNX is not installed.
     """
     opened = as_classifier(Detector.load(detector), "ONNX export")
+    if opened.only_onnx:
+        raise DetectorError(f"{detector} is an ONNX file already, and nothing else; there is nothing to export")
     require_onnx()
     if out is None:
         require_own_folder(detector)
@@ -105,7 +107,7 @@ def export_onnx(detector: str | Path, out: str | Path | None = None, *, threads:
     with tempfile.TemporaryDirectory(prefix="asli-export-") as work:
         graph = Path(work) / ONNX
         write_graph(opened, graph)
-        checked = compare(OnnxRuntime(graph, opened.preprocessing, threads), runtime, opened)
+        checked = compare(opened.run_graph(graph, threads), runtime, opened)
         target = opened.folder if out is None else Path(out)
         assert target is not None
         try:
@@ -145,7 +147,7 @@ def write_graph(detector: Classifier, path: Path) -> None:
         DetectorError: The exporter cannot express the network.
     """
     size = detector.preprocessing.size
-    module = Exported(detector.network.module, detector.preprocessing, detector.temperature).eval()
+    module = Exported(detector.network.module, detector.preprocessing, detector.graph_temperature).eval()
     # Zeros would do for the shapes; noise keeps a network that divides by its own statistics out of trouble.
     example = torch.randint(0, 256, (TRACED_BATCH, size, size, 3), dtype=torch.uint8)
     try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import ceil
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import torch
 
 from asli.datasets.folder import DataFolder
 from asli.errors import DataError
-from asli.recipe import AugmentSettings, LoopSettings
+from asli.recipe import AugmentSettings, Interpolation, LoopSettings
 from asli.transforms.apply import Shown, to_input
 from asli.transforms.color import color
 from asli.transforms.cutmix import cutmix
@@ -109,7 +110,7 @@ class TrainingBatches:
 
     def draft(self, rows: npt.NDArray[np.int64], epoch: int) -> Draft:
         """Do the CPU's part of a micro-batch: read, decode, draw, degrade. Any thread may do it."""
-        size, kernel = self._preprocessing.size, self._preprocessing.interpolation
+        size, kernel = self._preprocessing.size, cast("Interpolation", self._preprocessing.interpolation)
         views = random_views(
             self._augment, self._pixels.sizes(rows), size=size, seed=self._loop.seed, epoch=epoch, samples=rows
         )

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -10,16 +10,15 @@ from PIL import Image
 
 from asli.errors import ImageError
 from asli.limits import MAX_PIXELS
-from asli.recipe import CropMode, Interpolation, Pooling
+from asli.recipe import CropMode, Pooling
 
 if TYPE_CHECKING:
     import torch
 
-RESAMPLING = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
+Kernel = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+"""Of a resize, as Pillow names it; recipes offer three of them."""
+
+RESAMPLING: dict[Kernel, Image.Resampling] = {name: Image.Resampling[name.upper()] for name in get_args(Kernel)}
 
 
 TILES = 4
@@ -50,7 +49,7 @@ class Preprocessing:
 
     size: int
     """Height and width of the network's input, in pixels."""
-    interpolation: Interpolation
+    interpolation: Kernel
     mean: tuple[float, float, float]
     """Of each channel, red first, of values in [0, 1]."""
     std: tuple[float, float, float]

@@ -1,0 +1,169 @@
+"""Make a detector of a network that somebody else trained: the verb behind `asli adopt`."""
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from asli.adopting.golden import golden_pictures
+from asli.adopting.opened import Choices, Processor, set_out
+from asli.adopting.prove import TOLERANCE, prove
+from asli.adopting.source import Source, find
+from asli.datasets.folder import DataFolder
+from asli.detector.adopted import Adopted
+from asli.detector.base import Detector
+from asli.detector.calibrate import calibrate
+from asli.detector.card import AUTHOR, Card, Thresholds
+from asli.detector.domain import Domain
+from asli.errors import AsliError, DetectorError, MissingExtraError
+from asli.exporting.onnx import export_onnx, require_new
+from asli.files import sha256_of_file
+from asli.metrics.thresholds import Policy
+from asli.models.device import set_threads
+
+logger = logging.getLogger("asli")
+
+AUTHORS_THRESHOLD = 0.5
+
+
+def adopt(
+    source: str | Path,
+    out: str | Path,
+    data: str | Path | DataFolder | None = None,
+    policy: Policy = Policy(),  # noqa: B008 - it is frozen
+    *,
+    fake_labels: Sequence[str] = (),
+    real_labels: Sequence[str] = (),
+    preprocessing: str | Path | None = None,
+    processor: Processor | None = None,
+    architecture: str | None = None,
+    strip_prefix: str = "",
+    onnx: bool = True,
+    license: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+) -> Adopted:
+    """Adopt a network as a detector, after proving that its scores stay the same.
+
+    Args:
+        source: `hub:owner/name[@revision]`, a folder, a .safetensors file or an .onnx file.
+        out: The new detector's folder.
+        data: A data folder whose calibration part gives temperature, thresholds and domain; None leaves the detector
+            uncalibrated, which every output states.
+        policy: How thresholds are chosen.
+        fake_labels: The network's labels that mean fake, where their names do not tell.
+        real_labels: Those that mean real.
+        preprocessing: A file in the form of `preprocessor_config.json` or of timm's `pretrained_cfg`.
+        processor: `fast` or `slow` image processor of transformers; None takes the one its pipeline takes.
+        architecture: `timm:NAME`, for a bare state dict.
+        strip_prefix: What stands before the names of its tensors.
+        onnx: Also export to ONNX where that gives the same scores, so that prediction needs no transformers.
+        license: Under which the weights may be used; None takes what the author states.
+        device: cuda, mps or cpu, for the calibration; None takes the best there is.
+        threads: CPU threads of one operation; None leaves torch's choice.
+
+    Returns:
+        The new detector.
+
+    Raises:
+        DetectorError: The network cannot be opened, or its scores differ from its author's; nothing is written then.
+        DataError: The calibration part cannot be used.
+        MissingExtraError: transformers is not installed.
+    """
+    target = Path(out)
+    require_new(target)
+    set_threads(threads)
+    found = find(str(source), architecture)
+    choices = Choices(
+        fake=fake_labels,
+        real=real_labels,
+        preprocessing=None if preprocessing is None else Path(preprocessing),
+        processor=processor,
+        strip_prefix=strip_prefix,
+    )
+    with tempfile.TemporaryDirectory(prefix="asli-adopt-") as work:
+        files, place = Path(work) / "files", Path(work) / target.name
+        files.mkdir()
+        made = _proven(found, files, choices, license)
+        made.save(place)
+        if onnx and not made.only_onnx:
+            _add_onnx(place, threads)
+        opened = Detector.load(place, device=device, threads=threads)
+        assert isinstance(opened, Adopted)
+        if data is None:
+            opened.save(target)
+        else:
+            calibrate(opened, data, target, policy, device=device, threads=threads)
+    result = Detector.load(target, device=device, threads=threads)
+    assert isinstance(result, Adopted)
+    return result
+
+
+def _proven(source: Source, files: Path, choices: Choices, license: str | None) -> Adopted:
+    opened = set_out(source, files, choices)
+    network = {
+        "library": source.library,
+        "name": opened.name,
+        "bgr": opened.translated.bgr,
+        "outputs": {
+            "activation": opened.outputs.activation,
+            "labels": list(opened.outputs.labels),
+            "fake": list(opened.outputs.fake),
+            "real": list(opened.outputs.real),
+        },
+    }
+    digest = sha256_of_file(source.weights)
+    stated = source.stated
+    card = Card(
+        temperature=1.0,
+        thresholds=Thresholds(
+            low=AUTHORS_THRESHOLD, high=AUTHORS_THRESHOLD, policy=AUTHOR, n=0, calibration_hash="", real=0, fake=0
+        ),
+        domain=Domain.unknown(),
+        trained_on={"name": stated.get("datasets") or "not stated by the author", "hash": "", "images": None},
+        figures={},
+        recipe_hash=f"adopted {digest}",
+        seed=None,
+        start_weights=str(stated.get("base_model") or "not stated by the author"),
+        license=license or stated.get("license") or "not stated",
+    )
+    local = not source.name.startswith("hub:")
+    origin = {
+        # A detector may be published, and the paths of the machine it was made on are no one else's business.
+        "source": f"{Path(source.name).resolve().name} (local)" if local else source.name,
+        "commit": source.commit,
+        "sha256": digest,
+        "author": stated.get("author"),
+        "license": stated.get("license"),
+        "datasets": stated.get("datasets"),
+        "base_model": stated.get("base_model"),
+        "processor": opened.translated.matched,
+    }
+    made = Adopted.made(files, network, opened.translated.preprocessing, card, origin)
+    runtime = made.runtime("cpu", "onnx" if made.only_onnx else "torch")
+    pictures = golden_pictures()
+    parity = prove(made, runtime, opened.reference, pictures, bgr=opened.translated.bgr)
+    made.origin = {**origin, "parity": parity}
+    logger.info(
+        "scores equal those of %s: largest difference %.1e on %d pictures (allowed: %.0e)",
+        parity["compared_with"],
+        parity["largest_score_difference"],
+        len(pictures),
+        TOLERANCE,
+    )
+    return made
+
+
+def _add_onnx(place: Path, threads: int | None) -> None:
+    """Add the ONNX form where it gives the same scores; otherwise state what prediction then needs."""
+    try:
+        export_onnx(place, threads=threads)
+    except (DetectorError, MissingExtraError) as error:
+        opened = Detector.load(place)
+        assert isinstance(opened, Adopted)
+        needs = "timm" if opened.network_info["library"] == "timm" else "transformers (extra hf)"
+        logger.warning("no ONNX form, so prediction needs %s: %s", needs, _line(error))
+
+
+def _line(error: AsliError) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,141 @@
+"""Commands about other people's detectors: adopt one, compare several."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from asli.cli.common import AsJson, Device, GroupBy, GroupFile, InLanguage, Share, Threads, app, leave
+from asli.errors import AsliError
+
+Names = Annotated[list[str] | None, Parameter(negative="")]
+
+
+@app.command
+def adopt(
+    source: str,
+    out: Path,
+    *,
+    data: Path | None = None,
+    fake_label: Names = None,
+    real_label: Names = None,
+    preprocessing: Path | None = None,
+    processor: Literal["fast", "slow"] | None = None,
+    architecture: str | None = None,
+    strip_prefix: str = "",
+    onnx: bool = True,
+    policy: Literal["max-f1", "argmax", "target-fpr"] | None = None,
+    target_fpr: Share | None = None,
+    confidence: Share = 0.95,
+    band: Annotated[bool, Parameter(negative="")] = False,
+    license: str | None = None,
+    as_json: AsJson = False,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Make a detector of somebody else's network, after proving that its scores stay the same.
+
+    Args:
+        source: hub:OWNER/NAME[@REVISION], a folder with config.json and model.safetensors, a .safetensors file, or an
+            .onnx file.
+        out: The new detector's folder.
+        data: A data folder whose calibration part sets temperature, thresholds and domain; without it the detector is
+            not calibrated, which every output states.
+        fake_label: The network's label that means fake, where its name does not tell, such as LABEL_1; may be repeated.
+        real_label: The label that means real; may be repeated.
+        preprocessing: A file like preprocessor_config.json; needed for ONNX files.
+        processor: Which image processor of transformers is matched; by default the one its pipeline takes.
+        architecture: timm:NAME for weights without a config.json of their own.
+        strip_prefix: What stands before the tensors' names in such weights, for example vit.
+        onnx: Also export to ONNX, so that prediction does not need transformers.
+        policy: Where fake begins, with --data: highest F1, 0.5, or a promised false positive rate.
+        target_fpr: The share of photographs that may be called fake, such as 1% (the default) or 0.01.
+        confidence: That the promise holds.
+        band: Promise the same of fakes called real; what lies between the two thresholds is unsure.
+        license: Under which the weights may be used; by default what the author states.
+    """
+    from asli.adopting.adopt import adopt as run
+    from asli.metrics.thresholds import Policy
+
+    chosen = policy or ("target-fpr" if target_fpr is not None or band else "max-f1")
+    if data is None and (policy or target_fpr is not None or band):
+        leave("--policy, --target-fpr and --band choose thresholds on images: give --data DATA (see asli --help)", 2)
+    if target_fpr is not None and chosen != "target-fpr":
+        raise AsliError(f"--target-fpr goes with --policy target-fpr, not with {chosen}")
+    made = run(
+        source,
+        out,
+        data,
+        Policy(name=chosen, target=0.01 if target_fpr is None else target_fpr, confidence=confidence, band=band),
+        fake_labels=fake_label or (),
+        real_labels=real_label or (),
+        preprocessing=preprocessing,
+        processor=processor,
+        architecture=architecture,
+        strip_prefix=strip_prefix,
+        onnx=onnx,
+        license=license,
+        device=device,
+        threads=threads,
+    )
+    if as_json:
+        print(json.dumps({"folder": str(out), **made.describe()}, indent=2))
+        return
+    for name, text in made.about().items():
+        print(f"{name:<14} {text}")
+    thresholds = made.card.thresholds
+    print(f"{'verdicts':<14} real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.basis})")
+    if thresholds.promise:
+        print(f"{'promised':<14} {thresholds.promise}")
+    for caveat in thresholds.caveats:
+        print(f"{'caveat':<14} {caveat}")
+    print(f"{'detector':<14} {out}")
+
+
+@app.command
+def compare(
+    detectors: Annotated[list[str], Parameter(negative="")],
+    *,
+    split: Literal["train", "validation", "calibration", "test"] = "test",
+    out: Path | None = None,
+    threshold: float | None = None,
+    group_by: GroupBy = None,
+    group_file: GroupFile = None,
+    language: InLanguage = None,
+    as_json: AsJson = False,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Compare detectors, adopted or your own, and tables of anyone's scores on the same images.
+
+    Args:
+        detectors: Two or more detectors, runs or tables of filename,score, and last the data folder. Differences are
+            tested against the first.
+        split: Which part; each opening of test is recorded in the data folder's ledger.
+        out: Folder of the report; without it the table is printed and nothing is written.
+        threshold: Where fake begins for tables of scores; 0.5 by default. A detector brings its own.
+    """
+    from asli.evaluation.compare import compare as run
+
+    if len(detectors) < 3:
+        leave("give two detectors or more, and last the data folder: asli compare D1 D2 DATA", 2)
+    *given, data = detectors
+    result = run(
+        given,
+        data,
+        split=split,
+        out=out,
+        threshold=threshold,
+        group_by=group_by,
+        group_file=group_file,
+        device=device,
+        threads=threads,
+        language=language,
+    )
+    if as_json:
+        print(json.dumps(result.to_dict(), indent=2))
+        return
+    print(result)
+    if result.folder is not None:
+        print(f"report: {result.folder / 'report.html'}")

@@ -1,0 +1,221 @@
+"""A network that somebody else trained, with its own preprocessing, proven to give its author's scores."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from asli._version import __version__
+from asli.datasets.layouts import LABELS
+from asli.detector.base import Detector
+from asli.detector.card import Card
+from asli.detector.classifier import Classifier
+from asli.detector.model_card import model_card
+from asli.detector.runtimes import OnnxRuntime
+from asli.detector.store import (
+    CARD,
+    FILES,
+    INFO,
+    ONNX,
+    VERSION,
+    WEIGHTS,
+    identity,
+    present_names,
+    require_same,
+    rewriting,
+)
+from asli.files import sha256_of_file, write_json, write_text
+from asli.transforms.author_preprocessing import AuthorPreprocessing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from asli.models.networks import Network
+
+
+class Adopted(Classifier):
+    """An adopted network; `config.json`, `preprocessor_config.json` and the weights stay its author's, to the byte.
+
+    Its ONNX form computes without the author's library. The temperature is applied to the logits of either form, so
+    the form stays valid when the detector is calibrated anew.
+
+    Attributes:
+        network_info: `library`, `name`, `outputs` and `bgr` (see `adopted_network`).
+        origin: Source, commit, author, license, stated training data, and how equality of scores was proven.
+    """
+
+    kind = "adopted"
+    network_info: dict[str, Any]
+    origin: dict[str, Any]
+
+    @classmethod
+    def made(
+        cls,
+        folder: Path,
+        network: dict[str, Any],
+        preprocessing: AuthorPreprocessing,
+        card: Card,
+        origin: dict[str, Any],
+        *,
+        temperature: float = 1.0,
+    ) -> Self:
+        """Describe a network whose files lie in a folder; `save` writes the detector.
+
+        Args:
+            folder: With the author's files, or an adopted detector.
+            network: See `network_info`.
+            preprocessing: From an image to its input.
+            card: Thresholds, domain, license.
+            origin: See the attribute.
+            temperature: Divides the logits.
+        """
+        opened = cls.__new__(cls)
+        Detector.__init__(opened, card)
+        opened._network, opened._training_images = None, None
+        opened._architecture = network["name"]
+        opened.preprocessing, opened.temperature = preprocessing, temperature
+        opened.network_info, opened.origin, opened.folder = network, origin, folder
+        opened._info = {"weights": ONNX} if network["library"] == "onnx" else {}
+        return opened
+
+    @classmethod
+    def from_folder(cls, folder: Path, info: dict[str, Any]) -> Self:
+        """Open a saved one; see `Detector.from_folder`."""
+        require_same(folder / info["weights"], info["weights_sha256"])
+        preprocessing = AuthorPreprocessing(**present_names(info["preprocessing"]))
+        card = Card.from_dict(info["card"])
+        temperature = info["temperature"]
+        return cls.made(folder, info["network"], preprocessing, card, info["origin"], temperature=temperature)
+
+    @property
+    def quantized(self) -> bool:
+        """Return whether it is an int8 one of asli's: never."""
+        return False
+
+    @property
+    def only_onnx(self) -> bool:
+        """Return whether `model.onnx` is the only form of its network."""
+        return bool(self.network_info["library"] == "onnx")
+
+    @property
+    def graph_temperature(self) -> float:
+        """Return what the ONNX form divides its logits by: nothing."""
+        return 1.0
+
+    def run_graph(self, path: Path, threads: int | None) -> OnnxRuntime:
+        """Return what computes logits by an ONNX form."""
+        return OnnxRuntime(path, self.preprocessing, threads, self.temperature)
+
+    def recalibrated(self, temperature: float, card: Card) -> "Adopted":
+        """Return a copy whose logits are divided by a temperature; see `Detector.recalibrated`."""
+        assert self.folder is not None
+        made = Adopted.made(
+            self.folder,
+            self.network_info,
+            self.preprocessing,  # type: ignore[arg-type]
+            card,
+            self.origin,
+            temperature=self.temperature * temperature,
+        )
+        made._info = {key: value for key, value in self._info.items() if key in ("onnx", "weights")}
+        return made
+
+    def save(self, folder: str | Path) -> None:
+        """Write it with a copy of the author's files, all at once."""
+        assert self.folder is not None
+        own = {INFO, CARD} | ({ONNX} if "onnx" not in self._info and not self.only_onnx else set())
+        weights = ONNX if self.only_onnx else WEIGHTS
+        with rewriting(folder, keep=False) as part:
+            for name in FILES:
+                if name not in own and (self.folder / name).is_file():
+                    shutil.copyfile(self.folder / name, part / name)
+            info: dict[str, Any] = {
+                "version": VERSION,
+                "asli": __version__,
+                "kind": self.kind,
+                "labels": list(LABELS),
+                "weights": weights,
+                "weights_sha256": sha256_of_file(part / weights),
+                "network": self.network_info,
+                "origin": self.origin,
+                "preprocessing": dataclasses.asdict(self.preprocessing),
+                "temperature": self.temperature,
+                "card": self.card.to_dict(),
+                **({"onnx": self._info["onnx"]} if "onnx" in self._info else {}),
+            }
+            write_json(part / INFO, info)
+            self._info = json.loads(json.dumps(info))
+            self.hash = identity(self._info)
+            write_text(part / CARD, self.model_card())
+        self.folder = Path(folder)
+
+    def files(self) -> list[str]:
+        """Return the names of its files, after comparing them with `detector.json`."""
+        assert self.folder is not None
+        if "onnx" in self._info:
+            self._onnx_file()
+        absent = {ONNX} if "onnx" not in self._info and not self.only_onnx else set()
+        return [name for name in FILES if name not in absent and (self.folder / name).is_file()]
+
+    def model_card(self, measured: dict[str, Any] | None = None) -> str:
+        """Return the model card, in Markdown; see `Detector.model_card`."""
+        return model_card(
+            "adopted_card.md.j2",
+            detector=self,
+            card=self.card,
+            hash=self.hash,
+            origin=self.origin,
+            onnx=self._info.get("onnx"),
+            measured=measured,
+        )
+
+    @property
+    def outputs_text(self) -> str:
+        """Return in a few words which of the author's labels are taken for fake and real."""
+        from asli.detector.adopted_network import Outputs
+
+        return Outputs.from_json(self.network_info["outputs"]).describe()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what goes beside its scores, as plain JSON, with its origin."""
+        return {**super().describe(), "origin": self.origin, "outputs": self.network_info["outputs"]}
+
+    def about(self) -> dict[str, str]:
+        """Return lines for `asli info`, by what they state."""
+        return about_origin(self.origin, self.outputs_text)
+
+    def untrained(self, seed: int) -> "nn.Module":
+        """Return the network with fresh random weights."""
+        from asli.detector.adopted_network import untrained
+
+        assert self.folder is not None
+        return self._wrapped(untrained(self.folder, self.network_info["library"], seed))
+
+    def _wrapped(self, module: "nn.Module") -> "nn.Module":
+        from asli.detector.adopted_network import Outputs, RealFake
+
+        return RealFake(module, Outputs.from_json(self.network_info["outputs"]), bgr=self.network_info["bgr"]).eval()
+
+    def _load(self) -> "Network":
+        from asli.detector.adopted_network import load_network
+        from asli.models.networks import Network
+
+        assert self.folder is not None
+        module = self._wrapped(load_network(self.folder, self.network_info["library"]))
+        return Network(self.name, module, self.preprocessing.mean, self.preprocessing.std, "", timm=False)
+
+
+def about_origin(origin: dict[str, Any], outputs: str) -> dict[str, str]:
+    """Return what is known of an adopted network, in words, by what it is."""
+    parity = origin["parity"]
+    commit = f", commit {origin['commit']}" if origin.get("commit") else ""
+    return {
+        "adopted from": f"{origin['source']}{commit}",
+        "author": origin.get("author") or "not stated",
+        "base model": origin.get("base_model") or "not stated",
+        "labels": outputs,
+        "preprocessing": f"as {origin['processor']}",
+        "same scores": f"differ by at most {parity['largest_score_difference']:.1e} from {parity['compared_with']}"
+        f" on {parity['images']} pictures",
+    }

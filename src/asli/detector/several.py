@@ -1,0 +1,108 @@
+"""Several detectors' answers for the same images, side by side; they are never merged."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asli.detector.base import Detector
+from asli.detector.inputs import ImageLike, is_one
+from asli.detector.members import member_names
+from asli.detector.prediction import Prediction, Predictions
+from asli.detector.runtimes import Kind
+from asli.errors import DetectorError
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What several detectors answer for one image.
+
+    Attributes:
+        path: The image's path or name.
+        by_detector: Each detector's own prediction, by its name.
+    """
+
+    path: str
+    by_detector: dict[str, Prediction]
+
+    @property
+    def conflict(self) -> bool:
+        """Return whether one detector's verdict is `real` and another's `fake`."""
+        return {"real", "fake"} <= {prediction.verdict for prediction in self.by_detector.values()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        answers = {name: prediction.to_dict() for name, prediction in self.by_detector.items()}
+        return {"path": self.path, "conflict": self.conflict, "answers": answers}
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralPredictions:
+    """What `predict_with` returns.
+
+    Attributes:
+        detectors: What answered, by name (`Detector.describe`).
+        images: In the order given.
+    """
+
+    detectors: dict[str, dict[str, Any]]
+    images: list[Answers]
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        """Return all predictions, image after image."""
+        return [prediction for one in self.images for prediction in one.by_detector.values()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `asli predict --json` prints for several detectors."""
+        return {"detectors": self.detectors, "images": [one.to_dict() for one in self.images]}
+
+
+def predict_with(
+    images: ImageLike | Iterable[ImageLike],
+    detectors: Sequence[str | Path | Detector],
+    *,
+    batch_size: int | None = None,
+    stability: bool = False,
+    force_domain: bool = False,
+    device: str | None = None,
+    runtime: Kind | None = None,
+    threads: int | None = None,
+) -> SeveralPredictions:
+    """Score images with several detectors.
+
+    Args:
+        images: As in `asli.predict`; files and iterators are read once a detector, so give paths, bytes or arrays.
+        detectors: Two or more; equal names are numbered.
+        batch_size: Images computed at a time; None chooses by input size.
+        stability: Also score re-encoded and resized views of each image.
+        force_domain: Give a verdict on images outside a detector's domain, too.
+        device: cuda, mps or cpu; None leaves it to the runtime.
+        runtime: torch or onnx; None takes ONNX Runtime on the CPU where a detector has an ONNX form.
+        threads: CPU threads of one operation; None leaves the library's choice.
+
+    Raises:
+        DetectorError: One cannot be used, or one is given twice.
+        DataError: `images` is nothing that can be scored.
+    """
+    opened = [
+        one if isinstance(one, Detector) else Detector.load(one, device=device, runtime=runtime, threads=threads)
+        for one in detectors
+    ]
+    names = member_names(opened)
+    for number, one in enumerate(opened):
+        twice = next((names[k] for k in range(number) if opened[k].hash == one.hash is not None), None)
+        if twice is not None:
+            raise DetectorError(f"{names[number]} is the same detector as {twice}; give each one once")
+    given: Any = images if is_one(images) or isinstance(images, (str, Path)) else list(images)  # type: ignore[arg-type]
+    found: dict[str, list[Prediction]] = {}
+    for name, one in zip(names, opened, strict=True):
+        result = one.predict(given, batch_size=batch_size, stability=stability, force_domain=force_domain)
+        found[name] = list(result) if isinstance(result, Predictions) else [result]
+    return SeveralPredictions(
+        {name: one.describe() for name, one in zip(names, opened, strict=True)},
+        [
+            Answers(group[0].path, dict(zip(names, group, strict=True)))
+            for group in zip(*(found[name] for name in names), strict=True)
+        ],
+    )

@@ -1,0 +1,188 @@
+"""Several detectors side by side: a table each of answers, promises and groups, and the pictures they disagree on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from asli.evaluation.sections.comparison import comparison_section
+from asli.messages import Language
+from asli.reports.colors import Status
+from asli.reports.kit import CaptionedImage, Cell, Report, ReportTable, Section
+from asli.reports.numbers import counted, interval_text, percent, percent_interval, value_text
+
+Part = dict[str, Any]
+
+
+def comparison_report(content: Part, pictures: Mapping[int, bytes], language: Language | None) -> Report:
+    """Return the report of what `compare.json` holds.
+
+    Args:
+        content: The whole of it.
+        pictures: PNG files of the disagreements, by row.
+        language: Of the page; None takes the browser's.
+    """
+    data, part = content["data"], content["comparison"]
+    return Report(
+        title=f"{len(part['detectors'])} detectors on {data['name']}, {data['split']} split",
+        origin=f"{data['images']:,} images ({data['real']:,} real, {data['fake']:,} fake), {content['date'][:10]},"
+        f" asli {content['asli']}. Fake is the positive class; each detector at its own threshold; 95 % intervals.",
+        sections=[*side_by_side_sections(part["side_by_side"], pictures), comparison_section(part)],
+        commands=[content["command"]],
+        language=language,
+    )
+
+
+def side_by_side_sections(part: Part, pictures: Mapping[int, bytes]) -> list[Section]:
+    """Return the sections of what `metrics.json` holds under `comparison`, `side_by_side`.
+
+    Args:
+        part: That.
+        pictures: PNG files of the disagreements, by row.
+    """
+    tables = [_answers(part), *([promises] if (promises := _promises(part)) else [])]
+    notes = [f"Time of an image: {part['timing']}."] if "timing" in part else []
+    notes += [f"{one['name']}: {caveat}." for one in part["answers"] for caveat in one["caveats"]]
+    sections = [Section(id="side-by-side", title="Side by side", tables=tables, notes=notes)]
+    if part["groups"]:
+        sections.append(_groups(part))
+    shown = [one for one in part["disagreements"] if one["row"] in pictures]
+    if part["conflicts"]:
+        sections.append(
+            Section(
+                id="disagreements",
+                title="Where they disagree most",
+                paragraphs=[
+                    f"One detector calls {part['conflicts']:,} images real that another one calls fake. Those with the"
+                    " widest range of scores:"
+                ],
+                images=[_picture(one, pictures[one["row"]]) for one in shown],
+            )
+        )
+    return sections
+
+
+def _answers(part: Part) -> ReportTable:
+    rows = []
+    for one in part["answers"]:
+        figures = one["figures"]
+        seconds = one["seconds"]
+        rows.append(
+            [
+                Cell(text=one["name"], note="; ".join(filter(None, [one["license"], _policy(one)]))),
+                *(
+                    Cell(text=value_text(figures[key]), value=figures[key]["value"], note=interval_text(figures[key]))
+                    for key in ("auroc", "f1", "accuracy")
+                ),
+                *(_rate(figures[key]) for key in ("false_positive_rate", "false_negative_rate")),
+                Cell(text=f"{100 * one['unsure']:.1f} %", value=one["unsure"]),
+                Cell(text="" if seconds is None else f"{1000 * seconds:.1f} ms", value=seconds),
+            ]
+        )
+    return ReportTable(
+        caption="Each at its own threshold",
+        columns=["detector", "AUROC", "F1", "accuracy", "real called fake", "fake not called fake", "unsure", "time"],
+        rows=rows,
+    )
+
+
+def _policy(one: Part) -> str:
+    return f"fake from {one['threshold']:.4f} ({one['policy']})"
+
+
+def _rate(figure: Part) -> Cell:
+    return Cell(text=percent(figure), value=figure["value"], note=f"{percent_interval(figure)}, {counted(figure)}")
+
+
+def _promises(part: Part) -> ReportTable | None:
+    rows = []
+    for one in part["answers"]:
+        if one["promised"] is None:
+            continue
+        rate, kept = one["figures"]["false_positive_rate"], one["kept"]
+        result = "no real images" if kept is None else "in line with it" if kept else "not kept here"
+        status = Status.NEUTRAL if kept is None else Status.GOOD if kept else Status.BAD
+        rows.append(
+            [
+                one["name"],
+                Cell(text=f"{100 * one['promised']:.3g} %", value=one["promised"]),
+                _rate(rate),
+                Cell(text=result, value=result, status=status),
+            ]
+        )
+    if not rows:
+        return None
+    return ReportTable(
+        caption="False alarms at each promised threshold",
+        columns=["detector", "promised: at most", "real called fake", "result"],
+        rows=rows,
+        notes=["A promise holds for images like those of its calibration. Not kept here: the whole interval is above."],
+    )
+
+
+def _groups(part: Part) -> Section:
+    names = [one["name"] for one in part["answers"]]
+    tables = []
+    for property_, rate, label, caption in (
+        ("generator", "false_negative_rate", "fake", "Fakes not called fake, by generator"),
+        ("source", "false_positive_rate", "real", "Real images called fake, by source"),
+        ("source", "false_negative_rate", "fake", "Fakes not called fake, by source"),
+    ):
+        groups = [one for one in part["groups"] if one["property"] == property_ and one[label]]
+        if groups:
+            rows = [
+                [one["name"], f"{one[label]:,}", *(_rate(one["rates"][name][rate]) for name in names)] for one in groups
+            ]
+            tables.append(ReportTable(caption=caption, columns=[property_, "images", *names], rows=rows))
+    return Section(id="side-by-side-groups", title="By generator and source", tables=tables)
+
+
+def _picture(one: Part, data: bytes) -> CaptionedImage:
+    kind = one["generator"] or one["source"]
+    lines = [f"{one['label']}{f' ({kind})' if kind else ''}"]
+    lines += [f"{name}: {verdict}, {one['scores'][name]:.4f}" for name, verdict in one["verdicts"].items()]
+    return CaptionedImage(data=data, lines=[*lines, one["id"]], alternative=f"{one['label']} image {one['id']}")
+
+
+def comparison_text(content: Part) -> str:
+    """Return what `compare.json` holds for a terminal: the table, promises, worst groups and tests."""
+    data, part = content["data"], content["comparison"]
+    side = part["side_by_side"]
+    lines = [
+        f"{data['images']:,} images of {data['name']}, {data['split']} part ({data['real']:,} real, {data['fake']:,}"
+        " fake); each detector at its own threshold; 95% intervals"
+    ]
+    if part["left_out"]:
+        lines.append(f"{part['left_out']:,} images are left out: not all have scores of them")
+    columns = ["detector", "AUROC", "F1", "real called fake", "fake missed", "unsure", "ms/image"]
+    rows = [
+        [
+            one["name"],
+            *(_plain(one["figures"][key]) for key in ("auroc", "f1", "false_positive_rate", "false_negative_rate")),
+            f"{one['unsure']:.3f}",
+            "" if one["seconds"] is None else f"{1000 * one['seconds']:.1f}",
+        ]
+        for one in side["answers"]
+    ]
+    lines += table_text([columns, *rows])
+    for one in side["answers"]:
+        if one["promised"] is not None:
+            kept = {True: "in line with it", False: "not kept here", None: "no real images"}[one["kept"]]
+            rate = _plain(one["figures"]["false_positive_rate"])
+            lines.append(
+                f"{one['name']} promised at most {one['promised']:.3g} of photographs called fake: {rate}, {kept}"
+            )
+        lines += [f"{one['name']}: {caveat}" for caveat in one["caveats"]]
+    lines += comparison_section(part).headline
+    lines.append(f"{side['conflicts']:,} images are called real by one detector and fake by another")
+    return "\n".join(lines)
+
+
+def table_text(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows of text as lines of aligned columns."""
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _plain(figure: Part) -> str:
+    if figure["value"] is None or figure["low"] is None:
+        return "undefined"
+    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
