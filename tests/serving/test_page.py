@@ -198,7 +198,7 @@ def test_results_are_sorted_and_saved(page, pictures):
         ("name", ["fake.jpg", "outside.png", "real.jpg"]),
     ):
         page.locator("#sort").select_option(order)
-        until(lambda: headings.all_inner_texts() == names)  
+        until(lambda names=names: headings.all_inner_texts() == names)
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as CSV").click()
     rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
