@@ -113,7 +113,7 @@
     const { recall, alarm, odds, texts } = JSON.parse(data.textContent);
     const slider = document.getElementById("base-rate-slider");
     const [said, output] = [document.querySelector(".base-rate .said"), document.querySelector(".base-rate output")];
-    const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+    const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]).replaceAll(" %", "\u00a0%");
     const update = () => {
       const [language, n] = [root.dataset.language, odds[slider.value]];
       const number = (value) => value.toLocaleString(language);

@@ -118,7 +118,7 @@ class Section:
     Attributes:
         id: Anchor in the page.
         title: Its heading.
-        headline: Lines for the list of limits at the head of the page: what a reader must know who reads nothing else.
+        headline: Lines for the main findings at the head of the page: what a reader must know who reads nothing else.
         paragraphs: At its beginning.
         tables: In order.
         figures: Two in a row, wide ones alone.

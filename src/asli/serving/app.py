@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from starlette.exceptions import HTTPException
 
@@ -20,7 +19,7 @@ from asli.serving.api import Served, routes
 from asli.serving.batches import Batches
 from asli.serving.explaining import Explainer
 from asli.serving.limits import BodyLimit, HeadAsGet, PlaceLimit
-from asli.serving.site import site
+from asli.serving.site import ADDRESSES, site
 
 PLACES, PLACE_BYTES = 256, 512_000_000
 """Requests that bring pictures, answered or waiting at a time, and their bytes; more are told to come back (503)."""
@@ -88,8 +87,7 @@ def create_app(
     if token is not None:
         app.add_middleware(TokenGuard, token=token)
     if access_log:  # added last, asked first
-        known = [route.path for route in app.routes if isinstance(route, APIRoute)]
-        app.add_middleware(AccessLog, known=[*known, "/openapi.json"])
+        app.add_middleware(AccessLog, known=[*app.openapi()["paths"], *ADDRESSES, "/metrics", "/openapi.json"])
     return app
 
 

@@ -35,6 +35,9 @@ HEADERS = {
 EXAMPLES = 6
 """Pictures offered for a first try, half of them photographs."""
 
+ADDRESSES = (*FILES, "/texts.json", *(f"/examples/{number}.jpg" for number in range(EXAMPLES)))
+"""Of the page."""
+
 _ORIGIN = re.compile(r"https?://[\w*.-]+(:\d+)?", re.ASCII)
 _USED = ("verdict.", "web.", "explain.", "reason.")
 
