@@ -84,7 +84,10 @@ def adopt(
     with tempfile.TemporaryDirectory(prefix="asli-adopt-") as work:
         files, place = Path(work) / "files", Path(work) / target.name
         files.mkdir()
-        made = _proven(found, files, choices, license)
+        try:
+            made = _proven(found, files, choices, license)
+        except DetectorError as error:  # what was copied for the work is gone when the user reads this
+            raise DetectorError(str(error).replace(str(files), found.name)) from error
         made.save(place)
         if onnx and not made.only_onnx:
             _add_onnx(place, threads)
