@@ -3,7 +3,7 @@
     python tools/check_words.py [--all] [FILE ...]
 
 Without files: README, docs, the other Markdown files, docstrings (which are the command line's help) and messages.
-Sentences of more than 30 words are errors, of more than 25 warnings. `--all` lists the warnings. Errors exit with status 1.
+Sentences of more than 30 words are errors, of more than 25 warnings (listed with `--all`). Errors exit with status 1.
 """
 
 import ast
