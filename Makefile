@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TWO := --numprocesses 2 --dist loadfile  # files stay whole: they share fixtures, and one listens on a fixed port
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check format lint types clean
+.PHONY: help demo test coverage check docs words format lint types clean
 
 help:           ## list the commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/ \t/'
@@ -43,8 +43,14 @@ format: .venv/.dev  ## put every file into the project's form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-check: .venv/.dev lint types   ## all that CI runs: format, lint, types, every test
+docs: .venv/.dev    ## build the documentation site into site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+words: .venv/.dev   ## check numbers, words and sentence length of docs, help and messages (tools/check_words.py)
+	$(BIN)/python tools/check_words.py
+
+check: .venv/.dev lint types docs   ## all that CI runs: format, lint, types, site, every test
 	$(BIN)/python -m pytest $(TWO)
 
 clean:          ## remove what the commands above made
-	rm -rf .venv asli-demo htmlcov .coverage .coverage.*
+	rm -rf .venv asli-demo site htmlcov .coverage .coverage.*

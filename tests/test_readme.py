@@ -1,4 +1,4 @@
-"""The README's commands are true: short ones run, long ones are at least understood, links lead somewhere."""
+"""The documentation's commands work: short ones run and print what is shown, long ones parse, links have a target."""
 
 import os
 import re
@@ -14,40 +14,93 @@ from asli.cli import app
 from asli.sample import sample_archive
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "README.id.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "benchmarks/README.md"]
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_short_commands_run_in_order(page, tmp_path):
-    commands = [line[2:] for block in blocks(page, "console") for line in block.splitlines() if line.startswith("$ ")]
-    if not commands and not blocks(page, "python"):
-        assert not blocks(page, "bash"), "use console for commands that run and sh for long ones"
-        return
+def steps(page: Path) -> list[tuple[str, list[str] | None]]:
+    """Return what a page runs, in its order: commands with the output shown for each, and Python blocks with None."""
+    found: list[tuple[str, list[str] | None]] = []
+    for language, block in re.findall(
+        r"^```(console|python)\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL
+    ):
+        if language == "python":
+            found.append((block, None))
+            continue
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            else:
+                found[-1][1].append(line)
+    return found
+
+
+def assert_printed(shown: list[str], printed: str) -> None:
+    """Require the shown lines in the output, in their order; digits may differ, and `...` stands for any lines."""
+    lines, at, free = [masked(line) for line in printed.splitlines()], 0, False
+    for line in shown:
+        if line == "...":
+            free = True
+            continue
+        assert masked(line) in lines[at : None if free else at + 1], f"not printed: {line}\n{printed}"
+        at, free = lines.index(masked(line), at) + 1, False
+
+
+def masked(line: str) -> str:
+    return re.sub(r"[\d.,]+", "#", line).rstrip()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with the pictures that the pages use: photo.jpg, fake.jpg, and 60 of each label in my-images."""
     with sample_archive() as path, zipfile.ZipFile(path) as archive:
-        (tmp_path / "photo.jpg").write_bytes(archive.read(next(n for n in archive.namelist() if "test/REAL" in n)))
+        for label, single in (("REAL", "photo.jpg"), ("FAKE", "fake.jpg")):
+            images = [n for n in archive.namelist() if n.startswith(f"test/{label}/") and not n.endswith("/")]
+            (tmp_path / single).write_bytes(archive.read(images[0]))
+            (tmp_path / "my-images" / label.lower()).mkdir(parents=True)
+            for image in images[:60]:
+                (tmp_path / "my-images" / label.lower() / image.rsplit("/", 1)[1]).write_bytes(archive.read(image))
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin" / "asli"
     script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m asli "$@"\n')
     script.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
-    for command in commands:
-        done = subprocess.run(
-            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-    for block in blocks(page, "python"):
-        done = subprocess.run(
-            [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, done.stderr
+    return tmp_path
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=name)
+def test_short_commands_run_in_order_and_print_what_is_shown(page, place):
+    environment = {**os.environ, "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    for step, shown in steps(page):
+        command = [sys.executable, "-c", step] if shown is None else step
+        done = subprocess.run(
+            command,
+            shell=shown is not None,
+            cwd=place,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, f"{step}\n{done.stderr}"
+        assert_printed(shown or [], done.stdout)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_blocks_name_their_language(page):
+    assert not blocks(page, "bash"), "use console for commands that run and sh for long ones"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_long_commands_are_understood(page):
     makefile = (ROOT / "Makefile").read_text()
     for block in blocks(page, "sh"):
@@ -61,9 +114,7 @@ def test_long_commands_are_understood(page):
                 assert re.search(rf"^{words[1]}:", makefile, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    "page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "benchmarks/README.md"], ids=lambda p: p.name
-)
-def test_links_lead_somewhere(page):
+@pytest.mark.parametrize("page", LINKED, ids=name)
+def test_links_have_a_target(page):
     for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
