@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from asli._version import __version__
 
 if TYPE_CHECKING:
+    from asli.adopting.adopt import adopt
     from asli.auditing.audit import audit
     from asli.auditing.equalize import equalize
     from asli.datasets.build import open_cifake, open_folders
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from asli.detector.predict import predict
     from asli.detector.prediction import Prediction, Predictions
     from asli.detector.push import push
+    from asli.detector.several import predict_with
     from asli.errors import AsliError
     from asli.evaluation.arrays import evaluate_scores
+    from asli.evaluation.compare import compare
     from asli.evaluation.domain_study import domain_study
     from asli.evaluation.evaluate import evaluate
     from asli.evaluation.result import EvaluationResult
