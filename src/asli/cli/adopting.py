@@ -6,13 +6,31 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, Device, GroupBy, GroupFile, InLanguage, Share, Threads, app, leave
+from asli.cli.common import (
+    EVALUATE,
+    MANAGE,
+    AsJson,
+    Device,
+    GroupBy,
+    GroupFile,
+    InLanguage,
+    Share,
+    Threads,
+    app,
+    examples,
+    leave,
+)
 from asli.errors import AsliError
 
 Names = Annotated[list[str] | None, Parameter(negative="")]
 
 
-@app.command
+@app.command(
+    group=MANAGE,
+    help_epilogue=examples(
+        "adopt hub:OWNER/NAME detector", "adopt network.onnx detector --preprocessing preprocessor_config.json"
+    ),
+)
 def adopt(
     source: str,
     out: Path,
@@ -93,7 +111,7 @@ def adopt(
     print(f"{'detector':<14} {out}")
 
 
-@app.command
+@app.command(group=EVALUATE, help_epilogue=examples("compare run-a run-b scores.csv data --out comparison"))
 def compare(
     detectors: Annotated[list[str], Parameter(negative="")],
     *,

