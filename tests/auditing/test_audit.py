@@ -18,6 +18,7 @@ from asli.auditing.duplicates import find_duplicates
 from asli.auditing.equalize import equalize
 from asli.auditing.features import SPECTRUM_NAMES, spectrum
 from asli.auditing.hamming import neighbours
+from asli.auditing.page import look_alikes
 from asli.auditing.pixels import Pixels
 from asli.datasets.build import open_folders
 from asli.datasets.cache import open_data
@@ -233,6 +234,9 @@ def test_duplicates_beside_many_pages_of_one_template_are_found_and_the_pages_ar
     assert not any("page" in a and "page" in b for a, b in near)
     assert (found.summary["exact"]["pairs"], found.summary["exact"]["across_labels"]) == (1, 1)
     assert found.summary["near"]["look_alikes"]["images"] >= 120
+    section = look_alikes(found.summary["near"]["look_alikes"], data, Pixels(data))
+    assert len(section.images) == 12
+    assert all("page" in image.lines[1] for image in section.images)
     assert np.bincount(found.groups).max() <= 4  # not merged into one group
 
 

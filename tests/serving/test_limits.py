@@ -48,35 +48,41 @@ def address():
         yield found
 
 
-def test_more_requests_than_places_are_told_to_come_back(address):
-    url, answers = f"http://127.0.0.1:{address[1]}/", []
+@pytest.fixture(scope="module")
+def patient():
+    with served(PlaceLimit(BodyLimit(slow, 1000, 120, 60), 2, 5000)) as (host, port):
+        yield f"http://{host}:{port}/"
+
+
+def test_more_requests_than_places_are_told_to_come_back(patient):
+    answers = []
     waiting = [
-        threading.Thread(target=lambda: answers.append(httpx.post(f"{url}held", content=b"x", timeout=60)))
+        threading.Thread(target=lambda: answers.append(httpx.post(f"{patient}held", content=b"x", timeout=120)))
         for _ in range(2)
     ]
     for thread in waiting:
         thread.start()
-    until = time.monotonic() + 60
-    while (refused := httpx.post(url, content=b"x", timeout=60)).status_code == 200 and time.monotonic() < until:
+    until = time.monotonic() + 100
+    while (refused := httpx.post(patient, content=b"x", timeout=120)).status_code == 200 and time.monotonic() < until:
         time.sleep(0.05)  # the two are on their way
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
     assert "again in 2 seconds" in refused.json()["error"]
-    assert httpx.get(url, timeout=60).status_code == 200  # who brings nothing needs no place
+    assert httpx.get(patient, timeout=120).status_code == 200  # who brings nothing needs no place
     released.set()
     for thread in waiting:
         thread.join()
     assert [answer.text for answer in answers] == ["1", "1"]
-    assert httpx.post(url, content=b"xx", timeout=60).text == "2"
+    assert httpx.post(patient, content=b"xx", timeout=120).text == "2"
 
 
-def test_a_refused_client_gets_its_answer_and_keeps_its_connection():
-    async def ask(url):
+def test_a_refused_client_gets_its_answer_and_keeps_its_connection(patient):
+    async def ask():
         outcomes = []
 
         async def client():
             async with httpx.AsyncClient(timeout=120, verify=False) as session:
                 for _ in range(4):
-                    answer = await session.post(url, content=b"x" * 900)
+                    answer = await session.post(patient, content=b"x" * 900)
                     outcomes.append(
                         (answer.status_code, "retry-after" in answer.headers, answer.headers.get("connection"))
                     )
@@ -84,8 +90,7 @@ def test_a_refused_client_gets_its_answer_and_keeps_its_connection():
         await asyncio.gather(*(client() for _ in range(50)))
         return outcomes
 
-    with served(PlaceLimit(BodyLimit(slow, 1000, 120, 60), 2, 5000)) as (host, port):
-        outcomes = asyncio.run(ask(f"http://{host}:{port}/"))  # a connection that is reset would be an exception here
+    outcomes = asyncio.run(ask())  # a connection that is reset would be an exception here
     assert len(outcomes) == 200
     assert set(outcomes) == {(200, False, None), (503, True, None)}
 

@@ -60,7 +60,7 @@ def write_page(path: Path, result: AuditResult, evidence: Evidence) -> Path:
         _checks(result.findings),
         _shortcuts(result.shortcuts),
         *_duplicates(result.duplicates, data, pixels, evidence.duplicates),
-        _look_alikes(result.duplicates["near"]["look_alikes"], data, pixels),
+        look_alikes(result.duplicates["near"]["look_alikes"], data, pixels),
         _files(result.facts, data, pixels),
         _counts(result.counts),
         _oddities(result),
@@ -212,8 +212,14 @@ def _duplicates(summary: dict[str, Any], data: DataFolder, pixels: Pixels, dupli
     return sections
 
 
-def _look_alikes(found: dict[str, Any], data: DataFolder, pixels: Pixels) -> Section | None:
-    """Return pictures of which many look alike, such as pages of one template, or None where there are none."""
+def look_alikes(found: dict[str, Any], data: DataFolder, pixels: Pixels) -> Section | None:
+    """Return the section on pictures of which many look alike, or None where there are none.
+
+    Args:
+        found: `look_alikes` of the near-duplicates' summary.
+        data: The images.
+        pixels: Theirs.
+    """
     if not found["images"]:
         return None
     names = [found["listed"][n] for n in np.linspace(0, len(found["listed"]) - 1, PAIRS).astype(int)]

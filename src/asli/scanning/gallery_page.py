@@ -52,7 +52,8 @@ def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing:
         detector: The one that scored them.
     """
     found = gallery_rows(Path(result["out"]), listing)
-    telling = {image.row for group in (summary.highest, summary.lowest, summary.unsure) for image in group}
+    groups = summary.highest, summary.lowest, summary.unsure, summary.outsiders
+    telling = {image.row for group in groups for image in group}
     shown = _thumbnails(listing, telling)
     highest = max(int(summary.histogram.max()), 1)
     template, script = (

@@ -68,7 +68,9 @@ class Summary:
     highest: list[Shown] = field(default_factory=list)
     lowest: list[Shown] = field(default_factory=list)
     unsure: list[Shown] = field(default_factory=list)
-    """Inside the domain, nearest to the threshold first."""
+    """Inside the domain, as the two above; nearest to the threshold first."""
+    outsiders: list[Shown] = field(default_factory=list)
+    """The first ones outside the domain."""
 
     def counts(self) -> dict[str, Any]:
         """Return the counts under the names of `ScanResult`."""
@@ -126,6 +128,7 @@ def _count(found: Summary, rows: dict[str, list[Any]], middle: float, caveats: s
     found.images += len(rows["path"])
     found.highest = _first([*found.highest, *inside], lambda image: -image.score)
     found.lowest = _first([*found.lowest, *inside], lambda image: image.score)
+    found.outsiders = [*found.outsiders, *(image for image in shown if image.reasons)][:SHOWN]
     unsure = [image for image in inside if image.verdict == "unsure"]
     found.unsure = _first([*found.unsure, *unsure], lambda image: abs(image.score - middle))
 
