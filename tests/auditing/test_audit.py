@@ -209,7 +209,9 @@ def page(rng):
     return made
 
 
-def test_duplicates_beside_many_pages_of_one_template_are_found_and_the_pages_are_none(tmp_path, rng, monkeypatch):
+@pytest.mark.parametrize("block", [4096, 64])
+def test_duplicates_beside_many_pages_of_one_template_are_found(tmp_path, rng, monkeypatch, block):
+    monkeypatch.setattr("asli.auditing.duplicates.BLOCK", block)  # one for all, or several
     monkeypatch.setattr("asli.auditing.duplicates.neighbours", partial(neighbours, bucket_limit=40))
     pages = [page(rng) for _ in range(120)]
     for label in LABELS:

@@ -37,7 +37,11 @@ PART = 12.0
 at 64 x 64. Measured on pages of text: copies at JPEG quality 30 or half the size differ by up to 10, others by 17."""
 
 BLOCK = 4096
-"""Pictures that are compared with each other at a time, where their hashes are too common to search or all fit in."""
+"""Pictures that are compared with each other at a time by their colors."""
+
+ALL = 8_192
+"""Sets of up to this many pictures are all compared by their colors, larger ones where hashes are too common to search:
+a hash of noise or of a pattern may differ in more bits than are searched."""
 
 BLOCK_RADIUS = 12
 """Differing bits of the hashes of such pairs; the search of hashes is exact up to `RADIUS`."""
@@ -88,8 +92,7 @@ def find_duplicates(data: DataFolder, pixels: Pixels) -> Duplicates:
     found = neighbours(hashes)
     nearest = _nearest_of_each(found.pairs, found.distances, len(heads))
     left_out = len(found.pairs) - len(nearest)
-    common = np.arange(len(heads)) if len(heads) <= BLOCK else found.skipped
-    common = common[np.argsort(hashes[common], kind="stable")]
+    common = np.arange(len(heads)) if len(heads) <= ALL else found.skipped
     thumbnails = _thumbnails(heads, np.union1d(nearest.reshape(-1), common), pixels)
     others = _nearest_in_blocks(common, thumbnails)
     others = others[np.bitwise_count(hashes[others[:, 0]] ^ hashes[others[:, 1]]) <= BLOCK_RADIUS]
@@ -149,9 +152,9 @@ def find_duplicates(data: DataFolder, pixels: Pixels) -> Duplicates:
             "candidates_of_an_image": CAP,
             "bucket_limit": BUCKET_LIMIT,
             "look_alikes": {**_look_alikes(alike, len(heads)), "listed": names(heads[np.unique(alike)])},
-            # More of them than fit into a block are compared with those whose hashes are nearest.
-            "not_searched": len(common) if len(common) > BLOCK else 0,
-            "not_searched_names": names(heads[common]) if len(common) > BLOCK else [],
+            # More of them than fit into a block are compared with those whose colors are nearest.
+            "not_searched": len(found.skipped) if len(found.skipped) > BLOCK else 0,
+            "not_searched_names": names(heads[found.skipped]) if len(found.skipped) > BLOCK else [],
         },
     }
     return Duplicates(summary, merged.astype(np.int64), exact, near, distances)
@@ -197,17 +200,24 @@ def _thumbnails(heads: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64], pix
 def _nearest_in_blocks(places: npt.NDArray[np.int64], thumbnails: dict[int, Image8]) -> npt.NDArray[np.int64]:
     """Pair each picture with its nearest ones, by 8x8 colors, in blocks that overlap by half.
 
+    The pictures are ordered by the direction in which their colors vary most, so that what looks alike lies in one
+    block.
+
     Args:
-        places: Ordered by hash, so that what looks alike lies in one block.
+        places: Of the pictures.
         thumbnails: Of each.
     """
     found = [np.zeros((0, 2), dtype=np.int64)]
+    if len(places) > BLOCK:
+        colors = np.stack([_colors(thumbnails[place]) for place in places.tolist()])
+        colors -= colors.mean(axis=0)
+        _, directions = np.linalg.eigh(colors.T @ colors)
+        places = places[np.argsort(colors @ directions[:, -1], kind="stable")]
     for start in range(0, max(len(places) - BLOCK // 2, 1), BLOCK // 2):
         block = places[start : start + BLOCK]
         if len(block) < 2:
             break
-        small = np.stack([thumbnails[place] for place in block.tolist()]).reshape(-1, 8, 4, 8, 4, 3)
-        values = small.mean(axis=(2, 4), dtype=np.float32).reshape(len(block), -1)
+        values = np.stack([_colors(thumbnails[place]) for place in block.tolist()])
         values -= values.mean(axis=0)
         squares = (values**2).sum(axis=1)
         apart = squares[:, None] + squares[None, :] - 2 * values @ values.T
@@ -217,6 +227,12 @@ def _nearest_in_blocks(places: npt.NDArray[np.int64], thumbnails: dict[int, Imag
         pairs = np.stack([np.repeat(block, most), block[near].reshape(-1)], axis=1)
         found.append(np.sort(pairs, axis=1))
     return np.unique(np.concatenate(found), axis=0)
+
+
+def _colors(thumbnail: Image8) -> npt.NDArray[np.float32]:
+    """Return the 8x8 mean colors of a thumbnail, 32 x 32 x 3."""
+    means: npt.NDArray[np.float32] = thumbnail.reshape(8, 4, 8, 4, 3).mean(axis=(1, 3), dtype=np.float32)
+    return means.reshape(-1)
 
 
 def _compare(
