@@ -6,13 +6,29 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, Device, GroupBy, GroupFile, InLanguage, Share, Threads, app, leave
+from asli.cli.common import (
+    EVALUATE,
+    MANAGE,
+    AsJson,
+    Device,
+    GroupBy,
+    GroupFile,
+    InLanguage,
+    Share,
+    Threads,
+    app,
+    examples,
+    leave,
+)
 from asli.errors import AsliError
 
 Names = Annotated[list[str] | None, Parameter(negative="")]
 
 
-@app.command
+@app.command(
+    group=MANAGE,
+    help_epilogue=examples("adopt hub:OWNER/NAME adopted --data data", "adopt folder adopted --fake-label LABEL_1"),
+)
 def adopt(
     source: str,
     out: Path,
@@ -93,7 +109,7 @@ def adopt(
     print(f"{'detector':<14} {out}")
 
 
-@app.command
+@app.command(group=EVALUATE, help_epilogue=examples("compare one two data --out report"))
 def compare(
     detectors: Annotated[list[str], Parameter(negative="")],
     *,

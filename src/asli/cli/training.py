@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from asli.cli.common import TRAIN, AsJson, Count, Device, Threads, Time, app, examples, prediction_text
+from asli.cli.common import OTHER, TRAIN, AsJson, Count, Device, Threads, Time, app, examples, prediction_text
 from asli.cli.opening import NO_FLAGS, Opening
 from asli.cli.recipe_keys import WithRecipeKeys
 from asli.errors import DataError
@@ -149,7 +149,7 @@ def models(
         print_table(profiles)
 
 
-@app.command
+@app.command(group=OTHER, help_epilogue=examples("doctor", "doctor --offline"))
 def doctor(*, offline: Annotated[bool, Parameter(negative="")] = False, as_json: AsJson = False) -> None:
     """Print what this machine offers: versions, extras, GPU and its kernels, access to hub and Kaggle, threads, disk.
 
