@@ -8,9 +8,14 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_sample_images
 
+from asli.cli.common import prediction_text
 from asli.datasets.images import Facts, decode
+from asli.detector.base import Detector
+from asli.detector.classifier import Classifier, as_classifier
+from asli.detector.combine import combine
 from asli.detector.domain import LARGEST, Domain
 from asli.detector.drawn import drawn_statistics, why_drawn
+from asli.sample import golden_images
 from asli.transforms.preprocessing import Preprocessing
 from tests.photographs import write_pack
 
@@ -57,3 +62,24 @@ def test_real_photographs_of_many_sources_are_inside(tmp_path):
     seen = [SEEN.fit(decode(file.read_bytes())[0]) for file in sorted((folder / "real").iterdir())]
     held = [why_drawn(values) for values in drawn_statistics(seen)]
     assert sum(reason is not None for reason in held) <= 1  # one of each of 24 sources
+
+
+def test_a_family_gives_thumbnails_to_one_member_photographs_to_the_other_and_holds_pages_back(tmp_path):
+    thumbnails = as_classifier(Detector.load("default", runtime="torch"), "a test")
+    seen = replace(thumbnails.preprocessing, crop_mode="grid", crops=4, short_side=64, pooling="top")
+    # Its scores mean nothing: a stand-in with crops like those of a detector of photographs.
+    stand_in = Classifier(thumbnails.network, seen, replace(thumbnails.card, domain=PHOTOGRAPHS))
+    stand_in.save(tmp_path / "photo")
+    combine([thumbnails, stand_in], tmp_path / "family", names=["thumbnails", "photo"])
+    opened = Detector.load(tmp_path / "family")
+    _, thumbnail = golden_images()[0]
+    photograph = load_sample_images().images[0]
+    small = np.asarray(Image.fromarray(photograph).resize((250, 170)))
+    found = opened.predict([thumbnail, photograph, np.asarray(page().crop((250, 60, 900, 700))), small])
+    assert [p.member for p in found][:2] == ["thumbnails", "photo"]
+    assert found[1].domain.inside
+    assert [p.verdict for p in found][2:] == ["unsure", "unsure"]
+    assert "screenshot or drawing" in found[2].reasons[0]
+    assert "supported are images of 256 px or more" in found[3].reasons[0]
+    assert found[2].to_dict()["score"] is not None
+    assert "P(fake)" not in prediction_text(found[2])
