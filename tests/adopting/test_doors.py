@@ -150,7 +150,7 @@ def test_data_calibrates_at_once(author, calibrated, sample, tmp_path):
 
 def test_evaluate_scan_and_explain(calibrated, sample, pictures, tmp_path):
     result = evaluate(calibrated, sample, out=tmp_path / "report")
-    assert result.detector["origin"]["license"] == "mit"
+    assert result.detector.origin["license"] == "mit"
     rows = sample.rows("test")
     again = Detector.load(calibrated).predict([sample.pixels.image(int(row)) for row in rows[:20]])
     kept = result.attachments.scores["score"].to_numpy()[:20]

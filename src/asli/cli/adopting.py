@@ -27,7 +27,9 @@ Names = Annotated[list[str] | None, Parameter(negative="")]
 
 @app.command(
     group=MANAGE,
-    help_epilogue=examples("adopt hub:OWNER/NAME adopted --data data", "adopt folder adopted --fake-label LABEL_1"),
+    help_epilogue=examples(
+        "adopt hub:OWNER/NAME detector", "adopt network.onnx detector --preprocessing preprocessor_config.json"
+    ),
 )
 def adopt(
     source: str,
@@ -109,7 +111,7 @@ def adopt(
     print(f"{'detector':<14} {out}")
 
 
-@app.command(group=EVALUATE, help_epilogue=examples("compare one two data --out report"))
+@app.command(group=EVALUATE, help_epilogue=examples("compare run-a run-b scores.csv data --out comparison"))
 def compare(
     detectors: Annotated[list[str], Parameter(negative="")],
     *,

@@ -149,7 +149,7 @@ def models(
         print_table(profiles)
 
 
-@app.command(group=OTHER, help_epilogue=examples("doctor", "doctor --offline"))
+@app.command(group=OTHER, help_epilogue=examples("doctor", "doctor --offline --json"))
 def doctor(*, offline: Annotated[bool, Parameter(negative="")] = False, as_json: AsJson = False) -> None:
     """Print what this machine offers: versions, extras, GPU and its kernels, access to hub and Kaggle, threads, disk.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from asli.detector.base import Detector
 from asli.detector.card import Thresholds
@@ -39,6 +39,7 @@ class DetectorSummary(Record):
         temperature: Divides the logits; missing for a table.
         start_weights: Where training started; missing for a table.
         members: By name; missing for what has none.
+        origin: Of an adopted detector: source, license and what proved it equal; missing for others.
         scores: Whether it is a table of scores.
     """
 
@@ -52,6 +53,7 @@ class DetectorSummary(Record):
     temperature: float | None = field(default=None, metadata=OPTIONAL)
     start_weights: str | None = field(default=None, metadata=OPTIONAL)
     members: dict[str, MemberSummary] | None = field(default=None, metadata=OPTIONAL)
+    origin: dict[str, Any] | None = field(default=None, metadata=OPTIONAL)
     scores: bool = False
 
     @classmethod
@@ -68,6 +70,7 @@ class DetectorSummary(Record):
             trained_on=card.trained_on["name"],
             temperature=card.temperature,
             start_weights=card.start_weights,
+            origin=getattr(detector, "origin", None),
             members=None if members is None else _members(members, own_thresholds=detector.kind == "family"),
         )
 
