@@ -25,8 +25,9 @@ LAYERS = [
     {"adopting"},
     {"serving"},
     {"cross_validation", "fitting", "doctor"},
+    {"head_training", "alignment"},
     {"pipeline"},
-    {"study", "demonstration"},
+    {"study", "demonstration", "generalization"},
     {"cli"},
     {"asli", "__main__"},
 ]

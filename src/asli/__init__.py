@@ -11,6 +11,7 @@ from asli._version import __version__
 
 if TYPE_CHECKING:
     from asli.adopting.adopt import adopt
+    from asli.alignment import align
     from asli.auditing.audit import audit
     from asli.auditing.equalize import equalize
     from asli.datasets.build import open_cifake, open_folders
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from asli.detector.calibrate import calibrate
     from asli.detector.combine import combine
     from asli.detector.download import pull
+    from asli.detector.heads import detector_of_head
     from asli.detector.info import info
     from asli.detector.predict import predict
     from asli.detector.prediction import Prediction, Predictions
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from asli.explanation.explain import explain
     from asli.exporting.int8 import export_int8
     from asli.exporting.onnx import export_onnx
+    from asli.generalization import generalize
     from asli.metrics.intervals import Estimate
     from asli.metrics.metric import Metric
     from asli.metrics.thresholds import Policy
@@ -59,12 +62,14 @@ _HOME = {
     "Predictions": "asli.detector.prediction",
     "Recipe": "asli.recipe",
     "Shares": "asli.datasets.splits",
+    "align": "asli.alignment",
     "audit": "asli.auditing.audit",
     "adopt": "asli.adopting.adopt",
     "calibrate": "asli.detector.calibrate",
     "combine": "asli.detector.combine",
     "compare": "asli.evaluation.compare",
     "demo": "asli.demonstration",
+    "detector_of_head": "asli.detector.heads",
     "domain_study": "asli.evaluation.domain_study",
     "equalize": "asli.auditing.equalize",
     "evaluate": "asli.evaluation.evaluate",
@@ -72,6 +77,7 @@ _HOME = {
     "explain": "asli.explanation.explain",
     "export_int8": "asli.exporting.int8",
     "export_onnx": "asli.exporting.onnx",
+    "generalize": "asli.generalization",
     "info": "asli.detector.info",
     "list_models": "asli.models.profile",
     "list_recipes": "asli.recipe",
@@ -105,11 +111,13 @@ __all__ = [
     "Shares",
     "__version__",
     "adopt",
+    "align",
     "audit",
     "calibrate",
     "combine",
     "compare",
     "demo",
+    "detector_of_head",
     "domain_study",
     "equalize",
     "evaluate",
@@ -117,6 +125,7 @@ __all__ = [
     "explain",
     "export_int8",
     "export_onnx",
+    "generalize",
     "info",
     "list_models",
     "list_recipes",

@@ -24,6 +24,7 @@ from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.errors import DataError, RecipeError
 from asli.files import keeping
 from asli.fitting import Job, Prepared, Session, require_both, training_rows
+from asli.head_training import train_head
 from asli.metrics.classification import Floats, Labels
 from asli.metrics.thresholds import Policy
 from asli.models.arithmetic import require_precision
@@ -111,6 +112,12 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     if folds:
         recipe = dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, select="last"))
+    if recipe.optim.name == "logistic":
+        if started()[1] > 1:
+            raise DataError("a linear head trains in one process; start it without torchrun")
+        return train_head(
+            recipe, open_data(data), Path(out), folds=folds, resume=resume, device=device, threads=threads
+        )
     place, out = training_device(device), Path(out)
     require_precision(recipe.precision, place)
     if folds and started()[1] > 1:

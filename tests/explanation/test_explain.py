@@ -310,10 +310,11 @@ def test_the_warning_of_a_failed_check_lies_across_the_map(failed, language):
 
 
 def test_the_title_has_the_reason_and_no_score_outside_the_domain():
-    outside = {"reasons": ["outside domain: too large"], "verdict": "unsure", "score": 0.998}
+    domain = {"inside": False, "why": "too large"}
+    outside = {"reasons": ["outside domain: too large"], "verdict": "unsure", "score": 0.998, "domain": domain}
     assert str(title_of(outside, "a.jpg")) == "a.jpg: unsure, no score"
     assert str(reasons_of(outside)[0]) == "Reason: outside domain: too large"
-    inside = {"reasons": [], "verdict": "fake", "score": 0.998}
+    inside = {"reasons": [], "verdict": "fake", "score": 0.998, "domain": {"inside": True, "why": None}}
     assert title_of(inside, "a.jpg").text("id") == "a.jpg: palsu, P(palsu) 0,9980"
 
 

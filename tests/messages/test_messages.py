@@ -3,6 +3,7 @@ import string
 import pytest
 
 from asli.messages import LANGUAGES, Number, catalog, message
+from asli.messages.reasons import reason_text
 
 
 def names(text):
@@ -32,3 +33,14 @@ def test_names_are_not_taken_for_numbers():
 def test_an_unknown_key_is_refused():
     with pytest.raises(KeyError):
         message("report.nothing")
+
+
+def test_reasons_of_a_domain_are_recognized_by_their_form():
+    size = reason_text("outside domain: 300 x 200 pixels; supported are images of 256 to 1024 px a side")
+    assert size.text("id") == "300 \u00d7 200 piksel; detektor menilai gambar bersisi 256\u20131024 px"
+    kind = reason_text("outside domain: PNG file; supported formats: JPEG, WEBP")
+    assert kind.text("id") == "berkas PNG; detektor menilai JPEG, WEBP"
+    pixels = reason_text("pixels unlike the known images' (distance 9.1, limit 6.0; less diagonal detail)")
+    assert pixels.text("en").endswith("(less diagonal detail)")
+    assert pixels.text("id").endswith("(lebih sedikit detail diagonal)")
+    assert reason_text("another sentence") == "another sentence"

