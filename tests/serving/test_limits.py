@@ -19,12 +19,14 @@ from asli.serving.app import create_app
 from asli.serving.limits import BodyLimit, PlaceLimit
 from asli.serving.serve import _listen
 
-released = threading.Event()
+held, released = [], threading.Event()
 
 
 async def slow(scope, receive, send):
     """Answer with the body's length, after 0.1 s or, at /held, when it is released; at once without a body."""
     body = await Request(scope, receive).body()
+    if scope["path"] == "/held":
+        held.append(body)
     while scope["path"] == "/held" and not released.is_set():
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.1 if body else 0)
@@ -63,8 +65,9 @@ def test_more_requests_than_places_are_told_to_come_back(patient):
     for thread in waiting:
         thread.start()
     until = time.monotonic() + 100
-    while (refused := httpx.post(patient, content=b"x", timeout=120)).status_code == 200 and time.monotonic() < until:
-        time.sleep(0.05)  # the two are on their way
+    while len(held) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    refused = httpx.post(patient, content=b"x", timeout=120)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
     assert "again in 2 seconds" in refused.json()["error"]
     assert httpx.get(patient, timeout=120).status_code == 200  # who brings nothing needs no place

@@ -284,7 +284,7 @@ def _files(facts: dict[str, dict[str, str]], data: DataFolder, pixels: Pixels) -
     ]
     if generators:
         rows = [[generator, *(facts[fact][generator] for fact in GENERATOR_FACTS)] for generator in generators]
-        tables.append(ReportTable(columns=["generator", *GENERATOR_FACTS], rows=rows))
+        tables.append(ReportTable(caption="By generator", columns=["generator", *GENERATOR_FACTS], rows=rows))
     return Section(
         id="files",
         title="What the files are like",
@@ -321,6 +321,7 @@ def _counts(counts: dict[str, dict[str, dict[str, int]]]) -> Section:
         title="Counts",
         tables=[
             ReportTable(
+                caption=f"Images by {by}",
                 columns=[by, "real", "fake"],
                 rows=[[name, f"{n['real']:,}", f"{n['fake']:,}"] for name, n in groups.items()],
             )
