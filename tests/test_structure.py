@@ -23,8 +23,9 @@ LAYERS = [
     {"explanation", "scanning", "exporting"},
     {"serving"},
     {"cross_validation"},
+    {"head_training", "alignment"},
     {"pipeline"},
-    {"study", "demonstration"},
+    {"study", "demonstration", "generalization"},
     {"cli"},
     {"asli", "__main__"},
 ]

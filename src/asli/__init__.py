@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from asli._version import __version__
 
 if TYPE_CHECKING:
+    from asli.alignment import align
     from asli.auditing.audit import audit
     from asli.auditing.equalize import equalize
     from asli.datasets.build import open_cifake, open_folders
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from asli.detector.calibrate import calibrate
     from asli.detector.combine import combine
     from asli.detector.download import pull
+    from asli.detector.heads import detector_of_head
     from asli.detector.info import info
     from asli.detector.predict import predict
     from asli.detector.prediction import Prediction, Predictions
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from asli.explanation.explain import explain
     from asli.exporting.int8 import export_int8
     from asli.exporting.onnx import export_onnx
+    from asli.generalization import generalize
     from asli.metrics.intervals import Estimate
     from asli.metrics.metric import Metric
     from asli.metrics.thresholds import Policy
@@ -56,10 +59,12 @@ _HOME = {
     "Predictions": "asli.detector.prediction",
     "Recipe": "asli.recipe",
     "Shares": "asli.datasets.splits",
+    "align": "asli.alignment",
     "audit": "asli.auditing.audit",
     "calibrate": "asli.detector.calibrate",
     "combine": "asli.detector.combine",
     "demo": "asli.demonstration",
+    "detector_of_head": "asli.detector.heads",
     "domain_study": "asli.evaluation.domain_study",
     "equalize": "asli.auditing.equalize",
     "evaluate": "asli.evaluation.evaluate",
@@ -67,6 +72,7 @@ _HOME = {
     "explain": "asli.explanation.explain",
     "export_int8": "asli.exporting.int8",
     "export_onnx": "asli.exporting.onnx",
+    "generalize": "asli.generalization",
     "info": "asli.detector.info",
     "list_models": "asli.models.profile",
     "list_recipes": "asli.recipe",
@@ -97,10 +103,12 @@ __all__ = [
     "Recipe",
     "Shares",
     "__version__",
+    "align",
     "audit",
     "calibrate",
     "combine",
     "demo",
+    "detector_of_head",
     "domain_study",
     "equalize",
     "evaluate",
@@ -108,6 +116,7 @@ __all__ = [
     "explain",
     "export_int8",
     "export_onnx",
+    "generalize",
     "info",
     "list_models",
     "list_recipes",

@@ -26,6 +26,7 @@ from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.detector.runtimes import TorchRuntime, logits_of_rows
 from asli.errors import DataError, RecipeError
 from asli.files import keeping
+from asli.head_training import train_head
 from asli.metrics.classification import Floats, Labels, training_figures
 from asli.metrics.thresholds import Policy
 from asli.models.device import fingerprint, pick_device, reuse_memory, set_threads
@@ -104,6 +105,8 @@ def train(
     if folds:
         recipe = dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, select="last"))
     data = open_data(data)
+    if recipe.optim.name == "logistic":
+        return train_head(recipe, data, Path(out), folds=folds, resume=resume, device=device, threads=threads)
     place, out = pick_device(device), Path(out)
     set_threads(_threads_of(out) if resume and threads is None else threads)
     reuse_memory()

@@ -46,6 +46,9 @@ class DataSettings:
     """Kernel of every resize, in training and at evaluation; always antialiased."""
     drop_cross_split_duplicates: bool = False
     """Leave out of training the images whose exact duplicate lies in another official split."""
+    balance: float = 0.0
+    """With `optim.name=logistic`, how evenly sources and generators count within their label: 0 by their size, 0.5 by
+    its root, 1 all the same. Both labels always count the same."""
     sample: int = 0
     """Train on this many images, drawn in proportion over label and category; 0 takes all."""
     sample_seed: int = 0
@@ -56,6 +59,7 @@ class DataSettings:
         for name in ("sample", "sample_seed", "short_side"):
             _require(getattr(self, name) >= 0, f"data.{name}", "must not be negative")
         _require(self.crops > 0, "data.crops", "must be 1 or more")
+        _require(0 <= self.balance <= 1, "data.balance", "must lie in [0, 1]")
         square = math.isqrt(self.crops) ** 2 == self.crops
         _require(square or self.crop_mode != "grid", "data.crops", "must be a square number for crop_mode grid: 4, 9")
 
@@ -115,6 +119,9 @@ class AugmentSettings:
     """Largest standard deviation of a degraded image's noise, of 255."""
     quality: tuple[int, int] = (40, 95)
     """Lowest and highest JPEG quality a degraded image is encoded at."""
+    views: int = 0
+    """With `optim.name=logistic`, degraded views of each training image beside the image itself
+    (`transforms/chain.py`)."""
     color: float = 0.0
     """Strength of the random change of every image's contrast, brightness, saturation and white balance
     (`transforms/color.py`)."""
@@ -126,6 +133,7 @@ class AugmentSettings:
         _require(0 < self.scale[0] <= self.scale[1] <= 1, "augment.scale", "must be two shares, smaller first")
         _require(0 < self.ratio[0] <= self.ratio[1], "augment.ratio", "must be two positive numbers, smaller first")
         _require(self.padding >= 0, "augment.padding", "must not be negative")
+        _require(self.views >= 0, "augment.views", "must not be negative")
         for name in ("flip", "degrade", "cutmix"):
             _require(0 <= getattr(self, name) <= 1, f"augment.{name}", "must lie in [0, 1]")
         _require(0 <= self.brightness < 1, "augment.brightness", "must lie in [0, 1)")
@@ -141,8 +149,9 @@ class AugmentSettings:
 class OptimSettings:
     """The optimizer."""
 
-    name: Literal["adamw", "sgd"] = "adamw"
-    """AdamW (Loshchilov & Hutter 2019), or SGD with Nesterov momentum, `betas[0]` being the momentum."""
+    name: Literal["adamw", "sgd", "logistic"] = "adamw"
+    """AdamW (Loshchilov & Hutter 2019), SGD with Nesterov momentum, `betas[0]` being the momentum, or `logistic`: no
+    updates, but logistic regression of the head on a frozen trunk's features, `weight_decay` being its penalty."""
     lr: float = 5e-5
     """Peak learning rate."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -241,6 +250,8 @@ YOUNGER = (
     ("augment", "cutmix", 0.0),
     ("augment", "color", 0.0),
     ("data", "sample_seed", 0),
+    ("augment", "views", 0),
+    ("data", "balance", 0.0),
     ("data", "crops", 4),
     ("data", "pooling", "mean"),
     ("data", "short_side", 0),

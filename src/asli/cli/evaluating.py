@@ -144,6 +144,9 @@ def calibrate(
     print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy}, {thresholds.basis})")
     if thresholds.promise:
         print(f"promised: {thresholds.promise}")
+    if thresholds.groups is not None:
+        for name, count in thresholds.groups["images"].items():
+            print(f"  {name}: {thresholds.groups['errors'][name]:,} of {count:,} calibration photographs called fake")
     print(f"detector: {out}")
 
 

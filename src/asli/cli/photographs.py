@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.common import AsJson, Count, Device, GroupBy, GroupFile, Share, Threads, app, leave
+from asli.cli.common import AsJson, Count, Device, GroupBy, GroupFile, Seed, Share, Threads, app, leave
 from asli.cli.opening import NO_FLAGS, Opening
 
 trunk = cyclopts.App(name="trunk", help="List, fetch or convert the frozen trunks that detectors of photographs read.")
@@ -154,3 +154,87 @@ def head(
     if thresholds.promise:
         print(f"promised: {thresholds.promise}")
     print(f"detector: {out}")
+
+
+@app.command
+def generalize(
+    recipe: str,
+    *,
+    data: Path | None = None,
+    out: Path,
+    leave_out: Literal["generator", "source"] = "generator",
+    group_file: GroupFile = None,
+    least: Count = 20,
+    opening: Opening = NO_FLAGS,
+    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative="")] = None,
+    as_json: AsJson = False,
+    threads: Threads = None,
+) -> None:
+    """Leave each generator, or each source of photographs, out of training and judge on it; two floors beside it.
+
+    Args:
+        recipe: A recipe with a frozen trunk: photos.
+        data: A data folder, or images as asli data open takes them.
+        out: Folder for generalize.json; the same command resumes an interrupted one.
+        leave_out: What a fold leaves out whole; of the other label a quarter of the groups goes with it.
+        group_file: Table of id,group that merges names: families of generators, sources of one origin.
+        least: Groups of fewer images are left out together.
+        set_: Settings in place of the recipe's.
+    """
+    from asli.datasets.cache import open_data
+    from asli.generalization import generalize as run
+    from asli.recipe import load_recipe
+
+    chosen = load_recipe(recipe, set_ or ())
+    result = run(
+        chosen,
+        open_data(data, **opening.how()),
+        out,
+        leave_out=leave_out,
+        group_file=group_file,
+        least=least,
+        threads=threads,
+    )
+    print(json.dumps(result.to_dict(), indent=2) if as_json else result.describe())
+
+
+@app.command
+def align(
+    data: Path,
+    out: Path,
+    *,
+    autoencoder: str,
+    blend: Share = 0.5,
+    side: Count = 512,
+    updates: Count = 400,
+    seed: Seed = 0,
+    opening: Opening = NO_FLAGS,
+    threads: Threads = None,
+) -> None:
+    """Make aligned fakes: each photograph through an autoencoder, with its own JPEG tables, beside the photograph.
+
+    Args:
+        data: A data folder, or images as asli data open takes them; its real images are used.
+        out: The folder of pairs to write; the same command resumes an interrupted one.
+        autoencoder: TAEF2's ...encoder.safetensors, hub:owner/name for diffusers' AutoencoderKL, or builtin: small
+            ones with three kinds of upsampling, trained on these photographs.
+        blend: Largest share of the original that is mixed into a fake.
+        side: Of the largest window, in pixels.
+        updates: Of the training of each small autoencoder.
+    """
+    from asli.alignment import align as run
+    from asli.datasets.cache import open_data
+
+    done = run(
+        open_data(data, **opening.how()),
+        out,
+        autoencoder,
+        blend=blend,
+        side=side,
+        updates=updates,
+        seed=seed,
+        threads=threads,
+    )
+    small = f"; {done.small:,} photographs are too small" if done.small else ""
+    print(f"{done.pairs:,} pairs in {done.folder}{small}")
+    print(f"open them with: asli data open {done.folder} DATA --group-file {done.folder / 'groups.csv'}")

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.datasets.images import Facts
+from asli.detector.drawn import drawn_statistics, why_drawn
 from asli.detector.statistics import PixelDomain, statistics
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Domain:
         qualities: Lowest and highest JPEG quality, or None where none of them was a JPEG.
         generators: Of the fake training images, as far as they are named.
         pixels: Statistics of what the network sees of them; None in detectors that were made without.
+        photographs: Whether screenshots and drawings lie outside (`asli.detector.drawn`).
     """
 
     formats: tuple[str, ...]
@@ -37,6 +39,7 @@ class Domain:
     qualities: tuple[int, int] | None
     generators: tuple[str, ...]
     pixels: PixelDomain | None = None
+    photographs: bool = False
 
     @classmethod
     def of(cls, facts: "pa.Table", values: npt.NDArray[np.float64] | None) -> "Domain":
@@ -79,7 +82,7 @@ class Domain:
             short_side: To which pictures are shrunk; 0 for never.
         """
         low, high = max(self.sizes[0], SMALLEST), max(self.sizes[1], SMALLEST)
-        return replace(self, sizes=(low, LARGEST if 0 < short_side < high else high))
+        return replace(self, sizes=(low, LARGEST if 0 < short_side < high else high), photographs=True)
 
     def describe(self) -> str:
         """Return the kinds of file in it, in a few words."""
@@ -97,6 +100,7 @@ class Domain:
             qualities=tuple(quality) if quality else None,
             generators=tuple(value["generators"]),
             pixels=PixelDomain.from_json(value["pixels"]) if value.get("pixels") else None,
+            photographs=value.get("photographs", False),
         )
 
     def why_outside(self, facts: Facts, fitted: npt.NDArray[np.uint8]) -> str | None:
@@ -112,6 +116,11 @@ class Domain:
         """Return what `why_outside` says of each of several images, at a fraction of the cost."""
         reasons = [self.why_file_outside(one) for one in facts]
         rest = [number for number, reason in enumerate(reasons) if reason is None]
+        if self.photographs and rest:
+            shares = drawn_statistics([fitted[number] for number in rest])
+            for number, values in zip(rest, shares, strict=True):
+                reasons[number] = why_drawn(values)
+            rest = [number for number in rest if reasons[number] is None]
         if self.pixels and rest:
             values = statistics([fitted[number] for number in rest])
             for number, reason in zip(rest, self.pixels.why_all_outside(values), strict=True):
@@ -124,7 +133,8 @@ class Domain:
         assert facts.height is not None
         low, high = self.sizes
         if not low <= min(facts.width, facts.height) <= max(facts.width, facts.height) <= high:
-            return f"{facts.width} x {facts.height} pixels; supported are images of {_range(self.sizes)} a side"
+            advice = "; give the original, larger picture" if max(facts.width, facts.height) < high else ""
+            return f"{facts.width} x {facts.height} pixels; supported are images of {_range(self.sizes)} a side{advice}"
         if facts.format is not None and facts.format not in self.formats:
             return f"{facts.format} file; supported formats: {', '.join(self.formats)}"
         if self.qualities and facts.quality is not None and not self.qualities[0] <= facts.quality <= self.qualities[1]:

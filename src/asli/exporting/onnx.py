@@ -146,6 +146,8 @@ def write_graph(detector: Classifier, path: Path) -> None:
                 output_names=["logits"],
                 external_data=False,
                 verbose=False,
+                # Folding BatchNorm into convolutions would leave numbers that do not fit into 16 bits.
+                optimize=not detector.half,
             )
             assert program is not None
             program.save(path, external_data=False)

@@ -1,0 +1,322 @@
+"""Leave whole generators or whole sources out of training and judge on them: the verb behind `asli generalize`.
+
+Each fold leaves out a group of one label and whole groups of the other label, which it is held against: neither the
+generator nor the cameras of the test were seen.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from asli.datasets.cache import open_data
+from asli.datasets.folder import DataFolder
+from asli.datasets.groups import group_names
+from asli.errors import DataError, RecipeError
+from asli.evaluation.left_out import GroupFigures, as_rows, figures_of_group, over_groups
+from asli.files import read_json, sha256_of_json, write_json
+from asli.head_training import FrozenFeatureSet, available, extractor_of, features_of, groups_of
+from asli.metrics.classification import Floats, auroc, score_of_logits
+from asli.metrics.thresholds import Policy
+from asli.metrics.worst_group import threshold_for_groups
+from asli.models.device import set_threads
+from asli.progress import progress
+from asli.recipe import Recipe, load_recipe
+
+logger = logging.getLogger("asli")
+
+OTHERS = "others together"
+LEAST = 20
+FOLDS = 4
+INNER = 3
+CAMPS = 40
+TARGET = 0.05
+
+Rows = npt.NDArray[np.int64]
+Scorer = Callable[[Rows, Rows], Floats]
+"""Fits on the pictures given first and returns P(fake) of those given second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generalization:
+    """What `generalize` returns.
+
+    Attributes:
+        leave_out: `generator` or `source`.
+        groups: Figures of each left-out group.
+        floor: The same by file metadata alone.
+        camps: AUROC of one left-out real source against another by heads fitted to tell two random camps of real
+            sources apart: `mean`, `sd`, `high` (95 % quantile), `draws`. No claim below `high` about a single pair is
+            about AI.
+        recipe_hash: Of the recipe.
+        network: Whose features were used.
+        data_hash: Of the data.
+    """
+
+    leave_out: str
+    groups: list[GroupFigures]
+    floor: list[GroupFigures]
+    camps: dict[str, Any] | None
+    recipe_hash: str
+    network: str
+    data_hash: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return {
+            "version": 1,
+            "leave_out": self.leave_out,
+            "promised": {"false_alarms": TARGET, "confidence": Policy().confidence},
+            "summary": over_groups(self.groups),
+            "groups": as_rows(self.groups),
+            "floors": {
+                "metadata": {"summary": over_groups(self.floor), "groups": as_rows(self.floor)},
+                "real_against_real": self.camps,
+            },
+            "recipe_hash": self.recipe_hash,
+            "network": self.network,
+            "data_hash": self.data_hash,
+        }
+
+    def describe(self) -> str:
+        """Return it as text for a person: headline, both floors, a line a group."""
+        summary, floor = over_groups(self.groups), over_groups(self.floor)
+        lines = []
+        for key, title in (("auroc", "AUROC"), ("tpr_at_5", "TPR at 5 % FPR"), ("tpr_at_1", "TPR at 1 % FPR")):
+            lines.append(f"{title:<26} {_headline(summary[key])}")
+        lines.append(f"{'false alarms, promised 5 %':<26} {_headline(summary['false_alarms'])}")
+        lines.append(f"{'floor: metadata alone':<26} {_headline(floor['auroc'])}")
+        if self.camps:
+            camps = self.camps
+            lines.append(
+                f"{'floor: real against real':<26} AUROC {camps['mean']:.3f}, sd {camps['sd']:.3f}, 95 % below"
+                f" {camps['high']:.3f} ({camps['draws']} draws): no claim below this is about AI"
+            )
+        lines.append(f"{self.leave_out:<26} {'n':>5} {'AUROC':>6} {'TPR5':>6} {'TPR1':>6} {'alarms':>6}")
+        for row in as_rows(self.groups):
+            alarms = "-" if row["false_alarms"] is None else f"{row['false_alarms']:.3f}"
+            lines.append(
+                f"{row['group'][:26]:<26} {row['n']:>5} {row['auroc']:>6.3f} {row['tpr_at_5']:>6.3f}"
+                f" {row['tpr_at_1']:>6.3f} {alarms:>6}"
+            )
+        return "\n".join(lines)
+
+
+def generalize(
+    recipe: str | Path | Recipe,
+    data: str | Path | DataFolder,
+    out: str | Path,
+    *,
+    leave_out: Literal["generator", "source"] = "generator",
+    group_file: str | Path | None = None,
+    least: int = LEAST,
+    settings: Sequence[str] = (),
+    threads: int | None = None,
+) -> Generalization:
+    """Leave each generator family, or each real source, out of training and judge on it.
+
+    Every readable image is used, whatever its part: the parts of the data folder mix generators and sources. Images of
+    an unknown generator (without a name, or named `unknown...`) are left out altogether. An interrupted call resumes:
+    features and finished folds are kept.
+
+    Args:
+        recipe: With `optim.name=logistic`: a head on a frozen trunk's features.
+        data: A data folder.
+        out: Folder for `generalize.json` and the folds.
+        leave_out: What a fold leaves out whole: a generator of the fakes or a source of the real images. Of the other
+            label a quarter of the groups is left out with it.
+        group_file: A table of `id,group` that merges names: families of generators, sources of one origin.
+        least: Groups of fewer images are left out together.
+        settings: Of the recipe, as in `train`.
+        threads: CPU threads of one operation; None leaves torch's choice.
+
+    Raises:
+        RecipeError: The recipe is of another kind.
+        DataError: There are too few groups.
+    """
+    set_threads(threads)
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
+    if recipe.optim.name != "logistic":
+        raise RecipeError("generalize fits heads on frozen features; give a recipe with optim.name=logistic: photos")
+    recipe, data, out = available(recipe), open_data(data), Path(out)
+    rows, labels, names = _known(data, group_file)
+    parts = [
+        _merged(names, labels == code, least if (code == 1) == (leave_out == "generator") else 1) for code in (0, 1)
+    ]
+    for label, part in zip(("real", "fake"), parts, strict=True):
+        if len(set(part[part != ""])) < 2:
+            raise DataError(
+                f"the {label} images of {data.path} are of one group; two or more are needed to leave one out"
+            )
+    extractor = extractor_of(recipe)
+    found = features_of(extractor, data, rows, recipe)
+    evened = groups_of(data, rows)
+
+    def by_head(train: Rows, test: Rows) -> Floats:
+        return score_of_logits(found.logits(found.fit(train, labels, evened, recipe), test))
+
+    def by_metadata(train: Rows, test: Rows) -> Floats:
+        return _by_metadata(values[train], labels[train], values[test])
+
+    values = _metadata(data, rows)
+    key = sha256_of_json([recipe.hash(), extractor.describe(0), data.hash, names.tolist(), leave_out, least])[:16]
+    judged = 1 if leave_out == "generator" else 0
+    groups = _judge(by_head, labels, parts, judged, out / f"folds-{key}", promise=True)
+    floor = _judge(by_metadata, labels, parts, judged, out / f"floor-{key}", promise=False)
+    result = Generalization(
+        leave_out, groups, floor, _camps(found, labels, parts[0], recipe), recipe.hash(), recipe.model.name, data.hash
+    )
+    write_json(out / "generalize.json", result.to_dict())
+    return result
+
+
+def _known(data: DataFolder, file: str | Path | None) -> tuple[Rows, npt.NDArray[np.int8], npt.NDArray[np.str_]]:
+    """Return the rows that have a group, their labels, and their groups."""
+    rows = np.flatnonzero(data.readable)
+    table = data.table(["id", "source", "generator"], rows).to_pylist()
+    names = [one["generator"] if fake else one["source"] for one, fake in zip(table, data.labels[rows], strict=True)]
+    if file is not None:
+        given = group_names([one["id"] for one in table], None, None, file)
+        names = [new or old for new, old in zip(given, names, strict=True)]
+    kept = np.array([bool(name) and not str(name).lower().startswith("unknown") for name in names])
+    if not kept.all():
+        logger.info("%s images without a known group are left out", f"{int((~kept).sum()):,}")
+    return rows[kept], data.labels[rows[kept]], np.array([str(name) for name in names])[kept]
+
+
+def _merged(names: npt.NDArray[np.str_], own: npt.NDArray[np.bool_], least: int) -> npt.NDArray[np.str_]:
+    """Return the group of each image of a label, small ones together; empty for images of the other."""
+    counts = Counter(names[own].tolist())
+    return np.array(
+        [("" if not of else name if counts[name] >= least else OTHERS) for name, of in zip(names, own, strict=True)]
+    )
+
+
+def dealt(groups: npt.NDArray[np.str_], count: int) -> list[set[str]]:
+    """Deal groups out to folds of similar size: the largest first, each to the smallest fold."""
+    folds: list[set[str]] = [set() for _ in range(count)]
+    sizes = [0] * count
+    for name, size in sorted(Counter(groups[groups != ""].tolist()).items(), key=lambda item: (-item[1], item[0])):
+        smallest = int(np.argmin(sizes))
+        folds[smallest].add(name)
+        sizes[smallest] += size
+    return [fold for fold in folds if fold]
+
+
+def _judge(
+    scorer: Scorer,
+    labels: npt.NDArray[np.int8],
+    parts: list[npt.NDArray[np.str_]],
+    judged: int,
+    kept: Path,
+    *,
+    promise: bool,
+) -> list[GroupFigures]:
+    own, other = parts[judged], parts[1 - judged]
+    against = dealt(other, min(FOLDS, len(set(other[other != ""]))))
+    names = sorted(set(own[own != ""]))
+    found = []
+    with progress("leaving out", len(names) * len(against), unit="folds") as bar:
+        for name in names:
+            folds: list[tuple[Floats, Floats]] = []
+            limits: list[float | None] = []
+            for number, fold in enumerate(against):
+                file = kept / f"{sha256_of_json(name)[:12]}-{number}.json"
+                left = (own == name) | np.isin(other, list(fold))
+                if not file.is_file():
+                    train, test = np.flatnonzero(~left), np.flatnonzero(left)
+                    limit = _promised(scorer, labels, parts, train) if promise else None
+                    write_json(file, {"group": name, "scores": scorer(train, test).tolist(), "threshold": limit})
+                done = read_json(file)
+                scores, code = np.array(done["scores"]), labels[left]
+                folds.append((scores[code == 0], scores[code == 1]))
+                limits.append(done["threshold"])
+                bar.advance(1)
+            found.append(figures_of_group(name, int((own == name).sum()), folds, limits))
+    return found
+
+
+def _promised(
+    scorer: Scorer, labels: npt.NDArray[np.int8], parts: list[npt.NDArray[np.str_]], train: Rows
+) -> float | None:
+    """Return the threshold that a fold's own photographs promise, each scored by a head that saw neither its source."""
+    real = train[labels[train] == 0]
+    sources = parts[0]
+    scores = np.full(len(labels), np.nan)
+    for fold in dealt(sources[real], INNER):
+        held = real[np.isin(sources[real], list(fold))]
+        rest = np.setdiff1d(train, held)
+        if len(np.unique(labels[rest])) == 2:
+            scores[held] = scorer(rest, held)
+    real = real[np.isfinite(scores[real])]
+    try:
+        policy = Policy(name="target-fpr", target=TARGET)
+        return threshold_for_groups(
+            scores[real], scores[real], np.arange(len(real)), sources[real].tolist(), policy
+        ).high
+    except DataError:
+        return None
+
+
+def _metadata(data: DataFolder, rows: Rows) -> Floats:
+    """Return what files tell without their pixels, n x 6: size, format, bytes a pixel, JPEG quality, EXIF."""
+    table = data.table(["width", "height", "format", "bytes", "quality", "has_exif"], rows)
+    width, height, size, quality = (
+        np.array(table[name].to_pylist(), dtype=np.float64) for name in ("width", "height", "bytes", "quality")
+    )
+    formats = np.unique(table["format"].to_pylist(), return_inverse=True)[1].astype(np.float64)
+    exif = np.array(table["has_exif"].to_pylist(), dtype=np.float64)
+    return np.stack([width, height, formats, size / (width * height), quality, exif], axis=1)
+
+
+def _by_metadata(train: Floats, labels: npt.NDArray[np.int8], test: Floats) -> Floats:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="openmp"):
+        trees = HistGradientBoostingClassifier(max_iter=60, class_weight="balanced", random_state=0).fit(train, labels)
+        scores: Floats = trees.predict_proba(test)[:, 1]
+    return scores
+
+
+def _camps(
+    found: FrozenFeatureSet, labels: npt.NDArray[np.int8], sources: npt.NDArray[np.str_], recipe: Recipe
+) -> dict[str, Any] | None:
+    """Return how well heads that tell random camps of real sources apart order one left-out source of each."""
+    real = np.flatnonzero(labels == 0)
+    counts = Counter(sources[real].tolist())
+    names = sorted(name for name, count in counts.items() if count >= LEAST and name != OTHERS)
+    if len(names) < 4:
+        return None
+    random, areas = np.random.default_rng(0), []
+    with progress("real against real", CAMPS, unit="draws") as bar:
+        for _ in range(CAMPS):
+            order = random.permutation(len(names))
+            first = {names[number] for number in order[: len(names) // 2]}
+            one, two = names[order[0]], names[order[-1]]
+            camp = np.isin(sources, list(first)).astype(np.int8)
+            train = real[np.isin(sources[real], [name for name in names if name not in (one, two)])]
+            head = found.fit(train, camp, sources, recipe)
+            test = real[np.isin(sources[real], [one, two])]
+            areas.append(auroc(camp[test], score_of_logits(found.logits(head, test))))
+            bar.advance(1)
+    return {
+        "mean": float(np.mean(areas)),
+        "sd": float(np.std(areas)),
+        "high": float(np.quantile(areas, 0.95)),
+        "draws": CAMPS,
+    }
+
+
+def _headline(figure: dict[str, Any] | None) -> str:
+    if figure is None:
+        return "too few images for a promise"
+    return (
+        f"mean {figure['mean']:.3f} (95 % CI {figure['low']:.3f}-{figure['high']:.3f}, {figure['groups']} groups),"
+        f" worst {figure['worst']:.3f} ({figure['worst_group']})"
+    )

@@ -1,0 +1,224 @@
+"""Train a linear head on a frozen trunk's features and make a detector of it: `asli train` with `optim.name=logistic`.
+
+The head costs seconds, so thresholds always come from out-of-fold scores: each picture is scored by a head that was
+fitted without it, and the detector's own head is fitted to all.
+"""
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from asli.datasets.folder import DataFolder
+from asli.datasets.folds import fold_of
+from asli.detector.building import fold_temperature
+from asli.detector.calibrate import domain_of, fit, out_of_fold_of
+from asli.detector.card import Card
+from asli.detector.classifier import Classifier
+from asli.detector.heads import LinearHead, put_head, trunk_network
+from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
+from asli.errors import DataError, RecipeError, WeightsError
+from asli.metrics.classification import Floats
+from asli.metrics.thresholds import Policy
+from asli.models.device import fingerprint, pick_device, set_threads
+from asli.models.frozen import FROZEN
+from asli.models.trunks import TRUNKS, find_trunk
+from asli.recipe import Recipe
+from asli.records import plain
+from asli.run import Run
+from asli.training.features import Extractor
+from asli.training.logistic import Fitted, balanced_weights, fit_head
+from asli.transforms.preprocessing import Preprocessing
+
+logger = logging.getLogger("asli")
+
+FOLDS = 5
+Rows = npt.NDArray[np.int64]
+
+
+def available(recipe: Recipe) -> Recipe:
+    """Return the recipe, with `lite0-stages` in place of a network whose trunk is not here.
+
+    Raises:
+        RecipeError: Its network has no frozen trunk.
+        WeightsError: Neither trunk is here.
+    """
+    name = recipe.model.name
+    if name not in FROZEN:
+        raise RecipeError(
+            f"optim.name=logistic needs a network with a frozen trunk ({', '.join(FROZEN)}), not '{name}'"
+        )
+    try:
+        find_trunk(FROZEN[name].trunk)
+    except WeightsError as error:
+        if name == "lite0-stages":
+            raise
+        find_trunk(FROZEN["lite0-stages"].trunk)
+        logger.warning("%s; lite0-stages takes its place", error)
+        return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, name="lite0-stages"))
+    return recipe
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenFeatureSet:
+    """Features of pictures, ready for heads.
+
+    Attributes:
+        windows: Of each picture, windows x features: the picture as it is.
+        views: Mean over windows of each picture, n x features: first as it is, then each degraded view.
+        preprocessing: Pools the windows' logits.
+    """
+
+    windows: list[npt.NDArray[np.float32]]
+    views: list[npt.NDArray[np.float32]]
+    preprocessing: Preprocessing
+
+    def fit(
+        self, chosen: Rows, labels: npt.NDArray[np.integer], groups: npt.NDArray[np.generic], recipe: Recipe
+    ) -> Fitted:
+        """Fit a head to some pictures, all views of them.
+
+        Args:
+            chosen: Their numbers.
+            labels: Of all pictures.
+            groups: Of all pictures: source and generator, which `data.balance` evens out.
+            recipe: Gives penalty and balance.
+        """
+        weights = balanced_weights(labels[chosen], groups[chosen], recipe.data.balance)
+        count = len(self.views)
+        return fit_head(
+            np.concatenate([view[chosen] for view in self.views]),
+            np.tile(labels[chosen], count),
+            np.tile(weights, count) / count,
+            recipe.optim.weight_decay,
+        )
+
+    def logits(self, head: Fitted, chosen: Rows) -> Floats:
+        """Return the logits of some pictures, float64, n x 2: their windows', pooled."""
+        pooled = []
+        for number in chosen.tolist():
+            odds = head.log_odds(self.windows[number])
+            pooled.append(float(odds @ self.preprocessing.weights(odds)))
+        odds = np.array(pooled)
+        return np.stack([-odds / 2, odds / 2], axis=1)
+
+
+def extractor_of(recipe: Recipe) -> Extractor:
+    """Return what computes a recipe's features; the recipe's trunk must be here.
+
+    Raises:
+        WeightsError: It is not.
+    """
+    name, data = recipe.model.name, recipe.data
+    half = not FROZEN[name].external
+    network, digest = trunk_network(name, half=half)
+    preprocessing = Preprocessing(
+        data.size,
+        data.interpolation,
+        network.mean,
+        network.std,
+        data.crop_mode,
+        crops=data.crops,
+        pooling=data.pooling,
+        short_side=data.short_side,
+    )
+    return Extractor(network, digest, half, preprocessing)
+
+
+def features_of(extractor: Extractor, data: DataFolder, rows: Rows, recipe: Recipe) -> FrozenFeatureSet:
+    """Return the features of a data folder's rows, from the cache as far as they are there."""
+    windows = extractor.of_rows(data, rows)
+    views = [windows, *(extractor.of_rows(data, rows, view) for view in range(1, recipe.augment.views + 1))]
+    means = [np.stack([one.mean(axis=0) for one in view]) for view in views]
+    return FrozenFeatureSet(windows, means, extractor.preprocessing)
+
+
+def groups_of(data: DataFolder, rows: Rows) -> npt.NDArray[np.str_]:
+    """Return source and generator of each row as one name."""
+    table = data.table(["source", "generator"], rows).to_pylist()
+    return np.array([f"{one['source']}/{one['generator']}" for one in table])
+
+
+def train_head(
+    recipe: Recipe,
+    data: DataFolder,
+    out: Path,
+    *,
+    folds: int = 0,
+    resume: bool = False,
+    device: str | None = None,
+    threads: int | None = None,
+) -> Run:
+    """Fit a head and make a calibrated detector of it; arguments as in `asli.pipeline.train`.
+
+    Features are kept in the cache, so an interrupted run resumes where it stood.
+
+    Raises:
+        DataError: A label is missing.
+        RecipeError, WeightsError, RunError: See their messages.
+    """
+    recipe, folds, place = available(recipe), folds or FOLDS, pick_device(device)
+    set_threads(threads)
+    parts = [part for part in ("train", "validation", "calibration") if part in data.info["counts"]]
+    rows = np.sort(np.concatenate([data.rows(part) for part in parts]))
+    labels = data.labels[rows]
+    if len(np.unique(labels)) < 2:
+        raise DataError(f"{data.path} lacks real or fake images outside its test part; both are needed")
+    fold, groups = fold_of(data, rows, folds), groups_of(data, rows)
+    machine = fingerprint(place)
+    if resume and (out / "recipe.toml").exists():
+        run = Run.open(out)
+        run.require_same(recipe, data.hash, folds)
+    else:
+        described = {
+            "name": data.name,
+            "hash": data.hash,
+            "counts": data.info["counts"],
+            "split_seed": data.info["split_seed"],
+            "training_images": len(rows),
+            "folds": folds,
+        }
+        run = Run.create(out, recipe, described, {**machine, "start_weights": recipe.model.name})
+    with run.locked():
+        if (run.detector / "README.md").exists():
+            return run
+        extractor = extractor_of(recipe)
+        found = features_of(extractor, data, rows, recipe)
+        logits = np.empty((len(rows), 2))
+        for number in range(folds):
+            held = fold == number
+            logits[held] = found.logits(found.fit(np.flatnonzero(~held), labels, groups, recipe), np.flatnonzero(held))
+        policy = Policy()
+        temperature, thresholds = fit(logits, data, rows, policy, folds)
+        write_out_of_fold(run.folds, data, rows, fold, logits, temperature)
+        figures = figures_out_of_fold(logits / temperature, data, rows, fold, policy, thresholds.high)
+        head = found.fit(np.arange(len(rows)), labels, groups, recipe)
+        put_head(extractor.network, LinearHead(head.weight, head.bias))
+        left = fold_temperature(extractor.network, temperature)
+        name = FROZEN[recipe.model.name].trunk
+        card = Card(
+            temperature=temperature,
+            thresholds=thresholds,
+            domain=domain_of(data, rows, extractor.preprocessing),
+            trained_on={"name": data.name, "hash": data.hash, "images": len(rows)},
+            figures={out_of_fold_of(data, folds): plain(figures)},
+            recipe_hash=recipe.hash(),
+            seed=recipe.loop.seed,
+            start_weights=f"{TRUNKS[name].what} (sha256 {extractor.trunk_sha256[:16]}), frozen",
+        )
+        trunk = {"name": name, "sha256": extractor.trunk_sha256} if FROZEN[recipe.model.name].external else None
+        made = Classifier(
+            extractor.network,
+            extractor.preprocessing,
+            card,
+            data.keys(rows),
+            temperature=left,
+            trunk=trunk,
+            half=trunk is None,
+        )
+        made.save(run.detector)
+        logger.info("head on %s: %s: AUROC %s", recipe.model.name, out_of_fold_of(data, folds), figures["auroc"])
+    return run

@@ -1,0 +1,85 @@
+"""Screenshots and drawings are held back, photographs are not."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from sklearn.datasets import load_sample_images
+
+from asli.cli.common import prediction_text
+from asli.datasets.images import Facts, decode
+from asli.detector.base import Detector
+from asli.detector.classifier import Classifier, as_classifier
+from asli.detector.combine import combine
+from asli.detector.domain import LARGEST, Domain
+from asli.detector.drawn import drawn_statistics, why_drawn
+from asli.sample import golden_images
+from asli.transforms.preprocessing import Preprocessing
+from tests.photographs import write_pack
+
+SEEN = Preprocessing(224, "bicubic", (0.5,) * 3, (0.5,) * 3, "grid", crops=4, short_side=1024)
+PHOTOGRAPHS = Domain(("JPEG", "PNG"), (256, 1200), (40, 100), ()).for_crops(1024)
+
+
+def page():
+    image = Image.new("RGB", (900, 700), "white")
+    draw = ImageDraw.Draw(image)
+    for line in range(14):
+        draw.text((20, 50 * line), "light camera river window report market " * 3, "black", ImageFont.load_default())
+    draw.rectangle((600, 100, 860, 400), fill="#3366cc")
+    return image
+
+
+def as_jpeg(image):
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=85)
+    return np.asarray(Image.open(stream).convert("RGB"))
+
+
+@pytest.mark.parametrize("saved", [np.asarray, as_jpeg])
+def test_a_page_of_text_is_outside_and_two_photographs_are_not(saved):
+    facts = Facts(format="JPEG", width=900, height=700)
+    reason = PHOTOGRAPHS.why_outside(facts, SEEN.fit(saved(page())))
+    assert reason is not None
+    assert "looks like a screenshot or drawing" in reason
+    for picture in load_sample_images().images:
+        assert PHOTOGRAPHS.why_outside(facts, SEEN.fit(picture)) is None
+
+
+def test_the_domain_of_crops_has_a_smallest_and_may_have_no_largest_picture():
+    assert PHOTOGRAPHS.sizes == (256, LARGEST)
+    assert replace(PHOTOGRAPHS, sizes=(100, 900)).for_crops(1024).sizes == (200, 900)
+    assert "256 px or more" in PHOTOGRAPHS.describe()
+    small = PHOTOGRAPHS.why_file_outside(Facts(format="JPEG", width=150, height=300))
+    assert small is not None
+    assert small.endswith("give the original, larger picture")
+
+
+def test_real_photographs_of_many_sources_are_inside(tmp_path):
+    folder = write_pack(tmp_path, 24)
+    seen = [SEEN.fit(decode(file.read_bytes())[0]) for file in sorted((folder / "real").iterdir())]
+    held = [why_drawn(values) for values in drawn_statistics(seen)]
+    assert sum(reason is not None for reason in held) <= 1  # one of each of 24 sources
+
+
+def test_a_family_gives_thumbnails_to_one_member_photographs_to_the_other_and_holds_pages_back(tmp_path):
+    thumbnails = as_classifier(Detector.load("default", runtime="torch"), "a test")
+    seen = replace(thumbnails.preprocessing, crop_mode="grid", crops=4, short_side=64, pooling="top")
+    # Its scores mean nothing: a stand-in with crops like those of a detector of photographs.
+    stand_in = Classifier(thumbnails.network, seen, replace(thumbnails.card, domain=PHOTOGRAPHS))
+    stand_in.save(tmp_path / "photo")
+    combine([thumbnails, stand_in], tmp_path / "family", names=["thumbnails", "photo"])
+    opened = Detector.load(tmp_path / "family")
+    _, thumbnail = golden_images()[0]
+    photograph = load_sample_images().images[0]
+    small = np.asarray(Image.fromarray(photograph).resize((250, 170)))
+    found = opened.predict([thumbnail, photograph, np.asarray(page().crop((250, 60, 900, 700))), small])
+    assert [p.member for p in found][:2] == ["thumbnails", "photo"]
+    assert found[1].domain.inside
+    assert [p.verdict for p in found][2:] == ["unsure", "unsure"]
+    assert "screenshot or drawing" in found[2].reasons[0]
+    assert "supported are images of 256 px or more" in found[3].reasons[0]
+    assert found[2].to_dict()["score"] is not None
+    assert "P(fake)" not in prediction_text(found[2])

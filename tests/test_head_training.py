@@ -1,0 +1,85 @@
+"""`asli train photos`: a head on cached features of a frozen trunk, calibrated out of fold."""
+
+import shutil
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from asli.datasets.build import open_folders
+from asli.detector.base import Detector
+from asli.errors import RecipeError, WeightsError
+from asli.head_training import available
+from asli.pipeline import train
+from asli.recipe import load_recipe
+from asli.training.logistic import balanced_weights, fit_head
+from asli.transforms.chain import degraded
+from tests.photographs import shared_folder, write_pack
+
+
+def test_the_head_is_that_of_scikit_learn(rng):
+    labels = rng.integers(0, 2, 120)
+    features = (rng.normal(size=(120, 6)) + labels[:, None] * [1, 0, 0.5, 0, 0, 0]).astype(np.float32) * [
+        1,
+        9,
+        3,
+        1,
+        5,
+        1,
+    ]
+    weights = balanced_weights(labels, rng.integers(0, 3, 120))
+    mean = weights @ features / weights.sum()
+    spread = np.sqrt(weights @ (features - mean) ** 2 / weights.sum())
+    standard = (features - mean) / spread / np.sqrt(6)
+    other = LogisticRegression(C=1 / 0.5, tol=1e-10, max_iter=5000).fit(standard, labels, sample_weight=weights)
+    head = fit_head(features.astype(np.float32), labels, weights, 0.5)
+    expected = other.decision_function(standard)
+    assert expit(head.log_odds(features)) == pytest.approx(expit(expected), abs=2e-3)
+
+
+def test_labels_count_the_same_and_groups_by_the_root_of_their_size():
+    labels = np.array([0] * 10 + [1] * 4)
+    groups = np.array(["a"] * 9 + ["b"] + ["c"] * 4)
+    weights = balanced_weights(labels, groups)
+    assert weights[labels == 0].sum() == pytest.approx(weights[labels == 1].sum()) == pytest.approx(7)
+    assert weights[:9].sum() / weights[9] == pytest.approx(3)
+    assert balanced_weights(labels, groups, 1.0)[:9].sum() == pytest.approx(balanced_weights(labels, groups, 1.0)[9])
+
+
+def test_a_degraded_view_is_a_function_of_view_and_content(rng):
+    pixels = rng.integers(0, 256, (260, 300, 3), dtype=np.uint8)
+    assert degraded(pixels, view=0, key=1) is pixels
+    assert np.array_equal(degraded(pixels, view=2, key=5), degraded(pixels, view=2, key=5))
+    shapes = {degraded(pixels, view=view, key=5).shape[:2] for view in range(1, 9)}
+    assert len(shapes) > 2
+    assert min(min(shape) for shape in shapes) >= 224
+
+
+def test_a_recipe_for_another_network_or_without_a_trunk_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASLI_TRUNKS", str(tmp_path))
+    with pytest.raises(RecipeError, match="frozen trunk"):
+        available(load_recipe("photos", ["model.name=resnet18"]))
+    with pytest.raises(WeightsError, match="asli trunk fetch lite0"):
+        available(load_recipe("photos"))
+
+
+def test_pictures_of_ones_own_become_a_detector(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASLI_TRUNKS", str(tmp_path / "trunks"))
+    monkeypatch.setenv("ASLI_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "trunks").mkdir()
+    shutil.copyfile(
+        shared_folder("weights", "tf_efficientnet_lite0.safetensors"), tmp_path / "trunks/lite0.safetensors"
+    )
+    data = open_folders(write_pack(tmp_path / "mine", 15), tmp_path / "data")
+    quick = ["data.crops=1", "augment.views=1"]
+    run = train("photos", data, tmp_path / "run", settings=quick, folds=3)
+    opened = Detector.load(run.path, runtime="torch")
+    assert opened.name == "lite0-stages"
+    assert opened.card.thresholds.folds == 3
+    assert opened.card.thresholds.not_calibrated
+    row = int(data.rows("test")[0])
+    assert 0 <= opened.predict(data.pixels.image(row)).score <= 1
+    again = train("photos", data, tmp_path / "again", settings=quick, folds=3)
+    assert Detector.load(again.path).hash == opened.hash  # from the cache, to the bit
+    assert len(list((tmp_path / "cache/features").iterdir())) == 2
