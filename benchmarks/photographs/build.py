@@ -99,9 +99,7 @@ def main() -> None:
             "confidence": CONFIDENCE,
             "images": {name: images for name, (_, images) in alarms.items()},
             "errors": {name: count for name, (count, _) in alarms.items()},
-            "pooled": sorted(
-                str(name) for name in np.unique(groups[labels == 0]) if str(name) not in alarms
-            ),
+            "pooled": sorted(str(name) for name in np.unique(groups[labels == 0]) if str(name) not in alarms),
         },
     )
     network, trunk = trunk_network("lite0-stages", given.trunk, half=True)
@@ -115,6 +113,7 @@ def main() -> None:
             sizes=(SMALLEST, LARGEST),
             qualities=(40, 100),
             generators=tuple(sorted({str(name) for name in np.unique(groups[labels == 1])})),
+            photographs=True,
         ),
         trained_on={"name": "photos2, development part", "hash": digest, "images": len(scores)},
         figures={},
