@@ -113,6 +113,7 @@ def main() -> None:
             sizes=(SMALLEST, LARGEST),
             qualities=(40, 100),
             generators=tuple(sorted({str(name) for name in np.unique(groups[labels == 1])})),
+            photographs=True,
         ),
         trained_on={"name": "photos2, development part", "hash": digest, "images": len(scores)},
         figures={},
