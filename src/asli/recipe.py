@@ -29,8 +29,8 @@ class DataSettings:
     size: int = 224
     """Height and width of the network's input, in pixels."""
     crop_mode: CropMode = "resize"
-    """What evaluation looks at: `resize` shrinks the shorter side to `size` and takes the central square; `mirrored`
-    averages the logits of that square and its mirror image; `center-crop` takes the central square without resampling;
+    """Cropping at evaluation. `resize` shrinks the shorter side to `size` and takes the central square. `mirrored`
+    averages the logits of that square and its mirror image. `center-crop` takes the central square without resampling.
     `tiles` takes up to 16 squares and averages their logits."""
     interpolation: Interpolation = "bilinear"
     """Kernel of every resize, in training and at evaluation; always antialiased."""
@@ -64,8 +64,8 @@ class WeightSettings:
     train: str = "all"
     """`all`, `head`, or `stages:K` for the head and the K stages before it."""
     head: Literal["network", "uniform"] = "network"
-    """Initial weights of a new head: as the network's own code draws them, or for every network alike from the uniform
-    distribution of torch's `Linear`, within 1 / sqrt(inputs), with biases alike."""
+    """Initial weights of a new head: `network` draws them as the network's own code does. `uniform` draws weights and
+    biases of every network from the uniform distribution of torch's `Linear`, within 1 / sqrt(inputs)."""
 
     def __post_init__(self) -> None:
         kind, _, count = self.train.partition(":")
@@ -106,7 +106,7 @@ class AugmentSettings:
     """Strength of the random change of every image's contrast, brightness, saturation and white balance
     (`transforms/color.py`)."""
     cutmix: float = 0.0
-    """Share of the images that get a rectangle of their neighbour in the micro-batch, and that much of its label
+    """Share of the images that get a rectangle of another image of the micro-batch, and that much of its label
     (CutMix, Yun et al. 2019, arXiv 1905.04899)."""
 
     def __post_init__(self) -> None:

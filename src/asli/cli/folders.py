@@ -24,7 +24,7 @@ def cifake(
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
     hub: str | None = None,
 ) -> None:
-    """Make a data folder of CIFAKE, fetched from Kaggle where nothing else is said.
+    """Make a data folder of CIFAKE, downloaded from Kaggle by default.
 
     Args:
         out: The data folder to make.
@@ -62,9 +62,9 @@ def open_(
         out: The data folder to make.
         split_by: The column of dates, such as release_date: the newest images become the test part.
         holdout: COLUMN=PATTERN: matching images become the test part, for example generator=flux*; may be repeated.
-        fractions: Shares of train, validation, calibration and test, such as 60% 10% 15% 15%, for parts that the images
-            do not name; by default the held-out parts of small folders are larger.
-        dry_run: Only print what is taken for what.
+        fractions: Shares of train, validation, calibration and test, such as 60% 10% 15% 15%. Splits that the images
+            name are kept. By default the held-out splits of small folders are larger.
+        dry_run: Only print which images are taken for real and which for fake.
     """
     from asli.auditing.quick import quick_check
     from asli.datasets.build import open_folders
