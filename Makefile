@@ -49,7 +49,7 @@ docs: .venv/.dev    ## build the documentation site into site/; a broken link is
 words: .venv/.dev   ## check numbers, words and sentence length of docs, help and messages (tools/check_words.py)
 	$(BIN)/python tools/check_words.py
 
-check: .venv/.dev lint types docs   ## all that CI runs: format, lint, types, site, every test
+check: .venv/.dev lint types words docs   ## all that CI runs: format, lint, types, words, site, every test
 	$(BIN)/python -m pytest $(TWO)
 
 clean:          ## remove what the commands above made

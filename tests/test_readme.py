@@ -88,7 +88,7 @@ def test_short_commands_run_in_order_and_print_what_is_shown(page, place):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=1200,
             check=False,
         )
         assert done.returncode == 0, f"{step}\n{done.stderr}"

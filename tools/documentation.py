@@ -76,7 +76,7 @@ def commands() -> str:
     from asli.cli.common import app
 
     text = app.generate_docs(output_format="markdown")
-    body = text[text.index("\n## asli") :]
+    body = text[text.index("\n## asli") :].replace(" -m mkdocs ", " ")  # as usage has it under `python -m mkdocs`
     return "\n".join(_escaped(line) for line in body.splitlines())
 
 

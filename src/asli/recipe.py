@@ -30,10 +30,10 @@ class DataSettings:
     size: int = 224
     """Height and width of the network's input, in pixels."""
     crop_mode: CropMode = "resize"
-    """What evaluation looks at: `resize` shrinks the shorter side to `size` and takes the central square; `mirrored`
-    averages the logits of that square and its mirror image; `center-crop` takes the central square without resampling;
-    `tiles` takes up to 16 squares and averages their logits; `grid` takes `crops` squares, each in the middle of its
-    cell of a square grid, without resampling; `texture` takes the `crops` squares of most texture."""
+    """Cropping at evaluation. `resize` shrinks the shorter side to `size` and takes the central square. `mirrored`
+    averages the logits of that square and its mirror image. `center-crop` takes the central square without resampling.
+    `tiles` takes up to 16 squares and averages their logits. `grid` takes `crops` squares, each in the middle of its
+    cell of a square grid, without resampling. `texture` takes the `crops` squares of most texture."""
     crops: int = 4
     """Windows of crop modes `grid` (a square number) and `texture`."""
     pooling: Pooling = "mean"
@@ -81,8 +81,8 @@ class WeightSettings:
     train: str = "all"
     """`all`, `head`, or `stages:K` for the head and the K stages before it."""
     head: Literal["network", "uniform"] = "network"
-    """Initial weights of a new head: as the network's own code draws them, or for every network alike from the uniform
-    distribution of torch's `Linear`, within 1 / sqrt(inputs), with biases alike."""
+    """Initial weights of a new head: `network` draws them as the network's own code does. `uniform` draws weights and
+    biases of every network from the uniform distribution of torch's `Linear`, within 1 / sqrt(inputs)."""
 
     def __post_init__(self) -> None:
         kind, _, count = self.train.partition(":")
@@ -126,7 +126,7 @@ class AugmentSettings:
     """Strength of the random change of every image's contrast, brightness, saturation and white balance
     (`transforms/color.py`)."""
     cutmix: float = 0.0
-    """Share of the images that get a rectangle of their neighbour in the micro-batch, and that much of its label
+    """Share of the images that get a rectangle of another image of the micro-batch, and that much of its label
     (CutMix, Yun et al. 2019, arXiv 1905.04899)."""
 
     def __post_init__(self) -> None:

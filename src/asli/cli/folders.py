@@ -29,7 +29,7 @@ def cifake(
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
     hub: str | None = None,
 ) -> None:
-    """Make a data folder of CIFAKE, fetched from Kaggle where nothing else is said.
+    """Make a data folder of CIFAKE, downloaded from Kaggle by default.
 
     Args:
         out: The data folder to make.
@@ -69,7 +69,7 @@ def open_(
         path: A folder, an archive, a folder of archives, a table (CSV, JSON, Parquet), or Hugging Face Parquet.
             With --real and --fake there is none: give only the data folder.
         out: The data folder to make.
-        dry_run: Only print what is taken for what.
+        dry_run: Only print which images are taken for real and which for fake.
     """
     from asli.auditing.quick import quick_check
     from asli.datasets.build import open_folders

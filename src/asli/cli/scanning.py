@@ -34,14 +34,14 @@ def scan(
         Count | None, Parameter(help="CPU threads of the network, and as many that decode; all cores by default.")
     ] = None,
 ) -> None:
-    """Score everything in folders, archives and lists into a table; a call that was cut goes on when repeated.
+    """Score everything in folders, archives and lists into a table. Rerun to resume.
 
     Args:
         paths: Folders, zip and tar archives, Parquet files with images inside, lists of paths (.txt) and image files.
         out: The table to make, one row an image: Parquet, or CSV where it ends in .csv.
-        detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
+        detector: A detector folder, a run folder, hub:owner/name, or the bundled one.
         html: Also write a page that shows the highest and lowest scores, unsure images and errors.
-        force_domain: Give a verdict on pictures unlike those the detector knows, too.
+        force_domain: Also give a verdict on pictures outside the detector's domain.
         runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
     """
     from asli.scanning.scan import scan as run
@@ -123,7 +123,7 @@ def serve(
     Args:
         detector: A detector folder, a run folder, hub:owner/name, or the bundled one; may be repeated, to compare.
         host: Address to listen at; the default is reached from this machine only.
-        port: Likewise; 0 takes a free one.
+        port: Port to listen at; 0 takes a free one.
         max_mb: Largest request, in megabytes.
         max_images: Most pictures in a request.
         embed_in: Sites whose pages may show this page within, such as https://huggingface.co; none by default.

@@ -35,8 +35,8 @@ def paper(
 ) -> None:
     """Run every table and figure of Hakim et al. (2024), and answer its claims.
 
-    Finished runs are skipped and an interrupted one is resumed; a cell that fails is reported and the rest goes on. A
-    second call on the same --out at the same time shares the work.
+    Finished runs are skipped and an interrupted one is resumed. A cell that fails is reported and the rest continues.
+    A second call on the same --out at the same time shares the work.
 
     Args:
         budget: full: as the paper, on a GPU; cpu: about twelve core-hours; smoke: minutes, on the bundled sample.

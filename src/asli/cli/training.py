@@ -67,9 +67,9 @@ def train(
         data: A data folder, or images as asli data open takes them, with the same flags.
         out: The run folder to make.
         set_: Settings in place of the recipe's, for example --set optim.lr=1e-3 loop.epochs=2; the keys are below.
-        folds: For small folders: train on train, validation and calibration together, and let as many further networks,
-            each trained without a part of the images, give the scores for thresholds and figures; 5 is usual.
-        resume: Go on with an interrupted run; the result is bit-identical to an undisturbed one's.
+        folds: Cross-validation for small folders; 5 is usual. This many further networks score the images they were
+            not trained on, for thresholds and metrics. The detector trains on all splits but test.
+        resume: Continue an interrupted run; the result is bit-identical to an uninterrupted one.
         track: Also log to TensorBoard or Weights & Biases.
         recovery_minutes: How often the state is saved for a resume.
         stop_after: Save and leave with status 4 after this time, for example 11h or 45m.

@@ -58,8 +58,8 @@ def predict(
         detector: A detector folder, a run folder, hub:owner/name, or the bundled one; repeat it to see the answers of
             several side by side.
         batch_size: Images computed at a time; by default chosen by input size.
-        stability: Also say how far the score moves when the picture is saved again or resized a little.
-        force_domain: Give a verdict on pictures unlike those the detector knows, too.
+        stability: Also measure how far the score moves when the picture is saved again or resized a little.
+        force_domain: Also give a verdict on pictures outside the detector's domain.
         runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
     """
     from asli.detector.predict import predict as run
@@ -118,13 +118,13 @@ def explain(
 
     Args:
         images: Image files.
-        detector: A detector folder, a run folder, hub:owner/name, or the one in the package.
+        detector: A detector folder, a run folder, hub:owner/name, or the bundled one.
         out: Folder for the drawn maps, explain.html and explain.json.
         method: Grad-CAM asks the network's gradients; occlusion covers part after part and works for any detector.
         layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
         check: Also measure whether the map marks what moves the score, against random orders and random weights.
         feature_maps: Also draw what successive layers make of the picture.
-        force_domain: Give a verdict on pictures unlike those the detector knows, too.
+        force_domain: Also give a verdict on pictures outside the detector's domain.
     """
     from asli.explanation.explain import explain as run
 
