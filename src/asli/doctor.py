@@ -142,7 +142,7 @@ def _access(offline: bool) -> Iterator[Finding]:
             "Kaggle data sets", ", ".join(names) or "none mounted; add one under Input", "ok" if names else "note"
         )
     if _version("wandb"):
-        yield _wandb()
+        yield Finding("W&B", "not asked: --offline") if offline else _wandb()
 
 
 def _wandb() -> Finding:

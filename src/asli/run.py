@@ -129,7 +129,8 @@ class Run:
 
     def _not_needed(self, folder: str, names: list[str]) -> set[str]:
         """Return what `copy_to` leaves out of a folder."""
-        left = {name for name in names if name in (".lock", "evaluation") or name.endswith(".part")}
+        left = {name for name in names if name in (".lock", "evaluation", "latest-run") or name.endswith(".part")}
+        left |= {name for name in names if (Path(folder) / name).is_symlink()}  # W&B's, to its newest folder
         if Path(folder) == self.checkpoints:
             steps = sorted(name for name in names if name.startswith("step-"))
             whole = [name for name in steps if any((self.checkpoints / name).glob("optimi?er.safetensors"))]

@@ -1,6 +1,7 @@
 import json
 import struct
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -77,6 +78,20 @@ def history(file):
             values = {(i.key or ".".join(i.nested_key)): json.loads(i.value_json) for i in record.history.item}
             found.append((record.history.step.num, values))
     return found
+
+
+def written_out(file):
+    """Wait until wandb's own process has written the end of a run."""
+    from wandb.proto import wandb_internal_pb2
+
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if any(
+            wandb_internal_pb2.Record.FromString(data).HasField("exit") for data in leveldb_records(file.read_bytes())
+        ):
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"{file} has no end after a minute")
 
 
 def leveldb_records(data: bytes):
@@ -175,6 +190,7 @@ def test_an_evaluation_joins_the_run_and_no_step_is_doubled(sample, tmp_path, mo
         result = evaluate(run.path, sample, split=split, out=run.evaluation(f"sample-{split}"), track=["wandb"])
     (folder,) = run.path.glob("wandb/offline-run-*")
     (file,) = folder.glob("*.wandb")
+    written_out(file)
     found, lines = history(file), run.read_metrics()
     steps = [step for step, _ in found]
     assert steps == list(range(len(lines) + 2))  # every line of metrics.jsonl, then both evaluations
@@ -190,7 +206,7 @@ def test_an_evaluation_joins_the_run_and_no_step_is_doubled(sample, tmp_path, mo
     ]
     reports = [a for a in artifacts if a.type == "evaluation"]
     assert len(reports) == 2
-    assert any("report.html" in entry.path for entry in reports[-1].manifest.contents) or reports[-1].manifest
+    assert "report.html" in {entry.path for entry in reports[-1].manifest.contents}
 
 
 def test_only_a_runs_evaluation_can_be_added(sample, tmp_path, monkeypatch):

@@ -8,6 +8,8 @@ import pytest
 from asli.errors import RunError, TimeUp
 from asli.pipeline import train
 from asli.progress import seconds_of
+from asli.recipe import load_recipe
+from asli.run import Run
 from tests.conftest import run_asli
 from tests.training.test_loop import FULL, fingerprint
 
@@ -80,3 +82,17 @@ def test_few_checkpoints_are_kept_and_the_best(sample, tmp_path, undisturbed):
     named = {(run.checkpoints / name).read_text().strip() for name in ("last", "best")}
     assert kept == sorted(named)
     assert fingerprint(run.path).items() <= undisturbed.items()
+
+
+def test_links_and_what_a_resume_does_not_need_stay_behind(tmp_path):
+    first = Run.create(tmp_path / "first", load_recipe("smoke"), {"hash": "h"}, {})
+    for name in ("wandb/offline-run-1-abc", "evaluation/test", "checkpoints/step-000003", "checkpoints/step-000006"):
+        (first.path / name).mkdir(parents=True)
+    for step in ("step-000003", "step-000006"):
+        (first.checkpoints / step / "optimizer.safetensors").touch()
+    (first.path / "wandb/latest-run").symlink_to("gone")
+    first.copy_to(tmp_path / "second")
+    kept = {str(path.relative_to(tmp_path / "second")) for path in (tmp_path / "second").rglob("*") if path.is_dir()}
+    assert kept == {"wandb", "wandb/offline-run-1-abc", "checkpoints", "checkpoints/step-000006"}
+    with pytest.raises(RunError, match="exists and is no run"):
+        first.copy_to(tmp_path / "second")

@@ -121,7 +121,7 @@ class WeightsAndBiases(Replaying):
     def _take_evaluation(self, folder: Path) -> None:
         content, wandb = read_json(folder / "metrics.json"), self._wandb
         part = content["data"]["split"] or content["data"]["name"]
-        figures = {name: figure for kind in content["figures"].values() for name, figure in kind.items()}
+        figures = {**content["figures"]["threshold"], **content["figures"]["threshold_free"]}  # not those at 0.5
         values = {
             f"evaluation/{part}/{name}": figure["value"]
             for name, figure in figures.items()
