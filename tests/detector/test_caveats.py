@@ -15,9 +15,12 @@ from asli.auditing.quick import quick_check
 from asli.datasets.build import open_folders
 from asli.detector.base import Detector
 from asli.detector.calibrate import calibrate, fit
+from asli.detector.card import Thresholds
 from asli.detector.classifier import Classifier
 from asli.detector.predict import predict
+from asli.detector.prediction import decide
 from asli.evaluation.evaluate import evaluate
+from asli.messages.reasons import reason_text
 from asli.metrics.calibration import TEMPERATURES
 from asli.metrics.constant import against_constant
 from asli.metrics.thresholds import Policy
@@ -192,3 +195,24 @@ def test_fractions_from_the_command_line(uneven, tmp_path):
     assert "other --fractions" in done.stderr
     done = run_asli("data", "open", uneven / "in", "d", "--fractions", "60%", "10%", "20%", "20%", cwd=tmp_path)
     assert (done.returncode, "sum to 1.1, not to 1" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(("wrong", "weak"), [(19, False), (20, True)])
+def test_a_verdict_that_many_of_the_other_label_got_is_called_weak_evidence(wrong, weak):
+    thresholds = Thresholds(
+        low=0.4,
+        high=0.8,
+        policy="target-fpr",
+        n=200,
+        calibration_hash="",
+        real=100,
+        fake=100,
+        errors={"real_called_fake": 0, "fake_called_real": wrong, "unsure": 50},
+    )
+    _, said = decide(thresholds, 0.1, None, force_domain=False)
+    assert said == ((f"weak evidence: {wrong} of 100 fake calibration images were called real, too",) if weak else ())
+    for score in (0.5, 0.9):
+        assert decide(thresholds, score, None, force_domain=False)[1] == ()
+    assert decide(thresholds, 0.1, "too large", force_domain=True)[1] == ("outside domain: too large",)
+    if weak:
+        assert reason_text(said[0]).text("id") == "bukti lemah: 20 dari 100 gambar AI juga disebut asli"

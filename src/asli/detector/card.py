@@ -15,6 +15,9 @@ AUTHOR = "author"
 CALIBRATED = 100
 """Independent calibration images of each label below which a detector is called not calibrated."""
 
+WEAK = 0.2
+"""Share of the other label's calibration images with the same verdict from which on the verdict is weak evidence."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Thresholds:
@@ -100,6 +103,19 @@ class Thresholds:
     def caveats(self) -> list[str]:
         """Return what every output must say of these thresholds."""
         return [caveat for caveat in (self.no_better_than_constant, self.not_calibrated) if caveat is not None]
+
+    def weakness(self, verdict: Verdict) -> str | None:
+        """Return why a verdict is weak evidence (see `WEAK`), or None."""
+        if verdict == "unsure" or self.errors is None:
+            return None
+        wrong, images, label = (
+            (self.errors["fake_called_real"], self.fake, "fake")
+            if verdict == "real"
+            else (self.errors["real_called_fake"], self.real, "real")
+        )
+        if not images or wrong < WEAK * images:
+            return None
+        return f"weak evidence: {wrong:,} of {images:,} {label} {self._images} were called {verdict}, too"
 
     @property
     def basis(self) -> str:

@@ -198,5 +198,6 @@ def decide(
         outside: Why the image lies outside the detector's domain, or None.
         force_domain: Give a verdict there, too.
     """
-    reasons = (*((f"{OUTSIDE}{outside}",) if outside else ()), *thresholds.caveats)
-    return "unsure" if outside and not force_domain else thresholds.verdict(score), reasons
+    verdict: Verdict = "unsure" if outside and not force_domain else thresholds.verdict(score)
+    about_image = f"{OUTSIDE}{outside}" if outside else thresholds.weakness(verdict)
+    return verdict, (*((about_image,) if about_image else ()), *thresholds.caveats)

@@ -12,6 +12,8 @@ PATTERNS = tuple(
         (r"JPEG quality (?P<quality>\d+); supported: (?P<qualities>.+)", "quality"),
         (r"pixels unlike the known images' \(distance .+; more (?P<what>.+)\)", "pixels_more"),
         (r"pixels unlike the known images' \(distance .+; less (?P<what>.+)\)", "pixels_less"),
+        (r"weak evidence: (?P<wrong>[\d,]+) of (?P<images>[\d,]+) fake .+ were called real, too", "weak_real"),
+        (r"weak evidence: (?P<wrong>[\d,]+) of (?P<images>[\d,]+) real .+ were called fake, too", "weak_fake"),
     )
 )
 """Form of each sentence and its key in the catalog; a page's script uses them, too."""

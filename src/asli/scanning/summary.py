@@ -134,8 +134,8 @@ def _count(found: Summary, rows: dict[str, list[Any]], middle: float, caveats: s
 
 
 def _outside(reasons: str, caveats: str) -> str:
-    """Return the reason that is about the image: those about the detector end every row alike."""
-    return reasons.removesuffix(caveats).removesuffix("; ")
+    """Return why an image is outside the domain, or nothing; reasons about the detector end every row alike."""
+    return reasons.removesuffix(caveats).removesuffix("; ") if reasons.startswith(OUTSIDE) else ""
 
 
 def _first(images: list[Shown], key: Callable[[Shown], float]) -> list[Shown]:
