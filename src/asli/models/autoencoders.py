@@ -198,7 +198,7 @@ def train_small(
         pixels = torch.stack([crops[number] for number in chosen]).float() / 255
         loss = (model(pixels) - pixels).abs().mean()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
     return model.eval()

@@ -68,9 +68,11 @@ def fit_head(features: Features, labels: npt.NDArray[np.integer], weights: Float
     n, d = features.shape
     share = weights / weights.sum()
     mean = share @ features
-    spread = np.sqrt(np.maximum(share @ np.square(features, dtype=np.float64) - mean**2, 0))
+    # Without a copy of the features in double precision: they may be gigabytes.
+    spread = np.sqrt(np.maximum(np.einsum("i,ij,ij->j", share, features, features) - mean**2, 0))
     scale = np.where(spread > 1e-4, 1 / (np.maximum(spread, 1e-4) * np.sqrt(d)), 0)
-    standard = ((features - mean) * scale).astype(np.float32)
+    standard = features - mean.astype(np.float32)
+    standard *= scale.astype(np.float32)
     sign = np.where(labels == 1, 1.0, -1.0)
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
