@@ -19,19 +19,24 @@ from tests.conftest import run_asli
 
 
 def test_it_is_small_and_says_what_it_was_made_of_and_by_which_recipe():
-    folder = find_detector("default")
-    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
-    assert sizes.pop("training_images.npy") < 2**20  # no verdict needs it
-    assert sum(sizes.values()) < 12 * 2**20
     opened = Detector.load("default")
-    assert opened.card.recipe_hash == load_recipe("robust", ["loop.select_by=f1"]).hash()
-    assert opened.card.trained_on["name"] == "cifake"
-    assert opened.card.thresholds.target == 0.01
-    assert b"site-packages" not in (folder / "model.onnx").read_bytes()
-    assert "MIT" in opened.card.license
-    card = (folder / "README.md").read_text()
-    assert card == opened.model_card()
-    assert "| photographs, with the rule |" in card
+    assert list(opened.members) == ["thumbnail", "photo"]
+    assert "MIT" in opened.members["thumbnail"].card.license
+    for member in opened.members.values():
+        sizes = {path.name: path.stat().st_size for path in member.folder.iterdir()}
+        assert sizes.pop("training_images.npy", 0) < 2**20  # no verdict needs it
+        assert sum(sizes.values()) < 20 * 2**20
+        card = (member.folder / "README.md").read_text()
+        assert card == member.model_card()
+        assert "| photographs, with the rule |" in card or member is opened.members["photo"]
+    thumbnail, photo = (opened.members[name].card for name in ("thumbnail", "photo"))
+    assert thumbnail.recipe_hash == load_recipe("robust", ["loop.select_by=f1"]).hash()
+    assert thumbnail.trained_on["name"] == "cifake"
+    assert thumbnail.thresholds.target == 0.01
+    assert photo.thresholds.target == 0.1
+    assert photo.thresholds.groups["by"] == "source"
+    graph = find_detector("default") / "members" / "thumbnail" / "model.onnx"
+    assert b"site-packages" not in graph.read_bytes()
 
 
 def test_it_is_what_predict_takes_and_both_runtimes_agree(files):
@@ -52,19 +57,27 @@ def test_it_is_what_predict_takes_and_both_runtimes_agree(files):
     assert np.mean(right) > 0.9
 
 
-def test_a_photograph_of_another_kind_is_outside_what_it_knows(tmp_path):
-    Image.fromarray(load_sample_images().images[0]).save(tmp_path / "china.jpg", quality=92)
-    done = run_asli("predict", tmp_path / "china.jpg")
+def test_a_photograph_gets_an_answer_with_how_weak_it_is_and_a_small_picture_none(tmp_path):
+    photograph = Image.fromarray(load_sample_images().images[0])
+    photograph.save(tmp_path / "china.jpg", quality=92)
+    photograph.resize((150, 100)).save(tmp_path / "small.jpg")
+    done = run_asli("predict", tmp_path / "china.jpg", tmp_path / "small.jpg")
     assert done.returncode == 0
-    assert "unsure" in done.stdout
-    assert "supported are images of 32 px a side" in done.stdout
+    large, small = done.stdout.splitlines()
+    assert "china.jpg: real (photo)" in large
+    assert "weak evidence: 283 of 1,133 fake images" in large
+    assert "small.jpg: unsure" in small
+    assert "supported are images of 200 px or more a side; give the original, larger picture" in small
+    assert "P(fake)" not in small
 
 
 def test_it_is_not_written_into(sample):
     done = run_asli("domain-study", "default", sample.path, "--card")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    with pytest.raises(DetectorError, match="not yours to change"):
+    with pytest.raises(DetectorError, match="name a member"):
         export_onnx("default")
+    with pytest.raises(DetectorError, match="not yours to change"):
+        export_onnx(find_detector("default") / "members" / "thumbnail")
 
 
 def test_a_folder_called_default_is_meant_by_its_path(finished, sample, tmp_path):

@@ -47,5 +47,7 @@ def require_own_folder(detector: str | Path) -> None:
     Raises:
         DetectorError: The name means one there.
     """
-    if str(detector) == DEFAULT or str(detector).startswith("hub:"):
+    package = Path(str(resources.files("asli"))).resolve()
+    elsewhere = str(detector) == DEFAULT or str(detector).startswith("hub:")
+    if elsewhere or Path(detector).resolve().is_relative_to(package):
         raise DetectorError(f"'{detector}' lies in a place that is not yours to change; give a copy of it")
