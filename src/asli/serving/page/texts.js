@@ -54,7 +54,7 @@ export const range = ([low, high]) => (low === high ? `${low}` : `${low}\u2013${
 /** Return what a detector can judge, in words. */
 export function domain({ formats, sizes, qualities }) {
   if (!formats.length) return t("web.domain_unknown");
-  const values = { formats: formats.join(", "), sizes: range(sizes), qualities: qualities && range(qualities) };
+  const values = { formats: formats.join(", "), sizes: sizes[1] >= 65535 ? t("web.or_more", { low: sizes[0] }) : range(sizes), qualities: qualities && range(qualities) };
   return t(qualities ? "web.domain_quality" : "web.domain", values);
 }
 
