@@ -39,7 +39,7 @@ def scan(
     Args:
         paths: Folders, zip and tar archives, Parquet files with images inside, lists of paths (.txt) and image files.
         out: The table to make, one row an image: Parquet, or CSV where it ends in .csv.
-        detector: A detector folder, a run folder, hub:owner/name, or the bundled one.
+        detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large.
         html: Also write a page that shows the highest and lowest scores, unsure images and errors.
         force_domain: Also give a verdict on pictures outside the detector's domain.
         runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
@@ -121,7 +121,8 @@ def serve(
     """Answer over HTTP: a page to drop pictures on, and an API that gives what predict --json gives.
 
     Args:
-        detector: A detector folder, a run folder, hub:owner/name, or the bundled one; may be repeated, to compare.
+        detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large; may be
+            repeated, to compare.
         host: Address to listen at; the default is reached from this machine only.
         port: Port to listen at; 0 takes a free one.
         max_mb: Largest request, in megabytes.

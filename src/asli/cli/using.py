@@ -55,8 +55,8 @@ def predict(
 
     Args:
         images: Image files, or one folder of them.
-        detector: A detector folder, a run folder, hub:owner/name, or the bundled one; repeat it to see the answers of
-            several side by side.
+        detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large; repeat it
+            to see the answers of several side by side.
         batch_size: Images computed at a time; by default chosen by input size.
         stability: Also measure how far the score moves when the picture is saved again or resized a little.
         force_domain: Also give a verdict on pictures outside the detector's domain.
@@ -118,7 +118,7 @@ def explain(
 
     Args:
         images: Image files.
-        detector: A detector folder, a run folder, hub:owner/name, or the bundled one.
+        detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large.
         out: Folder for the drawn maps, explain.html and explain.json.
         method: Grad-CAM asks the network's gradients; occlusion covers part after part and works for any detector.
         layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
@@ -234,7 +234,7 @@ def info(detector: DetectorName = "default", *, as_json: AsJson = False) -> None
     """Print what a detector is: kind, supported input, thresholds, origin, hash and size.
 
     Args:
-        detector: A detector folder, a run folder, hub:owner/name, or the bundled one.
+        detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large.
     """
     from asli.detector.info import info as run
 

@@ -68,7 +68,8 @@ class Detector(ABC):
         """Open a detector.
 
         Args:
-            name: `default` for the bundled one, a detector folder, a run folder, or `hub:owner/name[@revision]`.
+            name: `default`, `photo` or `photo-large` for those in the package, a detector folder, a run folder, or
+                `hub:owner/name[@revision]`.
             device: cuda, mps or cpu; None leaves it to the runtime.
             runtime: `torch` or `onnx`; None takes ONNX Runtime on the CPU where the detector has an ONNX form.
             threads: CPU threads of one operation; None leaves the library's choice.

@@ -69,7 +69,8 @@ def info(detector: str | Path | Detector = DEFAULT) -> DetectorInfo:
     """Describe a detector.
 
     Args:
-        detector: A detector, a detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
+        detector: A detector, a detector folder, a run folder, `hub:owner/name[@revision]`, `default`, `photo` or
+            `photo-large`.
 
     Raises:
         DetectorError: It cannot be used.

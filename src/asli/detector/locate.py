@@ -7,22 +7,31 @@ from asli.detector.store import INFO, former
 from asli.errors import DetectorError
 
 DEFAULT = "default"
-"""Names the detector in the package; a folder of that name is `./default`."""
+"""Names the detector that answers where none is named."""
+
+BUNDLED = {DEFAULT: "default", "photo": "default/members/photo", "photo-large": "photo-large"}
+"""Detectors in the package: name, and folder beside this file. Folders of these names are `./default` and so on."""
+
+
+def is_bundled(name: str | Path) -> bool:
+    """Return whether a name means a detector in the package."""
+    return str(name) in BUNDLED
 
 
 def find_detector(name: str | Path) -> Path:
     """Return the folder that holds `detector.json`.
 
     Args:
-        name: `default`, `hub:owner/name[@revision]`, a detector folder, or a run folder that has one.
+        name: `default`, `photo` or `photo-large` for those in the package, `hub:owner/name[@revision]`, a detector
+            folder, or a run folder that has one.
 
     Raises:
         DetectorError: There is none.
     """
-    if str(name) == DEFAULT:
-        folder = Path(str(resources.files("asli"))) / "detector" / "default"
+    if is_bundled(name):
+        folder = Path(str(resources.files("asli"))) / "detector" / BUNDLED[str(name)]
         if not (folder / INFO).is_file():
-            raise DetectorError("this asli has no default detector in its package; name one with --detector")
+            raise DetectorError(f"this asli has no detector '{name}' in its package; name one with --detector")
         return folder
     if str(name).startswith("hub:"):
         from asli.detector.download import fetch_detector
@@ -48,6 +57,6 @@ def require_own_folder(detector: str | Path) -> None:
         DetectorError: The name means one there.
     """
     package = Path(str(resources.files("asli"))).resolve()
-    elsewhere = str(detector) == DEFAULT or str(detector).startswith("hub:")
+    elsewhere = is_bundled(detector) or str(detector).startswith("hub:")
     if elsewhere or Path(detector).resolve().is_relative_to(package):
         raise DetectorError(f"'{detector}' lies in a place that is not yours to change; give a copy of it")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from asli.datasets.folder import DataFolder
 from asli.detector.base import Detector
 from asli.detector.card import Thresholds
-from asli.detector.locate import DEFAULT
+from asli.detector.locate import is_bundled
 from asli.detector.scoring import Scores, record_table, score_split
 from asli.errors import DataError
 from asli.evaluation import external
@@ -77,7 +77,7 @@ class Subject:
         if threshold is not None:
             raise DataError(f"{path} brings its own thresholds; --threshold is for tables of scores")
         return cls(
-            name=str(path) if str(path) == DEFAULT or str(path).startswith("hub:") else _short(path),
+            name=str(path) if is_bundled(path) or str(path).startswith("hub:") else _short(path),
             where=str(path),
             hash=detector.hash or "unsaved",
             thresholds=detector.card.thresholds,
