@@ -150,8 +150,8 @@ class OptimSettings:
     """The optimizer."""
 
     name: Literal["adamw", "sgd", "logistic"] = "adamw"
-    """AdamW (Loshchilov & Hutter 2019), SGD with Nesterov momentum, `betas[0]` being the momentum, or `logistic`: no
-    updates, but logistic regression of the head on a frozen trunk's features, `weight_decay` being its penalty."""
+    """AdamW (Loshchilov & Hutter 2019), SGD with Nesterov momentum `betas[0]`, or `logistic`. `logistic` makes no
+    updates: it fits the head on a frozen trunk's features by logistic regression with the penalty `weight_decay`."""
     lr: float = 5e-5
     """Peak learning rate."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -230,7 +230,7 @@ class PrecisionSettings:
 
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Type of the forward pass in training (autocast); weights and evaluation stay float32. float16 scales the loss and
-    skips updates whose gradients overflow; GPUs before Ampere only emulate bfloat16, so there it is refused."""
+    skips updates whose gradients overflow. GPUs before Ampere only emulate bfloat16 and refuse it."""
     tf32: Literal["off", "convolutions", "all"] = "convolutions"
     """What of float32 training may use TensorFloat-32, on GPUs that have it (Ampere and later); convolutions alone are
     torch's own default. Evaluation never does."""

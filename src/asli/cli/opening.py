@@ -29,8 +29,8 @@ class Opening:
         include_hidden: Take in hidden files, and those in system and thumbnail folders such as @eaDir.
         split_by: The column of dates, such as release_date: the newest images become the test part.
         holdout: COLUMN=PATTERN: matching images become the test part, for example generator=flux*; may be repeated.
-        fractions: Shares of train, validation, calibration and test, such as 60% 10% 15% 15%, for parts that the images
-            do not name; by default the held-out parts of small folders are larger.
+        fractions: Shares of train, validation, calibration and test, such as 60% 10% 15% 15%. Parts named by the
+            images are kept. By default the held-out parts of small folders are larger.
     """
 
     real: Paths = None
