@@ -191,9 +191,9 @@ def test_the_server_gives_the_same_score(calibrated, pictures):
 
 
 def test_a_family_may_hold_it_and_int8_is_refused(adopted, calibrated, sample, pictures, tmp_path):
-    combine(["default", adopted], tmp_path / "family")
+    combine(["thumbnail", adopted], tmp_path / "family")
     family = Detector.load(tmp_path / "family")
-    assert [prediction.member for prediction in family.predict(pictures)] == ["default"] * len(pictures)
+    assert [prediction.member for prediction in family.predict(pictures)] == ["thumbnail"] * len(pictures)
     large = np.asarray(Image.open(pictures[0]).convert("RGB").resize((300, 200)))
     prediction = family.predict(large)
     assert prediction.member == "detector"

@@ -118,7 +118,7 @@ def test_a_single_path_is_one_image_wherever_paths_are_taken(finished, folder, t
     path = str(sorted(folder.iterdir())[0])
     assert asli.predict(path, finished.path).verdict in ("real", "fake")
     assert len(asli.explain(path, finished.path, out=tmp_path / "maps", method="occlusion").images) == 1
-    assert asli.scan(path, tmp_path / "scores.parquet", finished.path)["images"] == 1
+    assert asli.scan(path, tmp_path / "scores.parquet", finished.path).images == 1
 
 
 def test_one_detector_answers_several_threads_at_once(finished, folder, expected):

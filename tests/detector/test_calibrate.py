@@ -130,7 +130,7 @@ def test_images_seen_in_training_calibrate_nothing(finished, sample, tmp_path, c
     ignorant.save(tmp_path / "some")  # in the place of one that knew
     assert Detector.load(tmp_path / "some").training_images is None
     with pytest.raises(DataError, match="trained on all 600 calibration images"):
-        calibrate("default", sample, tmp_path / "all")
+        calibrate("thumbnail", sample, tmp_path / "all")
     with pytest.raises(DataError, match="trained on all 600 calibration images"):
-        export_int8("default", sample, tmp_path / "all")
+        export_int8("thumbnail", sample, tmp_path / "all")
     assert not (tmp_path / "all").exists()

@@ -109,7 +109,7 @@ def test_export_goes_only_where_it_may(exported, tmp_path):
     with pytest.raises(DetectorError, match="exists; give another folder by --out"):
         export_onnx(exported, exported)
     with pytest.raises(DetectorError, match="not yours to change"):
-        export_onnx("default")
+        export_onnx("thumbnail")
     for arguments in (["--int8"], ["--onnx", "--int8"]):
         done = run_asli("export", exported, *arguments)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)

@@ -65,7 +65,7 @@ def test_real_photographs_of_many_sources_are_inside(tmp_path):
 
 
 def test_a_family_gives_thumbnails_to_one_member_photographs_to_the_other_and_holds_pages_back(tmp_path):
-    thumbnails = as_classifier(Detector.load("default", runtime="torch"), "a test")
+    thumbnails = as_classifier(Detector.load("thumbnail", runtime="torch"), "a test")
     seen = replace(thumbnails.preprocessing, crop_mode="grid", crops=4, short_side=64, pooling="top")
     # Its scores mean nothing: a stand-in with crops like those of a detector of photographs.
     stand_in = Classifier(thumbnails.network, seen, replace(thumbnails.card, domain=PHOTOGRAPHS))

@@ -9,7 +9,12 @@ from asli.errors import DetectorError
 DEFAULT = "default"
 """Names the detector that answers where none is named."""
 
-BUNDLED = {DEFAULT: "default", "photo": "default/members/photo", "photo-large": "photo-large"}
+BUNDLED = {
+    DEFAULT: "default",
+    "thumbnail": "default/members/thumbnail",
+    "photo": "default/members/photo",
+    "photo-large": "photo-large",
+}
 """Detectors in the package: name, and folder beside this file. Folders of these names are `./default` and so on."""
 
 
@@ -22,8 +27,8 @@ def find_detector(name: str | Path) -> Path:
     """Return the folder that holds `detector.json`.
 
     Args:
-        name: `default`, `photo` or `photo-large` for those in the package, `hub:owner/name[@revision]`, a detector
-            folder, or a run folder that has one.
+        name: `default`, `thumbnail`, `photo` or `photo-large` for those in the package, `hub:owner/name[@revision]`, a
+            detector folder, or a run folder that has one.
 
     Raises:
         DetectorError: There is none.
