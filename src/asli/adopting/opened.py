@@ -261,7 +261,17 @@ def _bare(source: Source, folder: Path, choices: Choices) -> dict[str, Any]:
 
 
 _KEPT = frozenset(
-    {"input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std", "classifier", "first_conv", "pool_size"}
+    {
+        "input_size",
+        "fixed_input_size",
+        "interpolation",
+        "crop_pct",
+        "crop_mode",
+        "mean",
+        "std",
+        "classifier",
+        "first_conv",
+    }
 )
 """What of timm's configuration of an architecture describes the network and its input, not its weights."""
 
