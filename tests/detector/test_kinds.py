@@ -180,7 +180,7 @@ def test_a_kind_that_is_not_installed_is_named(ensemble, tmp_path):
     shutil.copytree(ensemble, tmp_path / "other")
     info = json.loads((tmp_path / "other/detector.json").read_text())
     (tmp_path / "other/detector.json").write_text(json.dumps({**info, "kind": "oracle"}))
-    with pytest.raises(DetectorError, match="of kind 'oracle'; installed are classifier, ensemble, family"):
+    with pytest.raises(DetectorError, match="of kind 'oracle'; installed are adopted, classifier, ensemble, family"):
         Detector.load(tmp_path / "other")
 
 

@@ -31,12 +31,12 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def second(tmp_path_factory):
-    return shutil.copytree(find_detector("default"), tmp_path_factory.mktemp("other") / "second")
+    return shutil.copytree(find_detector("thumbnail"), tmp_path_factory.mktemp("other") / "second")
 
 
 @pytest.fixture(scope="module")
 def process(second):
-    process, address = start("default", "--detector", second, "--access-log", environment={"ASLI_TOKEN": TOKEN})
+    process, address = start("thumbnail", "--detector", second, "--access-log", environment={"ASLI_TOKEN": TOKEN})
     process.address = address
     yield process
     process.terminate()
@@ -80,8 +80,8 @@ def test_files_are_told_by_their_hashes(served, pictures):
 
 def test_several_detectors_answer_by_name(served, second, pictures):
     names = [one["name"] for one in served.get("/v1/detectors").json()["detectors"]]
-    assert names == ["default", "second"]
-    for name, detector in (("default", "default"), ("second", second)):
+    assert names == ["thumbnail", "second"]
+    for name, detector in (("thumbnail", "thumbnail"), ("second", second)):
         answer = served.post("/v1/predict", files=files(pictures), params={"detector": name}).json()
         expected = predict(pictures, detector)
         assert answer["detector"]["hash"] == expected.detector["hash"]
@@ -89,7 +89,7 @@ def test_several_detectors_answer_by_name(served, second, pictures):
     unnamed = served.post("/v1/predict", files=files(pictures)).json()
     assert unnamed["detector"]["hash"] == served.get("/health").json()["detector"] == predict([]).detector["hash"]
     wrong = served.post("/v1/predict", files=files(pictures), params={"detector": "third"})
-    assert (wrong.status_code, "default, second" in wrong.json()["error"]) == (422, True)
+    assert (wrong.status_code, "thumbnail, second" in wrong.json()["error"]) == (422, True)
 
 
 @pytest.mark.parametrize("method", ["grad-cam", "occlusion"])

@@ -67,8 +67,8 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    second = shutil.copytree(find_detector("default"), tmp_path_factory.mktemp("other") / "second")
-    process, address = start("default", "--detector", second)
+    second = shutil.copytree(find_detector("thumbnail"), tmp_path_factory.mktemp("other") / "second")
+    process, address = start("thumbnail", "--detector", second)
     yield address
     process.terminate()
     process.wait(30)
@@ -140,7 +140,7 @@ def test_outside_the_domain_there_is_no_score_but_advice(page, pictures):
     assert "No verdict: this detector cannot judge this picture" in text
     assert "300 \u00d7 200 pixels" in text
     assert "It can judge JPEG images of 32 px a side, JPEG quality 75." in text
-    assert "What to do: check the picture with a detector made for such files" in text
+    assert "What to do: look for the original file" in text
     assert "P(fake)" not in text
     assert shown.locator(".scale, .score, .ends").count() == 0
     label = shown.locator(".answer").get_attribute("aria-label")
@@ -217,7 +217,7 @@ def test_two_detectors_answer_side_by_side(page, pictures):
     choose(page, pictures, "real.jpg")
     page.locator("#second").select_option("second")
     page.locator(".answer").nth(1).wait_for()
-    assert page.locator(".answer h3").all_inner_texts() == ["default", "second"]
+    assert page.locator(".answer h3").all_inner_texts() == ["thumbnail", "second"]
     boxes = [answer.bounding_box() for answer in page.locator(".answer").all()]
     assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
 
@@ -346,7 +346,7 @@ def test_a_phone_does_not_scroll_sideways(browser, address, pictures):
 
 
 def test_the_page_asks_for_a_token(browser, pictures):
-    process, address = start("default", environment={"ASLI_TOKEN": TOKEN})
+    process, address = start("thumbnail", environment={"ASLI_TOKEN": TOKEN})
     try:
         page = browser.new_context(locale="en-US").new_page()
         page.set_default_timeout(120_000)

@@ -204,7 +204,7 @@ def test_of_two_hundred_clients_none_is_cut_off(served, pictures):
 
 
 def test_images_that_wait_together_share_forward_passes(pictures, monkeypatch):
-    detector, sizes = Detector.load("default"), []
+    detector, sizes = Detector.load("thumbnail"), []
     forward = detector.forward
     monkeypatch.setattr(detector, "forward", lambda prepared: sizes.append(len(prepared)) or forward(prepared))
     expected = detector.predict(pictures)
