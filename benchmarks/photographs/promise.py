@@ -27,7 +27,9 @@ def main() -> None:
             lower = float(beta.ppf(1 - CONFIDENCE, count, images - count + 1)) if count else 0.0
             verdict = "above, beyond chance" if lower > TARGET else "above" if count / images > TARGET else "kept"
             called = float((odds[labels == 1] >= high).mean())
-            print(f"  {source:<24} {count:>3} of {images:>3} ({count / images:.1%})  {verdict:<20} AI fake {called:.1%}")
+            print(
+                f"  {source:<24} {count:>3} of {images:>3} ({count / images:.1%})  {verdict:<20} AI fake {called:.1%}"
+            )
             broken, alarms = broken + (count / images > TARGET), alarms + count
         print(f"  above the promise: {broken} of {len(parts)}; all together {alarms} of {len(real)}")
 
