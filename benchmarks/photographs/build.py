@@ -97,7 +97,8 @@ def threshold(scores: np.ndarray, groups: np.ndarray) -> tuple[float, dict[str, 
     """Return the lowest threshold that keeps the promise in every group of photographs, and alarms and images there."""
     names = [str(name) for name in np.unique(groups) if (groups == name).sum() >= LARGE]
     parts = {name: scores[groups == name] for name in names}
-    parts["small sources together"] = scores[~np.isin(groups, names)]
+    if not np.isin(groups, names).all():
+        parts["small sources together"] = scores[~np.isin(groups, names)]
     best = float("inf")
     for high in np.sort(scores)[::-1]:
         if any(bound(int((part >= high).sum()), len(part)) > TARGET for part in parts.values()):
