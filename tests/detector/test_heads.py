@@ -134,7 +134,7 @@ def test_it_is_small_and_every_entry_point_gives_the_same_score(detector, pictur
     done = run_asli("explain", *files[:1], "--detector", detector, "--out", tmp_path / "explained", "--json")
     assert done.returncode == 0, done.stderr
     (explained,) = json.loads(done.stdout)["images"]
-    assert explained["prediction"]["score"] == pytest.approx(by_torch[0], abs=1e-5)
+    assert explained["score"] == pytest.approx(by_torch[0], abs=1e-5)
     scan([tmp_path], tmp_path / "scores.csv", str(detector))
     rows = (tmp_path / "scores.csv").read_text().splitlines()
     header = rows[0].split(",")

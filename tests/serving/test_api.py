@@ -87,7 +87,11 @@ def test_several_detectors_answer_by_name(served, second, pictures):
         assert answer["detector"]["hash"] == expected.detector["hash"]
         assert [image["score"] for image in answer["images"]] == pytest.approx([p.score for p in expected], abs=1e-5)
     unnamed = served.post("/v1/predict", files=files(pictures)).json()
-    assert unnamed["detector"]["hash"] == served.get("/health").json()["detector"] == predict([]).detector["hash"]
+    assert (
+        unnamed["detector"]["hash"]
+        == served.get("/health").json()["detector"]
+        == predict([], "thumbnail").detector["hash"]
+    )
     wrong = served.post("/v1/predict", files=files(pictures), params={"detector": "third"})
     assert (wrong.status_code, "thumbnail, second" in wrong.json()["error"]) == (422, True)
 

@@ -43,7 +43,7 @@ def pictures(tmp_path_factory):
     """One picture of each kind that the page shows differently, by the bundled detector's own answers."""
     folder = tmp_path_factory.mktemp("pictures")
     images = [data for _, data in golden_images()]
-    found = list(predict(images, stability=True))
+    found = list(predict(images, "thumbnail", stability=True))
 
     def unstable(one):
         low, high = one.thresholds.low, one.thresholds.high
@@ -120,7 +120,7 @@ def card(page, name):
 def test_verdicts_are_those_of_predict(page, pictures):
     names = ["real.jpg", "fake.jpg", "broken.jpg"]
     choose(page, pictures, *names)
-    for one in predict([pictures / name for name in names[:2]]):
+    for one in predict([pictures / name for name in names[:2]], "thumbnail"):
         shown = card(page, one.path.rpartition("/")[2])
         assert shown.locator(".verdict strong").inner_text().lower() == one.verdict
         text = shown.locator(".score").inner_text().replace("\u2009", "")
@@ -204,12 +204,12 @@ def test_results_are_sorted_and_saved(page, pictures):
     rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
     assert [row["file"] for row in rows] == ["real.jpg", "outside.png", "fake.jpg"]
     assert rows[0]["sha256"] == hashlib.sha256((pictures / "real.jpg").read_bytes()).hexdigest()
-    assert float(rows[2]["score"]) == pytest.approx(predict(pictures / "fake.jpg").score, abs=1e-5)
+    assert float(rows[2]["score"]) == pytest.approx(predict(pictures / "fake.jpg", "thumbnail").score, abs=1e-5)
     assert rows[1]["inside_domain"] == "false"
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as JSON").click()
     saved = json.loads(download.value.path().read_text())
-    assert saved["detector"] == predict([]).detector
+    assert saved["detector"] == predict([], "thumbnail").detector
     assert [image["path"] for image in saved["images"]] == ["real.jpg", "outside.png", "fake.jpg"]
 
 
@@ -258,7 +258,7 @@ def test_a_record_names_file_detector_time_and_settings_on_one_printed_page(page
     page.get_by_role("button", name="Record: fake.jpg").click()
     text = page.locator("#record").inner_text()
     assert hashlib.sha256((pictures / "fake.jpg").read_bytes()).hexdigest() in text
-    assert predict([]).detector["hash"] in text
+    assert predict([], "thumbnail").detector["hash"] in text
     assert "stability test: on" in text
     assert re.search(r"Scored at\s+\w+ \d+, 20\d\d at .* UTC", text)
     assert page.evaluate("document.activeElement.id") == "record-title"

@@ -5,10 +5,10 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
 from asli.datasets.folder import DataFolder
@@ -22,6 +22,9 @@ from asli.metrics.intervals import Estimate
 from asli.metrics.metric import LabeledScores
 from asli.metrics.registry import measure
 from asli.records import OPTIONAL, Record
+
+if TYPE_CHECKING:
+    import torch
 
 RATES = ("false_positive_rate", "false_negative_rate")
 COMPARED = ("f1", "accuracy", "auroc", *RATES)
@@ -160,16 +163,18 @@ def side_by_side(scored: Sequence[Scored], data: DataFolder, rows: npt.NDArray[n
     of = {one.name: LabeledScores.of(labels, one.score, groups, threshold=one.thresholds.high) for one in scored}
     verdicts = {one.name: [one.thresholds.verdict(value) for value in one.score] for one in scored}
     disagreeing, conflicts = _disagreements(scored, verdicts, data, rows)
-    timed = any(one.seconds is not None for one in scored)
+    timing = None
+    if any(one.seconds is not None for one in scored):
+        import torch
+
+        what = f"median of 3 passes over up to {TIMED} images, decoding and preprocessing included"
+        timing = f"{what}, {torch.get_num_threads()} CPU threads"
     return SideBySide(
         answers=tuple(_answers(one, of[one.name], verdicts[one.name]) for one in scored),
         groups=_groups(of, group_names(data, rows)),
         conflicts=conflicts,
         disagreements=disagreeing,
-        timing=f"median of 3 passes over up to {TIMED} images, decoding and preprocessing included,"
-        f" {torch.get_num_threads()} CPU threads"
-        if timed
-        else None,
+        timing=timing,
     )
 
 
@@ -245,7 +250,7 @@ def thumbnails(data: DataFolder, shown: Sequence[Disagreement]) -> dict[int, byt
     return made
 
 
-def seconds_per_image(detector: Detector, data: DataFolder, split: str, device: torch.device) -> float:
+def seconds_per_image(detector: Detector, data: DataFolder, split: str, device: "torch.device") -> float:
     """Return the median time of an image, in seconds: reading, decoding, preprocessing and network."""
     rows = data.rows(split)
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, TIMED).astype(np.int64))]
