@@ -76,6 +76,7 @@ class Adopted(Classifier):
         opened._architecture = network["name"]
         opened.preprocessing, opened.temperature = preprocessing, temperature
         opened.network_info, opened.origin, opened.folder = network, origin, folder
+        opened.half, opened.trunk = False, None
         opened._info = {"weights": ONNX} if network["library"] == "onnx" else {}
         return opened
 

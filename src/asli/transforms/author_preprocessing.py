@@ -89,7 +89,8 @@ def _torchvision(pixels: Array, wanted: tuple[int, int], kernel: Kernel) -> Arra
     from torchvision.transforms.v2 import functional as tv
 
     mode = InterpolationMode.NEAREST_EXACT if kernel == "nearest" else InterpolationMode[kernel.upper()]
-    image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).contiguous()[None]
+    # A copy: decoded pixels may be read-only, which torch warns of.
+    image = torch.from_numpy(np.array(pixels)).permute(2, 0, 1).contiguous()[None]
     resized = tv.resize(image, list(wanted), interpolation=mode, antialias=True)
     result: Array = np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
     return result
