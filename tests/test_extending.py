@@ -71,7 +71,7 @@ def test_a_kind_of_detector_opens_at_every_entry_point(installed, tmp_path):
     (tmp_path / "a.jpg").write_bytes(image)
     code = (
         "import asli, mine, sys\n"
-        "place, one = sys.argv[1], asli.Detector.load()\n"
+        "place, one = sys.argv[1], asli.Detector.load('thumbnail')\n"
         "mine.Median({'a': one, 'b': one, 'c': one}, one.card).save(f'{place}/median')\n"
         "print(asli.Detector.load(f'{place}/median').predict(f'{place}/a.jpg').score)\n"
         "print(one.predict(f'{place}/a.jpg').score)"

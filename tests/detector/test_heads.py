@@ -1,5 +1,6 @@
 """A linear head on a frozen trunk: a detector like any other, at every entry point, in torch and ONNX."""
 
+import csv
 import json
 import shutil
 
@@ -136,9 +137,8 @@ def test_it_is_small_and_every_entry_point_gives_the_same_score(detector, pictur
     (explained,) = json.loads(done.stdout)["images"]
     assert explained["score"] == pytest.approx(by_torch[0], abs=1e-5)
     scan([tmp_path], tmp_path / "scores.csv", str(detector))
-    rows = (tmp_path / "scores.csv").read_text().splitlines()
-    header = rows[0].split(",")
-    scanned = {row.split(",")[0]: float(row.split(",")[header.index("score")]) for row in rows[1:] if ".png" in row}
+    with (tmp_path / "scores.csv").open(newline="") as stream:
+        scanned = {row["path"]: float(row["score"]) for row in csv.DictReader(stream) if row["score"]}
     assert [scanned[file.name] for file in files] == pytest.approx(by_torch, abs=1e-5)
 
 

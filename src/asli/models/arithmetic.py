@@ -57,9 +57,9 @@ def arithmetic(precision: PrecisionSettings, device: torch.device) -> Iterator[N
 
 
 @contextmanager
-def full_float32(device: torch.device) -> Iterator[None]:
+def full_float32(device: torch.device | str) -> Iterator[None]:
     """Compute float32 without TensorFloat-32, so that a GPU's scores equal the CPU's to 1e-5."""
-    if device.type != "cuda":
+    if torch.device(device).type != "cuda":
         yield
         return
     cudnn = torch.backends.cudnn
