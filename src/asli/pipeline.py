@@ -27,7 +27,7 @@ from asli.fitting import Job, Prepared, Session, require_both, training_rows
 from asli.head_training import train_head
 from asli.metrics.classification import Floats, Labels
 from asli.metrics.thresholds import Policy
-from asli.models.arithmetic import require_precision
+from asli.models.arithmetic import fix_workspace, require_precision
 from asli.models.device import describe_device, fingerprint, reuse_memory, set_threads, training_device
 from asli.progress import duration
 from asli.recipe import Recipe, load_recipe
