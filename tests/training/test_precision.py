@@ -16,7 +16,7 @@ from asli.recipe import PrecisionSettings, load_recipe
 from asli.training import scaling
 from asli.training.callbacks import Callback
 from asli.training.scaling import LossScaler
-from tests.training.test_loop import Noise, Plain, training
+from tests.training.runs import Noise, Plain, training
 
 FLOAT16 = load_recipe("paper", ["precision.dtype=float16", "loop.epochs=4", "loop.evaluate_every=0", "optim.lr=1e-3"])
 

@@ -16,7 +16,7 @@ from asli.errors import RecipeError
 from asli.pipeline import train
 from asli.training.processes import Processes
 from tests.training.in_float64 import train_in_float64
-from tests.training.test_loop import fingerprint, wait_for_update
+from tests.training.runs import fingerprint, wait_for_update
 
 SETTINGS = [
     *("data.sample=430", "loop.epochs=3", "loop.max_updates=18", "loop.micro_batch=16", "loop.accumulation=4"),

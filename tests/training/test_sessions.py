@@ -11,7 +11,7 @@ from asli.progress import seconds_of
 from asli.recipe import load_recipe
 from asli.run import Run
 from tests.conftest import run_asli
-from tests.training.test_loop import FULL, fingerprint
+from tests.training.runs import FULL, fingerprint
 
 SETTINGS = [*FULL, "loop.checkpoint_every=3"]
 
