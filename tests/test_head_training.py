@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from asli.datasets.build import open_folders
 from asli.detector.base import Detector
-from asli.errors import DataError, RecipeError, WeightsError
+from asli.errors import RecipeError, WeightsError
 from asli.head_training import available
 from asli.pipeline import train
 from asli.recipe import load_recipe
@@ -62,12 +62,6 @@ def test_a_recipe_for_another_network_or_without_a_trunk_is_refused(tmp_path, mo
         available(load_recipe("photos", ["model.name=resnet18"]))
     with pytest.raises(WeightsError, match="asli trunk fetch lite0"):
         available(load_recipe("photos"))
-
-
-def test_what_a_head_has_no_use_for_is_refused(sample, tmp_path):
-    with pytest.raises(DataError, match="no use for --track, --stop-after, --resume-from"):
-        train("photos", sample, tmp_path / "run", trackers=["wandb"], stop_after=9, resume_from=tmp_path)
-    assert not (tmp_path / "run").exists()
 
 
 def test_pictures_of_ones_own_become_a_detector(tmp_path, monkeypatch):
