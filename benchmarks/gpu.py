@@ -17,8 +17,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from asli.files import sha256_of_file, write_json
+from asli.run import Run
 
 STARTED = time.monotonic()
 SMALL = 20.0
@@ -56,8 +60,7 @@ def main() -> None:
         except Exception as error:  # what fails is a result, too; the other parts follow
             found = {"error": f"{type(error).__name__}: {error}"[:500]}
         result["parts"][name] = {**found, "seconds": round(time.monotonic() - start, 1)}
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(result, indent=2) + "\n")
+        write_json(options.out, result)
         print(json.dumps(result["parts"][name]), flush=True)
 
 
@@ -75,32 +78,31 @@ def doctor(options: argparse.Namespace, left: float) -> dict[str, Any]:
     return json.loads(asli("doctor", "--offline", "--json", check=False).stdout)
 
 
-def resume(options: argparse.Namespace, left: float) -> dict[str, Any]:
-    """Kill a training twice and compare its bits with an undisturbed one's, with deterministic algorithms and without.
+def resume(options: argparse.Namespace, left: float, *, deterministic: bool) -> dict[str, Any]:
+    """Kill a training twice and compare its bits with those of an undisturbed one, and of a repetition of that.
 
-    Without them the undisturbed training is also repeated, so that a difference can be told from a fault of resuming.
+    Without deterministic algorithms the repetition shows whether a difference comes from resuming. These are five
+    processes, of which each starts anew; what a call had no time for, the next one goes on with.
     """
-    found = {}
-    for kind, setting in (("deterministic", "true"), ("default", "false")):
-        settings = [
-            *("loop.max_updates=30", "loop.epochs=9", "loop.evaluate_every=9", "loop.checkpoint_every=8"),
-            *("data.sample=0", "augment.crop=random-resized", f"precision.deterministic={setting}"),
-            *(("model.name=resnet18", "data.size=64") if not options.tiny else ()),
-        ]
-        place = options.work / f"resume-{kind}"
-        runs = {name: place / name for name in ("whole", "again", "killed")}
-        for name in ("whole", "again"):
-            _train(options, "smoke", runs[name], settings)
-        for update in (5, 17):
-            _killed(options, runs["killed"], settings, update)
-        _train(options, "smoke", runs["killed"], settings)
-        bits = {name: _bits(run) for name, run in runs.items()}
-        found[kind] = {
-            "repeated_equal": bits["again"] == bits["whole"],
-            "killed_and_resumed_equal": bits["killed"] == bits["whole"],
-            "files_compared": len(bits["whole"]),
-        }
-    return found
+    updates, kills = (8, (2, 5)) if options.tiny else (30, (5, 17))
+    settings = [
+        *(f"loop.max_updates={updates}", "loop.epochs=9", "loop.evaluate_every=9", "loop.checkpoint_every=8"),
+        *("data.sample=0", "augment.crop=random-resized", f"precision.deterministic={str(deterministic).lower()}"),
+        *(("model.name=resnet18", "data.size=64") if not options.tiny else ()),
+    ]
+    place = options.work / f"resume-{'deterministic' if deterministic else 'default'}"
+    runs = {name: place / name for name in ("whole", "again", "killed")}
+    for name in ("whole", "again"):
+        _train(options, "smoke", runs[name], settings)
+    killed = [_killed(options, runs["killed"], settings, update) for update in kills]
+    _train(options, "smoke", runs["killed"], settings)
+    bits = {name: _bits(run) for name, run in runs.items()}
+    return {
+        "kills": sum(killed),
+        "repeated_equal": bits["again"] == bits["whole"],
+        "killed_and_resumed_equal": bits["killed"] == bits["whole"],
+        "files_compared": len(bits["whole"]),
+    }
 
 
 def _command(options: argparse.Namespace, recipe: str, out: Path, settings: list[str], *extra: object) -> list[str]:
@@ -115,7 +117,8 @@ def _train(options: argparse.Namespace, recipe: str, out: Path, settings: list[s
     return done.returncode
 
 
-def _killed(options: argparse.Namespace, out: Path, settings: list[str], update: int) -> None:
+def _killed(options: argparse.Namespace, out: Path, settings: list[str], update: int) -> bool:
+    """Train until an update and kill; return whether it was running until then."""
     command = _command(options, "smoke", out, settings, "--recovery-minutes", "0.001")
     process = subprocess.Popen([sys.executable, "-m", "asli", *command], stderr=subprocess.DEVNULL)
     log = out / "metrics.jsonl"
@@ -123,12 +126,10 @@ def _killed(options: argparse.Namespace, out: Path, settings: list[str], update:
         if log.exists() and f'"update": {update},' in log.read_text():
             os.kill(process.pid, signal.SIGKILL)
         time.sleep(0.01)
-    process.wait()
+    return process.wait() == -signal.SIGKILL
 
 
 def _bits(run: Path) -> dict[str, str]:
-    from asli.files import sha256_of_file
-
     files = [*run.glob("checkpoints/step-*/*.safetensors"), run / "metrics.jsonl"]
     return {str(file.relative_to(run)): sha256_of_file(file) for file in files}
 
@@ -270,7 +271,7 @@ def paper(options: argparse.Namespace, left: float) -> dict[str, Any]:
     settings = _paper(options, "precision.dtype=float16", "precision.channels_last=true")
     run = options.work / "paper"
     status = _train(options, "paper", run, settings, "--stop-after", f"{seconds:.0f}s")
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = Run.open(run).read_metrics()
     trained = [line for line in lines if line["kind"] == "train"]
     return {
         "updates": len(trained),
@@ -325,7 +326,7 @@ def strong(options: argparse.Namespace, left: float) -> dict[str, Any]:
     status = _train(
         options, "strong", run, settings, "--stop-after", f"{max(left - SMALL, 5):.0f}s", "--keep-last", "1"
     )
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = Run.open(run).read_metrics()
     judged = [line for line in lines if line["kind"] == "validation"]
     return {
         "updates": sum(line["kind"] == "train" for line in lines),
@@ -336,7 +337,8 @@ def strong(options: argparse.Namespace, left: float) -> dict[str, Any]:
 
 PARTS: dict[str, Callable[[argparse.Namespace, float], dict[str, Any]]] = {
     "doctor": doctor,
-    "resume": resume,
+    "resume, deterministic": partial(resume, deterministic=True),
+    "resume, default": partial(resume, deterministic=False),
     "speeds": speeds,
     "stream": stream,
     "paper": paper,

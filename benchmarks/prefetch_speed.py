@@ -2,7 +2,7 @@
 
     python benchmarks/prefetch_speed.py DATA [--threads 2] [--rounds 3] [--out benchmarks/results/prefetch_speed.json]
 
-The settings take turns, so that other work on the machine meets all of them alike.
+The settings take turns, so that other work on the machine meets all of them alike. Each case is kept when it ends.
 """
 
 import argparse
@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/prefetch_speed.json"))
     options = parser.parse_args()
+    from asli.files import write_json
     from asli.models.device import reuse_memory, set_threads
 
     set_threads(options.threads)
@@ -92,6 +93,7 @@ def main() -> None:
         for _ in range(options.rounds):
             for ahead in AHEAD:
                 speed, digest = measure(options.data, case, ahead)
+                print(f"{case}, {ahead} ahead: {speed:,.1f} images/s", flush=True)
                 found[ahead].append(speed)
                 digests.add(digest)
         result[case] = {
@@ -103,7 +105,7 @@ def main() -> None:
             "same_bits": len(digests) == 1,
         }
         print(case, json.dumps(result[case]), flush=True)
-    options.out.write_text(json.dumps(result, indent=2) + "\n")
+        write_json(options.out, result)
 
 
 if __name__ == "__main__":

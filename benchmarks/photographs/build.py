@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
 
 from asli.detector.base import Detector
@@ -25,6 +24,7 @@ from asli.detector.heads import LinearHead, crop_preprocessing, trunk_network, u
 from asli.detector.locate import find_detector
 from asli.files import sha256_of_file
 from asli.metrics.classification import score_of_logits
+from asli.metrics.thresholds import upper_bound
 
 HERE = Path(__file__).parent
 TARGET, CONFIDENCE = 0.10, 0.95
@@ -88,11 +88,6 @@ def left_out(column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return odds, np.array([int(row["label"] == "fake") for row in rows]), np.array([row["group"] for row in rows])
 
 
-def bound(alarms: int, images: int) -> float:
-    """Return the upper Clopper-Pearson bound of a share."""
-    return float(beta.ppf(CONFIDENCE, alarms + 1, images - alarms)) if alarms < images else 1.0
-
-
 def threshold(scores: np.ndarray, groups: np.ndarray) -> tuple[float, dict[str, tuple[int, int]]]:
     """Return the lowest threshold that keeps the promise in every group of photographs, and alarms and images there."""
     names = [str(name) for name in np.unique(groups) if (groups == name).sum() >= LARGE]
@@ -101,7 +96,7 @@ def threshold(scores: np.ndarray, groups: np.ndarray) -> tuple[float, dict[str, 
         parts["small sources together"] = scores[~np.isin(groups, names)]
     best = float("inf")
     for high in np.sort(scores)[::-1]:
-        if any(bound(int((part >= high).sum()), len(part)) > TARGET for part in parts.values()):
+        if any(upper_bound(int((part >= high).sum()), len(part), CONFIDENCE) > TARGET for part in parts.values()):
             break
         best = float(high)
     return best, {name: (int((part >= best).sum()), len(part)) for name, part in parts.items()}

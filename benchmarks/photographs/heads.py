@@ -25,6 +25,8 @@ from scipy.linalg import cho_factor, cho_solve
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.extmath import randomized_svd
 
+from asli.training.logistic import balanced_weights
+
 HERE = Path(__file__).parent
 CLIP_BLOCKS, CLIP_WIDTH = 12, 768
 
@@ -34,13 +36,7 @@ Mask = npt.NDArray[np.bool_]
 
 def balance(labels: Array, groups: npt.NDArray[np.str_]) -> Array:
     """Return weights of pictures: the root of its size for each group, the same sum for both labels."""
-    weights = np.zeros(len(labels))
-    for label in (0, 1):
-        for group in np.unique(groups[labels == label]):
-            member = (labels == label) & (groups == group)
-            weights[member] = member.sum() ** -0.5
-        weights[labels == label] /= max(weights[labels == label].sum(), 1e-12)
-    return (weights * len(labels) / 2).astype(np.float32)
+    return balanced_weights(labels.astype(np.int64), groups, evenness=0.5).astype(np.float32)
 
 
 def newton(points: Array, labels: Array, weights: Array, strength: float, start: Array | None = None) -> Array:

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from asli._version import __version__
 from asli.datasets.cache import cache_folder
 from asli.threads import usable_cpus
+
+if TYPE_CHECKING:
+    import torch
 
 Status = Literal["ok", "note", "problem"]
 
@@ -89,17 +92,12 @@ def _version(package: str) -> str | None:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    from asli.models.device import describe_device, emulates_bfloat16, kernel_problem, no_gpu
+    from asli.models.device import describe_device, emulates_bfloat16, no_gpu
 
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         device = torch.device("cuda", number)
         yield Finding(f"GPU {number}", describe_device(device))
-        problem = kernel_problem(device)
-        if problem is None:
-            try:  # the list of architectures is a promise; this is the proof
-                problem = None if (torch.ones(8, 8, device=device) @ torch.ones(8, 8, device=device)).sum() else "no"
-            except RuntimeError as error:
-                problem = f"does not compute: {str(error).splitlines()[0]}"
+        problem = _computing_problem(device)
         if problem is not None:
             yield Finding(f"GPU {number} kernels", problem, "problem")
             continue
@@ -117,6 +115,22 @@ def _devices() -> Iterator[Finding]:
     cuda = torch.version.cuda or "none"
     yield Finding("torch build", f"CUDA {cuda}" + (f", kernels for {built}" if built else ""))
     yield Finding("CPU", describe_device(torch.device("cpu")))
+
+
+def _computing_problem(device: "torch.device") -> str | None:
+    """Return why a GPU does not compute, or None; a small product is computed, since a list of kernels may err."""
+    import torch
+
+    from asli.models.device import kernel_problem
+
+    problem = kernel_problem(device)
+    if problem is not None:
+        return problem
+    try:
+        ones = torch.ones(8, 8, device=device)
+        return None if (ones @ ones).sum().item() == 512 else "computes a wrong product of two matrices"
+    except RuntimeError as error:
+        return f"does not compute: {str(error).splitlines()[0]}"
 
 
 def _processors() -> Iterator[Finding]:

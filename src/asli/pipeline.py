@@ -27,7 +27,7 @@ from asli.fitting import Job, Prepared, Session, require_both, training_rows
 from asli.head_training import train_head
 from asli.metrics.classification import Floats, Labels
 from asli.metrics.thresholds import Policy
-from asli.models.arithmetic import require_precision
+from asli.models.arithmetic import fix_workspace, require_precision
 from asli.models.device import describe_device, fingerprint, reuse_memory, set_threads, training_device
 from asli.progress import duration
 from asli.recipe import Recipe, load_recipe
@@ -115,9 +115,13 @@ def train(
     if recipe.optim.name == "logistic":
         if started()[1] > 1:
             raise DataError("a linear head trains in one process; start it without torchrun")
+        given = {"--track": trackers, "--stop-after": stop_after is not None, "--resume-from": resume_from is not None}
+        if unused := [flag for flag, there in given.items() if there]:
+            raise DataError(f"a linear head makes no updates, so it has no use for {', '.join(unused)}; leave that out")
         return train_head(
             recipe, open_data(data), Path(out), folds=folds, resume=resume, device=device, threads=threads
         )
+    fix_workspace(recipe.precision)  # choosing the device starts CUDA
     place, out = training_device(device), Path(out)
     require_precision(recipe.precision, place)
     if folds and started()[1] > 1:

@@ -64,3 +64,10 @@ def encrypted(path: Path) -> Path:
             at = content.find(mark, at + 4)
     path.write_bytes(content)
     return path
+
+
+PAIR = {"real/a.jpg": picture(1), "fake/b.jpg": picture(2)}
+
+
+def labels(found):
+    return {entry.id: entry.label for entry in found.listing.entries}

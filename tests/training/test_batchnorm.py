@@ -7,7 +7,7 @@ from torch import nn
 from asli.models.networks import create_network, draw_head, set_trainable
 from asli.recipe import load_recipe
 from asli.training.batchnorm import reestimate
-from tests.training.test_loop import Noise, Plain, training
+from tests.training.runs import Noise, Plain, training
 
 
 def batches(count: int = 3) -> list[torch.Tensor]:

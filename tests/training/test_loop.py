@@ -1,83 +1,20 @@
-"""The loop's promises: exact accumulation, exact resume, the schedule of Hugging Face's Trainer."""
+"""The loop's promises: exact accumulation, the schedule of Hugging Face's Trainer, and which weights are kept."""
 
 import dataclasses
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from asli.errors import Interrupted, RecipeError, RunError
-from asli.files import sha256_of_file
+from asli.errors import RecipeError, RunError
 from asli.pipeline import train
-from asli.recipe import Recipe, load_recipe, recipe_from_dict
-from asli.run import Run
-from asli.tracking.jsonl import JsonLines
-from asli.training.batches import MicroBatch
+from asli.recipe import load_recipe, recipe_from_dict
 from asli.training.callbacks import Callback, ProgressBar
 from asli.training.ema import AveragedWeights
-from asli.training.loop import Training
 from asli.training.schedule import Schedule
-
-
-class Plain(nn.Module):
-    """Convolutions without BatchNorm, with dropout if asked."""
-
-    def __init__(self, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, 3, 2)
-        self.drop = nn.Dropout(dropout)
-        self.head = nn.Linear(8, 2)
-
-    def forward(self, x):
-        return self.head(self.drop(F.relu(self.conv(x)).mean(dim=(2, 3))))
-
-
-class Noise:
-    """A stream of fixed images cut into portions."""
-
-    updates_per_epoch = 3
-
-    def __init__(self, micro_batch, accumulation, count=290):
-        generator = torch.Generator().manual_seed(0)
-        self.images = torch.randn(count, 3, 9, 9, generator=generator)
-        self.labels = torch.randint(0, 2, (count,), generator=generator)
-        self.micro_batch, self.whole = micro_batch, micro_batch * accumulation
-
-    def group(self, update):
-        place = update % self.updates_per_epoch
-        rows = np.arange(len(self.images))[place * self.whole : (place + 1) * self.whole]
-        return [rows[i : i + self.micro_batch] for i in range(0, len(rows), self.micro_batch)]
-
-    def micro_batches(self, update, first=0, step=1):
-        for rows in self.group(update)[first::step]:
-            yield MicroBatch(self.images[rows], self.labels[rows])
-
-
-def training(tmp_path, batches, recipe=None, module=None, evaluate=None, callbacks=None):
-    torch.manual_seed(1)
-    tmp_path.mkdir(parents=True, exist_ok=True)
-    return Training(
-        module or Plain(),
-        recipe or Recipe(),
-        batches,
-        evaluate or (lambda module: {"f1": 0.5, "loss": 0.5}),
-        folder=tmp_path / "checkpoints",
-        log=JsonLines(tmp_path / "metrics.jsonl"),
-        callbacks=callbacks or Callback(),
-        machine={},
-        recovery_minutes=10,
-    )
+from tests.training.runs import Noise, Plain, training
 
 
 @pytest.mark.parametrize("portions", [(32, 4), (8, 16), (50, 2)])
@@ -216,146 +153,6 @@ def test_a_loss_that_blows_up_says_what_to_do(tmp_path):
         training(tmp_path, batches).run()
 
 
-FULL = [
-    *("loop.epochs=1", "loop.max_updates=14", "loop.micro_batch=16", "loop.accumulation=3", "loop.ema=0.9"),
-    *("loop.evaluate_every=5", "loop.checkpoint_every=4", "data.sample=0", "augment.crop=random-resized"),
-]
-
-
-def fingerprint(run: Path) -> dict[str, str]:
-    """What must not depend on interruptions: weights, optimizer, averages, detector, measurements."""
-    files = [*run.glob("checkpoints/step-*/*.safetensors"), run / "detector/model.safetensors", run / "metrics.jsonl"]
-    return {str(file.relative_to(run)): sha256_of_file(file) for file in files}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(sample, tmp_path_factory):
-    path = tmp_path_factory.mktemp("undisturbed") / "run"
-    train("smoke", sample, path, settings=FULL)
-    return fingerprint(path)
-
-
-def test_resume_is_bit_exact_wherever_it_was_stopped(sample, tmp_path, undisturbed, monkeypatch):
-    """In one process: an error after every few updates, recovery by the recipe's checkpoints and by time."""
-    original, stops = ProgressBar.on_update, iter([2, 5, 6, 9, 13])
-    stop = next(stops)
-
-    def breaking(self, *, update, **measured):
-        original(self, update=update, **measured)
-        if update == stop:
-            raise MemoryError("the machine went away")
-
-    monkeypatch.setattr(ProgressBar, "on_update", breaking)
-    for minutes in (10, 0, 10, 0, 10):
-        with pytest.raises(MemoryError):
-            train("smoke", sample, tmp_path / "run", settings=FULL, resume=True, recovery_minutes=minutes)
-        stop = next(stops, None)
-    train("smoke", sample, tmp_path / "run", settings=FULL, resume=True)
-    assert fingerprint(tmp_path / "run") == undisturbed
-    assert not (tmp_path / "run/checkpoints/recovery").exists()
-
-
-def test_a_resumed_run_keeps_its_number_of_threads(sample, tmp_path, undisturbed, monkeypatch):
-    def breaking(self, **measured):
-        if measured["update"] == 6:
-            raise MemoryError("the machine went away")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(ProgressBar, "on_update", breaking)
-        with pytest.raises(MemoryError):
-            train("smoke", sample, tmp_path / "run", settings=FULL)  # in one thread, as all tests
-    torch.set_num_threads(2)
-    try:
-        train("smoke", sample, tmp_path / "run", settings=FULL, resume=True)
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(1)
-    assert fingerprint(tmp_path / "run") == undisturbed
-
-
-def start(sample, out, *extra) -> subprocess.Popen:
-    options = [item for setting in FULL for item in ("--set", setting)]
-    command = [
-        sys.executable,
-        "-m",
-        "asli",
-        "train",
-        "smoke",
-        "--data",
-        sample.path,
-        "--out",
-        out,
-        "--resume",
-        "--threads",
-        "1",
-    ]
-    return subprocess.Popen([*map(str, command), *options, *extra], stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_update(out: Path, update: int, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
-        if (out / "metrics.jsonl").exists() and f'"update": {update},' in (out / "metrics.jsonl").read_text():
-            return
-        time.sleep(0.02)
-    assert process.poll() is not None, "no update in two minutes"
-
-
-@pytest.mark.slow
-def test_killed_three_times_it_ends_with_the_same_bits(sample, tmp_path, undisturbed):
-    out, chance = tmp_path / "run", random.Random()
-    for earliest in (1, 5, 9):
-        process = start(sample, out, "--recovery-minutes", "0.001")
-        wait_for_update(out, earliest, process)
-        time.sleep(chance.uniform(0, 0.5))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    process = start(sample, out)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    assert "resuming after update" in errors
-    assert fingerprint(out) == undisturbed
-
-
-def test_ctrl_c_saves_and_leaves_with_130(sample, tmp_path, undisturbed):
-    out = tmp_path / "run"
-    process = start(sample, out)
-    wait_for_update(out, 2, process)
-    os.kill(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "go on with --resume" in errors.splitlines()[-1]
-    assert list(out.glob("checkpoints/recovery/step-*")) or list(out.glob("checkpoints/step-*"))
-    train("smoke", sample, out, settings=FULL, resume=True)
-    assert fingerprint(out) == undisturbed
-
-
-def test_resume_refuses_another_recipe_and_names_the_setting(sample, finished):
-    with pytest.raises(RunError, match="loop.epochs is 2 there and 3 here"):
-        train(
-            "demo",
-            sample,
-            finished.path,
-            settings=["loop.epochs=3", "loop.evaluate_every=40", "loop.checkpoint_every=60"],
-            resume=True,
-        )
-
-
-def test_existing_run_is_not_overwritten(sample, finished):
-    before = (finished.path / "metrics.jsonl").read_bytes()
-    with pytest.raises(RunError, match="--resume or give another --out"):
-        train("demo", sample, finished.path)
-    assert (finished.path / "metrics.jsonl").read_bytes() == before
-
-
-def test_a_call_cut_while_it_made_the_folder_can_be_repeated(tmp_path):
-    recipe, folder = load_recipe("smoke"), tmp_path / "run"
-    folder.mkdir()
-    (folder / "data.json").write_text("{}")
-    (folder / ".environment.json.x.part").touch()
-    assert Run.open(Run.create(folder, recipe, {"hash": "h"}, {}).path).recipe == recipe
-
-
 def test_the_bar_counts_what_will_be_trained_on(monkeypatch, caplog):
     monkeypatch.setattr("asli.progress.LINE_SECONDS", 0.0)
     with caplog.at_level("INFO", logger="asli"):
@@ -364,28 +161,6 @@ def test_the_bar_counts_what_will_be_trained_on(monkeypatch, caplog):
         bar.on_update(update=2, metrics={"loss": 0.5}, images=10)
         bar.on_end()
     assert "training: 20/30 images (67%)" in caplog.text
-
-
-def test_second_process_on_a_run_is_refused(sample, tmp_path):
-    out = tmp_path / "run"
-    process = start(sample, out)
-    wait_for_update(out, 1, process)
-    with pytest.raises(RunError, match="another process"):
-        train("smoke", sample, out, settings=FULL, resume=True)
-    process.kill()
-    process.communicate()
-
-
-def test_resume_on_another_set_up_warns(sample, tmp_path, caplog):
-    settings = [*FULL, "loop.max_updates=5"]
-    train("smoke", sample, tmp_path / "run", settings=settings)
-    state = tmp_path / "run/checkpoints/step-000004/state.json"
-    content = json.loads(state.read_text())
-    state.write_text(json.dumps({**content, "machine": {**content["machine"], "torch": "2.0"}}))
-    shutil.rmtree(tmp_path / "run/checkpoints/step-000005")
-    with caplog.at_level("WARNING", logger="asli"):
-        train("smoke", sample, tmp_path / "run", settings=settings, resume=True)
-    assert "torch 2.0 -> " in caplog.text
 
 
 def test_dropout_is_a_function_of_the_update(tmp_path):
@@ -399,10 +174,6 @@ def test_dropout_is_a_function_of_the_update(tmp_path):
         job._one_update()
         seen.append(job.module.head.weight.detach().clone())
     assert torch.equal(*seen)
-
-
-def test_interrupted_is_an_error_with_its_own_status():
-    assert Interrupted("x").exit_status == 130
 
 
 def test_settings_beside_a_ready_recipe_are_refused(sample, tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import warnings
 
 import pytest
@@ -10,12 +11,12 @@ from torch import nn
 
 from asli.errors import RecipeError, RunError
 from asli.models import arithmetic as arithmetic_module
-from asli.models.arithmetic import arithmetic, require_precision
+from asli.models.arithmetic import WORKSPACE, arithmetic, fix_workspace, require_precision
 from asli.recipe import PrecisionSettings, load_recipe
 from asli.training import scaling
 from asli.training.callbacks import Callback
 from asli.training.scaling import LossScaler
-from tests.training.test_loop import Noise, Plain, training
+from tests.training.runs import Noise, Plain, training
 
 FLOAT16 = load_recipe("paper", ["precision.dtype=float16", "loop.epochs=4", "loop.evaluate_every=0", "optim.lr=1e-3"])
 
@@ -123,6 +124,22 @@ def test_emulated_bfloat16_is_refused_with_the_type_to_use(monkeypatch):
     with pytest.raises(RecipeError, match=r"Tesla T4 only emulates bfloat16.*precision.dtype=float16"):
         require_precision(PrecisionSettings(dtype="bfloat16"), torch.device("cuda"))
     require_precision(PrecisionSettings(dtype="float16"), torch.device("cuda"))
+
+
+@pytest.mark.parametrize(("used", "warned"), [(False, 0), (True, 1)])
+def test_the_workspace_is_fixed_and_a_warning_given_only_where_cuda_was_used(monkeypatch, caplog, used, warned):
+    monkeypatch.setenv(WORKSPACE, "x")  # so that it is put back
+    monkeypatch.delenv(WORKSPACE)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)
+    fix_workspace(PrecisionSettings())
+    assert WORKSPACE not in os.environ
+    fix_workspace(PrecisionSettings(deterministic=True))
+    assert os.environ[WORKSPACE] == ":4096:8"
+    assert len(caplog.records) == warned
+    monkeypatch.setenv(WORKSPACE, ":16:8")
+    fix_workspace(PrecisionSettings(deterministic=True))
+    assert os.environ[WORKSPACE] == ":16:8"
+    assert len(caplog.records) == warned
 
 
 def settings():

@@ -9,8 +9,8 @@ from asli.errors import DataError
 from asli.pipeline import train
 from asli.recipe import AugmentSettings
 from asli.training.prefetch import Prefetching
+from tests.training.runs import FULL, fingerprint
 from tests.training.test_batches import batches
-from tests.training.test_loop import FULL, fingerprint
 
 AUGMENT = AugmentSettings(crop="random-resized", degrade=0.7, color=0.3, cutmix=0.5)
 

@@ -1,10 +1,12 @@
 """Two processes started by torchrun, exchanging over gloo, train what one process trains."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,7 +15,8 @@ from safetensors.torch import load_file
 from asli.errors import RecipeError
 from asli.pipeline import train
 from asli.training.processes import Processes
-from tests.training.test_loop import fingerprint, wait_for_update
+from tests.training.in_float64 import train_in_float64
+from tests.training.runs import fingerprint, wait_for_update
 
 SETTINGS = [
     *("data.sample=430", "loop.epochs=3", "loop.max_updates=18", "loop.micro_batch=16", "loop.accumulation=4"),
@@ -69,6 +72,28 @@ def test_losses_and_weights_are_one_processs_up_to_the_order_of_sums(one, two):
                 assert value == y[key]
             else:  # BatchNorm's running statistics among them
                 assert (value - y[key]).abs().max() <= 1e-3 * y[key].abs().max() + 1e-5, key
+
+
+def test_in_float64_two_processes_equal_one_to_the_end(sample, tmp_path):
+    """Over two epochs, each with a last update of one micro-batch; a lost or doubled part would be off by far more."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*launcher, "-m", "tests.training.in_float64", str(sample.path), str(tmp_path / "two")]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    train_in_float64(sample.path, tmp_path / "one")
+    ours, theirs = (
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("two", "one")
+    )
+    assert len(ours) == 14
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.pop("kind") == b.pop("kind")
+        assert a == pytest.approx(b, rel=1e-9)
+    for name in ("model", "ema", "optimizer"):
+        x, y = (load_file(tmp_path / run / f"checkpoints/step-000014/{name}.safetensors") for run in ("two", "one"))
+        assert x.keys() == y.keys()
+        for key, value in x.items():
+            assert (value - y[key]).abs().max() <= 1e-9 * y[key].abs().max(), key
 
 
 @pytest.mark.slow

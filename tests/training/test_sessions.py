@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 
-from asli.errors import RunError, TimeUp
+from asli.errors import DataError, RunError, TimeUp
 from asli.pipeline import train
 from asli.progress import seconds_of
 from asli.recipe import load_recipe
 from asli.run import Run
 from tests.conftest import run_asli
-from tests.training.test_loop import FULL, fingerprint
+from tests.training.runs import FULL, fingerprint
 
 SETTINGS = [*FULL, "loop.checkpoint_every=3"]
 
@@ -96,3 +96,9 @@ def test_links_and_what_a_resume_does_not_need_stay_behind(tmp_path):
     assert kept == {"wandb", "wandb/offline-run-1-abc", "checkpoints", "checkpoints/step-000006"}
     with pytest.raises(RunError, match="exists and is no run"):
         first.copy_to(tmp_path / "second")
+
+
+def test_what_a_linear_head_has_no_use_for_is_refused(sample, tmp_path):
+    with pytest.raises(DataError, match="no use for --track, --stop-after, --resume-from"):
+        train("photos", sample, tmp_path / "run", trackers=["wandb"], stop_after=9, resume_from=tmp_path)
+    assert not (tmp_path / "run").exists()

@@ -1,7 +1,6 @@
 """Commands that train: the demonstration, a recipe, and what there is to choose from."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -80,10 +79,11 @@ def train(
     from asli.datasets.cache import open_data
     from asli.pipeline import train as run
     from asli.recipe import load_recipe
+    from asli.training.processes import started
 
     chosen = load_recipe(recipe, set_ or ())  # a mistyped name is told before any image is read
-    shared = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    if shared and (data is None or not (data / "manifest.parquet").is_file()):
+    rank, size = started()
+    if size > 1 and (data is None or not (data / "manifest.parquet").is_file()):
         raise DataError("several processes need a data folder; make one with asli data open, or asli data cifake")
     finished = run(
         chosen,
@@ -100,7 +100,7 @@ def train(
         resume_from=resume_from,
         prefetch=prefetch,
     )
-    if os.environ.get("RANK", "0") == "0":
+    if rank == 0:
         print(f"detector: {finished.detector}")
 
 

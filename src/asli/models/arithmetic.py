@@ -17,6 +17,18 @@ WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 logger = logging.getLogger("asli")
 
 
+def fix_workspace(precision: PrecisionSettings) -> None:
+    """Give cuBLAS a fixed workspace where a recipe asks for the same bits again; call it before CUDA is used.
+
+    A workspace that the environment sets is kept.
+    """
+    if not precision.deterministic or WORKSPACE in os.environ:
+        return
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        logger.warning("%s was not set before CUDA was used here: bits may differ between runs", WORKSPACE)
+    os.environ[WORKSPACE] = ":4096:8"
+
+
 def require_precision(precision: PrecisionSettings, device: torch.device) -> None:
     """Refuse arithmetic that a device only emulates.
 
@@ -39,10 +51,8 @@ def arithmetic(precision: PrecisionSettings, device: torch.device) -> Iterator[N
     cudnn = torch.backends.cudnn
     before = cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, torch.get_float32_matmul_precision()
     algorithms = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    if precision.deterministic and device.type == "cuda" and WORKSPACE not in os.environ:
-        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-            logger.warning("%s was not set before CUDA was used here: bits may differ between runs", WORKSPACE)
-        os.environ[WORKSPACE] = ":4096:8"
+    if device.type == "cuda":
+        fix_workspace(precision)
     cudnn.allow_tf32 = precision.tf32 != "off"
     torch.set_float32_matmul_precision("high" if precision.tf32 == "all" else "highest")
     if precision.deterministic:

@@ -130,7 +130,10 @@ def has_kernels(capability: tuple[int, int], built: Sequence[str]) -> bool:
 
 def emulates_bfloat16(device: torch.device) -> bool:
     """Return whether a GPU computes bfloat16 by emulation, which is slower than float32 (before Ampere)."""
-    return device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cuda":
+        return False
+    with torch.cuda.device(device):  # torch asks the current one
+        return not torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def describe_device(device: torch.device) -> str:

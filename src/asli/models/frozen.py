@@ -4,6 +4,7 @@ Traces of generators lie in early and middle layers, which a network's last feat
 several layers go to the head (the idea of Corvi et al. 2023 and Cozzolino et al. 2024, among others).
 """
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
@@ -13,7 +14,7 @@ LITE0_WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320)
 """Channels of EfficientNet-Lite0's stem and stages."""
 
 
-class FrozenFeatures(nn.Module):
+class FrozenFeatures(nn.Module, ABC):
     """What both networks share: features and a linear head.
 
     Attributes:
@@ -38,9 +39,9 @@ class FrozenFeatures(nn.Module):
         # Last, so that it is the last of the parameters, too.
         self.head = nn.Linear(self.features, self._classes)
 
+    @abstractmethod
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Map float32, n x 3 x 224 x 224, to features, n x `features`."""
-        raise NotImplementedError
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map float32, n x 3 x 224 x 224, to logits, n x classes."""

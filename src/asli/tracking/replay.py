@@ -1,13 +1,14 @@
 """What trackers of other makers share: after a resume they begin with what metrics.jsonl holds."""
 
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from asli.run import METRICS
 from asli.training.callbacks import Callback, Metrics
 
 
-class Replaying(Callback):
+class Replaying(Callback, ABC):
     """A tracker whose record equals metrics.jsonl, line by line, however often the run was cut and resumed.
 
     metrics.jsonl is cut back to the checkpoint that a resume begins from, so it holds each update once. What a tracker
@@ -20,13 +21,13 @@ class Replaying(Callback):
     def __init__(self, run: Path) -> None:
         self.run_folder, self._lines = run, 0
 
+    @abstractmethod
     def open(self) -> None:
         """Begin the record, or go on with it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, line: int, kind: str, update: int, metrics: Metrics) -> None:
         """Take in one line of metrics.jsonl; lines are counted from 0."""
-        raise NotImplementedError
 
     def on_start(self, *, update: int, total: int) -> None:
         """Begin the record with all that was measured before."""

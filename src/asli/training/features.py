@@ -86,27 +86,22 @@ class Extractor:
             with progress(name, len(missing), unit="images") as bar:
                 for start in range(0, len(missing), AT_ONCE):
                     part = missing[start : start + AT_ONCE]
-                    seen = _Viewed(data, view).fitted(rows[part], self.preprocessing)
+                    seen = _windows(data, rows[part], view, self.preprocessing)
                     for number, found in zip(part, _computed(module, seen, self.preprocessing), strict=True):
                         _write(files[number], found)
                     bar.advance(len(part))
         return [np.load(file, allow_pickle=False).astype(np.float32) for file in files]
 
 
-class _Viewed:
-    """Pixels of a data folder's rows in a degraded view."""
+def _windows(data: DataFolder, rows: Rows, view: int, preprocessing: Preprocessing) -> list[npt.NDArray[np.uint8]]:
+    """Return the windows of each row's image in a view."""
+    keys = (data.keys(rows) >> np.uint64(1)).astype(np.int64).tolist()
+    key_of = dict(zip(rows.tolist(), keys, strict=True))
 
-    def __init__(self, data: DataFolder, view: int) -> None:
-        self._data, self._view = data, view
+    def one(row: int, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        return preprocessing.fit(degraded(image, view=view, key=key_of[row]))
 
-    def fitted(self, rows: Rows, preprocessing: Preprocessing) -> list[npt.NDArray[np.uint8]]:
-        keys = (self._data.keys(rows) >> np.uint64(1)).astype(np.int64).tolist()
-        key_of = dict(zip(rows.tolist(), keys, strict=True))
-
-        def one(row: int, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-            return preprocessing.fit(degraded(image, view=self._view, key=key_of[row]))
-
-        return self._data.pixels.map(one, rows)
+    return data.pixels.map(one, rows)
 
 
 def _computed(module: torch.nn.Module, seen: list[npt.NDArray[np.uint8]], preprocessing: Preprocessing) -> list[Floats]:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from asli.errors import Interrupted, RunError, TimeUp
+from asli.errors import AsliError, Interrupted, RunError, TimeUp
 from asli.recipe import Recipe
 from asli.signals import stop_on_signal
 from asli.training import checkpoint
@@ -139,24 +139,28 @@ class Training:
         self._processes.same_start(self.module)
         if self._processes.first:
             self.callbacks.on_start(update=self.update, total=self.total)
+        stopped: AsliError | None = None
         try:
             with stop_on_signal() as stop:
-                while self.update < self.total:
+                while self.update < self.total and stopped is None:
                     self._one_update()
                     if self.evaluate and self._due(self.recipe.loop.evaluate_every):
                         self._evaluate(self.evaluate)
-                    self._keep_or_stop(stop.requested)
+                    stopped = self._keep(stop.requested)
         finally:
             if self._processes.first:
                 self.callbacks.on_end()
-        if self._scaler and self._scaler.skipped:
-            logger.warning("float16: %s of %s updates were skipped", f"{self._scaler.skipped:,}", f"{self.total:,}")
-        if self._processes.first:
-            shutil.rmtree(self.folder / "recovery", ignore_errors=True)
-        self._processes.wait()
+        if stopped is None:
+            if self._scaler and self._scaler.skipped:
+                logger.warning("float16: %s of %s updates were skipped", f"{self._scaler.skipped:,}", f"{self.total:,}")
+            if self._processes.first:
+                shutil.rmtree(self.folder / "recovery", ignore_errors=True)
+        self._processes.wait()  # torchrun ends the first one, trackers included, as soon as another has failed
+        if stopped is not None:
+            raise stopped
 
-    def _keep_or_stop(self, requested: bool) -> None:
-        """Save what is due after an update, and leave where that was asked for."""
+    def _keep(self, requested: bool) -> AsliError | None:
+        """Save what is due after an update; return why training stops before its end, or None."""
         now, first = time.monotonic(), self._processes.first
         requested, over, recovery = self._processes.agree(
             requested,
@@ -173,10 +177,9 @@ class Training:
             self._save_recovery()
             self._recovered = time.monotonic()
         if self.update == self.total or not (requested or over):
-            return
-        self._processes.wait()  # for the state to be saved
+            return None
         where = f"after update {self.update:,} of {self.total:,}; go on with --resume"
-        raise Interrupted(f"stopped {where}") if requested else TimeUp(f"time is up: stopped {where}")
+        return Interrupted(f"stopped {where}") if requested else TimeUp(f"time is up: stopped {where}")
 
     def resume(self) -> None:
         """Take up the newest checkpoint, or start from the beginning where there is none."""
@@ -244,7 +247,7 @@ class Training:
         """
         seed, count = self.recipe.loop.seed, len(self.batches.group(self.update))
         processes, shared = self._processes, self._processes.size > 1
-        losses = torch.zeros(count, device=self._device)
+        losses = torch.zeros(count, dtype=self.parameters[0].dtype, device=self._device)
         if shared:
             self._statistics.begin()
         own = range(count)[slice(processes.rank, None, processes.size)]
@@ -263,7 +266,7 @@ class Training:
             self._statistics.merge(count)
         if self._scaler:
             self._scaler.unscale([p.grad for p in self.parameters if p.grad is not None])
-        total = torch.zeros((), device=self._device)
+        total = torch.zeros((), dtype=losses.dtype, device=self._device)
         for loss in losses:
             total += loss
         return total
@@ -351,8 +354,10 @@ def loss_sum(module: nn.Module, batch: MicroBatch, recipe: Recipe) -> torch.Tens
     low = LOW[precision.dtype]
     with torch.autocast(inputs.device.type, dtype=low or torch.bfloat16, enabled=low is not None):
         logits = module(inputs)
+    if low is not None:
+        logits = logits.float()
     smoothing = recipe.optim.label_smoothing
-    return F.cross_entropy(logits.float(), batch.targets, reduction="sum", label_smoothing=smoothing)
+    return F.cross_entropy(logits, batch.targets, reduction="sum", label_smoothing=smoothing)
 
 
 def improves(by: str, value: float, best: float | None) -> bool:

@@ -83,7 +83,9 @@ def preprocessing_flow(recipe: Recipe, mean: Sequence[float], std: Sequence[floa
         "grid": ("Grid", f"{recipe.data.crops} squares of {size} px"),
         "texture": ("Texture", f"the {recipe.data.crops} richest squares of {size} px"),
     }
-    evaluation = [("Image", "RGB"), windows[recipe.data.crop_mode], ("Central square", f"{size} x {size}"), *ending]
+    whole = recipe.data.crop_mode in ("resize", "mirrored", "center-crop")
+    square = [("Central square", f"{size} x {size}")] if whole else []
+    evaluation = [("Image", "RGB"), windows[recipe.data.crop_mode], *square, *ending]
     with canvas(7.0, 0.82 * len(training) + 0.3) as (figure, axes):
         _flow(axes, training, left=0.0, width=0.48, title="training")
         _flow(axes, evaluation, left=0.52, width=0.48, title="evaluation")
