@@ -190,23 +190,8 @@ def prepare_network(recipe: Recipe) -> tuple[Network, Preprocessing, str]:
         draw_head(network, recipe.loop.seed)
     network, loaded = load_start_weights(network, recipe.weights.start)
     set_trainable(network, recipe.weights.train)
-    preprocessing = preprocessing_of(recipe, network)
+    preprocessing = Preprocessing.of(recipe.data, network.mean, network.std)
     return network, preprocessing, loaded.describe() if loaded else "scratch"
-
-
-def preprocessing_of(recipe: Recipe, network: Network) -> Preprocessing:
-    """Return what a recipe's network sees at evaluation."""
-    data = recipe.data
-    return Preprocessing(
-        data.size,
-        data.interpolation,
-        network.mean,
-        network.std,
-        data.crop_mode,
-        crops=data.crops,
-        pooling=data.pooling,
-        short_side=data.short_side,
-    )
 
 
 def placed(network: Network, recipe: Recipe, device: torch.device) -> nn.Module:

@@ -112,20 +112,9 @@ def extractor_of(recipe: Recipe) -> Extractor:
     Raises:
         WeightsError: It is not.
     """
-    name, data = recipe.model.name, recipe.data
-    half = not FROZEN[name].external
-    network, digest = trunk_network(name, half=half)
-    preprocessing = Preprocessing(
-        data.size,
-        data.interpolation,
-        network.mean,
-        network.std,
-        data.crop_mode,
-        crops=data.crops,
-        pooling=data.pooling,
-        short_side=data.short_side,
-    )
-    return Extractor(network, digest, half, preprocessing)
+    half = not FROZEN[recipe.model.name].external
+    network, digest = trunk_network(recipe.model.name, half=half)
+    return Extractor(network, digest, half, Preprocessing.of(recipe.data, network.mean, network.std))
 
 
 def features_of(extractor: Extractor, data: DataFolder, rows: Rows, recipe: Recipe) -> FrozenFeatureSet:

@@ -215,15 +215,12 @@ def crop_preprocessing(network: Network, crop_mode: str, crops: int, pooling: st
     """
     from asli.recipe import recipe_from_dict
 
-    asked = {"size": SIZE, "crop_mode": crop_mode, "crops": crops, "pooling": pooling, "short_side": short_side}
-    data = recipe_from_dict({"data": asked}).data
-    return Preprocessing(
-        data.size,
-        "bicubic",
-        network.mean,
-        network.std,
-        data.crop_mode,
-        crops=data.crops,
-        pooling=data.pooling,
-        short_side=data.short_side,
-    )
+    asked = {
+        "size": SIZE,
+        "interpolation": "bicubic",
+        "crop_mode": crop_mode,
+        "crops": crops,
+        "pooling": pooling,
+        "short_side": short_side,
+    }
+    return Preprocessing.of(recipe_from_dict({"data": asked}).data, network.mean, network.std)
