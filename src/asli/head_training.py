@@ -20,7 +20,8 @@ from asli.detector.card import Card
 from asli.detector.classifier import Classifier
 from asli.detector.heads import LinearHead, put_head, trunk_network
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
-from asli.errors import DataError, RecipeError, WeightsError
+from asli.errors import RecipeError, WeightsError
+from asli.fitting import POOL, describe, run_folder, training_rows
 from asli.metrics.classification import Floats
 from asli.metrics.thresholds import Policy
 from asli.models.device import fingerprint, pick_device, set_threads
@@ -151,26 +152,11 @@ def train_head(
     """
     recipe, folds, place = available(recipe), folds or FOLDS, pick_device(device)
     set_threads(threads)
-    parts = [part for part in ("train", "validation", "calibration") if part in data.info["counts"]]
-    rows = np.sort(np.concatenate([data.rows(part) for part in parts]))
+    rows = training_rows(data, recipe, POOL)
     labels = data.labels[rows]
-    if len(np.unique(labels)) < 2:
-        raise DataError(f"{data.path} lacks real or fake images outside its test part; both are needed")
     fold, groups = fold_of(data, rows, folds), groups_of(data, rows)
-    machine = fingerprint(place)
-    if resume and (out / "recipe.toml").exists():
-        run = Run.open(out)
-        run.require_same(recipe, data.hash, folds)
-    else:
-        described = {
-            "name": data.name,
-            "hash": data.hash,
-            "counts": data.info["counts"],
-            "split_seed": data.info["split_seed"],
-            "training_images": len(rows),
-            "folds": folds,
-        }
-        run = Run.create(out, recipe, described, {**machine, "start_weights": recipe.model.name})
+    environment = {**fingerprint(place), "start_weights": recipe.model.name}
+    run = run_folder(out, recipe, describe(data, rows, folds), environment, resume=resume)
     with run.locked():
         if (run.detector / "README.md").exists():
             return run
