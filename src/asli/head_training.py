@@ -14,11 +14,9 @@ import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
 from asli.datasets.folds import fold_of
-from asli.detector.building import fold_temperature
 from asli.detector.calibrate import domain_of, fit, out_of_fold_of
 from asli.detector.card import Card
-from asli.detector.classifier import Classifier
-from asli.detector.heads import LinearHead, put_head, trunk_network
+from asli.detector.heads import origin_of, trunk_network, unfitted
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.errors import RecipeError, WeightsError
 from asli.fitting import POOL, describe, run_folder, training_rows
@@ -26,12 +24,12 @@ from asli.metrics.classification import Floats
 from asli.metrics.thresholds import Policy
 from asli.models.device import fingerprint, pick_device, set_threads
 from asli.models.frozen import FROZEN
-from asli.models.trunks import TRUNKS, find_trunk
+from asli.models.trunks import find_trunk
 from asli.recipe import Recipe
 from asli.records import plain
 from asli.run import Run
 from asli.training.features import Extractor
-from asli.training.logistic import Fitted, balanced_weights, fit_head
+from asli.training.logistic import LinearHead, balanced_weights, fit_head
 from asli.transforms.preprocessing import Preprocessing
 
 logger = logging.getLogger("asli")
@@ -79,7 +77,7 @@ class FrozenFeatureSet:
 
     def fit(
         self, chosen: Rows, labels: npt.NDArray[np.integer], groups: npt.NDArray[np.generic], recipe: Recipe
-    ) -> Fitted:
+    ) -> LinearHead:
         """Fit a head to some pictures, all views of them.
 
         Args:
@@ -97,7 +95,7 @@ class FrozenFeatureSet:
             recipe.optim.weight_decay,
         )
 
-    def logits(self, head: Fitted, chosen: Rows) -> Floats:
+    def logits(self, head: LinearHead, chosen: Rows) -> Floats:
         """Return the logits of some pictures, float64, n x 2: their windows', pooled."""
         pooled = []
         for number in chosen.tolist():
@@ -171,9 +169,6 @@ def train_head(
         write_out_of_fold(run.folds, data, rows, fold, logits, temperature)
         figures = figures_out_of_fold(logits / temperature, data, rows, fold, policy, thresholds.high)
         head = found.fit(np.arange(len(rows)), labels, groups, recipe)
-        put_head(extractor.network, LinearHead(head.weight, head.bias))
-        left = fold_temperature(extractor.network, temperature)
-        name = FROZEN[recipe.model.name].trunk
         card = Card(
             temperature=temperature,
             thresholds=thresholds,
@@ -182,17 +177,16 @@ def train_head(
             figures={out_of_fold_of(data, folds): plain(figures)},
             recipe_hash=recipe.hash(),
             seed=recipe.loop.seed,
-            start_weights=f"{TRUNKS[name].what} (sha256 {extractor.trunk_sha256[:16]}), frozen",
+            start_weights=origin_of(recipe.model.name, extractor.trunk_sha256),
         )
-        trunk = {"name": name, "sha256": extractor.trunk_sha256} if FROZEN[recipe.model.name].external else None
-        made = Classifier(
+        made = unfitted(
             extractor.network,
+            head,
             extractor.preprocessing,
             card,
+            extractor.trunk_sha256,
             data.keys(rows),
-            temperature=left,
-            trunk=trunk,
-            half=trunk is None,
+            temperature=temperature,
         )
         made.save(run.detector)
         logger.info("head on %s: %s: AUROC %s", recipe.model.name, out_of_fold_of(data, folds), figures["auroc"])
