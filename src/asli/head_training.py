@@ -16,7 +16,7 @@ from asli.datasets.folder import DataFolder
 from asli.datasets.folds import fold_of
 from asli.detector.calibrate import domain_of, fit, out_of_fold_of
 from asli.detector.card import Card
-from asli.detector.heads import origin_of, trunk_network, unfitted
+from asli.detector.heads import origin_of, trunk_file, trunk_network, unfitted
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.errors import RecipeError, WeightsError
 from asli.fitting import POOL, describe, run_folder, training_rows
@@ -24,7 +24,6 @@ from asli.metrics.classification import Floats
 from asli.metrics.thresholds import Policy
 from asli.models.device import fingerprint, pick_device, set_threads
 from asli.models.frozen import FROZEN
-from asli.models.trunks import find_trunk
 from asli.recipe import Recipe
 from asli.records import plain
 from asli.run import Run
@@ -43,7 +42,7 @@ def available(recipe: Recipe) -> Recipe:
 
     Raises:
         RecipeError: Its network has no frozen trunk.
-        WeightsError: Neither trunk is here.
+        WeightsError: Its trunk is not here, nor another that could take its place.
     """
     name = recipe.model.name
     if name not in FROZEN:
@@ -51,11 +50,10 @@ def available(recipe: Recipe) -> Recipe:
             f"optim.name=logistic needs a network with a frozen trunk ({', '.join(FROZEN)}), not '{name}'"
         )
     try:
-        find_trunk(FROZEN[name].trunk)
+        trunk_file(name, half=not FROZEN[name].external)
     except WeightsError as error:
         if name == "lite0-stages":
             raise
-        find_trunk(FROZEN["lite0-stages"].trunk)
         logger.warning("%s; lite0-stages takes its place", error)
         return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, name="lite0-stages"))
     return recipe

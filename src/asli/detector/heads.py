@@ -13,7 +13,10 @@ from asli.detector.calibrate import calibrate
 from asli.detector.card import Card, Thresholds
 from asli.detector.classifier import Classifier
 from asli.detector.domain import Domain
+from asli.detector.locate import find_detector
+from asli.detector.store import WEIGHTS
 from asli.errors import WeightsError
+from asli.files import sha256_of_file
 from asli.metrics.thresholds import Policy
 from asli.models.frozen import FROZEN, FrozenFeatures
 from asli.models.networks import Network, create_network
@@ -25,12 +28,36 @@ SIZE = 224
 """Side of the windows that the trunks were trained on, in pixels."""
 
 
+def trunk_file(name: str, *, half: bool) -> Path:
+    """Return the file of a network's trunk: the one that `asli trunk fetch` left.
+
+    Where that is missing, the bundled detector `photo` has the trunk of `lite0-stages` in its weights, in 16 bits.
+
+    Args:
+        name: Of the network.
+        half: Whether 16 bits will do.
+
+    Raises:
+        WeightsError: It is not here.
+    """
+    try:
+        return find_trunk(FROZEN[name].trunk)
+    except WeightsError:
+        if name != "lite0-stages" or not half:
+            raise
+        return _bundled_lite0()
+
+
+def _bundled_lite0() -> Path:
+    return find_detector("photo") / WEIGHTS
+
+
 def trunk_network(name: str, trunk: Path | None = None, *, half: bool = False) -> tuple[Network, str]:
     """Return a network with its trunk's weights, its head fresh, and the SHA-256 of the trunk's file.
 
     Args:
         name: `lite0-stages` or `clip-b16-blocks`.
-        trunk: The trunk's file; None takes the one `asli trunk fetch` left.
+        trunk: The trunk's file; None takes that of `trunk_file`.
         half: Round the trunk's weights to 16 bits, as a detector of such weights keeps them.
 
     Raises:
@@ -41,7 +68,7 @@ def trunk_network(name: str, trunk: Path | None = None, *, half: bool = False) -
     if name not in FROZEN:
         raise WeightsError(f"no network with a frozen trunk is named '{name}'; there are {', '.join(FROZEN)}")
     network = create_network(name, size=SIZE)
-    digest = load_trunk(network, trunk or find_trunk(FROZEN[name].trunk))
+    digest = load_trunk(network, trunk or trunk_file(name, half=half))
     if half:
         with torch.no_grad():
             for key, value in network.module.state_dict().items():
@@ -107,7 +134,9 @@ def origin_of(name: str, trunk_sha256: str) -> str:
         name: Of the network.
         trunk_sha256: Of its trunk's file.
     """
-    return f"{TRUNKS[FROZEN[name].trunk].what} (sha256 {trunk_sha256[:16]}), frozen"
+    bundled = name == "lite0-stages" and trunk_sha256 == sha256_of_file(_bundled_lite0())
+    form = ", in 16 bits, out of the detector 'photo'" if bundled else ""
+    return f"{TRUNKS[FROZEN[name].trunk].what}{form} (sha256 {trunk_sha256[:16]}), frozen"
 
 
 def blank_card(data: DataFolder, trained_on: str, recipe_hash: str, start: str, license: str) -> Card:
@@ -157,7 +186,7 @@ def detector_of_head(
         crops: Windows a picture.
         pooling: How their logits become one.
         short_side: To which larger pictures are shrunk first; 0 for never.
-        trunk: The trunk's file; None takes the one `asli trunk fetch` left.
+        trunk: The trunk's file; None takes that of `trunk_file`.
         license: Under which the weights may be used.
         trained_on: What the head was fitted to, in words; the data's name by default.
         group_by: See `calibrate`.
