@@ -50,6 +50,29 @@ def test_pairs_share_size_tables_and_group(data, tmp_path):
         assert {row["generator"] for row in csv.DictReader(stream)} == {"", "aligned: taef2_encoder"}
 
 
+def test_by_the_command_builtin_pairs_resume_with_the_same_settings_only(data, tmp_path):
+    out = tmp_path / "pairs"
+    command = ("align", data.path, out, "--autoencoder", "builtin", "--updates", "2", "--side", "96")
+    done = run_asli(*command)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"6 pairs in {out}\n")
+    with (out / "manifest.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["label"] for row in rows] == ["real", "fake"] * 6
+    fakes = {row["generator"] for row in rows if row["label"] == "fake"}
+    assert fakes <= {f"aligned: small autoencoder ({upsampling})" for upsampling in UPSAMPLINGS}
+    lost = sorted((out / "fake").iterdir())[0]
+    before = np.asarray(Image.open(lost))
+    lost.unlink()
+    assert run_asli(*command).returncode == 0
+    assert np.abs(np.asarray(Image.open(lost)).astype(int) - before).max() <= 2
+    other = run_asli(*command, "--blend", "0.25")
+    assert (other.returncode, other.stderr) == (
+        1,
+        f"asli: {out} holds other pairs: blend was 0.5, not 0.25; give another folder\n",
+    )
+
+
 def test_more_of_the_original_is_nearer_to_it(data):
     model = taef2(shared_folder("weights", "taef2_encoder.safetensors"))
     window = data.pixels.image(int(np.flatnonzero(data.labels == 0)[0]))[:128, :128]

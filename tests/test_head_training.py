@@ -4,13 +4,18 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from asli.datasets.build import open_folders
 from asli.detector.base import Detector
+from asli.detector.heads import origin_of, trunk_network
+from asli.detector.locate import find_detector
 from asli.errors import RecipeError, WeightsError
+from asli.files import sha256_of_file
 from asli.head_training import available
+from asli.models.trunks import trunk_tensors
 from asli.pipeline import train
 from asli.recipe import load_recipe
 from asli.training.logistic import balanced_weights, fit_head
@@ -56,12 +61,26 @@ def test_a_degraded_view_is_a_function_of_view_and_content(rng):
     assert min(min(shape) for shape in shapes) >= 224
 
 
-def test_a_recipe_for_another_network_or_without_a_trunk_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("ASLI_TRUNKS", str(tmp_path))
+def test_a_recipe_for_another_network_is_refused():
     with pytest.raises(RecipeError, match="frozen trunk"):
         available(load_recipe("photos", ["model.name=resnet18"]))
+
+
+def test_without_a_trunk_the_one_in_the_package_takes_its_place(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("ASLI_TRUNKS", str(tmp_path))
+    assert available(load_recipe("photos")).model.name == "lite0-stages"
+    assert "asli trunk fetch clip-b16; lite0-stages takes its place" in caplog.text
+    network, digest = trunk_network("lite0-stages", half=True)
+    assert digest == sha256_of_file(find_detector("photo") / "model.safetensors")
+    assert "16 bits, out of the detector 'photo'" in origin_of("lite0-stages", digest)
     with pytest.raises(WeightsError, match="asli trunk fetch lite0"):
-        available(load_recipe("photos"))
+        trunk_network("lite0-stages")  # which asks for 32 bits
+    published = shared_folder("weights", "tf_efficientnet_lite0.safetensors")
+    other, digest = trunk_network("lite0-stages", published, half=True)
+    assert "16 bits" not in origin_of("lite0-stages", digest)
+    tensors, others = trunk_tensors(network), trunk_tensors(other)
+    assert len(tensors) > 200
+    assert all(torch.equal(tensors[name], others[name]) for name in others)
 
 
 def test_pictures_of_ones_own_become_a_detector(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.reopen import reopen
 from asli.errors import DataError
-from asli.files import replacing
+from asli.files import read_json, replacing, sha256_of_file, write_json
 from asli.models.autoencoders import MULTIPLE, UPSAMPLINGS, Reconstruct, from_hub, taef2, train_small
 from asli.models.device import set_threads
 from asli.progress import progress
@@ -29,6 +30,7 @@ from asli.transforms.randomness import uniforms
 
 logger = logging.getLogger("asli")
 
+SETTINGS = "align.json"
 SIDE = 512
 GRID = 16
 CROP = 96
@@ -43,7 +45,7 @@ class Aligned:
     """What `align` returns.
 
     Attributes:
-        folder: Holds `real`, `fake`, `manifest.csv` and `groups.csv`.
+        folder: Holds `real`, `fake`, `manifest.csv`, `groups.csv` and `align.json`, the settings.
         pairs: Pairs written or found there.
         small: Photographs left out, since they are smaller than a window can be.
     """
@@ -64,7 +66,7 @@ def align(
     seed: int = 0,
     threads: int | None = None,
 ) -> Aligned:
-    """Write a pair for each photograph: `real/ID` and `fake/ID`. An interrupted call resumes.
+    """Write a pair for each photograph, `real/ROW` and `fake/ROW` by its row in the data. An interrupted call resumes.
 
     Args:
         data: A data folder; its readable real images are used.
@@ -79,7 +81,7 @@ def align(
         threads: CPU threads of one operation; None leaves torch's choice.
 
     Raises:
-        DataError: There are no photographs, or a setting makes no sense.
+        DataError: There are no photographs, a setting makes no sense, or `out` holds pairs of other data or settings.
         WeightsError, MissingExtraError: The autoencoder cannot be had.
     """
     if not 0 <= blend < 1:
@@ -91,7 +93,10 @@ def align(
     rows = np.flatnonzero(data.readable & (data.labels == 0))
     if not len(rows):
         raise DataError(f"{data.path} has no readable photograph to align")
+    settings = _settings(data, autoencoder, blend=blend, side=side, updates=updates, seed=seed)
+    _require_same(out, settings)
     names, models = _autoencoders(autoencoder, data, rows, updates, seed)
+    write_json(out / SETTINGS, settings)
     source = reopen(data.info["reopen"])
     table = data.table(["id", "source"], rows).to_pylist()
     keys = (data.keys(rows) >> np.uint64(1)).astype(np.int64)
@@ -106,8 +111,8 @@ def align(
                 small += 1
                 continue
             number = int(which * len(models))
-            settings = _jpeg_settings(source.read(facts["id"]))
-            stem = f"{row:06}.{'jpg' if settings else 'png'}"
+            tables = _jpeg_settings(source.read(facts["id"]))
+            stem = f"{row:06}.{'jpg' if tables else 'png'}"
             pair = [out / label / stem for label in ("real", "fake")]
             if not all(file.is_file() for file in pair):
                 top, left = (
@@ -117,7 +122,7 @@ def align(
                 window = np.ascontiguousarray(image[top : top + extent, left : left + extent])
                 fake = reconstructed(window, models[number], blend * share)
                 for file, pixels in zip(pair, (window, fake), strict=True):
-                    _save(file, pixels, settings)
+                    _save(file, pixels, tables)
             listed.append((stem, facts, names[number]))
     _write_tables(out, listed)
     return Aligned(out, len(listed), small)
@@ -136,6 +141,29 @@ def reconstructed(window: Array, model: Reconstruct, share: float) -> Array:
         mixed = (1 - share) * model(pixels).clamp(0, 1) + share * pixels
     found: Array = (mixed[0].permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).numpy()
     return found
+
+
+def _settings(data: DataFolder, autoencoder: str, **others: float) -> dict[str, Any]:
+    """Return all that pairs depend on, as plain JSON."""
+    file = Path(autoencoder)
+    digest = sha256_of_file(file) if file.is_file() else None
+    return {"data": data.hash, "autoencoder": autoencoder if digest is None else digest, **others}
+
+
+def _require_same(out: Path, settings: dict[str, Any]) -> None:
+    """Refuse a folder of pairs that were made otherwise: old and new ones would stand side by side.
+
+    Raises:
+        DataError: They were.
+    """
+    if not (out / SETTINGS).is_file():
+        return
+    before = read_json(out / SETTINGS)
+    differing = [
+        f"{name} was {before.get(name)}, not {value}" for name, value in settings.items() if before.get(name) != value
+    ]
+    if differing:
+        raise DataError(f"{out} holds other pairs: {'; '.join(differing)}; give another folder")
 
 
 def _autoencoders(

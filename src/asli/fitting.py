@@ -20,6 +20,7 @@ from asli.models.arithmetic import arithmetic
 from asli.models.networks import Network, create_network, draw_head, set_trainable
 from asli.models.weights import load_start_weights, restore
 from asli.recipe import Recipe
+from asli.run import Run
 from asli.threads import usable_cpus
 from asli.tracking.jsonl import JsonLines
 from asli.training import checkpoint
@@ -29,6 +30,9 @@ from asli.training.loop import JUDGED, Batches, Evaluate, Training
 from asli.training.prefetch import Prefetching
 from asli.training.processes import ALONE, Processes
 from asli.transforms.preprocessing import Preprocessing
+
+POOL = ("train", "validation", "calibration")
+"""Parts that cross-validation takes together."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,23 +194,8 @@ def prepare_network(recipe: Recipe) -> tuple[Network, Preprocessing, str]:
         draw_head(network, recipe.loop.seed)
     network, loaded = load_start_weights(network, recipe.weights.start)
     set_trainable(network, recipe.weights.train)
-    preprocessing = preprocessing_of(recipe, network)
+    preprocessing = Preprocessing.of(recipe.data, network.mean, network.std)
     return network, preprocessing, loaded.describe() if loaded else "scratch"
-
-
-def preprocessing_of(recipe: Recipe, network: Network) -> Preprocessing:
-    """Return what a recipe's network sees at evaluation."""
-    data = recipe.data
-    return Preprocessing(
-        data.size,
-        data.interpolation,
-        network.mean,
-        network.std,
-        data.crop_mode,
-        crops=data.crops,
-        pooling=data.pooling,
-        short_side=data.short_side,
-    )
 
 
 def placed(network: Network, recipe: Recipe, device: torch.device) -> nn.Module:
@@ -227,3 +216,41 @@ def require_both(data: DataFolder, rows: npt.NDArray[np.int64], part: str) -> No
     """
     if len(np.unique(data.labels[rows])) < 2:
         raise DataError(f"the {part} of {data.path} lacks real or fake images; both are needed")
+
+
+def describe(data: DataFolder, rows: npt.NDArray[np.int64], folds: int) -> dict[str, Any]:
+    """Return what a run keeps of its data; `folds` is 0 for none."""
+    return {
+        "name": data.name,
+        "hash": data.hash,
+        "counts": data.info["counts"],
+        "split_seed": data.info["split_seed"],
+        "training_images": len(rows),
+        **({"folds": folds} if folds else {}),
+    }
+
+
+def run_folder(
+    out: Path,
+    recipe: Recipe,
+    described: dict[str, Any],
+    environment: dict[str, Any],
+    *,
+    resume: bool,
+    source: Path | None = None,
+) -> Run:
+    """Make the run folder, or open the one to resume: `out`, or another, `source`, that it is to start from.
+
+    Raises:
+        RunError: There is another run.
+    """
+    if source is not None and source != out:
+        there = Run.open(source)
+        there.require_same(recipe, described["hash"], described.get("folds", 0))
+        there.copy_to(out)
+        return Run.open(out)
+    if resume and (out / "recipe.toml").exists():
+        run = Run.open(out)
+        run.require_same(recipe, described["hash"], described.get("folds", 0))
+        return run
+    return Run.create(out, recipe, described, environment)

@@ -23,14 +23,13 @@ from asli.files import read_json, sha256_of_json, write_json
 from asli.head_training import FrozenFeatureSet, available, extractor_of, features_of, groups_of
 from asli.metrics.classification import Floats, auroc, score_of_logits
 from asli.metrics.thresholds import Policy
-from asli.metrics.worst_group import threshold_for_groups
+from asli.metrics.worst_group import OTHERS, threshold_for_groups
 from asli.models.device import set_threads
 from asli.progress import progress
 from asli.recipe import Recipe, load_recipe
 
 logger = logging.getLogger("asli")
 
-OTHERS = "others together"
 LEAST = 20
 FOLDS = 4
 INNER = 3

@@ -14,23 +14,21 @@ import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
 from asli.datasets.folds import fold_of
-from asli.detector.building import fold_temperature
 from asli.detector.calibrate import domain_of, fit, out_of_fold_of
 from asli.detector.card import Card
-from asli.detector.classifier import Classifier
-from asli.detector.heads import LinearHead, put_head, trunk_network
+from asli.detector.heads import origin_of, trunk_file, trunk_network, unfitted
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
-from asli.errors import DataError, RecipeError, WeightsError
+from asli.errors import RecipeError, WeightsError
+from asli.fitting import POOL, describe, run_folder, training_rows
 from asli.metrics.classification import Floats
 from asli.metrics.thresholds import Policy
 from asli.models.device import fingerprint, pick_device, set_threads
 from asli.models.frozen import FROZEN
-from asli.models.trunks import TRUNKS, find_trunk
 from asli.recipe import Recipe
 from asli.records import plain
 from asli.run import Run
 from asli.training.features import Extractor
-from asli.training.logistic import Fitted, balanced_weights, fit_head
+from asli.training.logistic import LinearHead, balanced_weights, fit_head
 from asli.transforms.preprocessing import Preprocessing
 
 logger = logging.getLogger("asli")
@@ -44,7 +42,7 @@ def available(recipe: Recipe) -> Recipe:
 
     Raises:
         RecipeError: Its network has no frozen trunk.
-        WeightsError: Neither trunk is here.
+        WeightsError: Its trunk is not here, nor another that could take its place.
     """
     name = recipe.model.name
     if name not in FROZEN:
@@ -52,11 +50,10 @@ def available(recipe: Recipe) -> Recipe:
             f"optim.name=logistic needs a network with a frozen trunk ({', '.join(FROZEN)}), not '{name}'"
         )
     try:
-        find_trunk(FROZEN[name].trunk)
+        trunk_file(name, half=not FROZEN[name].external)
     except WeightsError as error:
         if name == "lite0-stages":
             raise
-        find_trunk(FROZEN["lite0-stages"].trunk)
         logger.warning("%s; lite0-stages takes its place", error)
         return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, name="lite0-stages"))
     return recipe
@@ -78,7 +75,7 @@ class FrozenFeatureSet:
 
     def fit(
         self, chosen: Rows, labels: npt.NDArray[np.integer], groups: npt.NDArray[np.generic], recipe: Recipe
-    ) -> Fitted:
+    ) -> LinearHead:
         """Fit a head to some pictures, all views of them.
 
         Args:
@@ -96,7 +93,7 @@ class FrozenFeatureSet:
             recipe.optim.weight_decay,
         )
 
-    def logits(self, head: Fitted, chosen: Rows) -> Floats:
+    def logits(self, head: LinearHead, chosen: Rows) -> Floats:
         """Return the logits of some pictures, float64, n x 2: their windows', pooled."""
         pooled = []
         for number in chosen.tolist():
@@ -112,20 +109,9 @@ def extractor_of(recipe: Recipe) -> Extractor:
     Raises:
         WeightsError: It is not.
     """
-    name, data = recipe.model.name, recipe.data
-    half = not FROZEN[name].external
-    network, digest = trunk_network(name, half=half)
-    preprocessing = Preprocessing(
-        data.size,
-        data.interpolation,
-        network.mean,
-        network.std,
-        data.crop_mode,
-        crops=data.crops,
-        pooling=data.pooling,
-        short_side=data.short_side,
-    )
-    return Extractor(network, digest, half, preprocessing)
+    half = not FROZEN[recipe.model.name].external
+    network, digest = trunk_network(recipe.model.name, half=half)
+    return Extractor(network, digest, half, Preprocessing.of(recipe.data, network.mean, network.std))
 
 
 def features_of(extractor: Extractor, data: DataFolder, rows: Rows, recipe: Recipe) -> FrozenFeatureSet:
@@ -162,26 +148,11 @@ def train_head(
     """
     recipe, folds, place = available(recipe), folds or FOLDS, pick_device(device)
     set_threads(threads)
-    parts = [part for part in ("train", "validation", "calibration") if part in data.info["counts"]]
-    rows = np.sort(np.concatenate([data.rows(part) for part in parts]))
+    rows = training_rows(data, recipe, POOL)
     labels = data.labels[rows]
-    if len(np.unique(labels)) < 2:
-        raise DataError(f"{data.path} lacks real or fake images outside its test part; both are needed")
     fold, groups = fold_of(data, rows, folds), groups_of(data, rows)
-    machine = fingerprint(place)
-    if resume and (out / "recipe.toml").exists():
-        run = Run.open(out)
-        run.require_same(recipe, data.hash, folds)
-    else:
-        described = {
-            "name": data.name,
-            "hash": data.hash,
-            "counts": data.info["counts"],
-            "split_seed": data.info["split_seed"],
-            "training_images": len(rows),
-            "folds": folds,
-        }
-        run = Run.create(out, recipe, described, {**machine, "start_weights": recipe.model.name})
+    environment = {**fingerprint(place), "start_weights": recipe.model.name}
+    run = run_folder(out, recipe, describe(data, rows, folds), environment, resume=resume)
     with run.locked():
         if (run.detector / "README.md").exists():
             return run
@@ -196,9 +167,6 @@ def train_head(
         write_out_of_fold(run.folds, data, rows, fold, logits, temperature)
         figures = figures_out_of_fold(logits / temperature, data, rows, fold, policy, thresholds.high)
         head = found.fit(np.arange(len(rows)), labels, groups, recipe)
-        put_head(extractor.network, LinearHead(head.weight, head.bias))
-        left = fold_temperature(extractor.network, temperature)
-        name = FROZEN[recipe.model.name].trunk
         card = Card(
             temperature=temperature,
             thresholds=thresholds,
@@ -207,17 +175,16 @@ def train_head(
             figures={out_of_fold_of(data, folds): plain(figures)},
             recipe_hash=recipe.hash(),
             seed=recipe.loop.seed,
-            start_weights=f"{TRUNKS[name].what} (sha256 {extractor.trunk_sha256[:16]}), frozen",
+            start_weights=origin_of(recipe.model.name, extractor.trunk_sha256),
         )
-        trunk = {"name": name, "sha256": extractor.trunk_sha256} if FROZEN[recipe.model.name].external else None
-        made = Classifier(
+        made = unfitted(
             extractor.network,
+            head,
             extractor.preprocessing,
             card,
+            extractor.trunk_sha256,
             data.keys(rows),
-            temperature=left,
-            trunk=trunk,
-            half=trunk is None,
+            temperature=temperature,
         )
         made.save(run.detector)
         logger.info("head on %s: %s: AUROC %s", recipe.model.name, out_of_fold_of(data, folds), figures["auroc"])

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +22,7 @@ from asli.detector.classifier import Classifier
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.errors import DataError, RecipeError
 from asli.files import keeping
-from asli.fitting import Job, Prepared, Session, require_both, training_rows
+from asli.fitting import POOL, Job, Prepared, Session, describe, require_both, run_folder, training_rows
 from asli.head_training import train_head
 from asli.metrics.classification import Floats, Labels
 from asli.metrics.thresholds import Policy
@@ -150,9 +149,9 @@ def train(
     fold = fold_of(data, rows, folds) if folds else None
     callbacks = [_tracker(name, out, recipe) for name in trackers] if processes.first else []
     if processes.first:
-        described = _describe(data, rows) | ({"folds": folds} if folds else {})
+        described = describe(data, rows, folds)
         environment = {**job.machine, "start_weights": prepared.start}
-        run = _run_folder(out, source, recipe, described, environment, resume=resume)
+        run = run_folder(out, recipe, described, environment, resume=resume, source=source)
     processes.wait()
     if not processes.first:
         job.fit(out, prepared, None if folds else data.rows("validation"), resume=resume)
@@ -175,26 +174,6 @@ def train(
         if not (run.detector / "README.md").exists():
             _make_detector(run, job, prepared, state, rows, fold, logits)
     return run
-
-
-def _run_folder(
-    out: Path, source: Path, recipe: Recipe, described: dict[str, Any], environment: dict[str, Any], *, resume: bool
-) -> Run:
-    """Make the run folder, or open the one to resume: `out`, or another that it is to start from."""
-    if source != out:
-        there = Run.open(source)
-        there.require_same(recipe, described["hash"], described.get("folds", 0))
-        there.copy_to(out)
-        return Run.open(out)
-    if resume and (out / "recipe.toml").exists():
-        run = Run.open(out)
-        run.require_same(recipe, described["hash"], described.get("folds", 0))
-        return run
-    return Run.create(out, recipe, described, environment)
-
-
-POOL = ("train", "validation", "calibration")
-"""Parts that cross-validation takes together."""
 
 
 def _threads_of(run: Path) -> int | None:
@@ -277,13 +256,3 @@ def _make_detector(
     seconds = checkpoint.State.read(checkpoint.pointed(run.checkpoints, "last") or chosen).seconds
     logger.info("detector of %s: %s: F1 %s, AUROC %s", chosen.name, judged, figures["f1"], figures["auroc"])
     logger.info("trained in %s; the detector is %s", duration(seconds), run.detector)
-
-
-def _describe(data: DataFolder, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
-    return {
-        "name": data.name,
-        "hash": data.hash,
-        "counts": data.info["counts"],
-        "split_seed": data.info["split_seed"],
-        "training_images": len(rows),
-    }

@@ -32,6 +32,13 @@ def page():
     return image
 
 
+def share_of_alike_neighbors(window):
+    """Return the share of neighboring pixels none of whose channels differs by more than one level."""
+    levels = window.astype(int)
+    steps = [np.abs(levels[1:] - levels[:-1]), np.abs(levels[:, 1:] - levels[:, :-1])]
+    return np.mean(np.concatenate([(step <= 1).all(axis=2).ravel() for step in steps]))
+
+
 def as_jpeg(image):
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=85)
@@ -41,9 +48,12 @@ def as_jpeg(image):
 @pytest.mark.parametrize("saved", [np.asarray, as_jpeg])
 def test_a_page_of_text_is_outside_and_two_photographs_are_not(saved):
     facts = Facts(format="JPEG", width=900, height=700)
-    reason = PHOTOGRAPHS.why_outside(facts, SEEN.fit(saved(page())))
-    assert reason is not None
-    assert "looks like a screenshot or drawing" in reason
+    seen = SEEN.fit(saved(page()))
+    flat = np.mean([share_of_alike_neighbors(window) for window in seen])
+    assert (
+        PHOTOGRAPHS.why_outside(facts, seen)
+        == f"looks like a screenshot or drawing ({flat:.0%} of it flat); give the photograph itself"
+    )
     for picture in load_sample_images().images:
         assert PHOTOGRAPHS.why_outside(facts, SEEN.fit(picture)) is None
 
@@ -53,8 +63,7 @@ def test_the_domain_of_crops_has_a_smallest_and_may_have_no_largest_picture():
     assert replace(PHOTOGRAPHS, sizes=(100, 900)).for_crops(1024).sizes == (200, 900)
     assert "256 px or more" in PHOTOGRAPHS.describe()
     small = PHOTOGRAPHS.why_file_outside(Facts(format="JPEG", width=150, height=300))
-    assert small is not None
-    assert small.endswith("give the original, larger picture")
+    assert small == "150 x 300 pixels; supported are images of 256 px or more a side; give the original, larger picture"
 
 
 def test_real_photographs_of_many_sources_are_inside(tmp_path):
@@ -75,11 +84,19 @@ def test_a_family_gives_thumbnails_to_one_member_photographs_to_the_other_and_ho
     _, thumbnail = golden_images()[0]
     photograph = load_sample_images().images[0]
     small = np.asarray(Image.fromarray(photograph).resize((250, 170)))
-    found = opened.predict([thumbnail, photograph, np.asarray(page().crop((250, 60, 900, 700))), small])
+    screenshot = np.asarray(page().crop((250, 60, 900, 700)))
+    found = opened.predict([thumbnail, photograph, screenshot, small])
     assert [p.member for p in found][:2] == ["thumbnails", "photo"]
     assert found[1].domain.inside
     assert [p.verdict for p in found][2:] == ["unsure", "unsure"]
-    assert "screenshot or drawing" in found[2].reasons[0]
-    assert "supported are images of 256 px or more" in found[3].reasons[0]
-    assert found[2].to_dict()["score"] is not None
+    flat = np.mean([share_of_alike_neighbors(window) for window in seen.fit(screenshot)])
+    looks = f"looks like a screenshot or drawing ({flat:.0%} of it flat)"
+    assert found[2].reasons == (f"outside domain: photo: {looks}; give the photograph itself",)
+    size = "250 x 170 pixels; supported are images of"
+    assert found[3].reasons == (
+        f"outside domain: thumbnails: {size} 32 px a side;"
+        f" photo: {size} 256 px or more a side; give the original, larger picture",
+    )
+    alone = Detector.load(tmp_path / "photo", runtime="torch").predict(screenshot)
+    assert found[2].to_dict()["score"] == pytest.approx(alone.score, abs=1e-6)
     assert "P(fake)" not in prediction_text(found[2])

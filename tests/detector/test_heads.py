@@ -160,6 +160,15 @@ def test_small_pictures_are_outside_and_large_ones_are_seen_alike(detector, rng)
     assert "150 pixels" in small.reasons[0]
 
 
+def test_serve_without_the_trunk_fails_before_it_listens(tmp_path):
+    done = run_asli("serve", "--detector", "photo-large", "--port", "0", ASLI_TRUNKS=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        f"asli: the trunk 'clip-b16' is not in {tmp_path}; fetch it (78 MB) with: asli trunk fetch clip-b16\n",
+    )
+
+
 def test_bad_heads_and_missing_trunks_are_one_line(head, detector, tmp_path, monkeypatch):
     head.write(tmp_path / "head.npz")
     assert LinearHead.read(tmp_path / "head.npz").digest() == head.digest()

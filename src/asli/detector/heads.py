@@ -1,7 +1,5 @@
 """A detector out of a frozen trunk and a linear head that was fitted to its features: the verb behind `asli head`."""
 
-import io
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,63 +8,48 @@ import numpy.typing as npt
 from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.detector.base import Detector
-from asli.detector.building import halved
+from asli.detector.building import fold_temperature, halved
 from asli.detector.calibrate import calibrate
 from asli.detector.card import Card, Thresholds
 from asli.detector.classifier import Classifier
 from asli.detector.domain import Domain
+from asli.detector.locate import find_detector
+from asli.detector.store import WEIGHTS
 from asli.errors import WeightsError
-from asli.files import sha256_of_json
+from asli.files import sha256_of_file
 from asli.metrics.thresholds import Policy
 from asli.models.frozen import FROZEN, FrozenFeatures
 from asli.models.networks import Network, create_network
 from asli.models.trunks import TRUNKS, find_trunk, load_trunk
+from asli.training.logistic import LinearHead
 from asli.transforms.preprocessing import Preprocessing
 
 SIZE = 224
 """Side of the windows that the trunks were trained on, in pixels."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinearHead:
-    """What turns the features of one window into log-odds of fake: their product with `weight`, plus `bias`.
+def trunk_file(name: str, *, half: bool) -> Path:
+    """Return the file of a network's trunk: the one that `asli trunk fetch` left.
 
-    Attributes:
-        weight: float32, one a feature of the network; 0 where a feature is not used.
-        bias: Of the log-odds.
+    Where that is missing, the bundled detector `photo` has the trunk of `lite0-stages` in its weights, in 16 bits.
+
+    Args:
+        name: Of the network.
+        half: Whether 16 bits will do.
+
+    Raises:
+        WeightsError: It is not here.
     """
+    try:
+        return find_trunk(FROZEN[name].trunk)
+    except WeightsError:
+        if name != "lite0-stages" or not half:
+            raise
+        return _bundled_lite0()
 
-    weight: npt.NDArray[np.float32]
-    bias: float
 
-    @classmethod
-    def read(cls, path: str | Path) -> "LinearHead":
-        """Read a head from an .npz file with `weight` and `bias`.
-
-        Raises:
-            WeightsError: It is missing or damaged, or holds something else.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                weight, bias = np.asarray(arrays["weight"], dtype=np.float32).reshape(-1), arrays["bias"]
-                found = cls(weight, float(np.asarray(bias, dtype=np.float64).reshape(-1)[0]))
-        except (OSError, KeyError, ValueError, IndexError, TypeError, EOFError) as error:
-            raise WeightsError(
-                f"{path} is no head: an .npz file with `weight` and `bias` is needed ({error})"
-            ) from error
-        if not (np.isfinite(found.weight).all() and np.isfinite(found.bias)):
-            raise WeightsError(f"{path} holds numbers that are not finite; fit the head again")
-        return found
-
-    def write(self, path: str | Path) -> None:
-        """Write it as an .npz file."""
-        buffer = io.BytesIO()
-        np.savez(buffer, weight=self.weight, bias=np.array(self.bias))
-        Path(path).write_bytes(buffer.getvalue())
-
-    def digest(self) -> str:
-        """Return a SHA-256 of its numbers."""
-        return sha256_of_json([self.weight.astype(np.float64).tolist(), self.bias])
+def _bundled_lite0() -> Path:
+    return find_detector("photo") / WEIGHTS
 
 
 def trunk_network(name: str, trunk: Path | None = None, *, half: bool = False) -> tuple[Network, str]:
@@ -74,7 +57,7 @@ def trunk_network(name: str, trunk: Path | None = None, *, half: bool = False) -
 
     Args:
         name: `lite0-stages` or `clip-b16-blocks`.
-        trunk: The trunk's file; None takes the one `asli trunk fetch` left.
+        trunk: The trunk's file; None takes that of `trunk_file`.
         half: Round the trunk's weights to 16 bits, as a detector of such weights keeps them.
 
     Raises:
@@ -85,7 +68,7 @@ def trunk_network(name: str, trunk: Path | None = None, *, half: bool = False) -
     if name not in FROZEN:
         raise WeightsError(f"no network with a frozen trunk is named '{name}'; there are {', '.join(FROZEN)}")
     network = create_network(name, size=SIZE)
-    digest = load_trunk(network, trunk or find_trunk(FROZEN[name].trunk))
+    digest = load_trunk(network, trunk or trunk_file(name, half=half))
     if half:
         with torch.no_grad():
             for key, value in network.module.state_dict().items():
@@ -116,14 +99,44 @@ def put_head(network: Network, head: LinearHead) -> None:
 
 
 def unfitted(
-    network: Network, head: LinearHead, preprocessing: Preprocessing, card: Card, trunk_sha256: str
+    network: Network,
+    head: LinearHead,
+    preprocessing: Preprocessing,
+    card: Card,
+    trunk_sha256: str,
+    training_images: npt.NDArray[np.uint64] | None = None,
+    *,
+    temperature: float = 1.0,
 ) -> Classifier:
-    """Return an unsaved classifier of a network and a head, its weights in 16 bits or its trunk left out."""
+    """Return an unsaved classifier of a network and a head, its weights in 16 bits or its trunk left out.
+
+    Args:
+        network: Gets the head.
+        head: Before temperature.
+        preprocessing: Gives the windows.
+        card: States the temperature, too.
+        trunk_sha256: Of the trunk's file.
+        training_images: `DataFolder.keys` of the images that the head was fitted to, where they are known.
+        temperature: Divides the logits; it is folded into the head.
+    """
     put_head(network, head)
+    fold_temperature(network, temperature)
     module = network.module
     assert isinstance(module, FrozenFeatures)
     trunk = {"name": module.trunk, "sha256": trunk_sha256} if module.external else None
-    return Classifier(network, preprocessing, card, trunk=trunk, half=trunk is None)
+    return Classifier(network, preprocessing, card, training_images, trunk=trunk, half=trunk is None)
+
+
+def origin_of(name: str, trunk_sha256: str) -> str:
+    """Return where a network's weights come from, in words, for its card.
+
+    Args:
+        name: Of the network.
+        trunk_sha256: Of its trunk's file.
+    """
+    bundled = name == "lite0-stages" and trunk_sha256 == sha256_of_file(_bundled_lite0())
+    form = ", in 16 bits, out of the detector 'photo'" if bundled else ""
+    return f"{TRUNKS[FROZEN[name].trunk].what}{form} (sha256 {trunk_sha256[:16]}), frozen"
 
 
 def blank_card(data: DataFolder, trained_on: str, recipe_hash: str, start: str, license: str) -> Card:
@@ -173,7 +186,7 @@ def detector_of_head(
         crops: Windows a picture.
         pooling: How their logits become one.
         short_side: To which larger pictures are shrunk first; 0 for never.
-        trunk: The trunk's file; None takes the one `asli trunk fetch` left.
+        trunk: The trunk's file; None takes that of `trunk_file`.
         license: Under which the weights may be used.
         trained_on: What the head was fitted to, in words; the data's name by default.
         group_by: See `calibrate`.
@@ -191,8 +204,7 @@ def detector_of_head(
     external = network in FROZEN and FROZEN[network].external
     built, digest = trunk_network(network, None if trunk is None else Path(trunk), half=not external)
     preprocessing = crop_preprocessing(built, crop_mode, crops, pooling, short_side)
-    start = f"{TRUNKS[FROZEN[network].trunk].what} (sha256 {digest[:16]}), frozen"
-    card = blank_card(folder, trained_on or folder.name, given.digest(), start, license)
+    card = blank_card(folder, trained_on or folder.name, given.digest(), origin_of(network, digest), license)
     made = unfitted(built, given, preprocessing, card, digest)
     return calibrate(
         made,
@@ -215,15 +227,12 @@ def crop_preprocessing(network: Network, crop_mode: str, crops: int, pooling: st
     """
     from asli.recipe import recipe_from_dict
 
-    asked = {"size": SIZE, "crop_mode": crop_mode, "crops": crops, "pooling": pooling, "short_side": short_side}
-    data = recipe_from_dict({"data": asked}).data
-    return Preprocessing(
-        data.size,
-        "bicubic",
-        network.mean,
-        network.std,
-        data.crop_mode,
-        crops=data.crops,
-        pooling=data.pooling,
-        short_side=data.short_side,
-    )
+    asked = {
+        "size": SIZE,
+        "interpolation": "bicubic",
+        "crop_mode": crop_mode,
+        "crops": crops,
+        "pooling": pooling,
+        "short_side": short_side,
+    }
+    return Preprocessing.of(recipe_from_dict({"data": asked}).data, network.mean, network.std)

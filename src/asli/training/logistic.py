@@ -1,11 +1,16 @@
 """A linear head by regularized logistic regression, its images weighted so that no group dominates its label."""
 
+import io
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
+
+from asli.errors import WeightsError
+from asli.files import sha256_of_json
 
 Floats = npt.NDArray[np.float64]
 Features = npt.NDArray[np.float32]
@@ -36,16 +41,45 @@ def balanced_weights(labels: npt.NDArray[np.integer], groups: npt.NDArray[np.gen
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """A head: log-odds of fake are features times `weight`, plus `bias`.
+class LinearHead:
+    """What turns the features of one window into log-odds of fake: their product with `weight`, plus `bias`.
 
     Attributes:
-        weight: float32, d; standardization is folded in.
+        weight: float32, one a feature of the network; 0 where a feature is not used.
         bias: Of the log-odds.
     """
 
-    weight: Features
+    weight: npt.NDArray[np.float32]
     bias: float
+
+    @classmethod
+    def read(cls, path: str | Path) -> "LinearHead":
+        """Read a head from an .npz file with `weight` and `bias`.
+
+        Raises:
+            WeightsError: It is missing or damaged, or holds something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                weight, bias = np.asarray(arrays["weight"], dtype=np.float32).reshape(-1), arrays["bias"]
+                found = cls(weight, float(np.asarray(bias, dtype=np.float64).reshape(-1)[0]))
+        except (OSError, KeyError, ValueError, IndexError, TypeError, EOFError) as error:
+            raise WeightsError(
+                f"{path} is no head: an .npz file with `weight` and `bias` is needed ({error})"
+            ) from error
+        if not (np.isfinite(found.weight).all() and np.isfinite(found.bias)):
+            raise WeightsError(f"{path} holds numbers that are not finite; fit the head again")
+        return found
+
+    def write(self, path: str | Path) -> None:
+        """Write it as an .npz file."""
+        buffer = io.BytesIO()
+        np.savez(buffer, weight=self.weight, bias=np.array(self.bias))
+        Path(path).write_bytes(buffer.getvalue())
+
+    def digest(self) -> str:
+        """Return a SHA-256 of its numbers."""
+        return sha256_of_json([self.weight.astype(np.float64).tolist(), self.bias])
 
     def log_odds(self, features: Features) -> Floats:
         """Return the log-odds of fake, n, of features, n x d."""
@@ -53,7 +87,7 @@ class Fitted:
         return odds
 
 
-def fit_head(features: Features, labels: npt.NDArray[np.integer], weights: Floats, penalty: float) -> Fitted:
+def fit_head(features: Features, labels: npt.NDArray[np.integer], weights: Floats, penalty: float) -> LinearHead:
     """Fit a head: weighted logistic loss plus an L2 penalty on standardized features.
 
     Features are standardized by their weighted mean and standard deviation and divided by the root of their number, so
@@ -87,4 +121,4 @@ def fit_head(features: Features, labels: npt.NDArray[np.integer], weights: Float
         loss, np.zeros(d + 1), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "gtol": 1e-6, "ftol": 1e-10}
     )
     folded = found.x[:-1] * scale
-    return Fitted(folded.astype(np.float32), float(found.x[-1] - folded @ mean))
+    return LinearHead(folded.astype(np.float32), float(found.x[-1] - folded @ mean))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from asli.errors import ImageError
 from asli.limits import MAX_PIXELS
-from asli.recipe import CropMode, Pooling
+from asli.recipe import CropMode, DataSettings, Pooling
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +61,28 @@ class Preprocessing:
     """How windows' logits become one (see the recipe's `data.pooling`)."""
     short_side: int = 0
     """`grid` and `texture` shrink a larger shorter side to this many pixels first; 0 never shrinks."""
+
+    @classmethod
+    def of(
+        cls, data: DataSettings, mean: tuple[float, float, float], std: tuple[float, float, float]
+    ) -> "Preprocessing":
+        """Return what a recipe's network sees at evaluation.
+
+        Args:
+            data: Of the recipe.
+            mean: Of the network's input; see the attribute.
+            std: Likewise.
+        """
+        return cls(
+            data.size,
+            data.interpolation,
+            mean,
+            std,
+            data.crop_mode,
+            crops=data.crops,
+            pooling=data.pooling,
+            short_side=data.short_side,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON, without younger settings at their defaults: so older detectors' hashes stand."""
