@@ -127,7 +127,7 @@ function makeAnswer({ image, about, settings }, named) {
     points.textContent = t("web.score", { score: score(image.score) });
     if (verdictOf(image.score, image.thresholds) === "unsure") say(t("web.unsure_band"));
     if (range && !unstable(image)) say(t(range.low === range.high ? "web.stable_same" : "web.stable", range));
-    for (const caveat of image.reasons.filter((text) => !text.startsWith("outside domain"))) say(t("web.caveat", { caveat }), "caution");
+    for (const caveat of image.reasons.filter((text) => !text.startsWith("outside domain"))) say(t("web.caveat", { caveat: reason(caveat) }), "caution");
     fillScale(node, image);
   }
   node.setAttribute("aria-label", [heading.hidden ? "" : about.name, verdict.textContent, but.textContent, points.textContent, ...[...why.children].map((line) => line.textContent)].filter(Boolean).join(" "));
