@@ -113,7 +113,8 @@ function makeAnswer({ image, about, settings }, named) {
     node.dataset.verdict = "none";
     verdict.textContent = settings.force_domain ? t("web.outside_forced", { verdict: capital(t(`verdict.${image.verdict}`)) }) : t("web.outside");
     say(t("web.why", { reason: reason(image.domain.why) }));
-    say(t("web.outside_can", { domain: domain(about.domain) }));
+    // A family's reason states what the nearest member takes; its domain spans gaps between members.
+    if (about.kind !== "family") say(t("web.outside_can", { domain: domain(about.domain) }));
     say(t("web.outside_do"));
     bare();
   } else {
