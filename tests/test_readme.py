@@ -5,9 +5,13 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import httpx
 import pytest
 
 from asli.cli import app
@@ -16,6 +20,8 @@ from asli.sample import sample_archive
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "README.id.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "benchmarks/README.md"]
+
+SERVER = "http://127.0.0.1:8000"
 
 
 def name(page: Path) -> str:
@@ -58,6 +64,23 @@ def masked(line: str) -> str:
     return re.sub(r"[\d.,]+", "#", line).rstrip()
 
 
+@contextmanager
+def served() -> Iterator[None]:
+    """Run the server that a page's Python asks; no other test takes its port."""
+    with subprocess.Popen([sys.executable, "-m", "asli", "serve"], stderr=subprocess.DEVNULL) as process:
+        try:
+            until = time.monotonic() + 300
+            while process.poll() is None and time.monotonic() < until:
+                try:
+                    assert httpx.get(f"{SERVER}/health").status_code == 200
+                    break
+                except httpx.TransportError:
+                    time.sleep(0.5)
+            yield
+        finally:
+            process.terminate()
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A folder with the pictures that the pages use: photo.jpg, fake.jpg, and 60 of each label in my-images."""
@@ -79,6 +102,11 @@ def place(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=name)
 def test_short_commands_run_in_order_and_print_what_is_shown(page, place):
     environment = {**os.environ, "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    with served() if any(SERVER in block for block in blocks(page, "python")) else nullcontext():
+        run_steps(page, place, environment)
+
+
+def run_steps(page: Path, place: Path, environment: dict[str, str]) -> None:
     for step, shown in steps(page):
         command = [sys.executable, "-c", step] if shown is None else step
         done = subprocess.run(
@@ -104,7 +132,7 @@ def test_blocks_name_their_language(page):
 def test_long_commands_are_understood(page):
     makefile = (ROOT / "Makefile").read_text()
     for block in blocks(page, "sh"):
-        for line in block.splitlines():
+        for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words[:1] == ["asli"]:
                 how = {"exit_on_error": False, "print_error": False}

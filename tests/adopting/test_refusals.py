@@ -121,9 +121,12 @@ def test_a_bare_state_dict_without_architecture_or_prefix(tmp_path):
         folder, tmp_path, strip_prefix="net.", **with_head
     )
     assert "timm:" in refused(folder, tmp_path, architecture="test_vit")
-    other = refused(folder, tmp_path, strip_prefix="vit.", architecture="timm:test_vit2", fake_labels=["LABEL_0"])
-    assert f"model.safetensors of {folder} lacks 43 tensors (first: blocks.0.ls1.gamma)" in other
-    assert "choose the architecture it was saved from" in other
+    how = {"strip_prefix": "vit.", "fake_labels": ["LABEL_0"]}
+    other = refused(folder, tmp_path, architecture="timm:test_vit3", **how)
+    assert f"timm cannot open {folder}" in other
+    assert "size mismatch" in other
+    larger = refused(folder, tmp_path, architecture="timm:test_vit2", **how)
+    assert "lacks 43 tensors (first: blocks.0.ls1.gamma): choose the architecture it was saved from" in larger
 
 
 @pytest.mark.parametrize(

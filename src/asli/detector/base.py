@@ -4,7 +4,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, overload
 
@@ -14,15 +13,14 @@ from PIL import Image
 
 from asli.datasets.images import Facts
 from asli.detector.card import Card, Thresholds
-from asli.detector.inputs import ImageLike, inputs, is_one
+from asli.detector.inputs import ImageLike, is_one
 from asli.detector.locate import DEFAULT, find_detector
-from asli.detector.prediction import DomainCheck, Prediction, Predictions, decide
-from asli.detector.reading import Examined, examine_all
+from asli.detector.predicting import logits, predictions, stream
+from asli.detector.prediction import Prediction, Predictions
+from asli.detector.reading import Examined
 from asli.detector.runtimes import Kind, Logits, Runtime, batch_of, usable_threads
 from asli.detector.store import identity, read_info
-from asli.errors import DetectorError, ImageError
-from asli.metrics.classification import score_of_logits
-from asli.parallel import ordered
+from asli.errors import DetectorError
 from asli.plugins import plugins
 from asli.transforms.preprocessing import Preparation
 
@@ -68,8 +66,8 @@ class Detector(ABC):
         """Open a detector.
 
         Args:
-            name: `default`, `photo` or `photo-large` for those in the package, a detector folder, a run folder, or
-                `hub:owner/name[@revision]`.
+            name: `default`, `thumbnail`, `photo` or `photo-large` for those in the package, a detector folder, a run
+                folder, or `hub:owner/name[@revision]`.
             device: cuda, mps or cpu; None leaves it to the runtime.
             runtime: `torch` or `onnx`; None takes ONNX Runtime on the CPU where the detector has an ONNX form.
             threads: CPU threads of one operation; None leaves the library's choice.
@@ -267,28 +265,7 @@ class Detector(ABC):
 
         Threads read and decode a few batches ahead of the network.
         """
-        size = batch_size or self.batch_size
-        if size < 1:
-            raise ValueError(f"batch_size is {size}; it must be 1 or more")
-        named = inputs(images)
-        threads = self._compute[2] or usable_threads()
-        share = max(1, -(-size // SHARES))
-
-        def shares() -> Iterator[list[Any]]:
-            while group := list(islice(named, share)):
-                yield group
-
-        def examined(group: list[Any]) -> list[tuple[str, Examined]]:
-            found = examine_all([one.load for one in group], self, keep_pixels=stability)
-            return list(zip([one.name for one in group], found, strict=True))
-
-        flat = (
-            one
-            for group in ordered(examined, shares(), threads=threads, ahead=-(-2 * SHARES // threads))
-            for one in group
-        )
-        while batch := list(islice(flat, size)):
-            yield from self.predictions(batch, force_domain=force_domain, stability=stability)
+        return stream(self, images, batch_size, stability=stability, force_domain=force_domain)
 
     def logits(self, images: ImageLike | Iterable[ImageLike], *, batch_size: int | None = None) -> Logits:
         """Return the logits of images, float64, n x 2 (real, fake): softmax of a row gives the score.
@@ -300,14 +277,7 @@ class Detector(ABC):
         Raises:
             ImageError: One of them cannot be read: it has no logits.
         """
-        parts, named = [np.zeros((0, 2))], inputs(images)
-        while group := list(islice(named, batch_size or self.batch_size)):
-            found = examine_all([one.load for one in group], self)
-            bad = next(((one.name, image.error) for one, image in zip(group, found, strict=True) if image.error), None)
-            if bad is not None:
-                raise ImageError(f"{bad[0]}: {bad[1]}")
-            parts.append(self.forward([image.prepared for image in found]))
-        return np.concatenate(parts)
+        return logits(self, images, batch_size)
 
     def predictions(
         self, images: Sequence[tuple[str, Examined]], *, force_domain: bool = False, stability: bool = False
@@ -319,37 +289,12 @@ class Detector(ABC):
             force_domain: See `predict`.
             stability: See `predict`; the images' pixels must have been kept.
         """
-        good = [image for _, image in images if image.error is None]
-        logits = self.forward([image.prepared for image in good]) if good else np.zeros((0, 2))
-        scores = iter(score_of_logits(logits).tolist())
-        return [
-            Prediction(path=name, error=image.error)
-            if image.error is not None
-            else self._prediction(name, image, next(scores), force_domain=force_domain, stability=stability)
-            for name, image in images
-        ]
+        return predictions(self, images, force_domain=force_domain, stability=stability)
 
-    def _prediction(
-        self, name: str, image: Examined, score: float, *, force_domain: bool, stability: bool
-    ) -> Prediction:
-        leaf, member, _ = self.answering(image.prepared)
-        verdict, reasons = decide(leaf.thresholds, score, image.outside, force_domain=force_domain)
-        moved = None
-        if stability and image.pixels is not None:
-            from asli.detector.stability import score_range  # here: it needs scipy, which a cold start does not
-
-            moved = score_range(image.pixels, score, leaf.preparation, leaf.engine)
-        return Prediction(
-            path=name,
-            score=score,
-            verdict=verdict,
-            reasons=reasons,
-            thresholds=leaf.thresholds,
-            domain=DomainCheck(image.outside is None, image.outside),
-            provenance=image.provenance,
-            stability=moved,
-            member=member,
-        )
+    @property
+    def reading_threads(self) -> int:
+        """Return how many threads read and decode images."""
+        return self._compute[2] or usable_threads()
 
     @property
     def batch_size(self) -> int:
@@ -392,9 +337,6 @@ class Detector(ABC):
         rows = "".join(f"<tr><th>{key}</th><td>{escape(value)}</td></tr>" for key, value in lines.items())
         return f"<table>{rows}</table>"
 
-
-SHARES = 8
-"""Pieces of a batch that threads take, whatever their number, so that this changes no last bit."""
 
 KINDS = {
     "adopted": "asli.detector.adopted:Adopted",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice, takewhile
 
 from asli.detector.base import Detector
+from asli.detector.predicting import SHARES
 from asli.detector.reading import Examined, check_domain, examine
 from asli.scanning.inputs import Item, Places
 
@@ -18,9 +19,6 @@ AHEAD = 2
 
 SLOW, POLL = 5.0, 0.5
 """Seconds; see `read_batches`."""
-
-SHARES = 8
-"""Pieces of a batch that threads take, whatever their number, so that this changes no last bit."""
 
 
 @dataclass(slots=True)
