@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -71,6 +72,21 @@ def finished(sample: DataFolder, tmp_path_factory: pytest.TempPathFactory) -> Ru
 
     settings = ["loop.epochs=2", "loop.evaluate_every=40", "loop.checkpoint_every=60"]
     return train("demo", sample, tmp_path_factory.mktemp("runs") / "finished", settings=settings)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium; CI must have one, elsewhere tests that need it are skipped."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        assert not os.environ.get("ASLI_REQUIRE_BROWSER"), "CI installs Chromium"
+        pytest.skip("needs Chromium: apt install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="session")

@@ -148,7 +148,10 @@ def test_data_calibrates_at_once(author, calibrated, sample, tmp_path):
     made = adopt(author, tmp_path / "detector", sample, Policy(name="target-fpr", target=0.1), onnx=False)
     ours, theirs = made.card.thresholds, Detector.load(calibrated).card.thresholds  # one by torch, one by ONNX
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-5)
-    same = {"low": 0.0, "high": 0.0, "evidence": None}
+    for name, figure in ours.evidence.items():
+        assert figure == pytest.approx(theirs.evidence[name], abs=1e-4), name
+    assert ours.evidence.keys() == theirs.evidence.keys() == {"auroc", "loss_gain"}
+    same = {"low": 0.0, "high": 0.0, "evidence": None}  # compared above
     assert dataclasses.replace(ours, **same) == dataclasses.replace(theirs, **same)
 
 
@@ -170,7 +173,8 @@ def test_evaluate_scan_and_explain(calibrated, sample, pictures, tmp_path):
         assert abs(row["score"] - expected[name.rpartition("/")[2]]) < 1e-5
     (one,) = explain(pictures[:1], calibrated, out=tmp_path / "explained", check=True).images
     assert one.explanation.layer.startswith("network.resnet.encoder.stages")
-    assert one.explanation.check["likeness_to_random"] is not None
+    assert -1 <= one.explanation.check["likeness_to_random"] <= 1
+    assert 0 <= one.explanation.check["beats"] <= 1
 
 
 def test_the_server_gives_the_same_score(calibrated, pictures):
@@ -195,12 +199,12 @@ def test_the_server_gives_the_same_score(calibrated, pictures):
 
 
 def test_a_family_may_hold_it_and_int8_is_refused(adopted, calibrated, sample, pictures, tmp_path):
-    combine(["thumbnail", adopted], tmp_path / "family")
+    combine(["thumbnail", adopted], tmp_path / "family", names=["thumbnail", "theirs"])
     family = Detector.load(tmp_path / "family")
     assert [prediction.member for prediction in family.predict(pictures)] == ["thumbnail"] * len(pictures)
     large = np.asarray(Image.open(pictures[0]).convert("RGB").resize((300, 200)))
     prediction = family.predict(large)
-    assert prediction.member == list(family.members)[1]
+    assert prediction.member == "theirs"
     assert prediction.score == pytest.approx(Detector.load(adopted).predict(large).score, abs=1e-6)
     with pytest.raises(DetectorError, match="adopted network, kept as its author saved it"):
         export_int8(calibrated, sample, tmp_path / "int8")
@@ -241,6 +245,30 @@ def test_a_bare_state_dict_with_a_prefix(pictures, tmp_path):
     assert np.abs(scores(detector.predict(pictures)) - expected).max() < 1e-4
 
 
+def test_a_bare_state_dict_with_the_preprocessing_of_transformers(pictures, tmp_path):
+    folder, model = networks.save_bare(tmp_path / "author")
+    size = {"height": 160, "width": 160}
+    settings = {"size": size, "image_mean": [0.5, 0.4, 0.3], "image_std": [0.5, 0.5, 0.5], "resample": 2}
+    (tmp_path / "preprocessing.json").write_text(json.dumps(settings))
+    detector = adopt(
+        folder,
+        tmp_path / "detector",
+        architecture="timm:test_vit",
+        strip_prefix="vit.",
+        fake_labels=["LABEL_0"],
+        preprocessing=tmp_path / "preprocessing.json",
+        processor="slow",
+        onnx=False,
+    )
+    resized = [Image.open(path).convert("RGB").resize((160, 160), Image.Resampling.BILINEAR) for path in pictures]
+    inputs = torch.tensor(np.array(resized)).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(settings[key]).view(3, 1, 1) for key in ("image_mean", "image_std"))
+    with torch.inference_mode():
+        expected = torch.sigmoid(model((inputs - mean) / std))[:, 0].numpy()
+    assert np.ptp(expected) > 0.02
+    assert np.abs(scores(detector.predict(pictures)) - expected).max() < 1e-4
+
+
 def test_an_onnx_file_with_its_preprocessing(author, pictures, tmp_path):
     import transformers
 
@@ -276,6 +304,9 @@ def test_an_onnx_file_with_its_preprocessing(author, pictures, tmp_path):
     expected = [{one["label"]: one["score"] for one in pipe(str(path))}["artificial"] for path in pictures]
     assert np.abs(scores(detector.predict(pictures)) - expected).max() < 1e-4
     (one,) = explain(pictures[:1], detector, out=tmp_path / "explained", method="occlusion").images
-    assert one.explanation is not None
+    cells = np.array(one.explanation.cells)
+    assert (one.explanation.method, one.explanation.layer) == ("occlusion", None)
+    assert np.isfinite(cells).all()
+    assert np.ptp(cells) > 0
     with pytest.raises(DetectorError, match="only the onnx runtime computes it"):
         explain(pictures[:1], detector, out=tmp_path / "explained")

@@ -129,6 +129,84 @@ def test_a_bare_state_dict_without_architecture_or_prefix(tmp_path):
     assert "lacks 43 tensors (first: blocks.0.ls1.gamma): choose the architecture it was saved from" in larger
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"image_std": [0, 0, 0]}, "the settings of ViTImageProcessor cannot be read: float division by zero"),
+        ({"image_std": [float("nan")] * 3}, "which is not finite"),
+        ({"image_mean": ["a", "b", "c"]}, "the settings of ViTImageProcessor cannot be read"),
+        ({"rescale_factor": 0}, "the settings of ViTImageProcessor cannot be read: float division by zero"),
+        (
+            {"size": {"height": 20_000, "width": 20_000}},
+            "a side of 20000 pixels; asli takes whole numbers from 1 to 2048",
+        ),
+        ({"size": {"height": -4, "width": -4}}, "a side of -4 pixels"),
+        ({"size": {"height": "a", "width": "a"}}, "a side of 'a' pixels"),
+        ({"do_center_crop": True, "crop_size": {"height": 300_000, "width": 300_000}}, "a side of 300000 pixels"),
+        ({"resample": [1]}, "the settings of ViTImageProcessor cannot be read"),
+        ({"image_processor_type": 5}, "preprocessor_config.json cannot be opened"),
+    ],
+)
+def test_hostile_settings_of_the_processor(copy, tmp_path, values, words):
+    change(copy / "preprocessor_config.json", **values)
+    assert words in refused(copy, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"id2label": {"5": "human", "7": "artificial"}}, "does not number its labels from 0"),
+        ({"id2label": ["human", "artificial"]}, "does not know the network"),
+        ({"hidden_size": 1_000_000}, "transformers cannot open"),
+        ({"hidden_size": "x"}, "does not know the network"),
+        ({"model_type": ["vit"]}, "does not know the network"),
+        ({"auto_map": 5}, "needs code from its repository (5 in auto_map of config.json)"),
+    ],
+)
+def test_hostile_settings_of_the_network(copy, tmp_path, values, words):
+    change(copy / "config.json", **values)
+    assert words in refused(copy, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe{}", b"[1, 2]"])
+def test_files_that_are_no_settings(copy, tmp_path, name, content):
+    (copy / name).write_bytes(content)
+    assert "cannot be read" in refused(copy, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"input_size": [3, 100_000, 100_000]}, "a side of 100000 pixels; asli takes whole numbers from 1 to 2048"),
+        ({"crop_pct": 1e-9}, "asli takes whole numbers from 1 to 2048"),
+        ({"crop_pct": "a"}, "timm's configuration cannot be read"),
+        ({"mean": [0.5]}, "asli takes networks of three color channels"),
+        ({"std": [0, 0, 0]}, "fails on 0 (RGB, 32 x 32, JPEG)"),
+    ],
+)
+def test_hostile_configurations_of_timm(tmp_path, values, words):
+    folder = networks.save_timm_wrapper(tmp_path / "author")
+    settings = json.loads((folder / "config.json").read_text())["pretrained_cfg"]
+    change(folder / "config.json", pretrained_cfg={**settings, **values})
+    assert words in refused(folder, tmp_path)
+    change(folder / "config.json", pretrained_cfg=settings, label_names=["human"])
+    assert "has 1 labels for 2 outputs" in refused(folder, tmp_path)
+
+
+def test_preprocessing_of_bare_weights_that_is_none(tmp_path):
+    folder, _ = networks.save_bare(tmp_path / "author")
+    given = {"architecture": "timm:test_vit", "strip_prefix": "vit.", "fake_labels": ["LABEL_0"]}
+    file = tmp_path / "preprocessing.json"
+    for text, words in (
+        ("garbage", "cannot be read as JSON"),
+        ('{"input_size": "x"}', "input_size in"),
+        ("[1]", "JSON"),
+    ):
+        file.write_text(text)
+        assert words in refused(folder, tmp_path, preprocessing=file, **given)
+
+
 def test_an_existing_folder_is_kept(author, tmp_path):
     (tmp_path / "detector").mkdir()
     (tmp_path / "detector/mine.txt").write_text("mine")

@@ -1,7 +1,12 @@
 import string
 
+import numpy as np
 import pytest
 
+from asli.datasets.images import Facts
+from asli.detector.card import AUTHOR, Thresholds
+from asli.detector.domain import LARGEST, Domain
+from asli.detector.drawn import why_drawn
 from asli.messages import LANGUAGES, Number, catalog, message
 from asli.messages.reasons import reason_text
 
@@ -38,9 +43,34 @@ def test_an_unknown_key_is_refused():
 def test_reasons_of_a_domain_are_recognized_by_their_form():
     size = reason_text("outside domain: 300 x 200 pixels; supported are images of 256 to 1024 px a side")
     assert size.text("id") == "300 \u00d7 200 piksel; detektor menilai gambar bersisi 256\u20131024 px"
+    small = reason_text(
+        "outside domain: 150 x 100 pixels; supported are images of 200 px or more a side; give the original, larger"
+        " picture"
+    )
+    assert small.text("en").endswith("images of 200 px or more a side: use the original, larger picture")
+    assert small.text("id").startswith("150 \u00d7 100 piksel; detektor menilai gambar bersisi 200 px atau lebih: ")
     kind = reason_text("outside domain: PNG file; supported formats: JPEG, WEBP")
     assert kind.text("id") == "berkas PNG; detektor menilai JPEG, WEBP"
     pixels = reason_text("pixels unlike the known images' (distance 9.1, limit 6.0; less diagonal detail)")
     assert pixels.text("en").endswith("(less diagonal detail)")
     assert pixels.text("id").endswith("(lebih sedikit detail diagonal)")
     assert reason_text("another sentence") == "another sentence"
+
+
+def test_every_reason_and_caveat_that_asli_gives_is_translated():
+    facts = [Facts(format="PNG", width=width, height=height) for width, height in ((20, 40), (40, 4000), (300, 400))]
+    domains = [Domain(("JPEG",), sizes, (75, 95), ()) for sizes in ((32, 64), (64, 64), (200, LARGEST))]
+    reasons = {domain.why_file_outside(one) for domain in domains for one in facts}
+    reasons |= {
+        domains[0].why_file_outside(Facts(format="JPEG", width=40, height=40, quality=50)),
+        why_drawn(np.array([0.95, 1.0, 0.0])),
+    }
+    given = {"low": 0.4, "high": 0.5, "n": 20, "calibration_hash": ""}
+    weak = {"auroc": {"value": 0.5, "low": 0.4, "high": 0.6}, "loss_gain": {"value": 0.0, "low": -0.1, "high": 0.1}}
+    for more in ({"policy": AUTHOR}, {"policy": "max-f1", "real": 8, "fake": 12, "evidence": weak}):
+        reasons |= set(Thresholds(**given, **more).caveats)
+    assert len(reasons) > 9
+    for reason in reasons:
+        said = reason_text(reason)
+        assert not isinstance(said, str), reason
+        assert said.text("id") != said.text("en")

@@ -1,8 +1,5 @@
 """Pages in a real browser: what a reader can do with them, and that their policy lets nothing else run."""
 
-import os
-import shutil
-
 import pytest
 
 from asli.messages import message
@@ -11,21 +8,6 @@ from asli.reports.kit import BaseRate, Cell, KeyNumber, Report, ReportFigure, Re
 from asli.reports.render import write_report
 from asli.scanning.gallery_page import render
 from asli.scanning.gallery_rows import CATEGORIES
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        if os.environ.get("ASLI_REQUIRE_BROWSER"):
-            pytest.fail("Chromium is missing")
-        pytest.skip("needs Chromium: apt install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,9 @@ from starlette.responses import PlainTextResponse
 from asli.detector.base import Detector
 from asli.detector.prediction import Prediction
 from asli.errors import AsliError
+from asli.sample import golden_images
 from asli.serving.app import create_app
+from asli.serving.explaining import Explainer
 from asli.serving.limits import BodyLimit, PlaceLimit
 from asli.serving.serve import _listen
 
@@ -39,20 +41,22 @@ def served(app):
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
-    yield listening.getsockname()
-    server.should_exit = True
-    thread.join()
+    try:
+        yield listening.getsockname()
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture(scope="module")
 def address():
-    with served(PlaceLimit(BodyLimit(slow, 1000, 0.5, 0.2), 2, 5000)) as found:
+    with served(PlaceLimit(BodyLimit(slow, 1000, 0.5, 0.2), 2, 5000, 1000)) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def patient():
-    with served(PlaceLimit(BodyLimit(slow, 1000, 120, 60), 2, 5000)) as (host, port):
+    with served(PlaceLimit(BodyLimit(slow, 1000, 120, 60), 2, 5000, 1000)) as (host, port):
         yield f"http://{host}:{port}/"
 
 
@@ -100,13 +104,29 @@ def test_a_refused_client_gets_its_answer_and_keeps_its_connection(patient):
 
 def test_bodies_together_are_limited_but_one_alone_may_be_larger():
     async def ask():
-        app = PlaceLimit(slow, 10, 100)
+        app = PlaceLimit(slow, 10, 100, 1000)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
             asked = [client.post("/", content=b"x" * size) for size in (150, 10)]
             together = await asyncio.gather(*asked)
             return [answer.status_code for answer in (*together, await client.post("/", content=b"x" * 150))]
 
     assert asyncio.run(ask()) == [200, 503, 200]
+
+
+def test_lengths_that_are_not_declared_or_not_true_are_counted_as_the_largest_body():
+    async def ask(*sent):
+        app = PlaceLimit(slow, 10, 100, 60)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            answers = await asyncio.gather(*(client.post("/", **one) for one in sent))
+            return [answer.status_code for answer in answers]
+
+    async def chunks():
+        yield b"x"
+
+    chunked = [{"content": chunks(), "headers": {"transfer-encoding": "chunked"}} for _ in range(2)]
+    assert asyncio.run(ask(*chunked)) == [200, 503]
+    boast = {"content": b"x", "headers": {"content-length": "1000000000000"}}
+    assert asyncio.run(ask(boast, {"content": b"x" * 40}, {"content": b"x"})) == [200, 200, 503]
 
 
 def test_a_client_that_asks_before_it_sends_is_refused_at_once(address):
@@ -131,8 +151,8 @@ def test_a_body_that_pauses_or_trickles_is_given_up(address, parts):
     assert b"did not arrive within 0.5 seconds" in answer
 
 
-def test_who_left_is_answered_no_further(finished, monkeypatch):
-    detector, scored, begun = Detector.load(finished.path), [], threading.Event()
+def test_who_left_is_answered_no_further(monkeypatch):
+    detector, scored, begun = Detector.load("thumbnail"), [], threading.Event()
 
     def slow(images, **_):
         scored.extend(name for name, _ in images)
@@ -159,8 +179,96 @@ def test_who_left_is_answered_no_further(finished, monkeypatch):
     assert 1 <= len(scored) < 40
 
 
-def test_the_page_is_shown_within_named_sites_only(finished):
-    detector = Detector.load(finished.path)
+def test_waiting_explanations_leave_threads_to_other_requests(monkeypatch):
+    release, explained = threading.Event(), []
+
+    def slow(_, name, *__):
+        explained.append(name)
+        assert release.wait(60)
+        return {"path": name}
+
+    monkeypatch.setattr(Explainer, "_explain", slow)
+    picture = {"images": ("x.jpg", golden_images()[0][1])}
+
+    async def ask():
+        app = create_app(Detector.load("thumbnail"), max_bytes=10_000, max_images=1)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x", timeout=120) as client:
+            waiting = [asyncio.create_task(client.post("/v1/explain", files=picture)) for _ in range(60)]
+            while not explained:
+                await asyncio.sleep(0.05)
+            preview = await asyncio.wait_for(client.post("/v1/preview", files=picture), 50)
+            assert (preview.status_code, len(explained)) == (200, 1)
+            release.set()
+            return {answer.status_code for answer in await asyncio.gather(*waiting)}
+
+    assert asyncio.run(ask()) == {200}
+    assert len(explained) == 60
+
+
+def test_no_map_is_made_for_a_client_who_left(monkeypatch):
+    release, explained = threading.Event(), []
+
+    def slow(_, name, *__):
+        explained.append(name)
+        assert release.wait(60)
+        return {"path": name}
+
+    monkeypatch.setattr(Explainer, "_explain", slow)
+
+    def ask(address, name):
+        form = httpx.Request("POST", "http://x", files={"images": (name, b"x")})
+        body, kind = form.read(), form.headers["content-type"]
+        head = f"POST /v1/explain HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
+        client = socket.create_connection(address, timeout=60)
+        client.sendall(head.encode() + body)
+        return client
+
+    app = create_app(Detector.load("thumbnail"), max_bytes=10_000, max_images=1)
+    with served(app) as address, ask(address, "first.jpg") as first:
+        until = time.monotonic() + 60
+        while not explained and time.monotonic() < until:
+            time.sleep(0.05)
+        ask(address, "left.jpg").close()
+        with ask(address, "last.jpg") as last:
+            time.sleep(0.5)
+            release.set()
+            assert [one.recv(12) for one in (first, last)] == [b"HTTP/1.1 200"] * 2
+    assert explained == ["first.jpg", "last.jpg"]
+
+
+def test_a_fault_over_one_picture_is_its_own(monkeypatch, caplog):
+    detector, together = Detector.load("thumbnail"), []
+    plain = detector.predictions
+
+    def faulty(images, **options):
+        together.append(len(images))
+        time.sleep(0.2)  # so that the others wait at the same time
+        if any(name == "bad.jpg" for name, _ in images):
+            raise MemoryError
+        return plain(images, **options)
+
+    monkeypatch.setattr(detector, "predictions", faulty)
+    data = golden_images()[0][1]
+    names = ["a.jpg", "b.jpg", "bad.jpg", *(f"{number}.jpg" for number in range(9))]
+
+    async def ask():
+        app = create_app(detector, max_bytes=10_000, max_images=1, access_log=True)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x", timeout=120) as client:
+            asked = [client.post("/v1/predict", files={"images": (name, data)}) for name in names]
+            return await asyncio.gather(*asked)
+
+    with caplog.at_level("INFO", logger="asli.access"):
+        answers = dict(zip(names, asyncio.run(ask()), strict=True))
+    assert max(together) > 1
+    assert answers["bad.jpg"].status_code == 500
+    assert "its log holds the reason" in answers.pop("bad.jpg").json()["error"]
+    assert {answer.status_code for answer in answers.values()} == {200}
+    assert sum("/v1/predict 500" in line for line in caplog.messages) == 1
+
+
+def test_the_page_is_shown_within_named_sites_only():
+    detector = Detector.load("thumbnail")
 
     def policy(*sites):
         async def ask():

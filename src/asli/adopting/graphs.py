@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from asli.detector.adopted_network import Outputs
+from asli.detector.adopted_network import Outputs, refusing
 from asli.errors import DetectorError
 from asli.transforms.preprocessing import Preprocessing
 
@@ -20,10 +20,8 @@ def describe(path: Path) -> tuple[str, int]:
     """
     import onnx
 
-    try:
+    with refusing(f"{path} is not a readable ONNX file"):
         graph = onnx.load(path, load_external_data=False).graph
-    except Exception as error:  # protobuf's own classes
-        raise DetectorError(f"{path} is not a readable ONNX file: {' '.join(str(error).split())[:200]}") from error
     constants = {one.name for one in graph.initializer}
     inputs = [one for one in graph.input if one.name not in constants]
     if len(inputs) != 1 or not graph.output:

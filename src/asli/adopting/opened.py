@@ -1,6 +1,7 @@
 """Opening a network to adopt: its files set out as they will be kept, its preprocessing translated, its labels read."""
 
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ import numpy as np
 
 from asli.adopting import graphs
 from asli.adopting.labels import outputs_of
-from asli.adopting.processors import Translated, from_processor, from_timm
+from asli.adopting.processors import LARGEST_INPUT, Translated, from_processor, from_timm
 from asli.adopting.reference import Network, Pipeline, Reference, module_logits, processed
 from asli.adopting.source import Source
-from asli.detector.adopted_network import Activation, Outputs, load_network, quiet, require_transformers
+from asli.detector.adopted_network import Activation, Outputs, load_network, quiet, refusing, require_transformers
 from asli.detector.store import CONFIG, ONNX, PROCESSOR, WEIGHTS
 from asli.errors import DetectorError
 from asli.files import read_json, write_json
@@ -83,26 +84,24 @@ def _transformers(source: Source, folder: Path, choices: Choices) -> Opened:
     if not given.is_file():
         raise DetectorError(f"{source.name} has no {PROCESSOR}; give its preprocessing with --preprocessing FILE")
     _copy_processor(given, folder)
-    with quiet():
-        try:
-            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except (ValueError, KeyError, OSError) as error:
-            raise DetectorError(
-                f"transformers {transformers.__version__} does not know the network of {source.name}"
-                f" (model_type '{source.config.get('model_type')}'): {' '.join(str(error).split())[:120]}"
-            ) from error
+    what = f"transformers {transformers.__version__} does not know the network of {source.name}"
+    with quiet(), refusing(f"{what} (model_type '{source.config.get('model_type')}')"):
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if type(config) not in transformers.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
         raise DetectorError(
             f"{source.name} is a '{config.model_type}', which is no image classifier of transformers; asli adopts image"
             " classifiers"
         )
+    if sorted(config.id2label) != list(range(config.num_labels)):
+        raise DetectorError(
+            f"id2label in {CONFIG} of {source.name} does not number its labels from 0; it cannot be read"
+        )
     names = [str(config.id2label[number]) for number in range(config.num_labels)]
     outputs = outputs_of(names, _activation(config, source.name), choices.fake, choices.real)
     processor = _open_processor(folder, choices.processor)
     model = load_network(folder, "transformers")
-    architecture = (config.architectures or [type(model).__name__])[0]
     return Opened(
-        name=architecture,
+        name=type(model).__name__,
         outputs=outputs,
         translated=from_processor(processor),
         reference=Pipeline(model, processor, outputs),
@@ -118,10 +117,8 @@ def _activation(config: Any, name: str) -> Activation:
 
 
 def _copy_processor(given: Path, folder: Path) -> None:
-    try:
+    with refusing(f"{given} cannot be read as {PROCESSOR}"):
         settings = dict(read_json(given))
-    except (OSError, ValueError, TypeError) as error:
-        raise DetectorError(f"{given} cannot be read as {PROCESSOR}: {error}") from error
     if settings.get("auto_map"):
         raise DetectorError(
             f"{given.name} needs code from its repository (auto_map); asli runs no code of others: give an equal"
@@ -138,13 +135,12 @@ def _open_processor(folder: Path, wanted: Processor | None) -> Any:
     transformers = require_transformers()
     backend = {"fast": "torchvision", "slow": "pil"}.get(wanted or "")
     options = {} if backend is None else {"backend": backend}
-    try:
-        with quiet():
-            return transformers.AutoImageProcessor.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False, **options
-            )
-    except (ValueError, OSError, ImportError) as error:
-        raise DetectorError(f"{PROCESSOR} cannot be opened: {' '.join(str(error).split())[:200]}") from error
+    # By itself: beside a config.json of timm transformers would take timm's own preprocessing instead.
+    with tempfile.TemporaryDirectory() as alone, quiet(), refusing(f"{PROCESSOR} cannot be opened"):
+        shutil.copyfile(folder / PROCESSOR, Path(alone) / PROCESSOR)
+        return transformers.AutoImageProcessor.from_pretrained(
+            alone, local_files_only=True, trust_remote_code=False, **options
+        )
 
 
 def _timm(source: Source, folder: Path, choices: Choices) -> Opened:
@@ -157,21 +153,27 @@ def _timm(source: Source, folder: Path, choices: Choices) -> Opened:
     else:
         _copy_weights(source.weights, folder)
         if choices.preprocessing is not None:
-            config["pretrained_cfg"] = {**config.get("pretrained_cfg", {}), **_timm_settings(choices.preprocessing)}
+            with refusing(f"pretrained_cfg in {CONFIG} of {source.name} cannot be read"):
+                config["pretrained_cfg"] = {**config.get("pretrained_cfg", {}), **_timm_settings(choices.preprocessing)}
         write_json(folder / CONFIG, config)
     module = load_network(folder, "timm")
-    count = int(config.get("num_classes") or config.get("pretrained_cfg", {}).get("num_classes") or 0)
-    names = [str(name) for name in config.get("label_names") or [f"LABEL_{number}" for number in range(count)]]
+    with refusing(f"labels in {CONFIG} of {source.name} cannot be read"):
+        count = int(config.get("num_classes") or config.get("pretrained_cfg", {}).get("num_classes") or 0)
+        names = [str(name) for name in config.get("label_names") or [f"LABEL_{number}" for number in range(count)]]
+    if len(names) != count:
+        raise DetectorError(f"{CONFIG} of {source.name} has {len(names)} labels for {count} outputs")
     activation: Activation = "softmax" if count > 1 else "sigmoid"
     outputs = outputs_of(names, activation, choices.fake, choices.real)
-    data = resolve_data_config({}, pretrained_cfg=dict(cast("dict[str, Any]", module.pretrained_cfg)))
+    with refusing(f"pretrained_cfg in {CONFIG} of {source.name} cannot be read"):
+        data = resolve_data_config({}, pretrained_cfg=dict(cast("dict[str, Any]", module.pretrained_cfg)))
     processor = None
     if (folder / PROCESSOR).is_file():  # the user's file in the form of transformers
         processor = _open_processor(folder, choices.processor)
         translated = from_processor(processor)
     else:
         translated = from_timm(data)
-    transform = create_transform(**data, is_training=False)
+    with refusing(f"timm cannot make the transform of {source.name}"):
+        transform = create_transform(**data, is_training=False)
 
     def prepare(picture: Any) -> Any:
         from PIL import ImageOps
@@ -198,13 +200,10 @@ def _copy_weights(weights: Path, folder: Path) -> None:
 
 
 def _tensors(weights: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
+    with refusing(f"{weights} is not a readable safetensors file"):
         return dict(load_file(weights))
-    except (OSError, SafetensorError) as error:
-        raise DetectorError(f"{weights} is not a readable safetensors file: {error}") from error
 
 
 def _write_weights(tensors: dict[str, Any], folder: Path) -> None:
@@ -240,13 +239,15 @@ def _bare(source: Source, folder: Path, choices: Choices) -> dict[str, Any]:
         )
     arguments: dict[str, Any] = {}
     if choices.preprocessing is not None:
-        stated = read_json(choices.preprocessing)
+        with refusing(f"{choices.preprocessing} cannot be read as JSON"):
+            stated = dict(read_json(choices.preprocessing))
         if "input_size" in stated or "crop_pct" in stated:
             settings.update(_timm_settings(choices.preprocessing))
         else:
             _copy_processor(choices.preprocessing, folder)
             side = from_processor(_open_processor(folder, choices.processor)).preprocessing.size
             settings["input_size"] = [3, side, side]
+        _require_input(settings["input_size"], choices.preprocessing)
         if default is not None and tuple(settings["input_size"]) != tuple(default.input_size):
             arguments = {"model_args": {"img_size": settings["input_size"][1]}} if _sized(name) else {}
     config = {
@@ -260,20 +261,15 @@ def _bare(source: Source, folder: Path, choices: Choices) -> dict[str, Any]:
     return config
 
 
-_KEPT = frozenset(
-    {
-        "input_size",
-        "fixed_input_size",
-        "interpolation",
-        "crop_pct",
-        "crop_mode",
-        "mean",
-        "std",
-        "classifier",
-        "first_conv",
-    }
-)
+_INPUT = frozenset(("input_size", "fixed_input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std"))
+_KEPT = _INPUT | {"classifier", "first_conv"}
 """What of timm's configuration of an architecture describes the network and its input, not its weights."""
+
+
+def _require_input(size: Any, path: Path) -> None:
+    sides = size if isinstance(size, (list, tuple)) and len(size) == 3 else [None]
+    if not all(type(side) is int and 0 < side <= LARGEST_INPUT for side in sides):
+        raise DetectorError(f"input_size in {path} is {size!r}; give [3, SIDE, SIDE] in pixels, up to {LARGEST_INPUT}")
 
 
 def _sized(name: str) -> bool:
@@ -288,10 +284,8 @@ def _sized(name: str) -> bool:
 
 
 def _timm_settings(path: Path) -> dict[str, Any]:
-    try:
+    with refusing(f"{path} cannot be read as JSON"):
         return {key: value for key, value in dict(read_json(path)).items() if key in _KEPT}
-    except (OSError, ValueError, TypeError) as error:
-        raise DetectorError(f"{path} cannot be read as JSON: {error}") from error
 
 
 def _onnx(source: Source, folder: Path, choices: Choices) -> Opened:
@@ -318,14 +312,15 @@ def _onnx(source: Source, folder: Path, choices: Choices) -> Opened:
     outputs = outputs_of(names, activation, choices.fake, choices.real)
     processor = _open_processor(folder, choices.processor)
     translated = from_processor(processor)
-    graphs.with_pixels_and_pair(
-        source.weights,
-        folder / ONNX,
-        translated.preprocessing,
-        outputs,
-        bgr=translated.bgr,
-        probabilities=form == "probabilities",
-    )
+    with refusing(f"asli cannot write the graph of {source.name} in its own form"):
+        graphs.with_pixels_and_pair(
+            source.weights,
+            folder / ONNX,
+            translated.preprocessing,
+            outputs,
+            bgr=translated.bgr,
+            probabilities=form == "probabilities",
+        )
     session = _session(source.weights)
 
     def logits(inputs: Any) -> Any:
@@ -347,7 +342,5 @@ def _onnx(source: Source, folder: Path, choices: Choices) -> Opened:
 def _session(path: Path) -> Any:
     import onnxruntime
 
-    try:
+    with refusing(f"{path} cannot be run"):
         return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own classes
-        raise DetectorError(f"{path} cannot be run: {' '.join(str(error).split())[:200]}") from error

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asli.detector.adopted_network import refusing
 from asli.errors import DetectorError
 from asli.transforms.author_preprocessing import AuthorPreprocessing, Fitting
 from asli.transforms.preprocessing import Kernel
@@ -17,6 +18,9 @@ PLAIN = frozenset({"ViT", "DeiT", "Beit", "Siglip", "Bit", "CLIP", "MobileNetV1"
 
 SPECIAL = frozenset({"ConvNext", "Levit", "PoolFormer", "MobileViT"})
 """Those with a rule of their own, which `_resize` holds."""
+
+LARGEST_INPUT = 2048
+"""Pixels of a side of the network's input, or of what a picture is resized to; files of others may state anything."""
 
 LARGE = 384
 """From this `shortest_edge` on ConvNeXt's processor squashes an image instead of cropping it."""
@@ -52,11 +56,16 @@ def from_processor(processor: Any) -> Translated:
     if base not in PLAIN | SPECIAL:
         known = ", ".join(sorted(PLAIN | SPECIAL))
         raise DetectorError(f"the image processor {name} is not translated; known are those of {known}")
-    settings = {key: _plain(value) for key, value in vars(processor).items()}
+    with refusing(f"the settings of {name} cannot be read"):
+        return _from_settings(name, base, {key: _plain(value) for key, value in vars(processor).items()}, fast)
+
+
+def _from_settings(name: str, base: str, settings: Mapping[str, Any], fast: bool) -> Translated:
     if settings.get("do_pad"):
         raise DetectorError(f"{name} pads after normalization (do_pad), which asli does not do")
     fitting, edge = _resize(base, settings)
     size = _crop(name, base, settings, edge, fitting)
+    _require_sides(name, size, *([] if fitting == "none" else [edge]))
     mean, std = _normalization(base, settings)
     return Translated(
         preprocessing=AuthorPreprocessing(
@@ -80,6 +89,11 @@ def from_timm(config: Mapping[str, Any]) -> Translated:
     Raises:
         DetectorError: It does something that asli's preprocessing cannot.
     """
+    with refusing("timm's configuration cannot be read"):
+        return _from_timm(config)
+
+
+def _from_timm(config: Mapping[str, Any]) -> Translated:
     _, height, width = config["input_size"]
     if height != width:
         raise DetectorError(f"timm's configuration asks for {height} x {width} pixels; asli takes square inputs")
@@ -89,7 +103,10 @@ def from_timm(config: Mapping[str, Any]) -> Translated:
     fittings: dict[str, Fitting] = {"center": "shortest-edge", "squash": "squash", "border": "pad"}
     if mode not in fittings:
         raise DetectorError(f"timm's configuration has the crop mode '{mode}'; known are {', '.join(fittings)}")
-    red, green, blue = (round(255 * value) for value in config["mean"])
+    mean, std = _three(config["mean"]), _three(config["std"])
+    red, green, blue = (round(255 * value) for value in mean)
+    edge = math.floor(height / (config.get("crop_pct") or 0.875))
+    _require_sides("timm's configuration", height, edge)
     kernel = str(config.get("interpolation", "bicubic"))
     if kernel not in KERNELS.values():
         raise DetectorError(f"timm's configuration has the interpolation '{kernel}', which is not deterministic")
@@ -97,16 +114,24 @@ def from_timm(config: Mapping[str, Any]) -> Translated:
         preprocessing=AuthorPreprocessing(
             size=height,
             interpolation=_kernel(kernel, default=3),
-            mean=_three(config["mean"]),
-            std=_three(config["std"]),
+            mean=mean,
+            std=std,
             fitting=fittings[mode],
-            edge=math.floor(height / (config.get("crop_pct") or 0.875)),
+            edge=edge,
             rounding="round",
             fill=(red, green, blue) if mode == "border" else (0, 0, 0),
         ),
         bgr=False,
         matched=f"timm's evaluation transform (Pillow, crop mode {mode})",
     )
+
+
+def _require_sides(name: str, *sides: Any) -> None:
+    wrong = next((side for side in sides if type(side) is not int or not 0 < side <= LARGEST_INPUT), None)
+    if wrong is not None:
+        raise DetectorError(
+            f"{name} states a side of {wrong!r} pixels; asli takes whole numbers from 1 to {LARGEST_INPUT}"
+        )
 
 
 def _resize(base: str, settings: Mapping[str, Any]) -> tuple[Fitting, int]:
@@ -180,6 +205,8 @@ def _three(values: Sequence[Any]) -> tuple[float, float, float]:
     if not isinstance(values, (list, tuple)) or len(values) != 3:
         raise DetectorError(f"mean or std is {values!r}; asli takes networks of three color channels")
     red, green, blue = (float(value) for value in values)
+    if not all(map(math.isfinite, (red, green, blue))):
+        raise DetectorError(f"mean or std is {values!r}, which is not finite")
     return red, green, blue
 
 

@@ -13,6 +13,7 @@ from asli.adopting.golden import Golden
 from asli.adopting.reference import Reference
 from asli.datasets.images import decode
 from asli.detector.adopted import Adopted
+from asli.detector.adopted_network import refusing
 from asli.detector.runtimes import Runtime
 from asli.errors import DetectorError
 from asli.metrics.classification import score_of_logits
@@ -45,7 +46,7 @@ def prove(
     worst_score = worst_input = 0.0
     for picture in pictures:
         pixels = decode(picture.data)[0]
-        with Image.open(io.BytesIO(picture.data)) as opened:
+        with Image.open(io.BytesIO(picture.data)) as opened, refusing(f"{reference.name} fails on {picture.name}"):
             opened.load()
             theirs_input, theirs = reference.input(opened), reference.score(opened)
         fitted = detector.preprocessing.fit(pixels)

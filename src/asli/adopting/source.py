@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asli.detector.adopted_network import Library
+from asli.detector.adopted_network import Library, refusing
 from asli.detector.store import CARD, CONFIG, PROCESSOR, WEIGHTS
 from asli.errors import DetectorError
 from asli.files import read_json
@@ -117,15 +117,14 @@ def _config(folder: Path, name: str) -> dict[str, Any]:
         raise DetectorError(
             f"{name} has no {CONFIG}; name the architecture of a bare state dict: --architecture {TIMM}NAME"
         )
-    try:
+    with refusing(f"{CONFIG} of {name} cannot be read"):
         config = dict(read_json(folder / CONFIG))
-    except (OSError, ValueError, TypeError) as error:
-        raise DetectorError(f"{CONFIG} of {name} cannot be read: {error}") from error
     remote = config.get("auto_map")
     if remote:
+        classes = ", ".join(map(str, remote)) if isinstance(remote, dict) else remote
         raise DetectorError(
-            f"{name} needs code from its repository ({', '.join(map(str, remote))} in auto_map of {CONFIG}); asli runs"
-            " no code of others; adopt an ONNX export of it with --preprocessing FILE"
+            f"{name} needs code from its repository ({classes} in auto_map of {CONFIG}); asli runs no code of others;"
+            " adopt an ONNX export of it with --preprocessing FILE"
         )
     if "architecture" not in config and "model_type" not in config:
         raise DetectorError(
@@ -157,6 +156,6 @@ def _stated(folder: Path, author: str | None) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or None
-    return None if value in (None, "") else str(value)
+    """Return a text, or several in one line; what is neither, such as nested lists, states nothing."""
+    parts = value if isinstance(value, list) else [value]
+    return ", ".join(part for part in parts if isinstance(part, str) and part) or None

@@ -20,7 +20,7 @@ from asli.cli.common import (
     examples,
     leave,
 )
-from asli.errors import AsliError
+from asli.cli.policies import policy_of
 
 Names = Annotated[list[str] | None, Parameter(negative="")]
 
@@ -74,18 +74,14 @@ def adopt(
         license: Under which the weights may be used; by default what the author states.
     """
     from asli.adopting.adopt import adopt as run
-    from asli.metrics.thresholds import Policy
 
-    chosen = policy or ("target-fpr" if target_fpr is not None or band else "max-f1")
     if data is None and (policy or target_fpr is not None or band):
         leave("--policy, --target-fpr and --band choose thresholds on images: give --data DATA (see asli --help)", 2)
-    if target_fpr is not None and chosen != "target-fpr":
-        raise AsliError(f"--target-fpr goes with --policy target-fpr, not with {chosen}")
     made = run(
         source,
         out,
         data,
-        Policy(name=chosen, target=0.01 if target_fpr is None else target_fpr, confidence=confidence, band=band),
+        policy_of(policy, target_fpr=target_fpr, confidence=confidence, band=band),
         fake_labels=fake_label or (),
         real_labels=real_label or (),
         preprocessing=preprocessing,

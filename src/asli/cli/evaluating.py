@@ -25,7 +25,7 @@ from asli.cli.common import (
     leave,
 )
 from asli.cli.opening import NO_FLAGS, Opening
-from asli.errors import AsliError
+from asli.cli.policies import policy_of, print_calibrated
 
 
 @app.command(group=DATA, help_epilogue=examples("audit data --html audit.html", "audit data --equalize equalized"))
@@ -118,17 +118,12 @@ def calibrate(
     """
     from asli.datasets.cache import open_data
     from asli.detector.calibrate import calibrate as run
-    from asli.metrics.thresholds import Policy
 
-    chosen = policy or ("target-fpr" if target_fpr is not None or band else "max-f1")
-    if target_fpr is not None and chosen != "target-fpr":
-        raise AsliError(f"--target-fpr goes with --policy target-fpr, not with {chosen}")
-    settings = Policy(name=chosen, target=0.01 if target_fpr is None else target_fpr, confidence=confidence, band=band)
     made = run(
         detector,
         open_data(data, **opening.how()),
         out,
-        settings,
+        policy_of(policy, target_fpr=target_fpr, confidence=confidence, band=band),
         license=license or licence,
         split=split,
         group_by=group_by,
@@ -138,14 +133,7 @@ def calibrate(
         device=device,
         threads=threads,
     )
-    thresholds = made.card.thresholds
-    print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy}, {thresholds.basis})")
-    if thresholds.promise:
-        print(f"promised: {thresholds.promise}")
-    if thresholds.groups is not None:
-        for name, count in thresholds.groups["images"].items():
-            print(f"  {name}: {thresholds.groups['errors'][name]:,} of {count:,} calibration photographs called fake")
-    print(f"detector: {out}")
+    print_calibrated(made, out)
 
 
 @app.command(

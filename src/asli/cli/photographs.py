@@ -26,6 +26,7 @@ from asli.cli.common import (
     leave,
 )
 from asli.cli.opening import NO_FLAGS, Opening
+from asli.cli.policies import policy_of, print_calibrated
 
 trunk = cyclopts.App(
     name="trunk",
@@ -148,18 +149,13 @@ def head(
     """
     from asli.datasets.cache import open_data
     from asli.detector.heads import detector_of_head
-    from asli.metrics.thresholds import Policy
 
-    promised = target_fpr is not None or band
-    policy = (
-        Policy(name="target-fpr", target=target_fpr or 0.01, confidence=confidence, band=band) if promised else Policy()
-    )
     made = detector_of_head(
         weights,
         network,
         open_data(data, **opening.how()),
         out,
-        policy=policy,
+        policy=policy_of(target_fpr=target_fpr, confidence=confidence, band=band),
         crop_mode=crop_mode,
         crops=crops,
         pooling=pooling,
@@ -173,11 +169,7 @@ def head(
         device=device,
         threads=threads,
     )
-    thresholds = made.card.thresholds
-    print(f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f} ({thresholds.policy}, {thresholds.basis})")
-    if thresholds.promise:
-        print(f"promised: {thresholds.promise}")
-    print(f"detector: {out}")
+    print_calibrated(made, out)
 
 
 @app.command(group=EVALUATE, help_epilogue=examples("generalize photos --data data --out folds --leave-out generator"))

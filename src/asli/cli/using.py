@@ -26,6 +26,7 @@ from asli.cli.common import (
     prediction_text,
 )
 from asli.cli.opening import NO_FLAGS, Opening
+from asli.cli.policies import policy_of
 from asli.errors import AsliError, FoundError
 
 if TYPE_CHECKING:
@@ -220,10 +221,8 @@ def combine(
     """
     from asli.datasets.cache import open_data
     from asli.detector.combine import combine as run
-    from asli.metrics.thresholds import Policy
 
-    promised = target_fpr is not None or band
-    policy = Policy(name="target-fpr", target=target_fpr or 0.01, band=band) if promised else Policy()
+    policy = policy_of(target_fpr=target_fpr, band=band)
     folder = open_data(data, **opening.how()) if data is not None or opening.is_pair else None
     made = run(detectors, out, folder, method=method, names=name or (), policy=policy, device=device, threads=threads)
     print(f"{made.name}: {out}")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from asli.detector.store import WEIGHTS
-from asli.errors import DetectorError, MissingExtraError
+from asli.errors import AsliError, DetectorError, MissingExtraError
 
 Library = Literal["transformers", "timm", "onnx"]
 Activation = Literal["softmax", "sigmoid"]
@@ -109,12 +109,8 @@ def load_network(folder: Path, library: Library) -> nn.Module:
     """
     if library == "onnx":
         raise DetectorError(f"{folder} is an ONNX file without a network in torch; only the onnx runtime computes it")
-    try:
+    with refusing(f"{library} cannot open {folder}"):
         return (_from_timm if library == "timm" else _from_transformers)(folder)
-    except (DetectorError, MissingExtraError):
-        raise
-    except Exception as error:  # both libraries raise almost anything on a foreign configuration
-        raise DetectorError(f"{library} cannot open {folder}: {' '.join(str(error).split())[:200]}") from error
 
 
 def untrained(folder: Path, library: Library, seed: int) -> nn.Module:
@@ -178,6 +174,25 @@ def require_transformers() -> Any:
     except ImportError as error:
         raise MissingExtraError("transformers", "hf") from error
     return transformers
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Turn what other libraries raise on foreign files, which may be anything, into one line.
+
+    Args:
+        what: What cannot be done, before the colon.
+
+    Raises:
+        DetectorError: Something else than one of asli's own errors was raised.
+    """
+    try:
+        yield
+    except AsliError:
+        raise
+    except Exception as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DetectorError(f"{what}: {why}") from error
 
 
 @contextmanager

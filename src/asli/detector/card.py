@@ -30,7 +30,7 @@ class Thresholds:
         n: Calibration images.
         calibration_hash: Content hash of the data they came from.
         real: Real calibration images, a group of duplicates counted once; None where an older asli did not say.
-        fake: Fake ones, likewise.
+        fake: Fake ones, a group of duplicates counted once; None where an older asli did not say.
         target: The error rate that was promised, or None where none was.
         confidence: Of the promise.
         band: Whether the rate of missed fakes was promised too.

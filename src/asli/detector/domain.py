@@ -137,6 +137,13 @@ class Domain:
                 reasons[number] = reason
         return reasons
 
+    def size_ratio(self, facts: Facts) -> float:
+        """Return how many times too small or too large an image's sides are; 1 where its size is inside."""
+        assert facts.width is not None
+        assert facts.height is not None
+        low, high = self.sizes
+        return max(low / min(facts.width, facts.height), max(facts.width, facts.height) / high, 1.0)
+
     def why_file_outside(self, facts: Facts) -> str | None:
         """Return why a file lies outside by its size, format or quality, or None; unknown facts are inside."""
         assert facts.width is not None

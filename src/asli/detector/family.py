@@ -106,21 +106,25 @@ class Family(Composite):
         return min(member.batch_size for member in self.members.values())
 
     def prepare(self, pixels: npt.NDArray[np.uint8], facts: Facts) -> Routed:
-        """Prepare an image for the first member whose domain holds it; else for the first that takes such files."""
-        reasons, fallback = [], None
-        for number, (name, member) in enumerate(self.members.items()):
-            reason = member.card.domain.why_file_outside(facts)
-            if reason is None:
+        """Prepare an image for the first member whose domain holds it; else for the first that takes such files.
+
+        Where none takes them the last member answers, and the reason is that of the member nearest in size.
+        """
+        fallback = None
+        for number, member in enumerate(self.members.values()):
+            if member.card.domain.why_file_outside(facts) is None:
                 prepared = member.prepare(pixels, facts)
                 (reason,) = member.outside([facts], [prepared])
                 if reason is None:
                     return Routed(number, prepared)
-                fallback = fallback or Routed(number, prepared, f"{name}: {reason}")
-            reasons.append(f"{name}: {reason}")
+                fallback = fallback or Routed(number, prepared, reason)
         if fallback is not None:
             return fallback
+        domains = [member.card.domain for member in self.members.values()]
+        nearest = min(domains, key=lambda domain: domain.size_ratio(facts))
         last = len(self.members) - 1
-        return Routed(last, list(self.members.values())[last].prepare(pixels, facts), "; ".join(reasons))
+        prepared = list(self.members.values())[last].prepare(pixels, facts)
+        return Routed(last, prepared, nearest.why_file_outside(facts))
 
     def outside(self, facts: Sequence[Facts], prepared: Sequence[Any]) -> list[str | None]:
         """Return for each prepared image why it lies outside every member's domain, or None."""

@@ -2,18 +2,30 @@
 
 import re
 
-from asli.messages import Message, message
+from asli.messages import Message, Number, message
+
+SIZE = r"(?P<width>\d+) x (?P<height>\d+) pixels; supported are images of (?P<sizes>[\d to]+)"
 
 PATTERNS = tuple(
     (re.compile(rf"^(?:outside domain: )?{pattern}$"), f"reason.{key}")
     for pattern, key in (
-        (r"(?P<width>\d+) x (?P<height>\d+) pixels; supported are images of (?P<sizes>.+) px a side", "size"),
+        (rf"{SIZE} px a side", "size"),
+        (rf"{SIZE} px or more a side", "size_from"),
+        (rf"{SIZE} px a side; give the original, larger picture", "size_small"),
+        (rf"{SIZE} px or more a side; give the original, larger picture", "size_from_small"),
+        (r"looks like a screenshot or drawing \((?P<flat>\d+)% of it flat\); give the photograph itself", "drawn"),
         (r"(?P<format>\S+) file; supported formats: (?P<formats>.+)", "format"),
         (r"JPEG quality (?P<quality>\d+); supported: (?P<qualities>.+)", "quality"),
         (r"pixels unlike the known images' \(distance .+; more (?P<what>.+)\)", "pixels_more"),
         (r"pixels unlike the known images' \(distance .+; less (?P<what>.+)\)", "pixels_less"),
         (r"weak evidence: (?P<wrong>[\d,]+) of (?P<images>[\d,]+) fake .+ were called real, too", "weak_real"),
         (r"weak evidence: (?P<wrong>[\d,]+) of (?P<images>[\d,]+) real .+ were called fake, too", "weak_fake"),
+        (r"not shown to beat a constant answer: .+", "constant"),
+        (r"not calibrated: scores are .+, (?P<threshold>[\d.]+) is its author's threshold", "author"),
+        (
+            r"not calibrated: (?P<real>[\d,]+) real and (?P<fake>[\d,]+) fake .+, (?P<needed>\d+) of each are needed",
+            "few",
+        ),
     )
 )
 """Form of each sentence and its key in the catalog; a page's script uses them, too."""
@@ -28,7 +40,9 @@ def reason_text(reason: str) -> Message | str:
     return reason
 
 
-def _value(name: str, value: str) -> Message | str:
+def _value(name: str, value: str) -> Message | Number | str:
     if name == "what":
         return message(f"reason.{value.replace(' ', '_')}")
+    if re.fullmatch(r"\d[\d,.]*[,.]\d+", value):
+        return Number(value)
     return value.replace(" to ", "\u2013")

@@ -45,7 +45,7 @@ def difference_interval(first: Estimate, second: Estimate, correlation: float) -
 
     Args:
         first: With its interval; defined.
-        second: Likewise.
+        second: Subtracted from it; with its interval; defined.
         correlation: Of the two values over samples of images.
     """
     assert first.value is not None

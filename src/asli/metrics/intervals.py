@@ -126,8 +126,8 @@ def share_above(
         real: Scores of the real images, one or more.
         fake: Scores of the fakes, one or more.
         rate: False positive rate.
-        real_groups: Of duplicates.
-        fake_groups: Likewise.
+        real_groups: Group of duplicates of each real image.
+        fake_groups: Group of duplicates of each fake.
     """
     descending, number = np.sort(real)[::-1], effective_number(real_groups)
     found = share_of(fake > descending[int(rate * len(real) + 1e-9)], fake_groups)

@@ -45,7 +45,7 @@ def mcnemar(first_right: Called, second_right: Called) -> McNemar:
 
     Args:
         first_right: Whether the first judges each image rightly; images must be independent: one per duplicate group.
-        second_right: Likewise.
+        second_right: Whether the second judges each image rightly.
     """
     b, c, n = int((first_right & ~second_right).sum()), int((~first_right & second_right).sum()), len(first_right)
     p = float(binomtest(b, b + c).pvalue) if b + c else 1.0
@@ -68,7 +68,7 @@ def f1_difference(
     Args:
         labels: 0 real, 1 fake; both occur.
         first: What the first calls fake.
-        second: Likewise.
+        second: What the second calls fake.
         groups: Of each image; members of one are drawn or exchanged together.
         seed: Of the resampling.
     """
@@ -116,7 +116,7 @@ def over_seeds(first: dict[int, float], second: dict[int, float]) -> OverSeeds:
 
     Args:
         first: The figure by seed; two seeds or more.
-        second: Likewise.
+        second: The other recipe's figure by seed; two seeds or more.
     """
     a, b = (np.array([runs[seed] for seed in sorted(runs)]) for runs in (first, second))
     if sorted(first) != sorted(second):
@@ -135,7 +135,7 @@ def over_cells(first: Sequence[Floats], second: Sequence[Floats]) -> OverSeeds:
 
     Args:
         first: The figure of each recipe's runs; two runs or more.
-        second: Likewise.
+        second: The same of the recipes they are compared with; two runs or more each.
     """
     cells = [*first, *second]
     weights = np.array([*[1 / len(first)] * len(first), *[-1 / len(second)] * len(second)])

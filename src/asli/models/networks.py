@@ -107,7 +107,7 @@ class Network:
         name: As in the recipe.
         module: Maps float32, n x 3 x h x w, to logits, n x classes.
         mean: Of each input channel, of values in [0, 1].
-        std: Likewise.
+        std: Standard deviation of each input channel, of values in [0, 1].
         head: Name of the last linear layer.
         timm: Whether timm builds it by that name.
     """

@@ -200,7 +200,7 @@ class Report:
     """
 
     title: Text
-    origin: str
+    origin: Text
     sections: Sequence[Section]
     warning: Text | None = None
     summary: Sequence[Text] = ()

@@ -33,7 +33,7 @@ class ListedRow:
         row: Its number in the table, from 0.
         item: The image.
         score: P(fake); None where it could not be read.
-        verdict: None likewise.
+        verdict: On it; None where it could not be read.
         category: Number of one of `CATEGORIES`.
         reason: Why it lies outside the domain, or could not be read; empty for others.
         provenance: What its file states of its own origin.

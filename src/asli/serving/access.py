@@ -70,6 +70,9 @@ class AccessLog:
 
         try:
             await self._app(scope, counted, noted)
+        except Exception:
+            status = status or 500  # which is answered further out
+            raise
         finally:
             path = scope["path"] if scope["path"] in self._known else "other"
             elapsed = 1000 * (time.perf_counter() - start)

@@ -132,15 +132,20 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
         one = chosen(request, detector, {"method", "check", "force_domain"})
         try:
             (picture,) = await taken(request, 1)
-            explained = await run_in_threadpool(
-                one.explainer.explain, picture.name, picture.read, method=method, check=check, force_domain=force_domain
+            explained = await one.explainer.explain(
+                picture.name,
+                picture.read,
+                request.is_disconnected,
+                method=method,
+                check=check,
+                force_domain=force_domain,
             )
             files = [_file(picture)]
         except DetectorError as error:
             raise HTTPException(422, str(error)) from error
         finally:
             await request.close()
-        return _answer(one, [explained], files, force_domain)
+        return _answer(one, [explained] if explained else [], files, force_domain)
 
     @router.post(
         "/preview",

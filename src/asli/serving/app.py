@@ -74,6 +74,10 @@ def create_app(
     def refused(_: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
 
+    @app.exception_handler(Exception)
+    def failed(_: Request, __: Exception) -> JSONResponse:  # the error itself goes to the server's log
+        return JSONResponse({"error": "the server could not answer this request; its log holds the reason"}, 500)
+
     @app.exception_handler(RequestValidationError)
     def misunderstood(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]  # the parameters are all the framework checks
@@ -83,7 +87,7 @@ def create_app(
 
     app.add_middleware(BodyLimit, most=max_bytes, seconds=SECONDS, pause=PAUSE)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(PlaceLimit, most=PLACES, most_bytes=PLACE_BYTES)
+    app.add_middleware(PlaceLimit, most=PLACES, most_bytes=PLACE_BYTES, largest=max_bytes)
     if token is not None:
         app.add_middleware(TokenGuard, token=token)
     if access_log:  # added last, asked first

@@ -28,7 +28,7 @@ class Job:
         read: Returns its bytes.
         size: Of the file, in bytes.
         stability: See `Detector.predict`.
-        force_domain: Likewise.
+        force_domain: See `Detector.predict`.
         done: Gets the prediction.
     """
 
@@ -72,19 +72,23 @@ class Batches:
         return await done
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._waiting:
-            jobs = self._take()
-            try:
-                predictions = await loop.run_in_executor(self._pool, self._predict, jobs)
-            except Exception as error:  # a fault of the detector must not leave requests waiting for ever
+            await self._answer(self._take())
+
+    async def _answer(self, jobs: Sequence[Job]) -> None:
+        """Score jobs together; where that fails, each by itself, since they are of different requests."""
+        try:
+            predictions = await asyncio.get_running_loop().run_in_executor(self._pool, self._predict, jobs)
+        except Exception as error:  # a fault of the detector must not leave requests waiting for ever
+            if len(jobs) > 1:
                 for job in jobs:
-                    if not job.done.done():
-                        job.done.set_exception(error)
-                continue
-            for job, prediction in zip(jobs, predictions, strict=True):
-                if not job.done.done():
-                    job.done.set_result(prediction)
+                    await self._answer([job])
+            elif not jobs[0].done.done():
+                jobs[0].done.set_exception(error)
+            return
+        for job, prediction in zip(jobs, predictions, strict=True):
+            if not job.done.done():
+                job.done.set_result(prediction)
 
     def _take(self) -> list[Job]:
         """Take the first job and those behind it that can share its forward pass; half of them is left to others."""

@@ -1,12 +1,13 @@
 """Explanations over HTTP: the map of one picture, as pixels, and what its check found, in words."""
 
+import asyncio
 import base64
 import io
-import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+from starlette.concurrency import run_in_threadpool
 
 from asli.datasets.images import decode
 from asli.detector.base import Detector
@@ -23,7 +24,7 @@ PREVIEW = 1024
 
 
 class Explainer:
-    """Explains pictures by one detector; networks with random weights are made once.
+    """Explains pictures by one detector, one after another; networks with random weights are made once.
 
     Args:
         detector: Explains its scores.
@@ -32,16 +33,24 @@ class Explainer:
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
         self._makers: dict[tuple[int, Method, bool], tuple[Classifier, MapMaker]] = {}
-        self._lock = threading.Lock()
+        self._turn = asyncio.Lock()  # those who wait for it hold no thread, which other requests need
 
-    def explain(
-        self, name: str, read: Callable[[], bytes], *, method: Method, check: bool, force_domain: bool
-    ) -> dict[str, Any]:
+    async def explain(
+        self,
+        name: str,
+        read: Callable[[], bytes],
+        left: Callable[[], Awaitable[bool]],
+        *,
+        method: Method,
+        check: bool,
+        force_domain: bool,
+    ) -> dict[str, Any] | None:
         """Return a picture's prediction as plain JSON, with `explanation` in it, which is None where it has an error.
 
         Args:
             name: Of the file.
             read: Returns its bytes.
+            left: Returns whether the client has left; the result is then None.
             method: `grad-cam` or `occlusion`.
             check: Also measure whether the map holds.
             force_domain: See `Detector.predict`.
@@ -49,22 +58,29 @@ class Explainer:
         Raises:
             DetectorError: This detector cannot be explained this way.
         """
+        async with self._turn:
+            if await left():
+                return None
+            return await run_in_threadpool(self._explain, name, read, method, check, force_domain)
+
+    def _explain(
+        self, name: str, read: Callable[[], bytes], method: Method, check: bool, force_domain: bool
+    ) -> dict[str, Any]:
         # Here: they need torch and matplotlib, which no other request does.
         from asli.explanation.maps import TOO_ALIKE, MapMaker
         from asli.explanation.page import check_text
         from asli.explanation.picture import overlay
 
-        with self._lock:  # gradients of one picture at a time
-            (examined,) = examine_all([read], self._detector, keep_pixels=True)
-            (prediction,) = self._detector.predictions([(name, examined)], force_domain=force_domain)
-            if examined.pixels is None:
-                return {**prediction.to_dict(), "explanation": None}
-            leaf = as_classifier(self._detector.answering(examined.prepared)[0], "an explanation")
-            key = (id(leaf), method, check)
-            if key not in self._makers:
-                self._makers[key] = leaf, MapMaker(leaf, method, check=check)
-            view = View.of(examined.pixels, leaf.preprocessing)
-            found, checked = self._makers[key][1].make(view)
+        (examined,) = examine_all([read], self._detector, keep_pixels=True)
+        (prediction,) = self._detector.predictions([(name, examined)], force_domain=force_domain)
+        if examined.pixels is None:
+            return {**prediction.to_dict(), "explanation": None}
+        leaf = as_classifier(self._detector.answering(examined.prepared)[0], "an explanation")
+        key = (id(leaf), method, check)
+        if key not in self._makers:
+            self._makers[key] = leaf, MapMaker(leaf, method, check=check)
+        view = View.of(examined.pixels, leaf.preprocessing)
+        found, checked = self._makers[key][1].make(view)
         words = check_text(checked, TOO_ALIKE)
         explanation = {
             "method": method,

@@ -55,10 +55,11 @@ class PlaceLimit:
         app: What answers the others.
         most: Requests at a time.
         most_bytes: Their bodies together, as declared; one alone may be larger.
+        largest: What a body without a declared length counts, and the most that any counts: larger ones are refused.
     """
 
-    def __init__(self, app: App, most: int, most_bytes: int) -> None:
-        self._app, self._most, self._most_bytes = app, most, most_bytes
+    def __init__(self, app: App, most: int, most_bytes: int, largest: int) -> None:
+        self._app, self._most, self._most_bytes, self._largest = app, most, most_bytes, largest
         self._taken, self._bytes = 0, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +67,9 @@ class PlaceLimit:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        size = declared_length(scope) or 0
+        declared = declared_length(scope)
+        undeclared = self._largest if b"transfer-encoding" in dict(scope["headers"]) else 0
+        size = undeclared if declared is None else min(declared, self._largest)
         if self._taken >= self._most or (self._taken and self._bytes + size > self._most_bytes):
             text = f"{self._taken} requests are being answered already; send it again in {RETRY} seconds"
             await refuse(scope, receive, send, 503, text, {"retry-after": str(RETRY)})

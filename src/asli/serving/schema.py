@@ -80,7 +80,7 @@ class Predictions(BaseModel):
 
     detector: Detector
     images: list[Image] = Field(description="In the order sent.")
-    files: list[File] = Field(description="Likewise.")
+    files: list[File] = Field(description="Of the images, in the order sent.")
     asli: str = Field(description="Version.")
     time: str = Field(description="When it was scored, UTC.")
 

@@ -40,7 +40,7 @@ def serve(
         detector: A detector folder, a run folder, `hub:owner/name[@revision]`, or `default`; or several of these, of
             which the first answers where a request names none.
         host: Address to listen at; 127.0.0.1 is reached from this machine only.
-        port: Likewise; 0 takes a free one.
+        port: Port to listen at; 0 takes a free one.
         max_bytes: Largest body of a request.
         max_images: Most pictures in a request.
         embed_in: Sites whose pages may show this page within, such as `https://huggingface.co`; none by default.

@@ -106,7 +106,7 @@ def to_input(pixels: torch.Tensor, mean: tuple[float, float, float], std: tuple[
     Args:
         pixels: n x 3 x height x width, any type.
         mean: Of each channel, of values in [0, 1].
-        std: Likewise.
+        std: Divides each channel afterwards.
 
     Returns:
         float32, n x 3 x height x width.

@@ -26,7 +26,7 @@ WEBP_SIDE = 16_383
 """Most pixels along a side of a WebP file."""
 
 JPEG_SIDE = 65_500
-"""Likewise of a JPEG file, as libjpeg writes it."""
+"""Most pixels along a side of a JPEG file that libjpeg writes."""
 
 AVIF_SIDE = 16_384
 HEIC_SIDE = 8_192

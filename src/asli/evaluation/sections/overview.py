@@ -55,9 +55,14 @@ def report_of(
         origin_section(result),
     ]
     return Report(
-        title=f"{result['detector']['network']} on {data['name']}, {data['split']} split",
-        origin=f"{data['images']:,} images ({data['real']:,} real, {data['fake']:,} fake), {result['date'][:10]},"
-        f" asli {result['asli']}. Fake is the positive class. Threshold {result['threshold']:.4f}; 95 % intervals.",
+        title=message("report.title", network=result["detector"]["network"], name=data["name"], split=data["split"]),
+        origin=message(
+            "report.origin",
+            **{key: data[key] for key in ("images", "real", "fake")},
+            date=result["date"][:10],
+            version=result["asli"],
+            threshold=Number(f"{result['threshold']:.4f}"),
+        ),
         warning=optimism(result),
         summary=summary(result),
         key_numbers=key_numbers(result),
@@ -105,12 +110,17 @@ def summary(result: Result) -> list[Message]:
 
 
 def key_numbers(result: Result) -> list[KeyNumber]:
-    """Return the numbers in large type. A status is given where chance or an even split is a clear line."""
+    """Return the numbers in large type. A status is given where chance or a promise is a clear line."""
     at, area = at_threshold(result), threshold_free(result)["auroc"]
     alarms, recall = at["false_positive_rate"], at["recall"]
     useful = _beats(recall, (ends(alarms)[1], ends(alarms)[2]))
     numbers = [
-        ("key_flagged", alarms, percent(alarms), useful),
+        (
+            "key_flagged",
+            alarms,
+            percent(alarms),
+            _promised(alarms, _target(result)) if useful is Status.GOOD else useful,
+        ),
         ("key_found", recall, percent(recall), useful),
         ("key_accuracy", at["accuracy"], percent(at["accuracy"]), Status.NEUTRAL),
         ("key_auroc", area, value_text(area), _beats(area)),
@@ -224,6 +234,19 @@ def _beats(figure: Any, other: tuple[float | None, float | None] = (0.5, 0.5)) -
     if low is None or high is None or other[0] is None or other[1] is None:
         return Status.NEUTRAL
     return Status.GOOD if low > other[1] else Status.BAD if high < other[0] else Status.CAUTION
+
+
+def _target(result: Result) -> float | None:
+    target: float | None = result["detector"]["thresholds"].get("target")
+    return target
+
+
+def _promised(alarms: Any, target: float | None) -> Status:
+    """Return whether a promised share of false alarms was kept; neutral where none was promised."""
+    value, low, _, _ = ends(alarms)
+    if target is None or value is None or low is None:
+        return Status.NEUTRAL
+    return Status.GOOD if value <= target else Status.BAD if low > target else Status.CAUTION
 
 
 def _share(figure: Any) -> Message:

@@ -113,7 +113,8 @@ function makeAnswer({ image, about, settings }, named) {
     node.dataset.verdict = "none";
     verdict.textContent = settings.force_domain ? t("web.outside_forced", { verdict: capital(t(`verdict.${image.verdict}`)) }) : t("web.outside");
     say(t("web.why", { reason: reason(image.domain.why) }));
-    say(t("web.outside_can", { domain: domain(about.domain) }));
+    // A family's reason states what the nearest member takes; its domain spans gaps between members.
+    if (about.kind !== "family") say(t("web.outside_can", { domain: domain(about.domain) }));
     say(t("web.outside_do"));
     bare();
   } else {
@@ -127,7 +128,7 @@ function makeAnswer({ image, about, settings }, named) {
     points.textContent = t("web.score", { score: score(image.score) });
     if (verdictOf(image.score, image.thresholds) === "unsure") say(t("web.unsure_band"));
     if (range && !unstable(image)) say(t(range.low === range.high ? "web.stable_same" : "web.stable", range));
-    for (const caveat of image.reasons.filter((text) => !text.startsWith("outside domain"))) say(t("web.caveat", { caveat }), "caution");
+    for (const caveat of image.reasons.filter((text) => !text.startsWith("outside domain"))) say(t("web.caveat", { caveat: reason(caveat) }), "caution");
     fillScale(node, image);
   }
   node.setAttribute("aria-label", [heading.hidden ? "" : about.name, verdict.textContent, but.textContent, points.textContent, ...[...why.children].map((line) => line.textContent)].filter(Boolean).join(" "));

@@ -69,7 +69,7 @@ function about({ image, detector, about: known, time, asli, settings }) {
     ["record_detector", `${known.name}: ${detector.network}`],
     ["record_hash", detector.hash ?? "", "hash"],
     ["record_trained", detector.trained_on],
-    ["record_settings", [t("web.record_setting_stability", { state: state(settings.stability) }), t("web.record_setting_force", { state: state(settings.force_domain) }), ...detector.caveats].join("; ")],
+    ["record_settings", [t("web.record_setting_stability", { state: state(settings.stability) }), t("web.record_setting_force", { state: state(settings.force_domain) }), ...detector.caveats.map(reason)].join("; ")],
     ["record_time", new Date(time).toLocaleString(current(), { dateStyle: "long", timeStyle: "long", timeZone: "UTC" })],
     ["record_version", `asli ${asli}`],
   ];

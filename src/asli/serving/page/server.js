@@ -4,6 +4,7 @@ import { t } from "./texts.js";
 const TRIES = 8; // at a busy server, ever further apart
 const PLACE = "asli-token";
 let asked = null;
+let asking = null;
 
 /** Call `handler` when the server asks for a token; it returns a promise that ends when there is one. */
 export const onToken = (handler) => (asked = handler);
@@ -14,7 +15,8 @@ async function request(path, options) {
   const headers = token ? { authorization: `Bearer ${token}` } : {};
   const answer = await fetch(path, { ...options, headers });
   if (answer.status !== 401) return answer;
-  await asked();
+  asking ??= asked().finally(() => (asking = null)); // one question, however many requests need the token
+  await asking;
   return request(path, options);
 }
 

@@ -64,7 +64,10 @@ export function reason(text) {
     const found = text.match(pattern);
     if (!found) continue;
     const values = { ...found.groups };
-    for (const [name, value] of Object.entries(values)) values[name] = value.replace(" to ", "\u2013");
+    for (const [name, value] of Object.entries(values)) {
+      const separated = /^\d[\d,.]*[,.]\d+$/.test(value);
+      values[name] = separated ? Number(value.replaceAll(",", "")).toLocaleString(language) : value.replace(" to ", "\u2013");
+    }
     if (values.what) values.what = t(`reason.${values.what.replaceAll(" ", "_")}`);
     return t(key, values);
   }

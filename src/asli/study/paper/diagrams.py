@@ -53,7 +53,7 @@ def preprocessing_flow(recipe: Recipe, mean: Sequence[float], std: Sequence[floa
     Args:
         recipe: Of the run.
         mean: Of each input channel, as the start weights want it, of values in [0, 1].
-        std: Likewise.
+        std: Standard deviation of each input channel, of values in [0, 1].
     """
     augment, size, kernel = recipe.augment, recipe.data.size, recipe.data.interpolation
     (smallest, largest), (narrowest, widest) = augment.scale, augment.ratio
