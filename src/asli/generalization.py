@@ -119,9 +119,9 @@ def generalize(
 ) -> Generalization:
     """Leave each generator family, or each real source, out of training and judge on it.
 
-    Every readable image is used, whatever its part: the parts of the data folder mix generators and sources. Images of
-    an unknown generator (without a name, or named `unknown...`) are left out altogether. An interrupted call resumes:
-    features and finished folds are kept.
+    Every readable image but those of the test part is used: a recipe may be chosen by this, so test stays closed.
+    Images of an unknown generator (without a name, or named `unknown...`) are left out altogether. An interrupted call
+    resumes: features and finished folds are kept.
 
     Args:
         recipe: With `optim.name=logistic`: a head on a frozen trunk's features.
@@ -176,7 +176,8 @@ def generalize(
 
 def _known(data: DataFolder, file: str | Path | None) -> tuple[Rows, npt.NDArray[np.int8], npt.NDArray[np.str_]]:
     """Return the rows that have a group, their labels, and their groups."""
-    rows = np.flatnonzero(data.readable)
+    parts = [data.rows(part) for part in data.info["counts"] if part != "test"]
+    rows = np.sort(np.concatenate([np.zeros(0, np.int64), *parts]))
     table = data.table(["id", "source", "generator"], rows).to_pylist()
     names = [one["generator"] if fake else one["source"] for one, fake in zip(table, data.labels[rows], strict=True)]
     if file is not None:
