@@ -156,7 +156,7 @@ def default_files() -> list[Path]:
     """Return the files that are checked where none is given."""
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"]
     source = ROOT / "src" / "asli"
-    found += [*(source / "cli").glob("*.py"), source / "recipe.py", *(source / "messages").glob("*.toml")]
+    found += [*(source / "cli").glob("*.py"), *(source / "recipe").glob("*.py"), *(source / "messages").glob("*.toml")]
     return sorted(path for path in found if path.relative_to(ROOT).as_posix() not in GENERATED)
 
 
