@@ -277,11 +277,6 @@ def constant_coverage(rounds: int, each: int) -> dict[str, dict[str, float]]:
     return result
 
 
-def measure(rounds: int = 2000, only: str = "") -> dict[str, dict]:
-    """Return every coverage whose title holds a text."""
-    return {title: part() for title, part in parts(rounds).items() if only in title}
-
-
 def parts(rounds: int) -> dict[str, Callable[[], dict[str, dict]]]:
     """Return what is measured, by title."""
     few = {
@@ -326,17 +321,19 @@ def main() -> None:
     parser.add_argument("--only", default="", help="measure what has this in its title; the rest of --out stays")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    found = measure(arguments.rounds, arguments.only)
-    for title, lines in found.items():
-        print(title)
-        for name, figure in lines.items():
+    for title, part in parts(arguments.rounds).items():
+        if arguments.only not in title:
+            continue
+        found = part()
+        print(title, flush=True)
+        for name, figure in found.items():
             if name == "mean":
                 print("  on average: " + ", ".join(f"{key} {value:.4f}" for key, value in figure.items()))
             else:
                 print(f"  {name}: held {figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]")
-    if arguments.out:
-        before = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-        arguments.out.write_text(json.dumps({"rounds": arguments.rounds, **before, **found}, indent=2) + "\n")
+        if arguments.out:  # after each part, so that a stopped run keeps what it has measured
+            before = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+            arguments.out.write_text(json.dumps({**before, title: found}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

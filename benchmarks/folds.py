@@ -4,7 +4,8 @@
 
 For each draw, 100 real and 100 fake images of DATA's train part become a data folder of their own, all in its train
 part. `asli train --folds 5` makes a detector of them. Its card states AUROC and balanced accuracy out of fold; the
-detector then scores images of DATA's train part that no draw has taken.
+detector then scores images of DATA's train part that no draw has taken. --out is written after each draw; rerun the
+same command to resume.
 """
 
 import argparse
@@ -24,12 +25,13 @@ from asli.datasets.folder import DataFolder
 from asli.datasets.splits import Shares
 from asli.detector.base import Detector
 from asli.detector.runtimes import logits_of_rows
+from asli.files import write_json
 from asli.metrics.classification import auroc, score_of_logits
 from asli.metrics.intervals import mean_of, share_of
 from asli.pipeline import train
 
 SETTINGS = (
-    "model.name=compact_resnet8x48",
+    "model.name=bird_lotfi",
     "loop.epochs=16",
     "loop.micro_batch=32",
     "loop.accumulation=1",
@@ -91,6 +93,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="a data folder of small packed images, such as CIFAKE's")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--each", type=int, default=100, help="images of each label in a draw")
+    parser.add_argument("--minutes", type=float, default=np.inf, help="begin no draw after so many")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     data, begun = DataFolder.open(arguments.data), time.monotonic()
@@ -100,23 +103,27 @@ def main() -> None:
     by_label = [pool[data.labels[pool] == code] for code in (0, 1)]
     taken = arguments.draws * arguments.each
     others = np.sort(np.concatenate([rows[taken : taken + HELD_OUT // 2] for rows in by_label]))
-    draws = []
-    for number in range(arguments.draws):
-        part = slice(number * arguments.each, (number + 1) * arguments.each)
-        draws.append(measure(data, np.concatenate([rows[part] for rows in by_label]), others, number))
-        inner, outer = draws[-1]["out_of_fold"]["auroc"], draws[-1]["held_out"]["auroc"]
-        print(f"draw {number + 1}: out of fold {inner['value']:.3f}, held out {outer:.3f}", flush=True)
     result = {
         "command": f"python benchmarks/folds.py DATA --draws {arguments.draws} --each {arguments.each}",
         "data": {"name": data.name, "hash": data.hash, "held_out": len(others)},
-        "recipe": {"name": "demo", "settings": SETTINGS, "folds": FOLDS},
-        "minutes": round((time.monotonic() - begun) / 60, 1),
-        "summary": {name: summary(draws, name) for name in ("auroc", "balanced_accuracy")},
-        "draws": draws,
+        "recipe": {"name": "demo", "settings": [*SETTINGS], "folds": FOLDS},
     }
-    print(json.dumps(result["summary"], indent=2))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    earlier = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.exists() else {}
+    same = all(earlier.get(key) == value for key, value in result.items())
+    draws = earlier["draws"] if same else []
+    for number in range(len(draws), arguments.draws):
+        if (time.monotonic() - begun) / 60 > arguments.minutes:
+            break
+        part, started = slice(number * arguments.each, (number + 1) * arguments.each), time.monotonic()
+        draws.append(measure(data, np.concatenate([rows[part] for rows in by_label]), others, number))
+        draws[-1]["minutes"] = round((time.monotonic() - started) / 60, 1)
+        inner, outer = draws[-1]["out_of_fold"]["auroc"], draws[-1]["held_out"]["auroc"]
+        print(f"draw {number + 1}: out of fold {inner['value']:.3f}, held out {outer:.3f}", flush=True)
+        figures = {name: summary(draws, name) for name in ("auroc", "balanced_accuracy")} if number else {}
+        if arguments.out:
+            write_json(arguments.out, {**result, "summary": figures, "draws": draws})
+    if len(draws) > 1:
+        print(json.dumps({name: summary(draws, name) for name in ("auroc", "balanced_accuracy")}, indent=2))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ at 224 px. The networks are untrained, which does not change their speed; the pi
 asli uses, and the scores of all are compared. All sides take turns on idle cores, each in a process of its own that
 has scored 64 images before the clock starts; a scan's time includes listing the files and writing the table, not
 loading the network, on either side; `predict` gets a list of paths, as the pipeline does. DIR is the folder the tests
-know as ASLI_SHARED. `--share 0.1` takes a tenth of the images, to try the script.
+know as ASLI_SHARED. `--share 0.1` takes a tenth of the images, to try the script. --out is written after each turn;
+the same command adds the turns that are missing, and `--minutes 6` begins none after so many. `--work DIR` keeps files
+and detectors between the two; `--turns 0` only makes them. `--sides` leaves some out.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
@@ -39,6 +42,7 @@ SIDES = (
 )
 OURS, PEERS = SIDES[:5], SIDES[5:]
 COMPARED = 100
+MEASURED = ("images_per_second", "largest_score_difference")
 
 
 def cifake_files(shared: Path, folder: Path, count: int) -> None:
@@ -108,8 +112,6 @@ def scan_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
 
 def predict_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
     """Return images a second and the first scores."""
-    import time
-
     from asli.detector.base import Detector
 
     detector = Detector.load(work / name, runtime=side.removeprefix("predict "))
@@ -124,8 +126,6 @@ def predict_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]
 
 def pipeline_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
     """Return images a second and the first scores."""
-    import time
-
     os.environ.update(HF_HUB_OFFLINE="1")
     from transformers import pipeline
 
@@ -159,8 +159,10 @@ def main() -> None:
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    parser.add_argument("--work", type=Path, help="keep pictures and detectors here")
     parser.add_argument("--only", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only == ["make"]:
@@ -174,50 +176,63 @@ def main() -> None:
         return
     if options.shared is None:
         parser.error("give --shared or set ASLI_SHARED")
-    work = Path(tempfile.mkdtemp(prefix="scan-speed-"))
-    speeds: dict[str, dict[str, list[float]]] = {case: {side: [] for side in SIDES} for case in CASES}
-    scores: dict[str, dict[str, list[float]]] = {case: {} for case in CASES}
-    try:
-        cifake_files(options.shared, work / "resnet18-images", round(2000 * options.share))
-        photos = options.photos or options.shared / "data" / "photos2" / "photos_dev.zip"
-        photo_files(photos, work / "resnet50-images", round(300 * options.share))
-        in_own_process(work, "make")
-        for turn in range(options.turns):
-            for case, (name, _) in CASES.items():
-                for side in SIDES:
-                    found = in_own_process(work, name, side)
-                    speeds[case][side].append(round(found["speed"], 1))
-                    scores[case][side] = found["scores"]
-                    print(f"turn {turn + 1}, {case}: {side} {found['speed']:,.1f} images/s", flush=True)
-    finally:
-        shutil.rmtree(work)
     result = {
-        "command": f"python benchmarks/scan_speed.py --shared DIR --turns {options.turns} --share {options.share:g}",
+        "command": "python benchmarks/scan_speed.py --shared DIR"
+        + ("" if options.share == 1 else f" --share {options.share:g}")
+        + ("" if options.sides == list(SIDES) else " --sides " + " ".join(f'"{side}"' for side in options.sides)),
         "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
         "versions": {library: version(library) for library in ("torch", "onnxruntime", "transformers", "pillow")},
-        "images_per_second": speeds,
-        "ratio_by_turns": {},
-        "largest_score_difference": {},
     }
-    for case, by_side in speeds.items():
+    earlier = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
+    same = all(earlier.get(key) == value for key, value in result.items())
+    result |= {key: earlier[key] if same else {case: {} for case in CASES} for key in MEASURED}
+    speeds, differences = (result[key] for key in MEASURED)
+    turns = len(next(iter(speeds.values())).get(options.sides[-1], []))
+    work, begun = options.work or Path(tempfile.mkdtemp(prefix="scan-speed-")), time.monotonic()
+    try:
+        if not (work / "made").exists():
+            work.mkdir(parents=True, exist_ok=True)
+            cifake_files(options.shared, work / "resnet18-images", round(2000 * options.share))
+            photos = options.photos or options.shared / "data" / "photos2" / "photos_dev.zip"
+            photo_files(photos, work / "resnet50-images", round(300 * options.share))
+            in_own_process(work, "make")
+            (work / "made").touch()
+        while turns < options.turns and time.monotonic() - begun < 60 * options.minutes:
+            turns += 1
+            for case, (name, _) in CASES.items():
+                found = {side: in_own_process(work, name, side) for side in options.sides}
+                peer = found[options.sides[-1]]["scores"]
+                for side, one in found.items():
+                    speeds[case].setdefault(side, []).append(round(one["speed"], 1))
+                    far = max(abs(a - b) for a, b in zip(one["scores"], peer, strict=True))
+                    differences[case][side] = max(far, differences[case].get(side, 0.0))
+                    print(f"turn {turns}, {case}: {side} {one['speed']:,.1f} images/s", flush=True)
+            if options.out:
+                options.out.parent.mkdir(parents=True, exist_ok=True)
+                options.out.write_text(json.dumps({**result, "ratio_by_turns": ratios(speeds)}, indent=2) + "\n")
+    finally:
+        if options.work is None:
+            shutil.rmtree(work)
+    for case, by_ratio in ratios(speeds).items():
         print(f"\n{case}")
-        for side, found in by_side.items():
+        for side, found in speeds[case].items():
             print(f"  {side:<18} median {statistics.median(found):,.1f} images/s {found}")
-        result["ratio_by_turns"][case] = ratios = {
+        for what, values in by_ratio.items():
+            print(f"  {what:<32} {values}")
+        print("  largest difference in score from the last side:", differences[case])
+
+
+def ratios(speeds: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list[float]]]:
+    """Return by case how many times as fast our sides are, and predict beside scan, turn by turn."""
+    return {
+        case: {
             f"{side} / {peer}": [round(a / b, 2) for a, b in zip(by_side[side], by_side[peer], strict=True)]
             for side in OURS
             for peer in (*PEERS, *(["scan " + side.split()[1]] if side.startswith("predict") else []))
+            if side in by_side and peer in by_side
         }
-        for what, values in ratios.items():
-            print(f"  {what:<32} {values}")
-        peer = scores[case]["pipeline batch 1"]
-        result["largest_score_difference"][case] = differences = {
-            side: max(abs(a - b) for a, b in zip(scores[case][side], peer, strict=True)) for side in SIDES[:-1]
-        }
-        print("  largest difference in score from pipeline batch 1:", differences)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(result, indent=2) + "\n")
+        for case, by_side in speeds.items()
+    }
 
 
 if __name__ == "__main__":

@@ -26,9 +26,10 @@ from asli.tracking.jsonl import JsonLines
 from asli.training import checkpoint
 from asli.training.batches import TrainingBatches
 from asli.training.callbacks import Callback, Callbacks, ProgressBar
-from asli.training.loop import JUDGED, Batches, Evaluate, Training
+from asli.training.loop import JUDGED, Training
 from asli.training.prefetch import Prefetching
 from asli.training.processes import ALONE, Processes
+from asli.training.protocols import Batches, Evaluate
 from asli.transforms.preprocessing import Preprocessing
 
 POOL = ("train", "validation", "calibration")

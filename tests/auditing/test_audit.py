@@ -14,11 +14,11 @@ from asli.auditing import shortcuts
 from asli.auditing.audit import audit
 from asli.auditing.checks.check import Severity
 from asli.auditing.checks.registry import BUILT_IN
+from asli.auditing.duplicate_sections import look_alikes
 from asli.auditing.duplicates import find_duplicates
 from asli.auditing.equalize import equalize
 from asli.auditing.features import SPECTRUM_NAMES, spectrum
 from asli.auditing.hamming import neighbours
-from asli.auditing.page import look_alikes
 from asli.auditing.pixels import Pixels
 from asli.datasets.build import open_folders
 from asli.datasets.cache import open_data

@@ -20,6 +20,7 @@ from asli.sample import sample_images
 from asli.serving.app import create_app
 from tests.compare import SAME
 from tests.conftest import run_asli
+from tests.detector.upload_hub import upload_hub
 
 SECOND = ["model.name=compact_resnet8x32", "loop.epochs=1", "loop.evaluate_every=0", "loop.seed=3"]
 
@@ -117,7 +118,7 @@ def test_a_family_gives_each_image_to_the_member_whose_domain_holds_it(family, f
 
 
 @pytest.mark.parametrize("kind", ["ensemble", "family"])
-def test_every_entry_point_gives_the_same_scores(kind, request, mixed, tmp_path):
+def test_every_entry_point_gives_the_same_scores(kind, request, mixed, sample, tmp_path):
     folder = request.getfixturevalue(kind)
     detector = Detector.load(folder)
     expected = [answer.score for answer in detector.predict(mixed)]
@@ -145,16 +146,27 @@ def test_every_entry_point_gives_the_same_scores(kind, request, mixed, tmp_path)
 
     served = asyncio.run(ask())["images"]
     assert [image["score"] for image in served] == pytest.approx(expected, abs=SAME)
-    explained = (
-        asli.explain(mixed[:1], detector, out=tmp_path / "maps", method="occlusion") if kind == "family" else None
-    )
-    if explained is not None:
-        assert explained.images[0].explanation.picture
+    asli.evaluate(detector, sample, split="validation", out=tmp_path / "report")
+    evaluated = pq.read_table(tmp_path / "report/scores.parquet").slice(0, 5).to_pydict()
+    alone = detector.predict(sample_images(evaluated["id"], tmp_path / "evaluated"))
+    assert [answer.score for answer in alone] == pytest.approx(evaluated["score"], abs=SAME)
+    if kind == "family":
+        explained = asli.explain(mixed[:1], detector, out=tmp_path / "maps", method="occlusion").images[0]
+        assert explained.explanation.picture
+        assert explained.prediction.score == pytest.approx(expected[0], abs=SAME)
+    with upload_hub(tmp_path / "cache") as hub:
+        pushed = run_asli("push", folder, "owner/mine", **hub)
+        assert pushed.returncode == 0, pushed.stderr
+        fetched = run_asli("predict", *mixed, "--detector", "hub:owner/mine", "--json", **hub)
+    assert fetched.returncode == 0, fetched.stderr
+    assert [image["score"] for image in json.loads(fetched.stdout)["images"]] == pytest.approx(expected, abs=SAME)
 
 
 def test_what_a_kind_cannot_do_is_one_line(ensemble, family, sample, mixed, tmp_path):
     with pytest.raises(DetectorError, match="an explanation needs a single network"):
         asli.explain(mixed[:1], ensemble, out=tmp_path / "maps")
+    with pytest.raises(DetectorError, match="ONNX export needs a single network, and this is of kind 'family'"):
+        asli.export_onnx(family)
     with pytest.raises(DetectorError, match="int8 needs a single network"):
         asli.export_int8(ensemble, sample, tmp_path / "int8")
     with pytest.raises(DetectorError, match="a family has no preprocessing and thresholds of its own"):

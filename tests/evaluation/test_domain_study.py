@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 from asli.datasets.build import open_folders
 from asli.detector.base import Detector
 from asli.errors import DataError
-from asli.evaluation.domain_study import PHOTOGRAPHS, domain_study
+from asli.evaluation.domain_study import domain_study
+from asli.evaluation.domain_study_result import PHOTOGRAPHS
 from asli.metrics.classification import score_of_logits
 from asli.models.device import pick_device
 from asli.transforms.corruptions import KERNELS, jpeg, resized

@@ -1,38 +1,25 @@
 """The audit as a page: the result of each check first, then what it rests on, with pictures."""
 
-import io
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-from PIL import Image
 
 from asli.auditing.audit import AuditResult
 from asli.auditing.checks.check import Finding, Severity
 from asli.auditing.drawing import shortcut_areas
-from asli.auditing.duplicates import Duplicates
+from asli.auditing.duplicate_sections import duplicate_sections, look_alikes, strip
 from asli.auditing.evidence import Evidence
-from asli.auditing.pixels import Image8, Pixels
+from asli.auditing.pixels import Pixels
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABELS
-from asli.metrics.intervals import proportion
 from asli.reports.colors import Status
 from asli.reports.kit import CaptionedImage, Cell, KeyNumber, Report, ReportFigure, ReportTable, Section
-from asli.reports.numbers import p_text, percent_counted, percent_interval
+from asli.reports.numbers import p_text
 from asli.reports.render import write_report
-
-PAIRS = 12
-"""Pairs of duplicates shown, of either kind."""
 
 TYPICAL = 6
 """Files of each label shown."""
-
-SIDE = 96
-"""Pictures are shrunk to this many pixels along their longer side; small ones stay."""
 
 GENERATOR_FACTS = ("images", "format", "JPEG quality", "width", "height", "bytes a pixel")
 """File facts shown of each generator."""
@@ -59,7 +46,7 @@ def write_page(path: Path, result: AuditResult, evidence: Evidence) -> Path:
     sections = [
         _checks(result.findings),
         _shortcuts(result.shortcuts),
-        *_duplicates(result.duplicates, data, pixels, evidence.duplicates),
+        *duplicate_sections(result.duplicates, data, pixels, evidence.duplicates),
         look_alikes(result.duplicates["near"]["look_alikes"], data, pixels),
         _files(result.facts, data, pixels),
         _counts(result.counts),
@@ -178,105 +165,6 @@ def _shortcuts(found: dict[str, Any]) -> Section:
     )
 
 
-def _duplicates(summary: dict[str, Any], data: DataFolder, pixels: Pixels, duplicates: Duplicates) -> list[Section]:
-    sections = []
-    for kind, pairs, distances in (("exact", duplicates.exact, None), ("near", duplicates.near, duplicates.distances)):
-        found = summary[kind]
-        if not found["pairs"]:
-            continue
-        shown = _telling_pairs(data, pairs)
-        terms = {
-            "pairs": found["pairs"],
-            "within a split": found["within_a_split"],
-            "across splits": found["across_splits"],
-            "across labels": found["across_labels"],
-        }
-        rows: list[list[str | Cell]] = [[name, f"{count:,}"] for name, count in terms.items()]
-        if summary["test_total"]:
-            share = asdict(proportion(found["test_images"], summary["test_total"]))
-            text = f"{percent_counted(share)}, 95 % CI {percent_interval(share)}"
-            rows.append(["test images with a duplicate in another split", text])
-            labels = f"{found['test_images_real']:,} real, {found['test_images_fake']:,} fake"
-            rows.append(["of these", labels])
-        sections.append(
-            Section(
-                id=f"duplicates-{kind}",
-                title="Exact duplicates" if kind == "exact" else "Near-duplicates",
-                tables=[ReportTable(columns=["pairs of images", "number"], rows=rows)],
-                images=[
-                    _pair_image(data, pixels, pairs[n], None if distances is None else distances[n]) for n in shown
-                ],
-                notes=[_duplicate_note(kind, found)],
-            )
-        )
-    return sections
-
-
-def look_alikes(found: dict[str, Any], data: DataFolder, pixels: Pixels) -> Section | None:
-    """Return the section on pictures of which many look alike, or None where there are none.
-
-    Args:
-        found: `look_alikes` of the near-duplicates' summary.
-        data: The images.
-        pixels: Theirs.
-    """
-    if not found["images"]:
-        return None
-    names = [found["listed"][n] for n in np.linspace(0, len(found["listed"]) - 1, PAIRS).astype(int)]
-    rows = pc.index_in(pa.array(list(dict.fromkeys(names))), data.table(["id"])["id"]).to_pylist()
-    lines = data.table(["id", "split", "label"], np.array(rows)).to_pylist()
-    terms = {"images": found["images"], "groups": found["groups"], "images of the largest group": found["largest"]}
-    return Section(
-        id="look-alikes",
-        title="Pictures that look alike",
-        tables=[ReportTable(columns=["many look alike", "number"], rows=[[k, f"{n:,}"] for k, n in terms.items()])],
-        images=[
-            CaptionedImage(data=_png([pixels.read(row)]), lines=[f"{line['split']} {line['label']}", line["id"]])
-            for row, line in zip(rows, lines, strict=True)
-        ],
-        notes=[
-            "Each is near 20 or more others, as pages of one template, icons and screenshots are, and differs from them"
-            " in some part: they are not counted as duplicates. Names: --json."
-        ],
-    )
-
-
-def _duplicate_note(kind: str, found: dict[str, Any]) -> str:
-    first = "Pairs across splits are shown first. "
-    if kind == "exact":
-        return f"{first}Equal pixels; {found['identical_bytes']:,} pairs are equal byte for byte."
-    return (
-        f"{first}Perceptual hashes differ in at most {found['radius_bits']} of 64 bits and thumbnails of 32 px by at"
-        f" most {found['rms_limit']:.0f} of 255 gray levels (root mean square) and half the weaker picture's contrast."
-    )
-
-
-def _telling_pairs(data: DataFolder, pairs: npt.NDArray[np.int64]) -> list[int]:
-    """Return which pairs to show: those across labels first, then across splits, evenly over the rest of the order."""
-    table = data.table(["split", "label"])
-    splits, labels = (np.array(table[name].to_pylist(), dtype=object) for name in ("split", "label"))
-    a, b = pairs.T
-    rank = np.where(labels[a] != labels[b], 0, np.where(splits[a] != splits[b], 1, 2))
-    best = np.flatnonzero(rank == rank.min())
-    if len(best) < PAIRS:
-        best, chosen = np.argsort(rank, kind="stable"), np.arange(min(PAIRS, len(rank)))
-    else:
-        chosen = np.linspace(0, len(best) - 1, PAIRS).astype(np.int64)
-    return [int(n) for n in best[chosen]]
-
-
-def _pair_image(
-    data: DataFolder, pixels: Pixels, pair: npt.NDArray[np.int64], distance: float | None
-) -> CaptionedImage:
-    lines = data.table(["id", "split", "label"], pair).to_pylist()
-    title = " and ".join(dict.fromkeys(f"{line['split']} {line['label']}" for line in lines))
-    if distance is not None:
-        title += f", {distance:.0f} gray levels"
-    return CaptionedImage(
-        data=_png([pixels.read(int(row)) for row in pair]), lines=[title, *(line["id"] for line in lines)]
-    )
-
-
 def _files(facts: dict[str, dict[str, str]], data: DataFolder, pixels: Pixels) -> Section:
     generators = [group for group in next(iter(facts.values())) if group not in LABELS]
     tables = [
@@ -303,7 +191,7 @@ def _typical(data: DataFolder, pixels: Pixels, label: int) -> list[CaptionedImag
     lines = data.table(["label", "format", "width", "height", "quality", "bytes", "generator", "id"], rows).to_pylist()
     return [
         CaptionedImage(
-            data=_png([pixels.read(int(row))]),
+            data=strip([pixels.read(int(row))]),
             lines=[
                 f"{line['label']}{': ' + line['generator'] if line['generator'] else ''}",
                 f"{line['format']}{' quality ' + str(line['quality']) if line['quality'] else ''},"
@@ -347,22 +235,3 @@ def _oddities(result: AuditResult) -> Section | None:
         facts=others,
         notes=["All names: --json."],
     )
-
-
-def _png(images: list[Image8]) -> bytes:
-    """Return images side by side, each shrunk to `SIDE`, as a PNG file."""
-    small = []
-    for pixels in images:
-        image = Image.fromarray(pixels)
-        image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-        small.append(image)
-    gap = max(1, small[0].width // 16)
-    width = sum(image.width for image in small) + gap * (len(small) - 1)
-    sheet = Image.new("RGB", (width, max(image.height for image in small)), "white")
-    left = 0
-    for image in small:
-        sheet.paste(image, (left, 0))
-        left += image.width + gap
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
-    return buffer.getvalue()

@@ -1,13 +1,10 @@
 """A network that somebody else trained, with its own preprocessing, proven to give its author's scores."""
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from asli._version import __version__
-from asli.datasets.layouts import LABELS
 from asli.detector.base import Detector
 from asli.detector.card import Card
 from asli.detector.classifier import Classifier
@@ -18,14 +15,14 @@ from asli.detector.store import (
     FILES,
     INFO,
     ONNX,
-    VERSION,
     WEIGHTS,
-    identity,
+    became,
+    describe_in,
     present_names,
     require_same,
     rewriting,
 )
-from asli.files import sha256_of_file, write_json, write_text
+from asli.files import sha256_of_file
 from asli.transforms.author_preprocessing import AuthorPreprocessing
 
 if TYPE_CHECKING:
@@ -125,31 +122,23 @@ class Adopted(Classifier):
     def save(self, folder: str | Path) -> None:
         """Write it with a copy of the author's files, all at once."""
         assert self.folder is not None
-        own = {INFO, CARD} | ({ONNX} if "onnx" not in self._info and not self.only_onnx else set())
+        remade = {INFO, CARD} | ({ONNX} if "onnx" not in self._info and not self.only_onnx else set())
         weights = ONNX if self.only_onnx else WEIGHTS
         with rewriting(folder, keep=False) as part:
             for name in FILES:
-                if name not in own and (self.folder / name).is_file():
+                if name not in remade and (self.folder / name).is_file():
                     shutil.copyfile(self.folder / name, part / name)
-            info: dict[str, Any] = {
-                "version": VERSION,
-                "asli": __version__,
-                "kind": self.kind,
-                "labels": list(LABELS),
+            own: dict[str, Any] = {
                 "weights": weights,
                 "weights_sha256": sha256_of_file(part / weights),
                 "network": self.network_info,
                 "origin": self.origin,
                 "preprocessing": dataclasses.asdict(self.preprocessing),
                 "temperature": self.temperature,
-                "card": self.card.to_dict(),
                 **({"onnx": self._info["onnx"]} if "onnx" in self._info else {}),
             }
-            write_json(part / INFO, info)
-            self._info = json.loads(json.dumps(info))
-            self.hash = identity(self._info)
-            write_text(part / CARD, self.model_card())
-        self.folder = Path(folder)
+            info = describe_in(self, part, own)
+        became(self, folder, info)
 
     def files(self) -> list[str]:
         """Return the names of its files, after comparing them with `detector.json`."""

@@ -19,9 +19,7 @@ from asli.detector.predicting import logits, predictions, stream
 from asli.detector.prediction import Prediction, Predictions
 from asli.detector.reading import Examined
 from asli.detector.runtimes import Kind, Logits, Runtime, batch_of, usable_threads
-from asli.detector.store import identity, read_info
 from asli.errors import DetectorError
-from asli.plugins import plugins
 from asli.transforms.preprocessing import Preparation
 
 if TYPE_CHECKING:
@@ -75,6 +73,8 @@ class Detector(ABC):
         Raises:
             DetectorError: There is none, or it is damaged, foreign, newer, or of a kind that is not installed.
         """
+        from asli.detector.kinds import load_folder  # which imports the kinds, and they import this module
+
         detector = load_folder(find_detector(name))
         detector._compute = (device, runtime, threads)
         return detector
@@ -336,31 +336,3 @@ class Detector(ABC):
         }
         rows = "".join(f"<tr><th>{key}</th><td>{escape(value)}</td></tr>" for key, value in lines.items())
         return f"<table>{rows}</table>"
-
-
-KINDS = {
-    "adopted": "asli.detector.adopted:Adopted",
-    "classifier": "asli.detector.classifier:Classifier",
-    "ensemble": "asli.detector.ensemble:Ensemble",
-    "family": "asli.detector.family:Family",
-}
-"""The kinds in this package; entry points of the group `asli.detectors` add others."""
-
-
-def load_folder(folder: Path) -> Detector:
-    """Open the detector in a folder, whatever its kind.
-
-    Raises:
-        DetectorError: It is damaged, foreign, newer, or of a kind that is not installed.
-    """
-    info = read_info(folder)
-    kind = info.get("kind", "classifier")
-    kinds = plugins("asli.detectors", KINDS)
-    if kind not in kinds:
-        raise DetectorError(f"detector {folder} is of kind '{kind}'; installed are {', '.join(kinds)}")
-    try:
-        opened: Detector = kinds[kind]().from_folder(folder, info)
-        opened._info, opened.folder, opened.hash = info, folder, identity(info)
-    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise DetectorError(f"detector {folder} is damaged or foreign: {error}") from error
-    return opened

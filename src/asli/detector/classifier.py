@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -10,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from asli._version import __version__
-from asli.datasets.layouts import LABELS
 from asli.detector.base import Detector
 from asli.detector.building import assemble, fold_temperature, stored
 from asli.detector.card import Card
@@ -25,9 +22,9 @@ from asli.detector.store import (
     ONNX,
     PROCESSOR,
     TRAINING_IMAGES,
-    VERSION,
     WEIGHTS,
-    identity,
+    became,
+    describe_in,
     present_names,
     require_same,
     rewriting,
@@ -224,7 +221,7 @@ class Classifier(Detector):
             # safetensors' own `save_file` makes a file that only its owner can read.
             (part / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
             info = self._describe_in(part, {})
-        self._is_now(Path(folder), info)
+        became(self, folder, info)
 
     def save_int8(self, folder: Path, graph: Path) -> None:
         """Write the bundle of an int8 detector.
@@ -236,7 +233,7 @@ class Classifier(Detector):
         with rewriting(folder, keep=False) as part:
             (part / ONNX).write_bytes(graph.read_bytes())
             info = self._describe_in(part, {"weights": ONNX})
-        self._is_now(folder, info)
+        became(self, folder, info)
 
     def add_onnx(self, graph: Path, checked: dict[str, Any]) -> None:
         """Add an ONNX file to this saved detector, as another form of it; its `hash` stays.
@@ -320,29 +317,15 @@ class Classifier(Detector):
         if self.training_images is not None:
             with (folder / TRAINING_IMAGES).open("wb") as stream:
                 np.save(stream, np.unique(self.training_images), allow_pickle=False)
-        info: dict[str, Any] = {
-            "version": VERSION,
-            "asli": __version__,
-            "kind": self.kind,
-            "labels": list(LABELS),
+        own: dict[str, Any] = {
             **form,
             "weights_sha256": sha256_of_file(folder / form.get("weights", WEIGHTS)),
             "preprocessing": self.preprocessing.to_dict(),
             **({"temperature": self.temperature} if self.temperature != 1 else {}),
             **({"trunk": self.trunk} if self.trunk is not None else {}),
             **({"storage": "float16"} if self.half else {}),
-            "card": self.card.to_dict(),
         }
-        write_json(folder / INFO, info)
-        info = json.loads(json.dumps(info))
-        before = self.hash, self._info
-        self.hash, self._info = identity(info), info
-        write_text(folder / CARD, self.model_card())
-        self.hash, self._info = before
-        return info
-
-    def _is_now(self, folder: Path, info: dict[str, Any]) -> None:
-        self._info, self.hash, self.folder = info, identity(info), folder
+        return describe_in(self, folder, own)
 
 
 def as_classifier(detector: Detector, what: str) -> Classifier:

@@ -1,6 +1,5 @@
 """What an ensemble and a family share: members, each a detector with a folder of its own inside theirs."""
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,14 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asli._version import __version__
-from asli.datasets.layouts import LABELS
-from asli.detector.base import Detector, load_folder
+from asli.detector.base import Detector
 from asli.detector.card import Card
+from asli.detector.kinds import load_folder
 from asli.detector.model_card import model_card
-from asli.detector.store import CARD, INFO, MEMBERS, VERSION, identity, rewriting
+from asli.detector.store import CARD, INFO, MEMBERS, became, describe_in, rewriting
 from asli.errors import DetectorError
-from asli.files import write_json, write_text
 
 
 class Composite(Detector):
@@ -63,20 +60,9 @@ class Composite(Detector):
                     target = part / MEMBERS / name / file
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(member.folder / file, target)
-            info: dict[str, Any] = {
-                "version": VERSION,
-                "asli": __version__,
-                "kind": self.kind,
-                "labels": list(LABELS),
-                "members": {name: member.hash for name, member in self.members.items()},
-                **self.own_settings(),
-                "card": self.card.to_dict(),
-            }
-            write_json(part / INFO, info)
-            self._info = json.loads(json.dumps(info))
-            self.hash = identity(self._info)
-            write_text(part / CARD, self.model_card())
-        self.folder = Path(folder)
+            hashes = {name: member.hash for name, member in self.members.items()}
+            info = describe_in(self, part, {"members": hashes, **self.own_settings()})
+        became(self, folder, info)
 
     def files(self) -> list[str]:
         """Return the paths of its files and its members', after comparing them with `detector.json`."""

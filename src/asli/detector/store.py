@@ -9,17 +9,22 @@ training_images.npy               hashes of the training images
 members/NAME/                     the members of an ensemble or a family, each a folder like this one
 """
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from asli._version import __version__
 from asli.datasets.layouts import LABELS
 from asli.errors import DetectorError
-from asli.files import FILE_MODE, read_json, sha256_of_file, sha256_of_json, sync
+from asli.files import FILE_MODE, read_json, sha256_of_file, sha256_of_json, sync, write_json, write_text
+
+if TYPE_CHECKING:
+    from asli.detector.base import Detector
 
 VERSION = 2
 """Of `detector.json`. Version 1 (asli 0.1.0) has no `kind`: its bundles are classifiers."""
@@ -60,6 +65,41 @@ def read_info(folder: Path) -> dict[str, Any]:
 def identity(info: dict[str, Any]) -> str:
     """Return the hash of what gives the verdicts."""
     return sha256_of_json({key: value for key, value in info.items() if key not in LATER})
+
+
+def describe_in(detector: "Detector", part: Path, own: dict[str, Any]) -> dict[str, Any]:
+    """Write `detector.json` and the model card of a detector that is being saved; leave the detector as it is.
+
+    Args:
+        detector: Of any kind.
+        part: The folder being written.
+        own: What its kind adds to `detector.json`.
+
+    Returns:
+        The content of `detector.json`.
+    """
+    info = {
+        "version": VERSION,
+        "asli": __version__,
+        "kind": detector.kind,
+        "labels": list(LABELS),
+        **own,
+        "card": detector.card.to_dict(),
+    }
+    write_json(part / INFO, info)
+    read: dict[str, Any] = json.loads(json.dumps(info))  # as it will be
+    before = detector.hash, detector._info
+    try:
+        detector.hash, detector._info = identity(read), read
+        write_text(part / CARD, detector.model_card())
+    finally:
+        detector.hash, detector._info = before
+    return read
+
+
+def became(detector: "Detector", folder: str | Path, info: dict[str, Any]) -> None:
+    """Note in a detector that it has been saved."""
+    detector._info, detector.hash, detector.folder = info, identity(info), Path(folder)
 
 
 def present_names(settings: dict[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,11 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -21,11 +19,12 @@ from asli.signals import stop_on_signal
 from asli.training import checkpoint
 from asli.training.batches import MicroBatch
 from asli.training.batchnorm import RunningStatistics, reestimate
-from asli.training.callbacks import Callback, Metrics
+from asli.training.callbacks import Callback
 from asli.training.checkpoint import State, step_name
 from asli.training.ema import AveragedWeights
 from asli.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
 from asli.training.processes import ALONE, Processes
+from asli.training.protocols import Batches, Evaluate, Log
 from asli.training.scaling import LossScaler
 from asli.training.schedule import Schedule
 from asli.transforms.randomness import derived_seed
@@ -37,36 +36,6 @@ JUDGED = {False: "model", True: "ema"}
 
 LOW = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """Type of autocast by the recipe's name."""
-
-Evaluate = Callable[[nn.Module], Metrics]
-"""Scores the validation part with a network in evaluation mode; the result holds `f1`, `loss` and `auroc`."""
-
-
-class Batches(Protocol):
-    """Micro-batches as a pure function of the update."""
-
-    @property
-    def updates_per_epoch(self) -> int:
-        """Return how many updates one pass over the images takes."""
-
-    def group(self, update: int) -> list[npt.NDArray[np.int64]]:
-        """Return the rows of each micro-batch of an update."""
-
-    def micro_batches(self, update: int, first: int = 0, step: int = 1) -> Iterator[MicroBatch]:
-        """Make the micro-batches of an update: every `step`-th from number `first` on."""
-
-
-class Log(Protocol):
-    """An append-only file of measurements that can be cut back."""
-
-    def append(self, kind: str, update: int, metrics: Metrics) -> None:
-        """Write one line."""
-
-    def length(self) -> int:
-        """Return how many bytes have been written."""
-
-    def truncate(self, length: int) -> None:
-        """Forget what was written after `length` bytes."""
 
 
 class Training:
