@@ -214,7 +214,7 @@ def _speed(options: argparse.Namespace, settings: list[str], updates: int) -> di
         )
         job._clock = time.monotonic()
         while job.update < updates:  # without the checkpoint that a run ends with
-            job._one_update()
+            job.one_update()
     ahead.close()
     warm = max(1, updates // 4)
     images = (updates - warm) * recipe.loop.micro_batch * recipe.loop.accumulation

@@ -132,7 +132,7 @@ def test_large_pictures_are_converted_strip_by_strip_as_if_at_once(rng, monkeypa
     white.getexif()[0x0112] = orientation
     expected = np.asarray(ImageOps.exif_transpose(white))
     assert np.array_equal(decode(data)[0], expected)
-    monkeypatch.setattr(images, "_STRIP", 60 * 7)
+    monkeypatch.setattr(images, "STRIP", 60 * 7)
     assert np.array_equal(decode(data)[0], expected)
 
 
@@ -141,7 +141,7 @@ def test_strips_of_other_modes_give_the_same(rng, monkeypatch, mode):
     image = Image.fromarray(rng.integers(0, 65536, (40, 60), dtype=np.uint16)) if mode == "I;16" else None
     data = encoded(image or photo(rng).convert(mode), "TIFF" if mode == "CMYK" else "PNG")
     whole = decode(data)[0]
-    monkeypatch.setattr(images, "_STRIP", 100)
+    monkeypatch.setattr(images, "STRIP", 100)
     assert np.array_equal(decode(data)[0], whole)
 
 

@@ -68,7 +68,7 @@ GIANT = 50_000_000
 """Pixels of an image above which only one is decoded at a time, to bound memory."""
 
 _ONE_GIANT, _LIMIT = threading.RLock(), threading.Lock()
-_STRIP = 1 << 22
+STRIP = 1 << 22
 """Pixels that are converted at a time."""
 
 _MOST_SCANS = 100
@@ -247,7 +247,7 @@ def _pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
     upright = np.empty((width, height, 3) if orientation in SIDEWAYS else (height, width, 3), dtype=np.uint8)
     # Not ImageOps.exif_transpose: it writes the EXIF anew, which fails on values that bear on nothing.
     stored = _STORED[orientation](upright)
-    rows = max(_STRIP // width, 1)
+    rows = max(STRIP // width, 1)
     for top in range(0, height, rows):
         part = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
         stored[top : top + rows] = np.asarray(_rgb(part))
