@@ -22,7 +22,7 @@ from typing import IO, Any, Protocol
 from asli.datasets.portable import portable
 from asli.datasets.walking import left_out
 from asli.errors import DataError
-from asli.files import printable, require_readable
+from asli.files import LFS_POINTER, open_regular, printable, require_readable
 
 ENDINGS = (
     *(".zip", ".cbz", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz"),
@@ -40,10 +40,9 @@ _REMEDIES = {
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
 """What `zipfile` raises on entries that are damaged, encrypted, packed by an unknown method or named in no UTF-8."""
 
-LFS_POINTER = b"version https://git-lfs"
-"""What a file begins with that Git LFS has not fetched."""
-
 _ENCRYPTED = 0x1
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_AES = 99
 _BLOCK = 1 << 20
 
 
@@ -93,12 +92,14 @@ def open_archive(path: Path, *, include_hidden: bool = False) -> Archive:
         DataError: It is damaged, or of a kind that must be unpacked first.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             head = stream.read(512)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     if head.startswith(LFS_POINTER):
         raise DataError(f"{path} is a Git LFS pointer, not the file itself; fetch it with: git lfs pull")
+    if ending(path.name) in (".001", ".z01"):
+        raise DataError(f"{path} is one part of an archive; {must_unpack(path.name)}")
     if head.startswith(b"PK"):
         return ZipArchive(path, include_hidden)
     unpack = _decompressor(head)
@@ -154,23 +155,26 @@ class ZipArchive:
             self._archive = zipfile.ZipFile(path)
         except (*_DAMAGE, OSError) as error:
             raise DataError(f"{path} is not a readable zip archive: {error}") from error
-        encrypted = 0
+        unread: Counter[str] = Counter()
         for info in self._archive.infolist():
             if info.is_dir() or info.filename.endswith("\\"):
                 continue
             name = safe_name(info.filename, self.left_out, include_hidden=include_hidden)
             if name is None:
                 continue
-            if info.flag_bits & _ENCRYPTED:
-                encrypted += 1
+            if info.flag_bits & _ENCRYPTED or info.compress_type == _AES:
+                unread["need a password"] += 1
+                continue
+            if info.compress_type not in _METHODS:
+                how = zipfile.compressor_names.get(info.compress_type, f"method {info.compress_type}")  # type: ignore[attr-defined]
+                unread[f"are compressed by {how}, which asli does not read"] += 1
                 continue
             if name in self.entries:
                 self.left_out.ignored.append(f"{path.name}: {name} is there twice; the later entry is used")
             self.entries[name] = info
-        if encrypted:
-            self.left_out.ignored.append(
-                f"{path.name}: {encrypted:,} entries need a password; unpack it first: 7z x {path.name}"
-            )
+        self.left_out.ignored += [
+            f"{path.name}: {count:,} entries {why}; unpack it first: 7z x {path.name}" for why, count in unread.items()
+        ]
 
     def read(self, name: str) -> bytes:
         """Return an entry's bytes; a wrong checksum is an OSError like any other failed read."""

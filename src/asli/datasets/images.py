@@ -30,7 +30,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
-from asli.datasets.containers import PNG, has_profile, is_heif, jpeg_scans, tiff_pages, without_faulty_chunks
+from asli.datasets.containers import (
+    PNG,
+    has_profile,
+    is_heif,
+    jpeg_scans,
+    no_image,
+    tiff_pages,
+    without_faulty_chunks,
+    without_faulty_segments,
+)
 from asli.datasets.jpeg_tables import of_tables
 from asli.errors import ImageError, MissingExtraError
 from asli.limits import MAX_PIXELS
@@ -175,11 +184,18 @@ def opened(data: bytes) -> Image.Image:
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise ImageError("empty file (0 bytes)")
+    if other := no_image(data):
+        raise ImageError(other)
     if is_heif(data):
         _register_heif()
     if data.startswith(b"\xff\xd8") and (scans := jpeg_scans(data)) > _MOST_SCANS:
         raise ImageError(f"a JPEG file of {scans:,} scans, more than {_MOST_SCANS}")
-    image = _by_format(without_faulty_chunks(data) if data.startswith(PNG) else data)
+    try:
+        image = _by_format(without_faulty_chunks(data) if data.startswith(PNG) else data)
+    except UnidentifiedImageError:
+        if not data.startswith(b"\xff\xd8"):
+            raise
+        image = _by_format(without_faulty_segments(data))
     if image.width * image.height > MAX_PIXELS:
         limit = MAX_PIXELS // 1_000_000
         raise ImageError(
