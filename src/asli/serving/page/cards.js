@@ -51,7 +51,7 @@ export function makeCard(item, acts) {
 export function fillCard(item, detectors) {
   const { card } = item;
   const given = detectors.map((one) => item.answers[one.name]).filter(Boolean);
-  const actions = { show: t(item.explained ? "web.explain_close" : "web.explain"), keep: t("web.record"), remove: t("web.remove") };
+  const actions = { show: t(item.explaining ? "web.cancel" : item.explained ? "web.explain_close" : "web.explain"), keep: t("web.record"), remove: t("web.remove") };
   for (const [name, text] of Object.entries(actions)) {
     const button = card.querySelector(`.${name}`);
     button.textContent = text;
