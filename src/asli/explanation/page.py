@@ -84,7 +84,7 @@ def _section(number: int, image: dict[str, Any], path: Path | None, too_alike: f
     name = visible(Path(image["path"]).name)
     identity = f"image-{number}"
     if path is None:
-        error = message("explain.not_scored", error=visible(image["error"]))
+        error = message("explain.not_scored", error=reason_text(visible(image["error"])))
         return Section(id=identity, title=name, paragraphs=[error])
     found = image["explanation"]
     layer = f", {found['layer']} ({found['map_size']} \u00d7 {found['map_size']})" if found["layer"] else ""

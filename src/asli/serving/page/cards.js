@@ -107,7 +107,7 @@ function makeAnswer({ image, about, settings }, named) {
   if (image.error) {
     node.dataset.verdict = "failed";
     verdict.textContent = t("web.failed");
-    say(t("web.error_in", { error: image.error }));
+    say(t("web.error_in", { error: reason(image.error) }));
     bare();
   } else if (outside(image)) {
     node.dataset.verdict = "none";
