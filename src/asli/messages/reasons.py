@@ -1,4 +1,4 @@
-"""Why an image has no verdict or score, in the reader's language: the English sentences are recognized by their form."""
+"""Why an image has no verdict or score, in the reader's language: English sentences are recognized by their form."""
 
 import re
 
