@@ -134,6 +134,15 @@ def test_sigterm_on_the_second_saves_and_stops_all_and_one_process_goes_on(sampl
     assert len((out / "metrics.jsonl").read_text().splitlines()) == len(one.read_metrics())
 
 
+def test_an_error_of_all_processes_is_one_line(sample, tmp_path):
+    launcher = torchrun(sample, tmp_path / "run", "--resume-from", tmp_path / "nowhere")
+    _, errors = launcher.communicate(timeout=120)
+    assert launcher.returncode != 0
+    (line,) = [line for line in errors.splitlines() if line.startswith("asli:")]
+    assert "nowhere is no run folder" in line
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(("size", "accumulation", "fits"), [(3, 4, "start 1 or 2 or 4"), (4, 6, "1 or 2 or 3 or 6")])
 def test_a_number_of_processes_that_cannot_share_an_update_is_refused(size, accumulation, fits):
     with pytest.raises(RecipeError, match=fits):
