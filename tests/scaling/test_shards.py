@@ -16,7 +16,7 @@ from asli.scaling.shard import Shard, find_shard
 from asli.scaling.sharded import scan_parts
 from asli.scaling.sources import Sources, shard_of
 from tests.conftest import run_asli
-from tests.scaling.conftest import DETECTOR
+from tests.scaling.conftest import DETECTOR, tarred
 from tests.scaling.test_sharded import base, differing, rows_of
 
 
@@ -112,10 +112,13 @@ def test_workers_take_every_unit_once_and_once_scores_duplicates_once(shards, lo
         assert len(found) == merged.images // 2
 
 
-def test_merging_refuses_what_is_not_whole(shards, tmp_path):
-    paths, out = sorted(shards.iterdir())[:2], tmp_path / "parts"
+def test_merging_refuses_what_is_not_whole(thumbnails, tmp_path):
+    names, out = list(thumbnails), tmp_path / "parts"
+    paths = [tmp_path / "a.tar", tmp_path / "b.tar"]
+    for path, some in zip(paths, (names[:12], names[12:24]), strict=True):
+        path.write_bytes(tarred({name: thumbnails[name] for name in some}))
     for shard in ("1/2", "2/2"):
-        scan_parts(paths, out, DETECTOR, shard=shard, part_rows=2, batch_size=2)
+        scan_parts(paths, out, DETECTOR, shard=shard, part_rows=4, batch_size=4)
     parts = sorted(out.glob("*.parquet"))
     good = {part: part.read_bytes() for part in parts}
     assert merge_parts(out).parts == len(parts)
@@ -126,10 +129,8 @@ def test_merging_refuses_what_is_not_whole(shards, tmp_path):
         for part, data in good.items():
             part.write_bytes(data)
 
-    first = [part for part in parts if "part-00001-of" in part.name] if len(parts) > 3 else parts
     longest = max(("part-00001-of", "part-00002-of"), key=lambda name: sum(name in part.name for part in parts))
     chain = [part for part in parts if longest in part.name]
-    assert first
     chain[1].unlink()
     refused("lacks a part")
     chain[-1].unlink()
@@ -138,7 +139,9 @@ def test_merging_refuses_what_is_not_whole(shards, tmp_path):
     refused("was renamed")
     next(part for part in parts if longest not in part.name).unlink()
     refused("lacks|not finished")
-    ids = pq.read_table(out)["id"].to_pylist()
+    ids = [id for part in parts for id in pq.read_table(part)["id"].to_pylist()]
+    (tmp_path / "same.txt").write_text("\n".join(reversed(ids)))
+    assert merge_parts(out, ids=tmp_path / "same.txt").compared == 24
     (tmp_path / "ids.txt").write_text("\n".join([*ids[1:], "gone.jpg"]))
     with pytest.raises(RunError, match="has an id that is not in"):
         merge_parts(out, ids=tmp_path / "ids.txt")

@@ -34,6 +34,7 @@ def test_a_failing_object_is_a_row_with_its_reason(store, thumbnails, tmp_path):
         "s3://trouble/good.jpg",
         "zip://x::http://127.0.0.1/y.zip",
         "http://127.0.0.1:9/x.jpg",
+        "http://127.0.0.1:9/x.tar",
     ]
     store.put(
         "trouble-list",
@@ -44,7 +45,7 @@ def test_a_failing_object_is_a_row_with_its_reason(store, thumbnails, tmp_path):
         id.rpartition("trouble/")[2] if id.startswith("s3") else id: row["error"]
         for id, row in rows_of(tmp_path / "out").items()
     }
-    assert len(errors) == 8  # good.jpg is there twice
+    assert len(errors) == 9  # good.jpg is there twice
     assert errors["good.jpg"] is None
     for id, words in {
         "empty.jpg": "empty",
@@ -54,6 +55,7 @@ def test_a_failing_object_is_a_row_with_its_reason(store, thumbnails, tmp_path):
         "file:///etc/hostname": "file:// is not read",
         "zip://x::http://127.0.0.1/y.zip": "not read",
         "http://127.0.0.1:9/x.jpg": "private address",
+        "http://127.0.0.1:9/x.tar": "--allow-host 127.0.0.1:9",
     }.items():
         assert words in errors[id], (id, errors[id])
 

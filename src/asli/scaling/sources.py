@@ -26,7 +26,6 @@ STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf"})
 """Schemes that lists and tables may name: their client asks the endpoint that the user configured."""
 
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
-_SHARDS = (".parquet", ".txt")
 _BUFFER = 1 << 20
 
 
@@ -210,8 +209,8 @@ class Sources(Pictures):
                 name = line.removeprefix("\ufeff").removeprefix("./")
                 if not name.strip():
                     continue
-                if _base(name).endswith(_SHARDS) or is_archive(_base(name)):
-                    yield from self._units(name if scheme_of(name) else _joined(one, name), whole=True)
+                if _base(name).endswith(".parquet") or is_archive(_base(name)):
+                    yield from self._listed(name, one)
                     continue
                 pictures.append(self._line(name, one, prefix, beside, alone=not before))
                 if len(pictures) == ROWS:
@@ -222,6 +221,26 @@ class Sources(Pictures):
             pictures.append(Picture(f"{shown}#rest", f"{shown}#rest", error=reason))
         if pictures:
             yield _block(shown, number, pictures)
+
+    def _listed(self, name: str, one: str) -> Iterator[Unit]:
+        """Yield the units of a shard that a list names, or a row with the reason why it is not read."""
+        reason = self._refused(name, one)
+        if reason is None and scheme_of(name) in ("http", "https") and web.origin(name) not in self.trusted:
+            reason = f"shards of a web server are read where it is given or allowed: --allow-host {web.origin(name)}"
+        if reason is None:
+            yield from self._units(name if scheme_of(name) else _joined(one, name), whole=True)
+        else:
+            text = printable(name)
+            yield Unit(text, lambda start: iter([Picture(text, text, error=reason)][start:]))
+
+    def _refused(self, url: str, beside: str) -> str | None:
+        """Return why a name or URL in a list or table is not followed, or None."""
+        scheme, home = scheme_of(url), scheme_of(beside)
+        if scheme is None:
+            return "a list that was read by URL cannot name local files" if home and url.startswith("/") else None
+        if scheme in ("http", "https") or (scheme in {*STORES, home} and "::" not in url):
+            return None
+        return f"{scheme}:// is not read from lists and tables"
 
     def _line(self, name: str, one: str, prefix: str, beside: Folder | None, *, alone: bool) -> Picture:
         if scheme_of(name):
@@ -243,19 +262,13 @@ class Sources(Pictures):
         return partial(self._load, url, beside, trusted=trusted)
 
     def _load(self, url: str, beside: str, *, trusted: bool) -> bytes:
-        scheme, home = scheme_of(url), scheme_of(beside)
-        if scheme is None and home is None:
-            return read_regular(Path(beside).parent / url)
-        if scheme is None:
-            if url.startswith("/"):
-                raise OSError("a list that was read by URL cannot name local files")
+        if not trusted and (reason := self._refused(url, beside)):
+            raise OSError(reason)
+        if scheme_of(url) is None:
+            if scheme_of(beside) is None:
+                return read_regular(Path(beside).parent / url)
             url = _joined(beside, url)
-            scheme = home
-        if scheme in ("http", "https"):
-            return web.fetch(url, self.trusted)
-        if not trusted and (scheme not in {*STORES, home} or scheme in ("file", "local") or "::" in url):
-            raise OSError(f"{scheme}:// is not read from lists and tables")
-        return read_object(url)
+        return web.fetch(url, self.trusted) if scheme_of(url) in ("http", "https") else read_object(url)
 
     def identity(self) -> list[object]:
         """Return what tells these inputs from others, as plain JSON."""
