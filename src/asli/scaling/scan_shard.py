@@ -28,7 +28,7 @@ from asli.scanning.reading import read_batches
 from asli.signals import stop_on_signal
 
 LOADING = 16
-"""Threads at least that load pictures by URL, since most of that is waiting."""
+"""Threads at least that load pictures of lists and tables, since most of that is waiting."""
 
 logger = logging.getLogger("asli")
 
@@ -155,7 +155,9 @@ def _score(
 ) -> None:
     known: dict[str, Any] = {}
     force = bool(writer.header["force_domain"])
-    count = max(threads or detector.reading_threads, LOADING)
+    count = threads or detector.reading_threads
+    if sources.one_by_one:
+        count = max(count, LOADING)
     size = batch_size or detector.batch_size
     batches = read_batches(found, sources, detector, batch=size, threads=count, known=known)
     after = time.monotonic() + LINE_SECONDS

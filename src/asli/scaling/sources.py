@@ -77,6 +77,11 @@ class Sources(Pictures):
                 filesystem(one)  # a missing package is the user's to install, not the reason of a row
         Inputs([Path(one) for one in self.given if scheme_of(one) is None])  # refuses one path inside another
 
+    @property
+    def one_by_one(self) -> bool:
+        """Return whether pictures may be loaded by a request each."""
+        return any(not is_archive(_base(one)) for one in self.given)
+
     def units(self) -> Iterator[Unit]:
         """Yield every unit, in an order that depends on the inputs alone; nothing but indexes and lists is read."""
         for one in self.given:
