@@ -102,7 +102,7 @@ def open_archive(path: Path, *, include_hidden: bool = False) -> Archive:
         raise DataError(f"{path} is one part of an archive; {must_unpack(path.name)}")
     if head.startswith(b"PK"):
         return ZipArchive(path, include_hidden)
-    unpack = _decompressor(head)
+    unpack = decompressor(head)
     if unpack is not None or head[257:262] == b"ustar" or ending(path.name) in ENDINGS[2:]:
         return TarArchive(path, unpack, include_hidden)
     if head.startswith((b"7z\xbc\xaf\x27\x1c", b"Rar!")):
@@ -146,13 +146,19 @@ def safe_name(raw: str, left: LeftOut, *, include_hidden: bool) -> str | None:
 
 
 class ZipArchive:
-    """A zip archive; of an entry that it holds twice the later one counts, as when it is unpacked."""
+    """A zip archive; of an entry that it holds twice the later one counts, as when it is unpacked.
 
-    def __init__(self, path: Path, include_hidden: bool = False) -> None:
+    Args:
+        path: The archive.
+        include_hidden: Whether hidden and system files count.
+        stream: Its bytes, seekable, where it is no local file.
+    """
+
+    def __init__(self, path: Path, include_hidden: bool = False, stream: IO[bytes] | None = None) -> None:
         self.path, self.left_out = path, LeftOut()
         self.entries: dict[str, zipfile.ZipInfo] = {}
         try:
-            self._archive = zipfile.ZipFile(path)
+            self._archive = zipfile.ZipFile(stream or path)
         except (*_DAMAGE, OSError) as error:
             raise DataError(f"{path} is not a readable zip archive: {error}") from error
         unread: Counter[str] = Counter()
@@ -313,7 +319,7 @@ class TarArchive:
         return self.entries[name][1:]
 
 
-def _decompressor(head: bytes) -> Callable[[IO[bytes]], IO[bytes]] | None:
+def decompressor(head: bytes) -> Callable[[IO[bytes]], IO[bytes]] | None:
     """Return what decompresses a file that begins so."""
     if head.startswith(b"\x1f\x8b"):
         return lambda packed: gzip.GzipFile(fileobj=packed)  # type: ignore[return-value]
