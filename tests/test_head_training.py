@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expit
+from sklearn.datasets import load_sample_images
 from sklearn.linear_model import LogisticRegression
 
 from asli.datasets.build import open_folders
 from asli.detector.base import Detector
+from asli.detector.classifier import as_classifier
 from asli.detector.heads import origin_of, trunk_network
 from asli.detector.locate import find_detector
-from asli.errors import RecipeError, WeightsError
+from asli.errors import RecipeError
+from asli.exporting.onnx import export_onnx
 from asli.files import sha256_of_file
 from asli.head_training import available
 from asli.models.trunks import trunk_tensors
@@ -68,19 +71,36 @@ def test_a_recipe_for_another_network_is_refused():
 
 def test_without_a_trunk_the_one_in_the_package_takes_its_place(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("ASLI_TRUNKS", str(tmp_path))
-    assert available(load_recipe("photos")).model.name == "lite0-stages"
-    assert "asli trunk fetch clip-b16; lite0-stages takes its place" in caplog.text
-    network, digest = trunk_network("lite0-stages", half=True)
+    for asked in ("clip-b16-blocks", "lite0-stages"):
+        assert available(load_recipe("photos", [f"model.name={asked}"])).model.name == "clip-b16-early"
+    assert "asli trunk fetch clip-b16; clip-b16-early takes its place" in caplog.text
+    assert available(load_recipe("photos", ["model.name=clip-b16-early"])).model.name == "clip-b16-early"
+    network, digest = trunk_network("clip-b16-early", half=True)
     assert digest == sha256_of_file(find_detector("photo") / "model.safetensors")
-    assert "16 bits, out of the detector 'photo'" in origin_of("lite0-stages", digest)
-    with pytest.raises(WeightsError, match="asli trunk fetch lite0"):
-        trunk_network("lite0-stages")  # which asks for 32 bits
-    published = shared_folder("weights", "tf_efficientnet_lite0.safetensors")
-    other, digest = trunk_network("lite0-stages", published, half=True)
-    assert "16 bits" not in origin_of("lite0-stages", digest)
-    tensors, others = trunk_tensors(network), trunk_tensors(other)
-    assert len(tensors) > 200
+    assert "of the detector 'photo'" in origin_of("clip-b16-early", digest)
+    photo = as_classifier(Detector.load("photo", runtime="torch"), "a test").network
+    tensors, others = trunk_tensors(network), trunk_tensors(photo)
+    assert len(tensors) > 80
     assert all(torch.equal(tensors[name], others[name]) for name in others)
+
+
+def test_photo_is_small_and_saved_again_it_is_the_same(tmp_path):
+    photo = as_classifier(Detector.load("photo", runtime="torch"), "a test")
+    photo.save(tmp_path / "again")
+    assert sum(file.stat().st_size for file in (tmp_path / "again").iterdir()) <= 20e6
+    again = Detector.load(tmp_path / "again", runtime="torch")
+    picture = np.asarray(load_sample_images().images[0])[:300, :300]
+    assert again.logits([picture]).tolist() == photo.logits([picture]).tolist()
+
+
+@pytest.mark.slow
+def test_the_onnx_form_of_photo_has_its_codes_and_its_scores(tmp_path):
+    shutil.copytree(find_detector("photo"), tmp_path / "photo")
+    export_onnx(tmp_path / "photo")
+    assert (tmp_path / "photo/model.onnx").stat().st_size < 60e6  # 8 bits a weight, not 32
+    picture = np.asarray(load_sample_images().images[1])
+    scores = [Detector.load(tmp_path / "photo", runtime=kind).predict(picture).score for kind in ("onnx", "torch")]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-4)
 
 
 def test_pictures_of_ones_own_become_a_detector(tmp_path, monkeypatch):
@@ -91,7 +111,7 @@ def test_pictures_of_ones_own_become_a_detector(tmp_path, monkeypatch):
         shared_folder("weights", "tf_efficientnet_lite0.safetensors"), tmp_path / "trunks/lite0.safetensors"
     )
     data = open_folders(write_pack(tmp_path / "mine", 15), tmp_path / "data")
-    quick = ["data.crops=1", "augment.views=1"]
+    quick = ["model.name=lite0-stages", "data.crops=1", "augment.views=1"]
     run = train("photos", data, tmp_path / "run", settings=quick, folds=3)
     opened = Detector.load(run.path, runtime="torch")
     assert opened.name == "lite0-stages"

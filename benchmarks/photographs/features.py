@@ -13,8 +13,8 @@ drawn, a format drawn (PNG, JPEG, WebP, AVIF, HEIC). Each draw follows from the 
 Needs the extra `heif`. Each picture's features are a file `OUT/VIEW/SHA256[:20].npy`, float16, windows x features; a
 call that was interrupted goes on.
 
-    python benchmarks/photographs/features.py final.csv --pictures PICTURES --network lite0-stages \
-        --trunk lite0.safetensors --views A C --out features/final/lite0
+    python benchmarks/photographs/features.py final.csv --pictures PICTURES --network clip-b16-early \
+        --trunk clip-b16-early.safetensors --views A C --out features/final/early
 """
 
 import argparse
@@ -35,7 +35,7 @@ from asli.detector.heads import crop_preprocessing, trunk_network
 
 Resampling = Image.Resampling
 KERNELS = (Resampling.BOX, Resampling.BILINEAR, Resampling.HAMMING, Resampling.BICUBIC, Resampling.LANCZOS)
-CROPS = {"lite0-stages": 9, "clip-b16-blocks": 1}
+CROPS = {"lite0-stages": 9, "clip-b16-blocks": 1, "clip-b16-early": 4}
 VIEWS = ("A", "B", "C", "K0", "K1", "K2", "K3", "K4")
 SHORTEST, LARGEST = 384, 1024
 """A margin is cut where this many pixels are left; shorter sides above the second are shrunk first."""

@@ -6,10 +6,10 @@ of its pictures, both labels alike. Reads what `features.py` wrote; features of 
 Prints, for each left-out AI family, AUROC and true positive rate at 5 % against photographs of left-out sources (mean
 over four folds of sources). A fold also leaves out the AI pictures that share prompts with its test pictures.
 
-    python benchmarks/photographs/heads.py lite0 --views A B --strength 0.2 --out lite0
+    python benchmarks/photographs/heads.py early --views A B --blocks 3 --strength 0.1 --out photo
     python benchmarks/photographs/heads.py clip --views A --blocks 2 --strength 0.1 --out clip
 
-writes `lite0.npz` (the head, for `asli head` and `build.py`) and `lite0.csv` (left-out scores of every picture: of
+writes `photo.npz` (the head, for `asli head` and `build.py`) and `photo.csv` (left-out scores of every picture: of
 photographs by heads without their source, of AI pictures by heads without their family).
 """
 
@@ -28,7 +28,7 @@ from sklearn.utils.extmath import randomized_svd
 from asli.training.logistic import balanced_weights
 
 HERE = Path(__file__).parent
-CLIP_BLOCKS, CLIP_WIDTH = 12, 768
+CLIP_WIDTH = 768
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -122,9 +122,10 @@ class Table:
         self.features = np.array(features)
         self.width, self.used = self.features.shape[1], np.ones(self.features.shape[1], dtype=bool)
         if first_block:
-            if self.width != 2 * CLIP_BLOCKS * CLIP_WIDTH:
-                raise SystemExit("--blocks is for features of clip-b16-blocks")
-            self.used = np.tile(np.repeat(np.arange(CLIP_BLOCKS) >= first_block, CLIP_WIDTH), 2)
+            blocks, rest = divmod(self.width, 2 * CLIP_WIDTH)
+            if rest:
+                raise SystemExit("--blocks is for features of clip-b16-blocks and clip-b16-early")
+            self.used = np.tile(np.repeat(np.arange(blocks) >= first_block, CLIP_WIDTH), 2)
             self.features = self.features[:, self.used]
         self.views = np.array(views_of)
         self.labels = np.array([row["label"] == "fake" for row in self.rows]).astype(np.float32)

@@ -16,7 +16,7 @@ from asli.datasets.folder import DataFolder
 from asli.datasets.folds import fold_of
 from asli.detector.calibrate import domain_of, fit, out_of_fold_of
 from asli.detector.card import Card
-from asli.detector.heads import origin_of, trunk_file, trunk_network, unfitted
+from asli.detector.heads import BUNDLED, origin_of, trunk_file, trunk_network, unfitted
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.errors import RecipeError, WeightsError
 from asli.fitting import POOL, describe, run_folder, training_rows
@@ -38,11 +38,10 @@ Rows = npt.NDArray[np.int64]
 
 
 def available(recipe: Recipe) -> Recipe:
-    """Return the recipe, with `lite0-stages` in place of a network whose trunk is not here.
+    """Return the recipe, with the network whose trunk is in the package in place of one whose trunk is not here.
 
     Raises:
         RecipeError: Its network has no frozen trunk.
-        WeightsError: Its trunk is not here, nor another that could take its place.
     """
     name = recipe.model.name
     if name not in FROZEN:
@@ -50,12 +49,10 @@ def available(recipe: Recipe) -> Recipe:
             f"optim.name=logistic needs a network with a frozen trunk ({', '.join(FROZEN)}), not '{name}'"
         )
     try:
-        trunk_file(name, half=not FROZEN[name].external)
+        trunk_file(name)
     except WeightsError as error:
-        if name == "lite0-stages":
-            raise
-        logger.warning("%s; lite0-stages takes its place", error)
-        return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, name="lite0-stages"))
+        logger.warning("%s; %s takes its place", error, BUNDLED)
+        return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, name=BUNDLED))
     return recipe
 
 

@@ -108,7 +108,7 @@ def convert(name: str, source: Path, *, out: Path | None = None) -> None:
 def head(
     weights: Path,
     *,
-    network: Literal["lite0-stages", "clip-b16-blocks"],
+    network: Literal["lite0-stages", "clip-b16-blocks", "clip-b16-early"],
     data: Path | None = None,
     opening: Opening = NO_FLAGS,
     out: Path,

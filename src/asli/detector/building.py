@@ -28,12 +28,14 @@ def assemble(folder: Path, architecture: str, size: int, trunk: Path | None) -> 
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from asli.models.coded import decoded
     from asli.models.networks import create_network
     from asli.models.trunks import load_trunk
 
     try:
         network = create_network(architecture, size=size)
-        tensors, module = load_file(folder / WEIGHTS), network.module
+        module = network.module
+        tensors = decoded(load_file(folder / WEIGHTS), module)
         if trunk is not None:
             load_trunk(network, trunk)
             tensors = {key.removeprefix(f"{network.head}."): value for key, value in tensors.items()}
@@ -51,13 +53,30 @@ def stored(network: "Network", *, head_only: bool, half: bool) -> dict[str, "tor
     Args:
         network: Its network.
         head_only: Leave out all but the head.
-        half: Keep all but the head as numbers of 16 bits.
+        half: Keep all but the head as numbers of 16 bits, or as codes where the network names such tensors.
+
+    Raises:
+        WeightsError: A tensor cannot be coded.
     """
+    from asli.models.coded import CODES, STEPS, coded
+
     tensors = {key: value.detach().cpu().contiguous() for key, value in network.module.state_dict().items()}
     head = {key: value for key, value in tensors.items() if key.startswith(f"{network.head}.")}
     if head_only:
         return head
-    return {key: value if key in head or not half else halved(value) for key, value in tensors.items()}
+    if not half:
+        return tensors
+    names: tuple[str, ...] = getattr(network.module, "coded", ())
+    steps = tensors[STEPS].tolist() if names else []
+    codes = {f"{name}{CODES}": coded(tensors[name], step) for name, step in zip(names, steps, strict=True)}
+    exact = {*head, *names, STEPS}
+    small = {key: value if key in exact else halved(value) for key, value in tensors.items() if key not in names}
+    return {**small, **codes}
+
+
+def storage_of(network: "Network") -> str:
+    """Return how a file keeps a network's weights in few bits: `coded` or `float16`."""
+    return "coded" if getattr(network.module, "coded", ()) else "float16"
 
 
 def halved(value: "torch.Tensor") -> "torch.Tensor":

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.detector.base import Detector
-from asli.detector.building import assemble, fold_temperature, stored
+from asli.detector.building import assemble, fold_temperature, storage_of, stored
 from asli.detector.card import Card
 from asli.detector.model_card import hub_config, model_card
 from asli.detector.runtimes import Kind, OnnxRuntime, Runtime, TorchRuntime, onnx_installed
@@ -47,7 +47,7 @@ class Classifier(Detector):
         preprocessing: From an image to the network's input.
         temperature: Divides the logits; 1 where it is folded into the head (`fold_temperature`).
         trunk: `name` and `sha256` of a trunk that is not among its files; None where its weights hold everything.
-        half: Whether its files hold the weights but the head's as 16-bit numbers.
+        half: Whether its files hold the weights but the head's as 16-bit numbers or as codes (`storage_of`).
     """
 
     kind = "classifier"
@@ -80,7 +80,7 @@ class Classifier(Detector):
         opened._architecture = read_json(folder / CONFIG)["architecture"]
         opened.preprocessing = Preprocessing(**present_names(info["preprocessing"]))
         opened.temperature = info.get("temperature", 1.0)
-        opened.trunk, opened.half = info.get("trunk"), info.get("storage") == "float16"
+        opened.trunk, opened.half = info.get("trunk"), "storage" in info
         return opened
 
     @property
@@ -323,7 +323,7 @@ class Classifier(Detector):
             "preprocessing": self.preprocessing.to_dict(),
             **({"temperature": self.temperature} if self.temperature != 1 else {}),
             **({"trunk": self.trunk} if self.trunk is not None else {}),
-            **({"storage": "float16"} if self.half else {}),
+            **({"storage": storage_of(self.network)} if self.half else {}),
         }
         return describe_in(self, folder, own)
 

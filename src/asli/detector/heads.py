@@ -16,47 +16,37 @@ from asli.detector.domain import Domain
 from asli.detector.locate import find_detector
 from asli.detector.store import WEIGHTS
 from asli.errors import WeightsError
-from asli.files import sha256_of_file
 from asli.metrics.thresholds import Policy
 from asli.models.frozen import FROZEN, FrozenFeatures
 from asli.models.networks import Network, create_network
-from asli.models.trunks import TRUNKS, find_trunk, load_trunk
+from asli.models.trunks import TRUNKS, find_trunk, load_trunk, trunk_tensors
 from asli.training.logistic import LinearHead
 from asli.transforms.preprocessing import Preprocessing
+
+BUNDLED = "clip-b16-early"
+"""The network whose trunk is in the package: in the detector `photo`."""
 
 SIZE = 224
 """Side of the windows that the trunks were trained on, in pixels."""
 
 
-def trunk_file(name: str, *, half: bool) -> Path:
-    """Return the file of a network's trunk: the one that `asli trunk fetch` left.
-
-    Where that is missing, the bundled detector `photo` has the trunk of `lite0-stages` in its weights, in 16 bits.
+def trunk_file(name: str) -> Path:
+    """Return the file of a network's trunk: the one that `asli trunk fetch` left, or that in the detector `photo`.
 
     Args:
         name: Of the network.
-        half: Whether 16 bits will do.
 
     Raises:
         WeightsError: It is not here.
     """
-    try:
-        return find_trunk(FROZEN[name].trunk)
-    except WeightsError:
-        if name != "lite0-stages" or not half:
-            raise
-        return _bundled_lite0()
-
-
-def _bundled_lite0() -> Path:
-    return find_detector("photo") / WEIGHTS
+    return find_detector("photo") / WEIGHTS if name == BUNDLED else find_trunk(FROZEN[name].trunk)
 
 
 def trunk_network(name: str, trunk: Path | None = None, *, half: bool = False) -> tuple[Network, str]:
     """Return a network with its trunk's weights, its head fresh, and the SHA-256 of the trunk's file.
 
     Args:
-        name: `lite0-stages` or `clip-b16-blocks`.
+        name: One of `asli.models.frozen.FROZEN`.
         trunk: The trunk's file; None takes that of `trunk_file`.
         half: Round the trunk's weights to 16 bits, as a detector of such weights keeps them.
 
@@ -68,12 +58,11 @@ def trunk_network(name: str, trunk: Path | None = None, *, half: bool = False) -
     if name not in FROZEN:
         raise WeightsError(f"no network with a frozen trunk is named '{name}'; there are {', '.join(FROZEN)}")
     network = create_network(name, size=SIZE)
-    digest = load_trunk(network, trunk or trunk_file(name, half=half))
-    if half:
+    digest = load_trunk(network, trunk or trunk_file(name))
+    if half and not network.module.coded:  # codes are rounded already
         with torch.no_grad():
-            for key, value in network.module.state_dict().items():
-                if not key.startswith(f"{network.head}."):
-                    value.copy_(halved(value))
+            for value in trunk_tensors(network).values():
+                value.copy_(halved(value))
     network.module.eval()
     return network, digest
 
@@ -134,9 +123,11 @@ def origin_of(name: str, trunk_sha256: str) -> str:
         name: Of the network.
         trunk_sha256: Of its trunk's file.
     """
-    bundled = name == "lite0-stages" and trunk_sha256 == sha256_of_file(_bundled_lite0())
-    form = ", in 16 bits, out of the detector 'photo'" if bundled else ""
-    return f"{TRUNKS[FROZEN[name].trunk].what}{form} (sha256 {trunk_sha256[:16]}), frozen"
+    trunk = FROZEN[name].trunk
+    what = (
+        TRUNKS[trunk].what if trunk in TRUNKS else "first 7 blocks of CLIP ViT-B/16, in 3 bits, of the detector 'photo'"
+    )
+    return f"{what} (sha256 {trunk_sha256[:16]}), frozen"
 
 
 def blank_card(data: DataFolder, trained_on: str, recipe_hash: str, start: str, license: str) -> Card:
@@ -178,7 +169,7 @@ def detector_of_head(
 
     Args:
         head: The head, or its .npz file.
-        network: `lite0-stages` or `clip-b16-blocks`: whose features it reads.
+        network: One of `asli.models.frozen.FROZEN`: whose features it reads.
         data: A data folder; its calibration part gives temperature, thresholds and domain.
         out: The new detector's folder.
         policy: How thresholds are chosen.

@@ -26,6 +26,7 @@ from asli.detector.runtimes import Runtime
 from asli.detector.store import FILES, ONNX
 from asli.errors import DetectorError, MissingExtraError
 from asli.metrics.classification import score_of_logits
+from asli.models.coded import LARGEST
 from asli.sample import golden_images
 from asli.transforms.preprocessing import Preprocessing
 
@@ -36,6 +37,9 @@ BATCHES = (1, 7)
 """Sizes of the batches compared; the graph is made with another, since a wrong export may only know that one."""
 
 TRACED_BATCH = 2
+
+SMALL, FEW = 64, 10
+"""Inputs of more pixels a side are compared on so many golden images: all of them would take minutes."""
 
 LEAST_HALVED = 1024
 """Numbers of the smallest tensor that is kept in 16 bits."""
@@ -161,14 +165,14 @@ def write_graph(detector: Classifier, path: Path) -> None:
                 output_names=["logits"],
                 external_data=False,
                 verbose=False,
-                # Folding BatchNorm into convolutions would leave numbers that do not fit into 16 bits.
+                # Folding BatchNorm into convolutions would leave numbers that need more than 16 bits.
                 optimize=not detector.half,
             )
             assert program is not None
             program.save(path, external_data=False)
             _forget_origin(path)
             if detector.half:
-                store_half(path)
+                store_small(path)
     except Exception as error:  # the exporter raises its own classes and, from inside torch, almost any other
         problem = " ".join(str(error).split())[:200]
         raise DetectorError(f"'{detector.network.name}' cannot be exported to ONNX: {problem}") from error
@@ -186,8 +190,10 @@ def _forget_origin(path: Path) -> None:
     onnx.save(model, path)
 
 
-def store_half(path: Path) -> None:
-    """Keep weights as numbers of 16 bits where these are the same numbers; the graph casts them back when it is loaded.
+def store_small(path: Path) -> None:
+    """Keep weights in 16 bits, or as 8-bit multiples of a step, where these are the same numbers.
+
+    The graph turns them back into 32-bit numbers when it is loaded.
 
     Args:
         path: An ONNX file; rewritten.
@@ -197,17 +203,24 @@ def store_half(path: Path) -> None:
 
     model = onnx.load(path)
     graph, casts = model.graph, []
-    for tensor in graph.initializer:
+    for tensor in list(graph.initializer):
         if tensor.data_type != TensorProto.FLOAT:
             continue
-        values = numpy_helper.to_array(tensor)
+        values, name = numpy_helper.to_array(tensor), tensor.name
+        if values.size < LEAST_HALVED:
+            continue
         with np.errstate(over="ignore"):
             small = values.astype(np.float16)
-        if values.size < LEAST_HALVED or not np.array_equal(small.astype(np.float32), values):
+        if np.array_equal(small.astype(np.float32), values):
+            tensor.CopyFrom(numpy_helper.from_array(small, f"{name}.half"))
+            casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
             continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(small, f"{name}.half"))
-        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+        step = np.abs(values[values != 0]).min(initial=np.inf)
+        multiples = np.rint(values / step)
+        if np.abs(multiples).max() <= LARGEST and np.array_equal(multiples.astype(np.float32) * step, values):
+            tensor.CopyFrom(numpy_helper.from_array(multiples.astype(np.int8), f"{name}.codes"))
+            graph.initializer.append(numpy_helper.from_array(np.asarray(step, np.float32), f"{name}.step"))
+            casts.append(helper.make_node("DequantizeLinear", [f"{name}.codes", f"{name}.step"], [name]))
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
@@ -223,7 +236,8 @@ def compare(exported: Runtime, original: Runtime, detector: Classifier) -> dict[
     Raises:
         DetectorError: A score differs by more than `TOLERANCE`, or logits differ although scores saturate.
     """
-    fitted = [detector.preprocessing.fit(decode(data)[0]) for _, data in golden_images()]
+    count = FEW if detector.preprocessing.size > SMALL else None
+    fitted = [detector.preprocessing.fit(decode(data)[0]) for _, data in golden_images()[:count]]
     first = original.logits(fitted)
     score = logits = 0.0
     for batch in (*BATCHES, len(fitted)):

@@ -10,17 +10,20 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from asli.models.coded import STEPS
+
 LITE0_WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320)
 """Channels of EfficientNet-Lite0's stem and stages."""
 
 
 class FrozenFeatures(nn.Module, ABC):
-    """What both networks share: features and a linear head.
+    """What these networks share: features and a linear head.
 
     Attributes:
         trunk: Name of the trunk whose weights all but the head has (`asli.models.trunks`).
         external: Whether a detector leaves the trunk out of its files and names its SHA-256 instead.
         features: Numbers an image.
+        coded: Tensors that files keep as codes (`asli.models.coded`); the buffer `steps` has a step for each.
     """
 
     trunk: ClassVar[str]
@@ -29,6 +32,7 @@ class FrozenFeatures(nn.Module, ABC):
     input_mean: ClassVar[tuple[float, float, float]]
     input_std: ClassVar[tuple[float, float, float]]
     stage_names: tuple[str, ...]
+    coded: tuple[str, ...] = ()
 
     def __init__(self, features: int, num_classes: int) -> None:
         super().__init__()
@@ -93,6 +97,7 @@ class ClipB16Blocks(FrozenFeatures):
 
     trunk = "clip-b16"
     external = True
+    depth: ClassVar[int] = 12
     input_mean = (0.48145466, 0.4578275, 0.40821073)
     input_std = (0.26862954, 0.26130258, 0.27577711)
 
@@ -100,7 +105,8 @@ class ClipB16Blocks(FrozenFeatures):
         import timm
 
         # "skip": drawing 86 million numbers takes seconds, and a file replaces them.
-        net = timm.create_model("vit_base_patch16_clip_quickgelu_224", num_classes=0, weight_init="skip")
+        name = "vit_base_patch16_clip_quickgelu_224"
+        net = timm.create_model(name, num_classes=0, weight_init="skip", depth=self.depth)
         super().__init__(2 * len(net.blocks) * net.embed_dim, num_classes)
         self.cls_token, self.pos_embed = net.cls_token, net.pos_embed
         self.patch_embed, self.norm_pre, self.blocks = net.patch_embed, net.norm_pre, net.blocks
@@ -108,9 +114,9 @@ class ClipB16Blocks(FrozenFeatures):
         self._add_head()
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Map float32, n x 3 x 224 x 224, to features, n x 18,432."""
+        """Map float32, n x 3 x 224 x 224, to features, n x 1,536 for each block."""
         x = self.patch_embed(x)
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1) + self.pos_embed
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1) + self.pos_embed
         x = self.norm_pre(x)
         tokens, means = [], []
         for block in self.blocks:
@@ -120,7 +126,29 @@ class ClipB16Blocks(FrozenFeatures):
         return torch.cat([*tokens, *means], dim=1)
 
 
-FROZEN: dict[str, type[FrozenFeatures]] = {"lite0-stages": Lite0Stages, "clip-b16-blocks": ClipB16Blocks}
+class ClipB16Early(ClipB16Blocks):
+    """The first 7 of those blocks, their weights rounded to about 3 bits: 20 MB, so that a package can hold them.
+
+    10,752 features: the class tokens of blocks 0 to 6, then the means. The rounding is GPTQ's (Frantar et al. 2023).
+    """
+
+    trunk = "clip-b16-early"
+    external = False
+    depth = 7
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes)
+        matrices = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
+        blocks = [f"blocks.{number}.{name}.weight" for number in range(self.depth) for name in matrices]
+        self.coded = ("pos_embed", "patch_embed.proj.weight", *blocks)
+        self.register_buffer(STEPS, torch.zeros(len(self.coded)))
+
+
+FROZEN: dict[str, type[FrozenFeatures]] = {
+    "lite0-stages": Lite0Stages,
+    "clip-b16-blocks": ClipB16Blocks,
+    "clip-b16-early": ClipB16Early,
+}
 """By the name that recipes and detectors use."""
 
 

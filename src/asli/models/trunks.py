@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save
 
 from asli.errors import WeightsError
 from asli.files import replacing, sha256_of_file
+from asli.models.coded import decoded
 from asli.models.networks import Network
 from asli.models.trunk_formats import clip_from_int8, lite0_from_pickle
 
@@ -142,7 +143,7 @@ def load_trunk(network: Network, path: Path) -> str:
         WeightsError: It is unreadable or lacks a tensor.
     """
     try:
-        tensors = load_file(path)
+        tensors = decoded(load_file(path), network.module)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"trunk {path} is damaged: {' '.join(str(error).split())[:200]}; fetch it again") from error
     wanted = trunk_tensors(network)
