@@ -15,7 +15,7 @@ from asli.errors import DataError
 from asli.files import visible
 
 if TYPE_CHECKING:
-    from asli.scanning.result import ScanResult
+    from asli.scanning.scan_result import ScanResult
 
 
 @app.command(group=USE, help_epilogue=examples("scan photos album.zip --out scores.parquet --html gallery.html"))

@@ -33,7 +33,7 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from asli.datasets.containers import PNG, has_profile, is_heif, jpeg_scans, tiff_pages, without_faulty_chunks
 from asli.datasets.jpeg_tables import of_tables
 from asli.errors import ImageError, MissingExtraError
-from asli.limits import MAX_PIXELS
+from asli.pixel_limits import MAX_PIXELS
 
 EXTENSIONS = frozenset(
     (

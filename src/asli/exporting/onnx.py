@@ -223,7 +223,7 @@ def compare(exported: Runtime, original: Runtime, detector: Classifier) -> dict[
     Raises:
         DetectorError: A score differs by more than `TOLERANCE`, or logits differ although scores saturate.
     """
-    fitted = [detector.preprocessing.fit(decode(data)[0]) for _, data in golden_images()]
+    fitted = [detector.preprocessing.to_input(decode(data)[0]) for _, data in golden_images()]
     first = original.logits(fitted)
     score = logits = 0.0
     for batch in (*BATCHES, len(fitted)):

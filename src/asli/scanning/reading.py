@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import islice, takewhile
 
 from asli.detector.base import Detector
+from asli.detector.examining import Examined, check_domain, examine
 from asli.detector.predicting import SHARES
-from asli.detector.reading import Examined, check_domain, examine
 from asli.scanning.inputs import Item, Places
 
 AHEAD = 2
