@@ -42,7 +42,8 @@ SIDES = (
 )
 OURS, PEERS = SIDES[:5], SIDES[5:]
 COMPARED = 100
-MEASURED = ("images_per_second", "largest_score_difference")
+MEASURED = ("images_per_second", "cpu_ms_per_image", "largest_score_difference")
+"""CPU time of all threads counts beside it: it depends less on what else the machine does."""
 
 
 def cifake_files(shared: Path, folder: Path, count: int) -> None:
@@ -93,8 +94,8 @@ def make_detectors(work: Path) -> None:
         export_int8(work / name, work / "sample", work / f"{name}-int8")
 
 
-def scan_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
-    """Return images a second and the first scores."""
+def scan_speed(work: Path, name: str, side: str) -> tuple[float, float, list[float]]:
+    """Return images a second, CPU milliseconds an image and the first scores."""
     import pyarrow.parquet as pq
 
     from asli.scanning.scan import scan
@@ -104,28 +105,30 @@ def scan_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
     files = sorted((work / f"{name}-images").iterdir())
     with tempfile.TemporaryDirectory() as out:
         scan(files[:64], Path(out) / "warm.parquet", detector, runtime=runtime)
+        used = time.process_time()
         result = scan([work / f"{name}-images"], Path(out) / "scores.parquet", detector, runtime=runtime)
+        used = time.process_time() - used
         assert result.unreadable.count == 0
         scores = pq.read_table(Path(out) / "scores.parquet")["score"].to_pylist()[:COMPARED]
-    return result.images_per_second, scores
+    return result.images_per_second, 1000 * used / len(files), scores
 
 
-def predict_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
-    """Return images a second and the first scores."""
+def predict_speed(work: Path, name: str, side: str) -> tuple[float, float, list[float]]:
+    """Return images a second, CPU milliseconds an image and the first scores."""
     from asli.detector.base import Detector
 
     detector = Detector.load(work / name, runtime=side.removeprefix("predict "))
     files = sorted((work / f"{name}-images").iterdir())
     detector.predict(files[:64])
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     answers = detector.predict(files)
-    seconds = time.perf_counter() - start
+    seconds, used = time.perf_counter() - start, time.process_time() - used
     assert not answers.failed
-    return len(files) / seconds, [answer.score for answer in answers[:COMPARED]]
+    return len(files) / seconds, 1000 * used / len(files), [answer.score for answer in answers[:COMPARED]]
 
 
-def pipeline_speed(work: Path, name: str, side: str) -> tuple[float, list[float]]:
-    """Return images a second and the first scores."""
+def pipeline_speed(work: Path, name: str, side: str) -> tuple[float, float, list[float]]:
+    """Return images a second, CPU milliseconds an image and the first scores."""
     os.environ.update(HF_HUB_OFFLINE="1")
     from transformers import pipeline
 
@@ -133,11 +136,11 @@ def pipeline_speed(work: Path, name: str, side: str) -> tuple[float, list[float]
     files = [str(file) for file in sorted((work / f"{name}-images").iterdir())]
     options = {"batch_size": 64} if side.endswith("64") else {}
     classify(files[:64], **options)
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     answers = classify(files, **options)
-    seconds = time.perf_counter() - start
+    seconds, used = time.perf_counter() - start, time.process_time() - used
     scores = [{a["label"]: a["score"] for a in answer}["fake"] for answer in answers[:COMPARED]]
-    return len(files) / seconds, scores
+    return len(files) / seconds, 1000 * used / len(files), scores
 
 
 def in_own_process(work: Path, *what: str) -> dict:
@@ -171,8 +174,8 @@ def main() -> None:
         return
     if options.only:
         measure = {"predict": predict_speed, "scan": scan_speed, "pipeline": pipeline_speed}[options.only[1].split()[0]]
-        speed, scores = measure(options.work, *options.only)
-        print(json.dumps({"speed": speed, "scores": scores}))
+        speed, cpu, scores = measure(options.work, *options.only)
+        print(json.dumps({"speed": speed, "cpu": cpu, "scores": scores}))
         return
     if options.shared is None:
         parser.error("give --shared or set ASLI_SHARED")
@@ -186,7 +189,7 @@ def main() -> None:
     earlier = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
     same = all(earlier.get(key) == value for key, value in result.items())
     result |= {key: earlier[key] if same else {case: {} for case in CASES} for key in MEASURED}
-    speeds, differences = (result[key] for key in MEASURED)
+    speeds, costs, differences = (result[key] for key in MEASURED)
     turns = len(next(iter(speeds.values())).get(options.sides[-1], []))
     work, begun = options.work or Path(tempfile.mkdtemp(prefix="scan-speed-")), time.monotonic()
     try:
@@ -204,9 +207,13 @@ def main() -> None:
                 peer = found[options.sides[-1]]["scores"]
                 for side, one in found.items():
                     speeds[case].setdefault(side, []).append(round(one["speed"], 1))
+                    costs[case].setdefault(side, []).append(round(one["cpu"], 3))
                     far = max(abs(a - b) for a, b in zip(one["scores"], peer, strict=True))
                     differences[case][side] = max(far, differences[case].get(side, 0.0))
-                    print(f"turn {turns}, {case}: {side} {one['speed']:,.1f} images/s", flush=True)
+                    print(
+                        f"turn {turns}, {case}: {side} {one['speed']:,.1f} images/s, {one['cpu']:.2f} CPU ms",
+                        flush=True,
+                    )
             if options.out:
                 options.out.parent.mkdir(parents=True, exist_ok=True)
                 options.out.write_text(json.dumps({**result, "ratio_by_turns": ratios(speeds)}, indent=2) + "\n")
@@ -216,7 +223,8 @@ def main() -> None:
     for case, by_ratio in ratios(speeds).items():
         print(f"\n{case}")
         for side, found in speeds[case].items():
-            print(f"  {side:<18} median {statistics.median(found):,.1f} images/s {found}")
+            cpu = statistics.median(costs[case][side])
+            print(f"  {side:<18} median {statistics.median(found):,.1f} images/s {found}, {cpu:.2f} CPU ms an image")
         for what, values in by_ratio.items():
             print(f"  {what:<32} {values}")
         print("  largest difference in score from the last side:", differences[case])

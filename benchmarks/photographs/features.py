@@ -157,7 +157,7 @@ def main() -> None:
             failed += 1
             continue
         for view, target in missing.items():
-            windows = preprocessing.fit(np.asarray(viewed(image, row["sha256"], view)))
+            windows = preprocessing.to_input(np.asarray(viewed(image, row["sha256"], view)))
             x = torch.from_numpy(windows).permute(0, 3, 1, 2).float() / 255
             with torch.inference_mode():
                 features = network.module.encode((x - mean) / std)

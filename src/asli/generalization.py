@@ -1,4 +1,4 @@
-"""Leave whole generators or whole sources out of training and judge on them: the verb behind `asli generalize`.
+"""Leave whole generators or whole sources out of training and evaluate on them: the verb behind `asli generalize`.
 
 Each fold leaves out a group of one label and whole groups of the other label, which it is held against: neither the
 generator nor the cameras of the test were seen.
@@ -117,7 +117,7 @@ def generalize(
     settings: Sequence[str] = (),
     threads: int | None = None,
 ) -> Generalization:
-    """Leave each generator family, or each real source, out of training and judge on it.
+    """Leave each generator family, or each real source, out of training and evaluate on it.
 
     Every readable image but those of the test part is used: a recipe may be chosen by this, so test stays closed.
     Images of an unknown generator (without a name, or named `unknown...`) are left out altogether. An interrupted call

@@ -13,13 +13,13 @@ from PIL import Image, ImageDraw
 from asli.auditing import shortcuts
 from asli.auditing.audit import audit
 from asli.auditing.checks.check import Severity
-from asli.auditing.checks.registry import BUILT_IN
+from asli.auditing.checks.check_registry import BUILT_IN
 from asli.auditing.duplicate_sections import look_alikes
 from asli.auditing.duplicates import find_duplicates
 from asli.auditing.equalize import equalize
-from asli.auditing.features import SPECTRUM_NAMES, spectrum
 from asli.auditing.hamming import neighbours
-from asli.auditing.pixels import Pixels
+from asli.auditing.read_pixels import Pixels
+from asli.auditing.shortcut_features import SPECTRUM_NAMES, spectrum
 from asli.cli import main
 from asli.datasets.build import open_folders
 from asli.datasets.cache import open_data

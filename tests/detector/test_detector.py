@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 
 def logits_of(detector, images):
-    return detector.runtime(CPU).logits([detector.preprocessing.fit(image) for image in images])
+    return detector.runtime(CPU).logits([detector.preprocessing.to_input(image) for image in images])
 
 
 @pytest.fixture

@@ -48,14 +48,14 @@ def as_jpeg(image):
 @pytest.mark.parametrize("saved", [np.asarray, as_jpeg])
 def test_a_page_of_text_is_outside_and_two_photographs_are_not(saved):
     facts = Facts(format="JPEG", width=900, height=700)
-    seen = SEEN.fit(saved(page()))
+    seen = SEEN.to_input(saved(page()))
     flat = np.mean([share_of_alike_neighbors(window) for window in seen])
     assert (
         PHOTOGRAPHS.why_outside(facts, seen)
         == f"looks like a screenshot or drawing ({flat:.0%} of it flat); give the photograph itself"
     )
     for picture in load_sample_images().images:
-        assert PHOTOGRAPHS.why_outside(facts, SEEN.fit(picture)) is None
+        assert PHOTOGRAPHS.why_outside(facts, SEEN.to_input(picture)) is None
 
 
 def test_the_domain_of_crops_has_a_smallest_and_may_have_no_largest_picture():
@@ -68,7 +68,7 @@ def test_the_domain_of_crops_has_a_smallest_and_may_have_no_largest_picture():
 
 def test_real_photographs_of_many_sources_are_inside(tmp_path):
     folder = write_pack(tmp_path, 24)
-    seen = [SEEN.fit(decode(file.read_bytes())[0]) for file in sorted((folder / "real").iterdir())]
+    seen = [SEEN.to_input(decode(file.read_bytes())[0]) for file in sorted((folder / "real").iterdir())]
     held = [why_drawn(values) for values in drawn_statistics(seen)]
     assert sum(reason is not None for reason in held) <= 1  # one of each of 24 sources
 
@@ -89,7 +89,7 @@ def test_a_family_gives_thumbnails_to_one_member_photographs_to_the_other_and_ho
     assert [p.member for p in found][:2] == ["thumbnails", "photo"]
     assert found[1].domain.inside
     assert [p.verdict for p in found][2:] == ["unsure", "unsure"]
-    flat = np.mean([share_of_alike_neighbors(window) for window in seen.fit(screenshot)])
+    flat = np.mean([share_of_alike_neighbors(window) for window in seen.to_input(screenshot)])
     looks = f"looks like a screenshot or drawing ({flat:.0%} of it flat)"
     assert found[2].reasons == (f"outside domain: {looks}; give the photograph itself",)
     assert found[3].reasons == (

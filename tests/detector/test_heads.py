@@ -68,7 +68,7 @@ def test_a_grid_lies_in_the_middle_of_its_cells_and_in_the_corners_of_a_small_pi
     assert sorted({left for _, left in corners}) == [0, 4, 8]
     shown, _ = windows("grid", short_side=48).place(pixels)
     assert shown.shape == (48, 150, 3)
-    assert np.array_equal(windows("grid", short_side=64).fit(pixels), windows("grid").fit(pixels))
+    assert np.array_equal(windows("grid", short_side=64).to_input(pixels), windows("grid").to_input(pixels))
 
 
 def test_texture_is_where_the_differences_are(rng):
@@ -106,7 +106,7 @@ def test_logits_are_those_of_the_formula_and_of_timms_own_network(detector, head
     rows = pictures.rows("test")[:2]
     expected = []
     for row in rows:
-        window = opened.preprocessing.fit(pictures.pixels.image(int(row)))
+        window = opened.preprocessing.to_input(pictures.pixels.image(int(row)))
         x = torch.from_numpy(window).permute(0, 3, 1, 2) / 127.5 - 1
         with torch.inference_mode():
             x = net.bn1(net.conv_stem(x))

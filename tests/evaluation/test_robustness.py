@@ -54,7 +54,7 @@ def test_figures_follow_from_scores_of_corrupted_images_one_by_one(undisturbed, 
     (line,) = (x for x in undisturbed.levels if (x.corruption, x.level) == ("noise", 10.0))
     noise = next(c for c in LADDER if c.name == "noise")
     images = [corrupted(sample.images[row], noise, 10.0, seed=0, row=int(row)) for row in rows]
-    score = score_of_logits(runtime.logits([detector.preprocessing.fit(image) for image in images]))
+    score = score_of_logits(runtime.logits([detector.preprocessing.to_input(image) for image in images]))
     called = score >= detector.card.thresholds.high
     assert line.false_positive_rate.value == pytest.approx(called[labels == 0].mean())
     assert line.false_negative_rate.value == pytest.approx((~called[labels == 1]).mean())
@@ -163,7 +163,7 @@ def test_photographs_of_many_sizes(detector, tmp_path, rng):
     assert result.images == 24
     changed = robustness.CorruptedPixels(data.pixels, blurs[0], 1.0, 0).fitted(rows[:3], detector.preprocessing)
     for row, windows in zip(rows[:3], changed, strict=True):
-        expected = detector.preprocessing.fit(blur(data.pixels.image(int(row)), 1.0))
+        expected = detector.preprocessing.to_input(blur(data.pixels.image(int(row)), 1.0))
         np.testing.assert_array_equal(windows, expected)
 
 

@@ -17,9 +17,9 @@ from asli.detector.predict import predict
 from asli.errors import DetectorError
 from asli.explanation import explain as module
 from asli.explanation import picture
-from asli.explanation.check import check, likeness
 from asli.explanation.explain import explain
 from asli.explanation.gradcam import as_maps, choose, enlarged, gradcam, layers
+from asli.explanation.map_check import check, likeness
 from asli.explanation.maps import Abandoned, MapMaker
 from asli.explanation.occlusion import occlusion
 from asli.explanation.page import check_text, reasons_of, title_of
@@ -178,7 +178,7 @@ def test_a_square_in_the_middle_is_all_that_is_shown(rng):
     pixels = rng.integers(0, 256, (60, 100, 3), dtype=np.uint8)
     view = View.of(pixels, plain(32, "center-crop"))
     assert np.array_equal(view.pixels, pixels[14:46, 34:66])
-    assert np.array_equal(view.fitted(), plain(32, "center-crop").fit(pixels))
+    assert np.array_equal(view.fitted(), plain(32, "center-crop").to_input(pixels))
 
 
 def test_occlusion_finds_the_only_place_that_counts():

@@ -15,7 +15,7 @@ import pytest
 from asli.errors import Interrupted, RunError
 from asli.sample import sample_archive
 from asli.scanning import reading, score_table
-from asli.scanning.parts import Parts
+from asli.scanning.part_files import Parts
 from asli.scanning.scan import scan
 from tests.compare import differences
 from tests.conftest import run_asli
@@ -24,7 +24,7 @@ from tests.scanning.test_inputs import zipped
 
 def start(paths, detector, out):
     """Begin the real command in a process of its own, with a part every fifth of a second."""
-    code = "import asli.scanning.parts as p, sys\np.SECONDS = 0.2\nfrom asli.cli import main\nmain(sys.argv[1:])"
+    code = "import asli.scanning.part_files as p, sys\np.SECONDS = 0.2\nfrom asli.cli import main\nmain(sys.argv[1:])"
     arguments = ["scan", *map(str, paths), "--detector", str(detector), "-o", str(out)]
     return subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True)
 

@@ -19,7 +19,7 @@ from asli.detector.base import Detector
 from asli.detector.predict import predict
 from asli.errors import MissingExtraError
 from asli.sample import golden_images
-from asli.serving.batches import Batches
+from asli.serving.batching import Batches
 from tests.compare import differences
 from tests.conftest import run_asli
 

@@ -9,8 +9,8 @@ import pytest
 from asli.study.paper.budgets import BUDGETS
 from asli.study.paper.claim import verdict
 from asli.study.paper.grid import cells
+from asli.study.paper.paper_tables import paper_tables
 from asli.study.paper.run_study import answers_of
-from asli.study.paper.tables import paper_tables
 from asli.study.paper.training_tables import claims_table, training_tables
 from asli.study.sweep.results import F1, Results
 

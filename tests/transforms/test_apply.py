@@ -75,14 +75,14 @@ def test_evaluation_equals_timms_transform_to_the_bit(rng, interpolation, shape,
     )
     expected = theirs(Image.fromarray(image))
     preprocessing = Preprocessing(size, interpolation, mean, std)
-    ours = preprocessing.batch(preprocessing.fit(image), CPU)[0]
+    ours = preprocessing.batch(preprocessing.to_input(image), CPU)[0]
     assert (ours - expected).abs().max() < 1e-6
 
 
 def test_image_of_the_right_size_is_not_touched(rng):
     image = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
     preprocessing = Preprocessing(32, "bilinear", (0.5,) * 3, (0.5,) * 3)
-    assert np.array_equal(preprocessing.fit(image), image[None])
+    assert np.array_equal(preprocessing.to_input(image), image[None])
 
 
 def window(name, size=32):
@@ -91,23 +91,23 @@ def window(name, size=32):
 
 def test_center_crop_does_not_resample(rng):
     image = rng.integers(0, 256, (50, 71, 3), dtype=np.uint8)
-    assert np.array_equal(window("center-crop").fit(image), image[None, 9:41, 20:52])
+    assert np.array_equal(window("center-crop").to_input(image), image[None, 9:41, 20:52])
 
 
 def test_tiles_cover_an_image_from_edge_to_edge_without_resampling(rng):
     image = rng.integers(0, 256, (64, 90, 3), dtype=np.uint8)
-    tiles = window("tiles").fit(image)
+    tiles = window("tiles").to_input(image)
     corners = [(top, left) for top in (0, 32) for left in (0, 29, 58)]
     assert np.array_equal(tiles, np.stack([image[t : t + 32, x : x + 32] for t, x in corners]))
-    assert len(window("tiles").fit(np.zeros((3000, 2000, 3), np.uint8))) == 16
+    assert len(window("tiles").to_input(np.zeros((3000, 2000, 3), np.uint8))) == 16
 
 
 def test_mirrored_sees_what_resize_sees_and_its_mirror_image(rng):
     image = rng.integers(0, 256, (50, 71, 3), dtype=np.uint8)
-    (square,), pair = window("resize").fit(image), window("mirrored").fit(image)
+    (square,), pair = window("resize").to_input(image), window("mirrored").to_input(image)
     assert np.array_equal(pair, np.stack([square, square[:, ::-1]]))
 
 
 @pytest.mark.parametrize("name", ["resize", "mirrored", "center-crop", "tiles"])
 def test_smaller_image_is_enlarged(rng, name):
-    assert window(name).fit(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).shape[1:] == (32, 32, 3)
+    assert window(name).to_input(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).shape[1:] == (32, 32, 3)

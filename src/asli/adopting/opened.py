@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from asli.adopting import graphs
-from asli.adopting.labels import outputs_of
+from asli.adopting.label_mapping import outputs_of
 from asli.adopting.processors import LARGEST_INPUT, Translated, from_processor, from_timm
 from asli.adopting.reference import Network, Pipeline, Reference, module_logits, processed
 from asli.adopting.source import Source

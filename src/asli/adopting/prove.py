@@ -49,7 +49,7 @@ def prove(
         with Image.open(io.BytesIO(picture.data)) as opened, refusing(f"{reference.name} fails on {picture.name}"):
             opened.load()
             theirs_input, theirs = reference.input(opened), reference.score(opened)
-        fitted = detector.preprocessing.fit(pixels)
+        fitted = detector.preprocessing.to_input(pixels)
         ours_input = detector.preprocessing.batch(fitted, torch.device("cpu"))[0].numpy()
         if bgr:
             ours_input = ours_input[::-1]

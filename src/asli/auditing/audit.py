@@ -10,10 +10,10 @@ import numpy as np
 from asli._version import __version__
 from asli.auditing import facts
 from asli.auditing.checks.check import Finding, Severity
-from asli.auditing.checks.registry import installed_checks, run_checks
+from asli.auditing.checks.check_registry import installed_checks, run_checks
 from asli.auditing.duplicates import find_duplicates
 from asli.auditing.evidence import Evidence
-from asli.auditing.pixels import Pixels
+from asli.auditing.read_pixels import Pixels
 from asli.auditing.shortcuts import measure
 from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
@@ -147,7 +147,7 @@ def audit(data: str | Path | DataFolder, *, seed: int = 0, html: str | Path | No
         shortcuts=evidence.shortcuts,
     )
     if html is not None:
-        from asli.auditing.page import write_page
+        from asli.auditing.audit_page import write_page
 
         write_page(Path(html), result, evidence)
     return result

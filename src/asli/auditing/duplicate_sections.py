@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from asli.auditing.duplicates import Duplicates
-from asli.auditing.pixels import Image8, Pixels
+from asli.auditing.read_pixels import Image8, Pixels
 from asli.datasets.folder import DataFolder
 from asli.metrics.intervals import proportion
 from asli.reports.kit import CaptionedImage, Cell, ReportTable, Section

@@ -17,7 +17,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from asli.auditing.hamming import BUCKET_LIMIT, RADIUS, neighbours
-from asli.auditing.pixels import Image8, Pixels
+from asli.auditing.read_pixels import Image8, Pixels
 from asli.datasets.folder import DataFolder
 
 NEAR = 30.0

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from asli.auditing.pixels import Image8, Pixels
+from asli.auditing.read_pixels import Image8, Pixels
 from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABEL_ALIASES, SPLIT_ALIASES

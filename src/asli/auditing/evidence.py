@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from asli.auditing.duplicates import Duplicates
-from asli.auditing.pixels import Pixels
+from asli.auditing.read_pixels import Pixels
 from asli.datasets.folder import DataFolder
 
 

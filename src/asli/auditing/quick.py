@@ -5,9 +5,9 @@ import numpy as np
 from asli.auditing import facts
 from asli.auditing.checks.balance import imbalances
 from asli.auditing.checks.check import Severity
-from asli.auditing.checks.files import damage
+from asli.auditing.checks.file_integrity import damage
 from asli.auditing.checks.shortcut import FILE_LIMITS
-from asli.auditing.features import NUMBERS, SETTINGS, file_settings
+from asli.auditing.shortcut_features import NUMBERS, SETTINGS, file_settings
 from asli.auditing.shortcuts import LEAST, out_of_fold
 from asli.datasets.folder import DataFolder
 from asli.datasets.splits import stratified_sample

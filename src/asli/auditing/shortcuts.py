@@ -9,8 +9,16 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
-from asli.auditing.features import NUMBERS, SETTINGS, Features, crop_side, file_settings, file_weight, from_pixels
-from asli.auditing.pixels import Pixels
+from asli.auditing.read_pixels import Pixels
+from asli.auditing.shortcut_features import (
+    NUMBERS,
+    SETTINGS,
+    Features,
+    crop_side,
+    file_settings,
+    file_weight,
+    from_pixels,
+)
 from asli.datasets.folder import DataFolder
 from asli.datasets.splits import stratified_sample
 from asli.metrics.classification import Floats, Labels, auroc

@@ -1,4 +1,4 @@
-"""Commands that judge: data before training, detectors after it."""
+"""Commands that examine: data before training, detectors after it."""
 
 import json
 from pathlib import Path

@@ -186,7 +186,7 @@ def generalize(
     as_json: AsJson = False,
     threads: Threads = None,
 ) -> None:
-    """Leave each generator, or each source of photographs, out of training and judge on it; two floors beside it.
+    """Leave each generator, or each source of photographs, out of training and evaluate on it; two floors beside it.
 
     Args:
         recipe: A recipe with a frozen trunk: photos.

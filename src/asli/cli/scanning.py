@@ -29,7 +29,7 @@ from asli.files import visible
 
 if TYPE_CHECKING:
     from asli.scaling.result import PartsResult
-    from asli.scanning.result import ScanResult
+    from asli.scanning.scan_result import ScanResult
 
 SHARDS = Group("Shards, engines and folders of parts", sort_key=50)
 

@@ -42,7 +42,7 @@ from asli.datasets.containers import (
 )
 from asli.datasets.jpeg_tables import of_tables
 from asli.errors import ImageError, MissingExtraError
-from asli.limits import MAX_PIXELS
+from asli.pixel_limits import MAX_PIXELS
 
 EXTENSIONS = frozenset(
     (

@@ -71,7 +71,7 @@ class PackedPixels:
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
         """Return each row's image, prepared by `preparation.fit`."""
-        return [preparation.fit(image) for image in self._images[rows]]
+        return [preparation.to_input(image) for image in self._images[rows]]
 
     def image(self, row: int) -> Array:
         """Return one whole upright image, uint8, height x width x 3."""
@@ -124,7 +124,7 @@ class FilePixels:
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
         """Return each row's image, prepared by `preparation.fit`."""
-        return self.map(lambda _, image: preparation.fit(image), rows)
+        return self.map(lambda _, image: preparation.to_input(image), rows)
 
     def map(self, function: Callable[[int, Array], T], rows: Rows) -> list[T]:
         """Return a function of each row and its whole image; the pool computes them."""

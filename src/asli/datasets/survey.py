@@ -11,10 +11,10 @@ from asli.datasets import walking
 from asli.datasets.archived import Archives, open_source
 from asli.datasets.layouts import LABELS, LabelNames, Listing, published, table_layout, trees
 from asli.datasets.layouts.imagefolder import origin
-from asli.datasets.layouts.places import Parts, Place, Reading
-from asli.datasets.layouts.registry import Found, Layout, find, registered
-from asli.datasets.layouts.tables import Beside, beside
-from asli.datasets.layouts.tables import table_layout as tables
+from asli.datasets.layouts.label_tables import Beside, beside
+from asli.datasets.layouts.label_tables import table_layout as tables
+from asli.datasets.layouts.layout_registry import Found, Layout, find, registered
+from asli.datasets.layouts.places import FolderMeaning, Parts, Reading
 from asli.datasets.layouts.webdataset import gas_station, webdataset
 from asli.datasets.parquet_rows import ParquetRows, has_images
 from asli.datasets.sources import TABLES, Folder, Joined, Source
@@ -215,7 +215,7 @@ def _open_place(path: Path, *, include_hidden: bool) -> Folder | Archives | Parq
     return open_source(path, include_hidden=include_hidden)
 
 
-def _with_generators(places: dict[Parts, Place]) -> dict[Parts, Place]:
+def _with_generators(places: dict[Parts, FolderMeaning]) -> dict[Parts, FolderMeaning]:
     """Take the folders right below a place of fake images for generators, where there are several of them."""
     below: dict[str, set[str]] = {}
     for folder in places:
@@ -316,7 +316,7 @@ def _asked(layout: str, names: LabelNames, folders: Collection[Parts]) -> Readin
     return reading
 
 
-def _agree(readings: dict[str, dict[Parts, Place]]) -> None:
+def _agree(readings: dict[str, dict[Parts, FolderMeaning]]) -> None:
     (one, first), (two, second) = readings.items()
     for folder, place in first.items():
         other = second[folder]

@@ -13,11 +13,11 @@ from PIL import Image
 
 from asli.datasets.images import Facts
 from asli.detector.card import Card, Thresholds
-from asli.detector.inputs import ImageLike, is_one
+from asli.detector.examining import Examined
+from asli.detector.image_inputs import ImageLike, is_one
 from asli.detector.locate import DEFAULT, find_detector
 from asli.detector.predicting import logits, predictions, stream
 from asli.detector.prediction import Prediction, Predictions
-from asli.detector.reading import Examined
 from asli.detector.runtimes import Kind, Logits, Runtime, batch_of, usable_threads
 from asli.errors import DetectorError
 from asli.transforms.preprocessing import Preparation
@@ -136,7 +136,7 @@ class Detector(ABC):
         Raises:
             ImageError: It is so narrow that, enlarged, it would exhaust memory.
         """
-        return self.preparation.fit(pixels)
+        return self.preparation.to_input(pixels)
 
     def forward(self, prepared: Sequence[Any]) -> Logits:
         """Compute the logits of prepared images, float64, n x 2 (real, fake)."""

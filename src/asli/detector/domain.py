@@ -10,7 +10,7 @@ import numpy.typing as npt
 from asli.datasets.images import Facts
 from asli.detector.drawn import drawn_statistics, why_drawn
 from asli.detector.statistics import PixelDomain, statistics
-from asli.limits import MAX_PIXELS
+from asli.pixel_limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     import pyarrow as pa

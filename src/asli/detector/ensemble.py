@@ -89,9 +89,9 @@ class JointPreparation:
         """Return the side of a square with as many pixels as all members' inputs."""
         return round(math.sqrt(sum(member.size**2 for member in self.members)))
 
-    def fit(self, pixels: npt.NDArray[np.uint8]) -> tuple[Any, ...]:
+    def to_input(self, pixels: npt.NDArray[np.uint8]) -> tuple[Any, ...]:
         """Prepare one image, uint8, height x width x 3: one item a member."""
-        return tuple(member.fit(pixels) for member in self.members)
+        return tuple(member.to_input(pixels) for member in self.members)
 
 
 class EnsembleRuntime:

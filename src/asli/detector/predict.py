@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asli.detector.base import Detector
-from asli.detector.inputs import ImageLike
+from asli.detector.image_inputs import ImageLike
 from asli.detector.locate import DEFAULT
 from asli.detector.prediction import Prediction, Predictions
 from asli.detector.runtimes import Kind

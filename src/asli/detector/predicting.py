@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asli.detector.inputs import ImageLike, inputs
+from asli.detector.examining import Examined, examine_all
+from asli.detector.image_inputs import ImageLike, inputs
 from asli.detector.prediction import DomainCheck, Prediction, decide
-from asli.detector.reading import Examined, examine_all
 from asli.detector.runtimes import Logits
 from asli.errors import ImageError
 from asli.metrics.classification import score_of_logits

@@ -46,7 +46,7 @@ class SavedPixels:
 
     def fitted(self, rows: npt.NDArray[np.int64], preparation: Preparation) -> list[Any]:
         """Return each row's image in its view, prepared by `preparation.fit`."""
-        return self._pixels.map(lambda row, image: preparation.fit(self.view(row, image)), rows)
+        return self._pixels.map(lambda row, image: preparation.to_input(self.view(row, image)), rows)
 
     def view(self, row: int, image: Array) -> Array:
         """Return one image, uint8, height x width x 3, in its view."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from asli.detector.base import Detector
-from asli.detector.inputs import ImageLike, is_one
+from asli.detector.image_inputs import ImageLike, is_one
 from asli.detector.members import member_names
 from asli.detector.prediction import Prediction, Predictions
 from asli.detector.runtimes import Kind

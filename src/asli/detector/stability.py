@@ -42,7 +42,7 @@ def score_range(pixels: Array, score: float, preparation: Preparation, runtime: 
     names, fitted = [], []
     for name, view in VIEWS.items():
         try:
-            fitted.append(preparation.fit(view(pixels)))
+            fitted.append(preparation.to_input(view(pixels)))
             names.append(name)
         except ImageError:
             continue

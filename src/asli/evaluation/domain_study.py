@@ -149,7 +149,7 @@ def _score(
                 for kernel in KERNELS:
                     small = resized(square, (detector.preprocessing.size,) * 2, kernel)
                     pixels, facts = decode(_encoded(detector, small))
-                    windows = detector.preprocessing.fit(pixels)
+                    windows = detector.preprocessing.to_input(pixels)
                     fitted[kernel].append(windows)
                     outside[kernel].append(domain.why_outside(facts, windows) is not None)
                 bar.advance(1)

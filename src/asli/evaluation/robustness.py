@@ -52,7 +52,7 @@ class CorruptedPixels:
         """Return each row's corrupted image, prepared by `preparation.fit`."""
 
         def one(row: int, image: Array) -> Any:
-            return preparation.fit(corrupted(image, self.corruption, self.level, seed=self.seed, row=row))
+            return preparation.to_input(corrupted(image, self.corruption, self.level, seed=self.seed, row=row))
 
         return self.pixels.map(one, rows)
 

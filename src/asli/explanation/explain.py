@@ -8,10 +8,10 @@ from typing import Any
 
 from asli.detector.base import Detector
 from asli.detector.classifier import Classifier, as_classifier
-from asli.detector.inputs import inputs
+from asli.detector.examining import examine_all
+from asli.detector.image_inputs import inputs
 from asli.detector.locate import DEFAULT
 from asli.detector.prediction import Prediction
-from asli.detector.reading import examine_all
 from asli.errors import DetectorError
 from asli.explanation.feature_maps import draw_feature_maps
 from asli.explanation.feature_maps import feature_maps as maps_of
@@ -48,7 +48,7 @@ def explain(
         out: Folder of the pictures, of `explain.html` and of `explain.json`.
         method: `grad-cam` asks the network's gradients, `occlusion` covers part after part and asks any detector.
         layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
-        check: Also measure whether the map holds (see `asli.explanation.check`).
+        check: Also measure whether the map holds (see `asli.explanation.map_check`).
         feature_maps: Also draw the feature maps of successive layers.
         force_domain: Give a verdict on images outside the detector's domain too.
         device: cuda, mps or cpu; None takes the best there is.
@@ -103,7 +103,7 @@ class Explanation:
         map_size: Side of that layer's map.
         log_odds: Of fake, for the image.
         cells: The map by cells, rows x columns, in nats of log-odds; positive is evidence for fake.
-        check: Whether the map holds, and by what measure (`asli.explanation.check`); None where it was not asked for.
+        check: Whether the map holds, by what measure (`asli.explanation.map_check`); None where it was not asked for.
         picture: Path of the drawn map.
         feature_maps: Path of the drawn feature maps, or None.
     """

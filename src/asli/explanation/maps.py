@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from asli.detector.classifier import Classifier
-from asli.explanation.check import check as check_map
-from asli.explanation.check import likeness
 from asli.explanation.gradcam import choose, enlarged, gradcam
 from asli.explanation.gradcam import layers as layers_of
+from asli.explanation.map_check import check as check_map
+from asli.explanation.map_check import likeness
 from asli.explanation.occlusion import occlusion
 from asli.explanation.view import Array, LogOdds, Method, View
 from asli.metrics.classification import Floats

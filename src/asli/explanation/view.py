@@ -41,7 +41,7 @@ class View:
         """Place a detector's windows on a picture, uint8, height x width x 3, and leave out what lies around them.
 
         Raises:
-            ImageError: See `Preprocessing.fit`.
+            ImageError: See `Preprocessing.to_input`.
         """
         placed, corners = preprocessing.place(pixels)
         top, left = np.min(corners, axis=0)
@@ -50,7 +50,7 @@ class View:
         return cls(placed[top:bottom, left:right], moved, preprocessing)
 
     def fitted(self, changed: Array | None = None) -> Array:
-        """Cut the windows out of the view or a changed copy, as `fit` does: uint8, windows x size x size x 3."""
+        """Cut the windows out of the view or a changed copy, as `to_input` does: uint8, windows x size x size x 3."""
         return self.preprocessing.cut(self.pixels if changed is None else changed, self.corners)
 
     def joined(self, maps: Floats, log_odds: Floats) -> Floats:

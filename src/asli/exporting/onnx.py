@@ -237,7 +237,7 @@ def compare(exported: Runtime, original: Runtime, detector: Classifier) -> dict[
         DetectorError: A score differs by more than `TOLERANCE`, or logits differ although scores saturate.
     """
     count = FEW if detector.preprocessing.size > SMALL else None
-    fitted = [detector.preprocessing.fit(decode(data)[0]) for _, data in golden_images()[:count]]
+    fitted = [detector.preprocessing.to_input(decode(data)[0]) for _, data in golden_images()[:count]]
     first = original.logits(fitted)
     score = logits = 0.0
     for batch in (*BATCHES, len(fitted)):

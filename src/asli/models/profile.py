@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from asli.models.gradients import Gradients
-from asli.models.measure import GRADIENT_IMAGES, measure_network, sample_gradients
+from asli.models.measuring import GRADIENT_IMAGES, measure_network, sample_gradients
 from asli.models.networks import OWN, Network, create_network, skeleton
 from asli.progress import progress
 

@@ -19,7 +19,7 @@ from asli.reports.pages import require_page
 from asli.reports.render import render
 from asli.scanning.gallery_rows import LISTED, gallery_rows, page_data
 from asli.scanning.inputs import Item, Places
-from asli.scanning.name_list import Listing
+from asli.scanning.name_list import NameList
 from asli.scanning.summary import BINS, Summary
 
 SIDE = 176
@@ -41,7 +41,7 @@ def require_place(path: Path, taken: Iterable[Path]) -> None:
     require_page(path)
 
 
-def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing: Listing, detector: Detector) -> None:
+def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing: NameList, detector: Detector) -> None:
     """Write the page.
 
     Args:
@@ -109,7 +109,7 @@ def _tables(summary: Summary, result: dict[str, Any]) -> list[tuple[str, ReportT
     return made
 
 
-def _thumbnails(listing: Listing, rows: Iterable[int]) -> dict[int, str | None]:
+def _thumbnails(listing: NameList, rows: Iterable[int]) -> dict[int, str | None]:
     """Return a data address for each row, or None where the file can no longer be read."""
     places, items = Places(listing.places), listing.items()
     found: dict[int, str | None] = {}

@@ -13,7 +13,7 @@ from asli.detector.prediction import OUTSIDE
 from asli.files import printable
 from asli.scanning import score_table
 from asli.scanning.inputs import Item
-from asli.scanning.name_list import Listing
+from asli.scanning.name_list import NameList
 from asli.scanning.summary import plain_reason
 
 LISTED = 50_000
@@ -61,7 +61,7 @@ class GalleryRows:
     counts: dict[str, int]
 
 
-def gallery_rows(out: Path, listing: Listing, limit: int = LISTED) -> GalleryRows:
+def gallery_rows(out: Path, listing: NameList, limit: int = LISTED) -> GalleryRows:
     """Read a finished table and the names beside it once.
 
     Args:
@@ -80,7 +80,7 @@ def gallery_rows(out: Path, listing: Listing, limit: int = LISTED) -> GalleryRow
     return GalleryRows(rows, {category: counts[category] for category in CATEGORIES})
 
 
-def page_data(found: GalleryRows, listing: Listing, page: Path, thumbnails: dict[int, str | None]) -> dict[str, Any]:
+def page_data(found: GalleryRows, listing: NameList, page: Path, thumbnails: dict[int, str | None]) -> dict[str, Any]:
     """Return the list as compact JSON: each row an array, repeated texts by number.
 
     Args:
@@ -114,7 +114,7 @@ def page_data(found: GalleryRows, listing: Listing, page: Path, thumbnails: dict
     return {"rows": rows, "texts": list(texts), "places": places, "categories": CATEGORIES}
 
 
-def _rows(out: Path, listing: Listing) -> Iterator[ListedRow]:
+def _rows(out: Path, listing: NameList) -> Iterator[ListedRow]:
     items = listing.items()
     number = 0
     for batch in score_table.read(out, _COLUMNS):

@@ -21,7 +21,7 @@ _SCHEMA = pa.schema({"place": pa.int32(), "name": pa.binary()})  # bytes: not ev
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class NameList:
     """Where the images of a scan are, in their order.
 
     Attributes:
@@ -46,7 +46,7 @@ class Listing:
                     yield Item(place, os.fsdecode(name))
 
 
-def write_listing(inputs: Inputs, path: Path) -> Listing:
+def write_listing(inputs: Inputs, path: Path) -> NameList:
     """Go through the inputs once and keep what is found.
 
     Raises:
@@ -60,4 +60,4 @@ def write_listing(inputs: Inputs, path: Path) -> Listing:
             places, names = zip(*group, strict=True)
             writer.write_table(pa.table([pa.array(places, pa.int32()), pa.array(names, pa.binary())], schema=_SCHEMA))
     digest.update(json.dumps([asdict(place) for place in inputs.places]).encode())
-    return Listing(path, list(inputs.places), count, digest.hexdigest())
+    return NameList(path, list(inputs.places), count, digest.hexdigest())

@@ -11,8 +11,8 @@ from itertools import islice, takewhile
 from typing import Any, Protocol
 
 from asli.detector.base import Detector
+from asli.detector.examining import Examined, check_domain, examine
 from asli.detector.predicting import SHARES
-from asli.detector.reading import Examined, check_domain, examine
 
 AHEAD = 2
 """Batches read beside the one the network is at."""

@@ -16,10 +16,10 @@ from asli.progress import progress
 from asli.scanning import score_table
 from asli.scanning.gallery_page import require_place, write_gallery
 from asli.scanning.inputs import Inputs, Places
-from asli.scanning.name_list import Listing, write_listing
-from asli.scanning.parts import VERSION, Parts
+from asli.scanning.name_list import NameList, write_listing
+from asli.scanning.part_files import VERSION, Parts
 from asli.scanning.reading import read_batches
-from asli.scanning.result import ScanResult
+from asli.scanning.scan_result import ScanResult
 from asli.scanning.summary import summarize
 from asli.signals import stop_on_signal
 
@@ -141,7 +141,7 @@ def _nothing(paths: Sequence[str | Path], inputs: Inputs) -> str:
 
 def _score(
     parts: Parts,
-    listing: Listing,
+    listing: NameList,
     start: int,
     places: Places,
     detector: Detector,

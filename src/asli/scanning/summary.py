@@ -15,7 +15,7 @@ from asli.detector.card import Thresholds
 from asli.detector.prediction import OUTSIDE
 from asli.provenance.read import names_a_source
 from asli.scanning import score_table
-from asli.scanning.result import CountedReasons, StatedOrigins
+from asli.scanning.scan_result import CountedReasons, StatedOrigins
 
 SHOWN = 24
 """Images of each kind in the gallery."""

@@ -16,8 +16,8 @@ from asli.detector.base import Detector
 from asli.detector.prediction import Prediction
 from asli.errors import DetectorError, ImageError
 from asli.explanation.view import Method
-from asli.serving import schema
-from asli.serving.batches import Batches
+from asli.serving import api_schema
+from asli.serving.batching import Batches
 from asli.serving.explaining import Explainer, preview
 from asli.serving.forms import Picture, form_body, pictures_of
 
@@ -32,7 +32,7 @@ Named = Annotated[str | None, Query(description="Name of a detector from `/v1/de
 Forced = Annotated[bool, Query(description="Also give a verdict on pictures outside the detector's domain.")]
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": schema.Error, "description": text}
+    status: {"model": api_schema.Error, "description": text}
     for status, text in {
         400: "The form is broken.",
         401: "The bearer token is missing or wrong.",
@@ -91,7 +91,9 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
             raise HTTPException(413, f"{len(pictures)} pictures; a request may bring {most}")
         return pictures
 
-    @router.post("/predict", responses={200: {"model": schema.Predictions}}, openapi_extra={"requestBody": form_body()})
+    @router.post(
+        "/predict", responses={200: {"model": api_schema.Predictions}}, openapi_extra={"requestBody": form_body()}
+    )
     async def predict(
         request: Request,
         stability: Annotated[bool, Query(description="Also score re-encoded and resized views.")] = False,
@@ -117,7 +119,9 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
         return _answer(one, [prediction.to_dict() for prediction in scored], files, force_domain)
 
     @router.post(
-        "/explain", responses={200: {"model": schema.Explanations}}, openapi_extra={"requestBody": form_body(one=True)}
+        "/explain",
+        responses={200: {"model": api_schema.Explanations}},
+        openapi_extra={"requestBody": form_body(one=True)},
     )
     async def explain(
         request: Request,
@@ -164,12 +168,12 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
             await request.close()
         return Response(made, media_type="image/jpeg")
 
-    @router.get("/detector", responses={200: {"model": schema.About}})
+    @router.get("/detector", responses={200: {"model": api_schema.About}})
     async def about(request: Request, detector: Named = None) -> Response:
         """Describe a detector: thresholds, what it can judge, and what a request may bring."""
         return JSONResponse(abouts[chosen(request, detector, set()).name])
 
-    @router.get("/detectors", responses={200: {"model": schema.Abouts}})
+    @router.get("/detectors", responses={200: {"model": api_schema.Abouts}})
     async def all_of_them() -> Response:
         """Describe all detectors of this server."""
         return JSONResponse({"detectors": list(abouts.values())})

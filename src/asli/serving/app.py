@@ -13,10 +13,10 @@ from asli.detector.base import Detector
 from asli.detector.prediction import Prediction
 from asli.detector.runtimes import usable_threads
 from asli.messages import Language
-from asli.serving import schema
-from asli.serving.access import AccessLog, TokenGuard
+from asli.serving import api_schema
+from asli.serving.access_log import AccessLog, TokenGuard
 from asli.serving.api import Served, routes
-from asli.serving.batches import Batches
+from asli.serving.batching import Batches
 from asli.serving.explaining import Explainer
 from asli.serving.limits import BodyLimit, HeadAsGet, PlaceLimit
 from asli.serving.site import ADDRESSES, site
@@ -61,7 +61,7 @@ def create_app(
     app.include_router(site(embed_in, language))
     first = next(iter(named.values()))
 
-    @app.get("/health", responses={200: {"model": schema.Health}})
+    @app.get("/health", responses={200: {"model": api_schema.Health}})
     async def health() -> Response:
         """Say that the server answers."""
         return JSONResponse({"status": "ok", "detector": first.hash})

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from asli.datasets.images import decode
 from asli.detector.base import Detector
 from asli.detector.classifier import Classifier, as_classifier
-from asli.detector.reading import examine_all
+from asli.detector.examining import examine_all
 from asli.explanation.view import Method, View
 from asli.messages import LANGUAGES
 

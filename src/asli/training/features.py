@@ -99,7 +99,7 @@ def _windows(data: DataFolder, rows: Rows, view: int, preprocessing: Preprocessi
     key_of = dict(zip(rows.tolist(), keys, strict=True))
 
     def one(row: int, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        return preprocessing.fit(degraded(image, view=view, key=key_of[row]))
+        return preprocessing.to_input(degraded(image, view=view, key=key_of[row]))
 
     return data.pixels.map(one, rows)
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from asli.errors import ImageError
-from asli.limits import MAX_PIXELS
+from asli.pixel_limits import MAX_PIXELS
 from asli.transforms.preprocessing import RESAMPLING, Kernel, Preprocessing
 
 Array = npt.NDArray[np.uint8]

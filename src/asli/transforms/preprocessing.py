@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from asli.errors import ImageError
-from asli.limits import MAX_PIXELS
+from asli.pixel_limits import MAX_PIXELS
 from asli.recipe import CropMode, DataSettings, Pooling
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Preparation(Protocol):
     def size(self) -> int:
         """Return the side of its input in pixels: batches shrink as it grows."""
 
-    def fit(self, pixels: npt.NDArray[np.uint8]) -> Any:
+    def to_input(self, pixels: npt.NDArray[np.uint8]) -> Any:
         """Prepare one image, uint8, height x width x 3."""
 
 
@@ -97,7 +97,7 @@ class Preprocessing:
         """Whether windows are cut at native resolution, from images shrunk to `short_side` at most."""
         return self.crop_mode in ("grid", "texture")
 
-    def fit(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def to_input(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Cut the windows of one image.
 
         Args:
@@ -115,7 +115,7 @@ class Preprocessing:
         """Return what the windows are cut out of, uint8, height x width x 3, and where: top and left of each.
 
         Raises:
-            ImageError: See `fit`.
+            ImageError: See `to_input`.
         """
         short = min(pixels.shape[:2])
         if short < self.size or (self.crop_mode in ("resize", "mirrored") and short != self.size):

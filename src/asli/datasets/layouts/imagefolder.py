@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 
 from asli.datasets.layouts.labels import SPLIT_ALIASES, LabelNames, Meaning, numbered_generator, words_of
-from asli.datasets.layouts.places import PLATFORMS, Parts, Place, Reading, shown, split_of_folder
+from asli.datasets.layouts.places import PLATFORMS, FolderMeaning, Parts, Reading, shown, split_of_folder
 from asli.datasets.layouts.table_layout import proposal
 from asli.errors import DataError
 
@@ -28,13 +28,13 @@ def imagefolder(parts: Collection[Parts], names: LabelNames) -> Reading:
         DataError: An image without a label, or with two, or with two splits.
     """
     tree = _Tree(parts, names)
-    places: dict[Parts, Place] = {}
+    places: dict[Parts, FolderMeaning] = {}
     loose, bare = [], []
     for folder in parts:
         at = tree.label_at(folder)
         meaning = None if at is None else tree.meaning(folder[at])
         if at is not None and meaning is not None:
-            places[folder] = Place(meaning.label, folder[at], split_of_folder(folder))
+            places[folder] = FolderMeaning(meaning.label, folder[at], split_of_folder(folder))
         elif folder in tree.above:
             loose.append(folder)
         else:
@@ -152,7 +152,7 @@ def _common(parts: Collection[Parts]) -> int:
     return next((i for i, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), min(len(least), len(most)))
 
 
-def _with_origins(places: Mapping[Parts, Place], tree: _Tree) -> dict[Parts, Place]:
+def _with_origins(places: Mapping[Parts, FolderMeaning], tree: _Tree) -> dict[Parts, FolderMeaning]:
     """Add what the folders below the label say of an image's origin."""
     below = {folder: origin(folder, tree.label_at(folder) or 0) for folder in places}
     labels: dict[str, set[str]] = defaultdict(set)
@@ -170,7 +170,7 @@ def _with_origins(places: Mapping[Parts, Place], tree: _Tree) -> dict[Parts, Pla
             source = platform
         else:
             source = platform or (name if own else None)
-        result[folder] = Place(place.label, place.said, place.split, place.category, generator, source)
+        result[folder] = FolderMeaning(place.label, place.said, place.split, place.category, generator, source)
     return result
 
 

@@ -35,7 +35,7 @@ PLATFORMS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FolderMeaning:
     """What a folder says of the images in it."""
 
     label: str
@@ -59,7 +59,7 @@ class Reading:
         one_label: Whether the layout is one of images of one label.
     """
 
-    places: dict[Parts, Place]
+    places: dict[Parts, FolderMeaning]
     sure: bool = False
     notes: tuple[str, ...] = ()
     loose: tuple[Parts, ...] = ()
@@ -71,7 +71,7 @@ TreeLayout = Callable[[Collection[Parts], LabelNames], Reading | None]
 
 def place(
     names: LabelNames, said: str, split: str | None, above: str | None = None, category: str | None = None
-) -> Place:
+) -> FolderMeaning:
     """Return the place of a folder named by a label.
 
     Args:
@@ -85,11 +85,11 @@ def place(
     assert label is not None  # every layout's own names are aliases
     key = (above or "").lower()
     if key in PLATFORMS:
-        return Place(label, said, split, category, source=above)
+        return FolderMeaning(label, said, split, category, source=above)
     if key in CLASSES or key.removesuffix("s") in CLASSES or key in LABEL_ALIASES:
-        return Place(label, said, split, category or above)
+        return FolderMeaning(label, said, split, category or above)
     # A photograph in a generator's folder was made by no generator.
-    return Place(label, said, split, category, above or None if label == "fake" else None)
+    return FolderMeaning(label, said, split, category, above or None if label == "fake" else None)
 
 
 def parts(name: str) -> Parts:

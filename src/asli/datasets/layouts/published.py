@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from asli.datasets.layouts.label_tables import table_layout, usable_tables
 from asli.datasets.layouts.labels import LabelNames
+from asli.datasets.layouts.layout_registry import Found
 from asli.datasets.layouts.listing import Listing
-from asli.datasets.layouts.registry import Found
-from asli.datasets.layouts.tables import table_layout, usable_tables
 
 
 def one_is_fake(names: LabelNames) -> LabelNames:

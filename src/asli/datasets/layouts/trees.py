@@ -13,8 +13,8 @@ from asli.datasets.layouts.labels import SPLIT_ALIASES, LabelNames
 from asli.datasets.layouts.listing import Entry, Listing
 from asli.datasets.layouts.places import (
     CLASSES,
+    FolderMeaning,
     Parts,
-    Place,
     Reading,
     TreeLayout,
     parts,
@@ -112,7 +112,7 @@ def generators(folders: Collection[Parts], names: LabelNames) -> Reading | None:
     for folder in folders:
         maker = folder[drop] if len(folder) > drop else None
         said = folder[drop - 1] if stated else "GENERATOR"
-        places[folder] = Place("fake", said, split_of_folder(folder), generator=maker)
+        places[folder] = FolderMeaning("fake", said, split_of_folder(folder), generator=maker)
     return Reading(places, sure=True, notes=("the layout generators has fake images only",), one_label=True)
 
 
@@ -181,9 +181,9 @@ def folders(names: Iterable[str], labels: LabelNames | None = None) -> Listing:
     return listing(images, extra, labels, lambda found: imagefolder(found, labels))
 
 
-def stated_place(folder: Parts, label: str, said: str) -> Place:
+def stated_place(folder: Parts, label: str, said: str) -> FolderMeaning:
     """Return the place of a folder whose label is stated outright; its first part is the key of its source."""
-    return Place(label, said, split_of_folder(folder[1:]))
+    return FolderMeaning(label, said, split_of_folder(folder[1:]))
 
 
 def split_images(names: Iterable[str]) -> tuple[list[str], list[str]]:

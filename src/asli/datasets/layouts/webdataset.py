@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 from asli.datasets.archived import Archives
+from asli.datasets.layouts.layout_registry import Found
 from asli.datasets.layouts.listing import Listing
-from asli.datasets.layouts.registry import Found
 from asli.datasets.layouts.table_layout import Row, find_columns, listing, with_polarity
 from asli.datasets.parquet_rows import split_of
 from asli.datasets.portable import encoding_of

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from asli.messages import Message, Number, message
 from asli.reports.colors import INK, REAL, Status
 from asli.reports.hover import HoverFigure, hover_points
-from asli.reports.intervals import interval_drawing
+from asli.reports.interval_drawing import interval_drawing
 from asli.reports.kit import Cell, ReportFigure, ReportTable, Section
 from asli.reports.numbers import decimals, p_text
 from asli.reports.plots import STYLE

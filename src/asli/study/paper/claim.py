@@ -8,7 +8,7 @@ from asli.study.sweep.results import Pick
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class PaperClaim:
     """A claim of the paper.
 
     Attributes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from asli.models.profile import PRINTED, profile
 from asli.study.paper import printed as paper
 from asli.study.paper.printed import Printed
-from asli.study.sweep.tabular import Table
+from asli.study.sweep.tabular import TextTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,11 @@ def checks() -> list[Check]:
     return [_same_network(), _confusion(), *_rows(), _twice(), *_repeats(), _always_fake(), _parameters()]
 
 
-def consistency_table() -> Table:
+def consistency_table() -> TextTable:
     """Return the comparisons as a table."""
     rows = [(check.where, check.says, check.found, check.verdict) for check in checks()]
     notes = ("Computed by `asli.study.consistency` from the printed numbers, each taken as its rounding interval.",)
-    return Table(
+    return TextTable(
         "consistency",
         "The paper's numbers against each other",
         ("where", "printed", "what follows", "verdict"),

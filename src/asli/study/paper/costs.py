@@ -8,14 +8,14 @@ from typing import Any
 from asli.errors import AsliError
 from asli.files import read_json, write_json
 from asli.models.device import fingerprint, pick_device, set_threads
-from asli.models.measure import measure_network
+from asli.models.measuring import measure_network
 from asli.models.profile import profile
 from asli.progress import progress
 from asli.study.paper.budgets import Budget
 from asli.study.sweep.cells import Cell, recipe_of
 from asli.study.sweep.results import NONE, Results
 from asli.study.sweep.runner import Sweep
-from asli.study.sweep.tabular import Table
+from asli.study.sweep.tabular import TextTable
 
 logger = logging.getLogger("asli")
 
@@ -57,7 +57,7 @@ def key_of(budget: Budget, cell: Cell) -> str:
     return f"{cell.network} {recipe_of(budget.base, cell, 1, 'scratch').data.size}"
 
 
-def costs_table(found: Costs) -> Table:
+def costs_table(found: Costs) -> TextTable:
     """Return the costs as a table."""
     rows = []
     for entry in found.values():
@@ -77,7 +77,7 @@ def costs_table(found: Costs) -> Table:
                 f"{memory / 1e6:.0f}" if memory else NONE,
             )
         )
-    return Table(
+    return TextTable(
         "costs",
         "Table 2, costs",
         ("network", "px", "paper M", "1000 classes M", "2 classes M", "GFLOPs", "ms an image", "peak MB"),

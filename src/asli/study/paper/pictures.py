@@ -61,7 +61,7 @@ def feature_maps(run: Run, data: SampledFolder) -> Figure:
     module = detector.network.module
     shown = [name for name, _ in module.named_children() if name == "conv1" or name.startswith("layer")]
     names = [name for name, _ in module.named_children() if name in shown or name == "maxpool"]
-    inputs = detector.preprocessing.batch(detector.preprocessing.fit(picture)[:1], torch.device("cpu"))
+    inputs = detector.preprocessing.batch(detector.preprocessing.to_input(picture)[:1], torch.device("cpu"))
     maps = maps_of(module, names, inputs)
     last = maps[names[-1]]
     maps["average pooling"] = last.mean(axis=(1, 2), keepdims=True)

@@ -9,15 +9,15 @@ from asli.datasets.folder import DataFolder
 from asli.errors import DataError, RecipeError, WeightsError
 from asli.sample import open_sample
 from asli.study.paper.budgets import BUDGETS, Budget
-from asli.study.paper.claim import Claim
-from asli.study.paper.claims import claims
+from asli.study.paper.claim import PaperClaim
 from asli.study.paper.consistency import consistency_table
 from asli.study.paper.costs import costs, costs_table
-from asli.study.paper.figures import draw_all
 from asli.study.paper.grid import cells
-from asli.study.paper.report import Report
+from asli.study.paper.paper_claims import claims
+from asli.study.paper.paper_figures import draw_all
+from asli.study.paper.paper_report import Report
+from asli.study.paper.paper_tables import paper_tables
 from asli.study.paper.starts import Pins, starts_from
-from asli.study.paper.tables import paper_tables
 from asli.study.paper.training_tables import claims_table, training_tables
 from asli.study.sweep.cells import chosen
 from asli.study.sweep.contrasts import Answer, answer
@@ -165,7 +165,7 @@ def report(study: Study, seeds: int) -> Path:
     return made.write(sweep.out)
 
 
-def answers_of(budget: Budget, results: Results) -> list[tuple[Claim, list[Answer]]]:
+def answers_of(budget: Budget, results: Results) -> list[tuple[PaperClaim, list[Answer]]]:
     """Return the paper's claims with their answers; all tests are corrected together."""
     made = claims(budget)
     answers = iter(answer([contrast for claim in made for contrast in claim.contrasts], results))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from asli.study.paper.budgets import STARTS, Budget
-from asli.study.paper.claim import Claim, difference
+from asli.study.paper.claim import PaperClaim, difference
 from asli.study.paper.grid import corner, schedule_base, steady
 from asli.study.sweep.contrasts import Contrast, linear
 from asli.study.sweep.record import Result
@@ -22,12 +22,12 @@ MEMORIZED = 0.05
 """Training loss, in nats, below which a network has learned its training images by heart."""
 
 
-def scheduler_claims(budget: Budget) -> Iterator[Claim]:
+def scheduler_claims(budget: Budget) -> Iterator[PaperClaim]:
     """Yield the claims on figures 7 and 8."""
     base = schedule_base(budget)
     rates = (("schedule-constant", "constant rate"), ("schedule-constant-half", "constant rate of equal sum"))
     memorized = _not_memorized("schedule-constant")
-    yield Claim(
+    yield PaperClaim(
         "At a constant rate the training loss sinks towards 0, lower than with the scheduler",
         "figure 7",
         (
@@ -38,7 +38,7 @@ def scheduler_claims(budget: Budget) -> Iterator[Claim]:
             ),
         ),
     )
-    yield Claim(
+    yield PaperClaim(
         "The scheduler prevents overfitting",
         "figures 7 and 8",
         tuple(
@@ -50,7 +50,7 @@ def scheduler_claims(budget: Budget) -> Iterator[Claim]:
             )
         ),
     )
-    yield Claim(
+    yield PaperClaim(
         "With the scheduler the evaluation loss falls to the end",
         "figure 8",
         (
@@ -74,10 +74,10 @@ def _not_memorized(name: str) -> Callable[[Results], str]:
     return hindrance
 
 
-def stability_claims(budget: Budget) -> Iterator[Claim]:
+def stability_claims(budget: Budget) -> Iterator[PaperClaim]:
     """Yield the claims on shortcuts, BatchNorm and ReLU in training, figure 12 among them."""
     plain, residual, deepest = steady(budget, "plain"), steady(budget, "residual"), budget.depths[-1]
-    yield Claim(
+    yield PaperClaim(
         "Without residual connections training is unstable and does not converge",
         "figure 12: fluctuating training loss, evaluation loss without a falling trend",
         (
@@ -92,7 +92,7 @@ def stability_claims(budget: Budget) -> Iterator[Claim]:
     normal = corner("residual", "scratch", deepest)
     for variant, text in (("unnormalized", "BatchNorm stabilizes training"), ("tanh", "ReLU stabilizes training")):
         name = f"{variant}-scratch-{deepest}"
-        yield Claim(
+        yield PaperClaim(
             text,
             "section on the architecture",
             (
@@ -105,7 +105,7 @@ def stability_claims(budget: Budget) -> Iterator[Claim]:
                 difference("final training loss", name, normal, last_training_loss),
             ),
         )
-    yield Claim(
+    yield PaperClaim(
         "Without residual connections gradients vanish",
         "section on ablation",
         tuple(

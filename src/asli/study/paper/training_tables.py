@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from statistics import mean
 
 from asli.study.paper.budgets import STARTS, Budget
-from asli.study.paper.claim import Claim
+from asli.study.paper.claim import PaperClaim
 from asli.study.paper.grid import corner, schedule_base, steady
-from asli.study.paper.tables import LOSSES, SCORES, losses_of
+from asli.study.paper.paper_tables import LOSSES, SCORES, losses_of
 from asli.study.sweep.contrasts import Answer
 from asli.study.sweep.results import (
     F1_ARGMAX,
@@ -19,7 +19,7 @@ from asli.study.sweep.results import (
     last_validation_loss,
     rise,
 )
-from asli.study.sweep.tabular import Table
+from asli.study.sweep.tabular import TextTable
 
 COURSE = {
     "final training loss": last_training_loss,
@@ -28,7 +28,7 @@ COURSE = {
 }
 
 
-def training_tables(budget: Budget, results: Results) -> list[Table]:
+def training_tables(budget: Budget, results: Results) -> list[TextTable]:
     """Return the tables on training."""
     return [
         schedule_table(budget, results),
@@ -38,7 +38,7 @@ def training_tables(budget: Budget, results: Results) -> list[Table]:
     ]
 
 
-def schedule_table(budget: Budget, results: Results) -> Table:
+def schedule_table(budget: Budget, results: Results) -> TextTable:
     """Return the runs with and without the scheduler."""
     names = (schedule_base(budget), "schedule-constant", "schedule-constant-half")
     rows = [
@@ -52,7 +52,7 @@ def schedule_table(budget: Budget, results: Results) -> Table:
         )
         for item in results.of_names(names)
     ]
-    return Table(
+    return TextTable(
         "schedule",
         "Figures 7 and 8 in numbers: the scheduler",
         ("rate", "network", "condition", "seeds", *COURSE, *SCORES),
@@ -65,7 +65,7 @@ def schedule_table(budget: Budget, results: Results) -> Table:
     )
 
 
-def stability_table(budget: Budget, results: Results) -> Table:
+def stability_table(budget: Budget, results: Results) -> TextTable:
     """Return how steadily the deepest network trains with and without shortcuts, BatchNorm and ReLU."""
     deepest = budget.depths[-1]
     names = [steady(budget, "residual"), steady(budget, "plain"), corner("residual", "scratch", deepest)]
@@ -83,7 +83,7 @@ def stability_table(budget: Budget, results: Results) -> Table:
         )
         for item in results.of_names(dict.fromkeys(names))
     ]
-    return Table(
+    return TextTable(
         "stability",
         "Figure 12 in numbers: how steadily networks train",
         (
@@ -110,7 +110,7 @@ def _curve(item: CellResults) -> str:
     return "; ".join(curves) or item.why
 
 
-def settings_table(budget: Budget, results: Results) -> Table:
+def settings_table(budget: Budget, results: Results) -> TextTable:
     """Return what the abstract credits and never ablates, and what the paper leaves open."""
     items = results.showing("settings")
     names = dict.fromkeys(item.cell.against for item in items if item.cell.against)
@@ -122,7 +122,7 @@ def settings_table(budget: Budget, results: Results) -> Table:
         says = item.cell.says if item.cell.against else "as the base recipe"
         scores = (item.text(pick) for pick in SCORES.values())
         rows.append((says, item.condition, item.seeds, *losses_of(item), *scores, difference))
-    return Table(
+    return TextTable(
         "settings",
         f"Never ablated in the paper: one setting changed, {budget.setting_network}, {budget.setting_start}",
         ("setting", "condition", "seeds", *LOSSES, *SCORES, "F1 argmax against the base"),
@@ -131,7 +131,7 @@ def settings_table(budget: Budget, results: Results) -> Table:
     )
 
 
-def gradients_table(budget: Budget, results: Results) -> Table:
+def gradients_table(budget: Budget, results: Results) -> TextTable:
     """Return the gradient norms by stage before and after training, of the shallowest and deepest networks."""
     rows = []
     for kind in ("residual", "plain", "plain-stage"):
@@ -140,7 +140,7 @@ def gradients_table(budget: Budget, results: Results) -> Table:
                 item = results.get(corner(kind, start, network))
                 for when, words in (("start", "before"), ("end", "after")):
                     rows.append((network, kind, start, words, *_norms(item, when)))
-    return Table(
+    return TextTable(
         "gradients",
         "Vanishing gradients? Gradient norms by stage, before and after training",
         ("network", "shortcuts", "start", "training", "seeds", "norms from first stage to head", "first / last stage"),
@@ -162,7 +162,7 @@ def _norms(item: CellResults | None, when: str) -> tuple[str, str, str]:
     return str(len(found)), ", ".join(f"{value:.2g}" for value in means), f"{ratio:.2g}"
 
 
-def claims_table(answered: Sequence[tuple[Claim, Sequence[Answer]]]) -> Table:
+def claims_table(answered: Sequence[tuple[PaperClaim, Sequence[Answer]]]) -> TextTable:
     """Return every contrast of every claim in every metric as a table."""
     rows = []
     for claim, answers in answered:
@@ -187,7 +187,7 @@ def claims_table(answered: Sequence[tuple[Claim, Sequence[Answer]]]) -> Table:
                     )
                 )
     tests = sum(row[6] != NONE for row in rows)
-    return Table(
+    return TextTable(
         "claims",
         "Claims",
         (

@@ -11,7 +11,7 @@ from asli._version import __version__
 from asli.files import read_json
 from asli.fitting import prepare_network
 from asli.metrics.classification import log_losses
-from asli.models.measure import gradients_on_sample
+from asli.models.measuring import gradients_on_sample
 from asli.models.weights import restore
 from asli.recipe import Recipe, present_names, recipe_from_dict
 from asli.run import Run

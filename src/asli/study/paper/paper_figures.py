@@ -31,7 +31,7 @@ Draw = Callable[[], Figure]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class StudyFigure:
     """A figure of the study.
 
     Attributes:
@@ -87,14 +87,14 @@ class Source:
         return f"{self.item.cell.name}, seed {self.result['seed']}; {self.item.condition}"
 
 
-def draw_all(budget: Budget, sweep: Sweep, results: Results, seeds: int, folder: Path) -> list[Picture]:
+def draw_all(budget: Budget, sweep: Sweep, results: Results, seeds: int, folder: Path) -> list[StudyFigure]:
     """Draw every figure as SVG and PNG; one that cannot be drawn states the reason in its place."""
     return [_drawn(wanted, folder) for wanted in _wanted(budget, sweep, results, seeds)]
 
 
-def _drawn(wanted: Wanted, folder: Path) -> Picture:
+def _drawn(wanted: Wanted, folder: Path) -> StudyFigure:
     if wanted.draw is None:
-        return Picture(wanted.name, wanted.title, wanted.origin, None)
+        return StudyFigure(wanted.name, wanted.title, wanted.origin, None)
     try:
         svg = plots.save(wanted.draw(), folder, wanted.name)
     except (AsliError, OSError, KeyError):  # its run's folder is gone or incomplete, say
@@ -103,9 +103,9 @@ def _drawn(wanted: Wanted, folder: Path) -> Picture:
         if before.exists():  # drawn when the run's folder was there
             text = before.read_text(encoding="utf-8")
             origin = f"{wanted.origin}; drawn by an earlier call, the run's folder is gone"
-            return Picture(wanted.name, wanted.title, origin, text[text.index("<svg") :])
-        return Picture(wanted.name, wanted.title, f"{wanted.origin}: the run's folder is gone or incomplete", None)
-    return Picture(wanted.name, wanted.title, wanted.origin, svg)
+            return StudyFigure(wanted.name, wanted.title, origin, text[text.index("<svg") :])
+        return StudyFigure(wanted.name, wanted.title, f"{wanted.origin}: the run's folder is gone or incomplete", None)
+    return StudyFigure(wanted.name, wanted.title, wanted.origin, svg)
 
 
 def _wanted(budget: Budget, sweep: Sweep, results: Results, seeds: int) -> Iterator[Wanted]:

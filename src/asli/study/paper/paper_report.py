@@ -16,15 +16,15 @@ from asli.progress import duration
 from asli.recipe import load_recipe
 from asli.reports.pages import MARK
 from asli.study.paper.budgets import Budget
-from asli.study.paper.claim import Claim, verdict
-from asli.study.paper.figures import Picture
+from asli.study.paper.claim import PaperClaim, verdict
+from asli.study.paper.paper_figures import StudyFigure
+from asli.study.paper.paper_tables import OVER_SEEDS
 from asli.study.paper.starts import CIFAR_10
-from asli.study.paper.tables import OVER_SEEDS
 from asli.study.sweep.contrasts import Answer
 from asli.study.sweep.record import VERSION, Result, recipe_of_result
 from asli.study.sweep.results import AUROC, F1, F1_ARGMAX, Results
 from asli.study.sweep.runner import Sweep
-from asli.study.sweep.tabular import Table
+from asli.study.sweep.tabular import TextTable
 
 DIGITS = 4
 """Decimals of the training curves in results.json."""
@@ -49,9 +49,9 @@ class Report:
     sweep: Sweep
     with_weights: bool
     results: Results
-    answered: Sequence[tuple[Claim, Sequence[Answer]]]
-    tables: Sequence[Table]
-    pictures: Sequence[Picture]
+    answered: Sequence[tuple[PaperClaim, Sequence[Answer]]]
+    tables: Sequence[TextTable]
+    pictures: Sequence[StudyFigure]
     seeds: int
 
     def write(self, out: Path) -> Path:

@@ -10,7 +10,7 @@ from asli.auditing.checks.check import Finding, Severity
 from asli.auditing.drawing import shortcut_areas
 from asli.auditing.duplicate_sections import duplicate_sections, look_alikes, strip
 from asli.auditing.evidence import Evidence
-from asli.auditing.pixels import Pixels
+from asli.auditing.read_pixels import Pixels
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABELS
 from asli.reports.colors import Status

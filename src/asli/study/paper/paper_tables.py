@@ -18,7 +18,7 @@ from asli.study.sweep.results import (
     figure,
     raw_loss,
 )
-from asli.study.sweep.tabular import Table
+from asli.study.sweep.tabular import TextTable
 
 OVER_SEEDS = (
     "Mean ± standard deviation over seeds; 95% intervals of the mean over seeds (Student's t), or over images where"
@@ -30,7 +30,7 @@ OVER_SEEDS = (
 SCORES: dict[str, Pick] = {"F1 argmax": F1_ARGMAX, "F1 fitted": F1, "AUROC": AUROC}
 
 
-def paper_tables(budget: Budget, results: Results) -> list[Table]:
+def paper_tables(budget: Budget, results: Results) -> list[TextTable]:
     """Return tables 2 to 7."""
     return [
         table_2(budget, results),
@@ -50,7 +50,7 @@ def losses_of(item: CellResults) -> tuple[str, str, str]:
 LOSSES = ("loss", "calibrated", "T")
 
 
-def table_2(budget: Budget, results: Results) -> Table:
+def table_2(budget: Budget, results: Results) -> TextTable:
     """Return the comparison of networks."""
     rows = []
     for item in results.showing("table 2"):
@@ -69,7 +69,7 @@ def table_2(budget: Budget, results: Results) -> Table:
                 NONE if printed.f1 is None else f"{name}: {printed.loss} / {printed.f1}",
             )
         )
-    return Table(
+    return TextTable(
         "table2",
         "Table 2: networks",
         (
@@ -93,7 +93,7 @@ def table_2(budget: Budget, results: Results) -> Table:
     )
 
 
-def table_3(budget: Budget, results: Results) -> Table:
+def table_3(budget: Budget, results: Results) -> TextTable:
     """Return the deepest network with residual connections and pretrained weights, in every figure."""
     names = [corner("residual", "pretrained", budget.depths[-1])]
     return _in_full(
@@ -104,7 +104,7 @@ def table_3(budget: Budget, results: Results) -> Table:
     )
 
 
-def table_4(budget: Budget, results: Results) -> Table:
+def table_4(budget: Budget, results: Results) -> TextTable:
     """Return the deepest network without residual connections, with pretrained weights."""
     names = [corner(kind, "pretrained", budget.depths[-1]) for kind in ("plain", "plain-stage")]
     return _in_full(
@@ -115,14 +115,14 @@ def table_4(budget: Budget, results: Results) -> Table:
     )
 
 
-def table_5(budget: Budget, results: Results) -> Table:
+def table_5(budget: Budget, results: Results) -> TextTable:
     """Return all corners of the deepest network, since the paper says of its second row two different things."""
     names = [corner(kind, start, budget.depths[-1]) for kind in KINDS for start in STARTS]
     printed = [("plain, scratch, table 5 (1)", paper.TABLE_5[0]), ("disputed, table 5 (2)", paper.TABLE_5[1])]
     return _in_full("table5", f"Table 5: {budget.depths[-1]} in every corner", results.of_names(names), printed)
 
 
-def table_6(budget: Budget, results: Results) -> Table:
+def table_6(budget: Budget, results: Results) -> TextTable:
     """Return depth against F1 and AUROC."""
     rows = []
     for place, network in enumerate(budget.depths):
@@ -132,7 +132,7 @@ def table_6(budget: Budget, results: Results) -> Table:
         rows.append((network, *texts, f"{paper.DEPTHS[place]}: {printed}"))
     headings = [f"{metric}, {start}" for start in STARTS for metric in SCORES]
     missing = tuple(f"{item.cell.name}: {item.why}." for item in results.showing("table 6") if item.why)
-    return Table(
+    return TextTable(
         "table6",
         "Table 6: depth, with residual connections",
         ("network", *headings, "paper: F1"),
@@ -141,7 +141,7 @@ def table_6(budget: Budget, results: Results) -> Table:
     )
 
 
-def table_7(budget: Budget, results: Results) -> Table:
+def table_7(budget: Budget, results: Results) -> TextTable:
     """Return loss and scores of every depth in every corner; the paper prints three of the six columns."""
     rows = []
     for place, network in enumerate(budget.depths):
@@ -167,7 +167,7 @@ def table_7(budget: Budget, results: Results) -> Table:
                         number,
                     )
                 )
-    return Table(
+    return TextTable(
         "table7",
         "Table 7: residual connections and pretraining, at every depth",
         ("network", "shortcuts", "start", "condition", "seeds", *LOSSES, *SCORES, "paper, scenario: loss / F1"),
@@ -186,7 +186,7 @@ def stands_for(item: CellResults) -> str:
     return cell.network if cell.place is None else paper.DEPTHS[cell.place]
 
 
-def _in_full(name: str, title: str, items: Sequence[CellResults], printed: Sequence[tuple[str, Printed]]) -> Table:
+def _in_full(name: str, title: str, items: Sequence[CellResults], printed: Sequence[tuple[str, Printed]]) -> TextTable:
     rows = []
     for item in items:
         for kind, words in (("threshold", "fitted"), ("argmax", "argmax")):
@@ -205,7 +205,7 @@ def _in_full(name: str, title: str, items: Sequence[CellResults], printed: Seque
     for words, row in printed:
         figures = (row.f1, row.precision, row.recall, row.accuracy)
         rows.append((f"paper: {words}", NONE, NONE, "not said", *(f"{value:.4f}" for value in figures), NONE))
-    return Table(
+    return TextTable(
         name,
         title,
         ("network", "condition", "seeds", "threshold", "F1", "precision", "recall", "accuracy", "AUROC"),

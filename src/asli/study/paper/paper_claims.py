@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from scipy.stats import kendalltau
 
 from asli.study.paper.budgets import STARTS, Budget
-from asli.study.paper.claim import Claim, weighted
+from asli.study.paper.claim import PaperClaim, weighted
 from asli.study.paper.grid import accumulated, corner, corners_of
 from asli.study.paper.remarks import REMARKS, contrasts_of
 from asli.study.paper.training_claims import scheduler_claims, stability_claims
@@ -13,7 +13,7 @@ from asli.study.sweep.contrasts import RANKS, Contrast, MissingError, Quantity, 
 from asli.study.sweep.results import Pick, Results, raw_loss
 
 
-def claims(budget: Budget) -> list[Claim]:
+def claims(budget: Budget) -> list[PaperClaim]:
     """Return the claims that a budget can answer."""
     return [
         *_shortcuts(budget),
@@ -26,9 +26,9 @@ def claims(budget: Budget) -> list[Claim]:
     ]
 
 
-def _shortcuts(budget: Budget) -> Iterator[Claim]:
+def _shortcuts(budget: Budget) -> Iterator[PaperClaim]:
     kinds = (("plain", "without any"), ("plain-stage", "without one per stage"))
-    yield Claim(
+    yield PaperClaim(
         "Residual connections help",
         "tables 3 to 5 and 7",
         tuple(
@@ -41,7 +41,7 @@ def _shortcuts(budget: Budget) -> Iterator[Claim]:
             for start in STARTS
         ),
     )
-    yield Claim(
+    yield PaperClaim(
         "Pretrained weights help",
         "tables 5 and 7",
         tuple(
@@ -53,7 +53,7 @@ def _shortcuts(budget: Budget) -> Iterator[Claim]:
             for kind in ("residual", "plain")
         ),
     )
-    yield Claim(
+    yield PaperClaim(
         "Pretrained weights help without residual connections, at every depth",
         "table 7: scenario 2 above scenario 1",
         tuple(
@@ -65,7 +65,7 @@ def _shortcuts(budget: Budget) -> Iterator[Claim]:
             for network in budget.depths
         ),
     )
-    yield Claim(
+    yield PaperClaim(
         "Pretrained weights and residual connections work in synergy",
         "discussion of table 5 and conclusions",
         tuple(
@@ -73,7 +73,7 @@ def _shortcuts(budget: Budget) -> Iterator[Claim]:
             for kind, words in kinds
         ),
     )
-    yield Claim(
+    yield PaperClaim(
         "The benefit of residual connections grows with depth",
         "discussion of table 7",
         tuple(
@@ -100,9 +100,9 @@ def _interaction(budget: Budget, kind: str) -> dict[str, float]:
     return terms
 
 
-def _depth(budget: Budget) -> Iterator[Claim]:
+def _depth(budget: Budget) -> Iterator[PaperClaim]:
     first, second, third, fourth = budget.depths
-    yield Claim(
+    yield PaperClaim(
         "Deeper is better",
         "tables 2, 6 and 7",
         tuple(
@@ -119,7 +119,7 @@ def _depth(budget: Budget) -> Iterator[Claim]:
     def gains(start: str, *weights: float) -> dict[str, float]:
         return dict(zip(corners_of(budget, "residual", start), weights, strict=True))
 
-    yield Claim(
+    yield PaperClaim(
         "Gains from depth shrink up to the third network, then jump",
         "table 6: 0.003, 0.002, 0.030",
         tuple(
@@ -131,7 +131,7 @@ def _depth(budget: Budget) -> Iterator[Claim]:
             )
         ),
     )
-    yield Claim(
+    yield PaperClaim(
         "The loss falls as F1 rises",
         "table 7, in every experiment",
         (
@@ -161,9 +161,9 @@ def _concordance(pick: Pick) -> Quantity:
     return quantity
 
 
-def _networks(budget: Budget) -> Iterator[Claim]:
+def _networks(budget: Budget) -> Iterator[PaperClaim]:
     champion = budget.champion.rpartition("-")[2]
-    yield Claim(
+    yield PaperClaim(
         "ResNet-152 beats every other network",
         "table 2 and conclusions; the review adds DenseNet and Inception",
         tuple(
@@ -173,14 +173,14 @@ def _networks(budget: Budget) -> Iterator[Claim]:
     )
 
 
-def _remarks(budget: Budget) -> Iterator[Claim]:
+def _remarks(budget: Budget) -> Iterator[PaperClaim]:
     cell = corner("residual", "pretrained", budget.depths[-1])
     for remark in REMARKS:
         text = remark.claim[0].upper() + remark.claim[1:]
-        yield Claim(text, f'figure 10: "{remark.quote}"', tuple(contrasts_of(remark, cell)))
+        yield PaperClaim(text, f'figure 10: "{remark.quote}"', tuple(contrasts_of(remark, cell)))
 
 
-def _credited(budget: Budget) -> Iterator[Claim]:
+def _credited(budget: Budget) -> Iterator[PaperClaim]:
     network = budget.setting_network
     setting = corner("residual", budget.setting_start, network)
     grouped = accumulated(budget)
@@ -202,4 +202,4 @@ def _credited(budget: Budget) -> Iterator[Claim]:
         ),
     ):
         contrasts = tuple(compare(f"{network}: {words}", [first], [second]) for first, second, words in pairs)
-        yield Claim(text, "credited in the abstract, not ablated", contrasts, credited=True)
+        yield PaperClaim(text, "credited in the abstract, not ablated", contrasts, credited=True)

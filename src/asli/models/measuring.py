@@ -42,7 +42,7 @@ def measure_network(name: str, size: int, *, threads: int | None, runs: int) -> 
     Raises:
         AsliError: The process failed.
     """
-    command = [sys.executable, "-m", "asli.models.measure", name, str(size), str(threads or 0), str(runs)]
+    command = [sys.executable, "-m", "asli.models.measuring", name, str(size), str(threads or 0), str(runs)]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)  # noqa: S603 - ours
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
@@ -76,9 +76,9 @@ def gradients_on_sample(network: Network, size: int) -> Gradients:
             [item for item in files if f"/{label}/" in item][: GRADIENT_IMAGES // 2] for label in ("REAL", "FAKE")
         ]
         pixels = [decode(archive.read(item))[0] for part in chosen for item in part]
-    fit = Preprocessing(size, "bilinear", network.mean, network.std).fit
+    to_input = Preprocessing(size, "bilinear", network.mean, network.std).to_input
     labels = np.repeat([0, 1], [len(part) for part in chosen])
-    return gradients_by_stage(network, np.concatenate([fit(image) for image in pixels]), labels)
+    return gradients_by_stage(network, np.concatenate([to_input(image) for image in pixels]), labels)
 
 
 def _measure(name: str, size: int, threads: int, runs: int) -> dict[str, Any]:

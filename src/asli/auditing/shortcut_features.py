@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image
 
-from asli.auditing.pixels import Image8, Pixels
+from asli.auditing.read_pixels import Image8, Pixels
 
 Floats = npt.NDArray[np.float64]
 SETTINGS = ("format", "mode", "subsampling", "quantization")

@@ -6,11 +6,11 @@ from importlib.metadata import entry_points
 
 from asli.auditing.checks import (
     balance,
-    colors,
+    color_shortcut,
     exact_duplicates,
+    file_integrity,
     file_settings,
     file_size,
-    files,
     near_duplicates,
     sharpness,
 )
@@ -22,13 +22,13 @@ GROUP = "asli.checks"
 """Entry points of this group are `Check` objects."""
 
 BUILT_IN: tuple[Check, ...] = (
-    files.CHECK,
+    file_integrity.CHECK,
     balance.CHECK,
     exact_duplicates.CHECK,
     near_duplicates.CHECK,
     file_settings.CHECK,
     file_size.CHECK,
-    colors.CHECK,
+    color_shortcut.CHECK,
     sharpness.CHECK,
 )
 """In the order of text and page."""

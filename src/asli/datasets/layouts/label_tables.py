@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 
 from asli.datasets.archived import Archives
 from asli.datasets.layouts.labels import LABELS, SPLIT_ALIASES, LabelNames
+from asli.datasets.layouts.layout_registry import Found
 from asli.datasets.layouts.listing import Entry, Listing
 from asli.datasets.layouts.places import parts
-from asli.datasets.layouts.registry import Found
 from asli.datasets.layouts.table_layout import COLUMNS, Row, listing, rows_of, with_polarity
 from asli.datasets.portable import resolve
 from asli.datasets.sources import TABLES, Files

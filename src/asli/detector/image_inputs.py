@@ -12,7 +12,7 @@ from PIL import Image
 
 from asli.datasets.images import EXTENSIONS, Facts, pixels_of
 from asli.datasets.sources import Folder
-from asli.detector.reading import Decoded, read_file
+from asli.detector.examining import Decoded, read_file
 from asli.errors import DataError, ImageError
 from asli.files import printable
 

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from asli.errors import RunError
 from asli.files import read_json, replacing, write_text
 from asli.scanning.inputs import Place
-from asli.scanning.name_list import Listing
+from asli.scanning.name_list import NameList
 from asli.scanning.score_table import ROWS, SCHEMA
 
 SECONDS = 10.0
@@ -63,7 +63,7 @@ class Parts:
     def _scan(self) -> Path:
         return self.path / "scan.json"
 
-    def begin(self, header: dict[str, Any], now: Listing) -> tuple[Listing, int]:
+    def begin(self, header: dict[str, Any], now: NameList) -> tuple[NameList, int]:
         """Begin a scan, or go on with an interrupted one.
 
         Args:
@@ -85,7 +85,7 @@ class Parts:
         try:
             saved = read_json(self._scan)
             found = [Place(**{**line, "stamp": _pair(line["stamp"])}) for line in saved.pop("places")]
-            then = Listing(self.path / "listing.parquet", found, saved.pop("images"), saved["inputs"])
+            then = NameList(self.path / "listing.parquet", found, saved.pop("images"), saved["inputs"])
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{self._scan} is damaged ({error}); remove {self.path} to begin again") from error
         different = [key for key in header if key != "inputs" and header[key] != saved.get(key)]

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from asli.detector.base import Detector
+from asli.detector.examining import examine_all
 from asli.detector.prediction import Prediction
-from asli.detector.reading import examine_all
 
 MOST_IMAGES = 32
 """Images of a batch: more gain nothing in speed on a CPU and take memory."""
