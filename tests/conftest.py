@@ -24,6 +24,24 @@ from asli.sample import open_sample, sample_archive
 
 torch.set_num_threads(1)
 
+LONGEST = (
+    *(
+        "study/test_run.py",
+        "test_readme.py",
+        "auditing/test_audit.py",
+        "test_notebooks.py",
+        "training/test_processes.py",
+    ),
+    *("serving/test_page.py", "training/test_resume.py", "detector/test_heads.py", "evaluation/test_robustness.py"),
+)
+"""Files that take longest, begun first, so that no worker ends long after the others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order tests by file, the longest files first."""
+    first = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path, len(first)))  # stable: the others stay in their order
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:

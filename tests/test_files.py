@@ -84,6 +84,7 @@ def test_training_on_a_full_disk_is_resumed_from_its_last_checkpoint(sample, tmp
     assert asli(*command, "--resume", size=10**9, cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_scan_and_data_on_a_full_disk_go_on_when_repeated(pictures, tmp_path):
     for command, size, words in (
         (("data", "open", "set", "made"), 20_000, "what was read is safe; make room and repeat the command"),

@@ -161,6 +161,7 @@ def test_each_detector_opens_test_for_itself(finished, shaken, tmp_path):
     assert len({line["detector_hash"] for line in data.ledger()}) == len(data.ledger()) == 2
 
 
+@pytest.mark.slow
 def test_tables_of_scores_can_be_compared_with(finished, sample, shaken, tmp_path):
     """asli's own table brings its threshold; anyone's is cut at one half; images without a score are left out."""
     alone = evaluate(shaken, sample, split="validation", out=tmp_path / "alone")

@@ -83,7 +83,7 @@ def test_overflow_skips_the_update_and_leaves_the_network_as_it_was(tmp_path):
     assert skipped == [(2, {"loss_scale": 65536.0}, 128)]
 
 
-def test_the_scalers_state_is_resumed(tmp_path):
+def test_the_scalers_state_is_resumed(tmp_path, caplog):
     recipe = dataclasses.replace(FLOAT16, loop=dataclasses.replace(FLOAT16.loop, checkpoint_every=6))
     whole = training(tmp_path / "whole", Noise(32, 4), recipe, Overflowing(overflow=[5, 9]))
     whole.run()
@@ -100,6 +100,7 @@ def test_the_scalers_state_is_resumed(tmp_path):
     again.resume()
     assert again.update == 6
     again.run()
+    assert caplog.text.count("float16: 2 of 12 updates were skipped") == 2  # those before the interruption count
     assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), again.module.parameters(), strict=True))
     assert (tmp_path / "whole/metrics.jsonl").read_text() == (tmp_path / "half/metrics.jsonl").read_text()
 

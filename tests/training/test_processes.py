@@ -55,6 +55,7 @@ def two(sample, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_losses_and_weights_are_one_processs_up_to_the_order_of_sums(one, two):
     from asli.run import Run
 
@@ -74,6 +75,7 @@ def test_losses_and_weights_are_one_processs_up_to_the_order_of_sums(one, two):
                 assert (value - y[key]).abs().max() <= 1e-3 * y[key].abs().max() + 1e-5, key
 
 
+@pytest.mark.slow
 def test_in_float64_two_processes_equal_one_to_the_end(sample, tmp_path):
     """Over two epochs, each with a last update of one micro-batch; a lost or doubled part would be off by far more."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
