@@ -51,7 +51,8 @@ def resolve(name: str, exists: Callable[[str], bool]) -> str | None:
         ends = ["/".join(parts[start:]) for start in range(len(parts))]
     for end in ends:
         stem, dot, suffix = end.rpartition(".")
-        cased = (f"{stem}.{suffix.lower()}", f"{stem}.{suffix.upper()}") if dot and "/" not in suffix else ()
+        known = dot and "/" not in suffix
+        cased: tuple[str, ...] = (f"{stem}.{suffix.lower()}", f"{stem}.{suffix.upper()}") if known else ()
         forms = dict.fromkeys((end, unicodedata.normalize("NFC", end), unicodedata.normalize("NFD", end), *cased))
         endings = SUFFIXES if "." not in end[-6:] else ("",)
         for ending in endings:
