@@ -154,6 +154,27 @@ def test_errors_name_the_columns_there_are(tmp_path):
         understand(tmp_path / "p.parquet")
 
 
+def test_where_no_folder_says_a_label_the_error_names_what_the_tables_lack(tmp_path):
+    tree(tmp_path / "set", "images/a.jpg", "images/b.jpg")
+    for text, words in (
+        ("image_name,kind\na.jpg,real\n", "labels.csv has no column of labels; it has 'image_name', 'kind'"),
+        ("image,label\nx.jpg,real\n", r"labels.csv names no image that is there \(first: x.jpg\)"),
+    ):
+        put(tmp_path / "set/labels.csv", text)
+        with pytest.raises(DataError, match=f"cannot tell the label of .*; tables beside the images .* {words}"):
+            understand(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sep=;\nimage;label\na.jpg;real\nb.jpg;fake\n", "# made by us\n# v2\nimg,generated\na.JPG,False\nb.JPG,True\n"],
+)
+def test_lines_above_the_header_and_endings_in_capitals(tmp_path, text):
+    tree(tmp_path / "set", "images/a.jpg", "images/b.jpg")
+    put(tmp_path / "set/labels.csv", text)
+    assert labels(understand(tmp_path / "set")) == {"images/a.jpg": "real", "images/b.jpg": "fake"}
+
+
 # Names of other systems
 
 

@@ -35,7 +35,8 @@ def resolve(name: str, exists: Callable[[str], bool]) -> str | None:
     """Find the file that a table or list means, relative to that table or list.
 
     The name as it is comes first. Then: with other separators, in a folder such as `images`, composed or decomposed,
-    with an ending. Of an absolute path of another system the longest end that exists is taken.
+    with an ending, with its ending in small or capital letters. Of an absolute path of another system the longest end
+    that exists is taken.
 
     Args:
         name: As written.
@@ -49,7 +50,10 @@ def resolve(name: str, exists: Callable[[str], bool]) -> str | None:
         parts = plain[drive.end() :].split("/")
         ends = ["/".join(parts[start:]) for start in range(len(parts))]
     for end in ends:
-        forms = dict.fromkeys((end, unicodedata.normalize("NFC", end), unicodedata.normalize("NFD", end)))
+        stem, dot, suffix = end.rpartition(".")
+        known = dot and "/" not in suffix
+        cased: tuple[str, ...] = (f"{stem}.{suffix.lower()}", f"{stem}.{suffix.upper()}") if known else ()
+        forms = dict.fromkeys((end, unicodedata.normalize("NFC", end), unicodedata.normalize("NFD", end), *cased))
         endings = SUFFIXES if "." not in end[-6:] else ("",)
         for ending in endings:
             for folder in FOLDERS if not end.startswith("/") else ("",):

@@ -11,7 +11,7 @@ from asli.datasets import walking
 from asli.datasets.archived import Archives, open_source
 from asli.datasets.layouts import LABELS, LabelNames, Listing, published, table_layout, trees
 from asli.datasets.layouts.imagefolder import origin
-from asli.datasets.layouts.label_tables import Beside, beside
+from asli.datasets.layouts.label_tables import Beside, beside, unused_tables
 from asli.datasets.layouts.label_tables import table_layout as tables
 from asli.datasets.layouts.layout_registry import Found, Layout, find, registered
 from asli.datasets.layouts.places import FolderMeaning, Parts, Reading
@@ -147,7 +147,10 @@ def survey(path: Path, names: LabelNames, layout: str | None = None, *, include_
         if name not in trees.LAYOUTS and (made := read(found)) is not None:
             return _survey(found, made, name, origin)
     _require_images(found)
-    name, made = recognize(found.images, found.others, names)
+    try:
+        name, made = recognize(found.images, found.others, names)
+    except DataError as error:
+        raise DataError(f"{error}{unused_tables(found)}") from error
     return _survey(found, made, name, origin)
 
 

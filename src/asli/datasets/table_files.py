@@ -108,17 +108,27 @@ def damage_of(name: str) -> Iterator[None]:
 Opened = tuple[list[str], Callable[[], Iterator[dict[str, Any]]]]
 
 
+_MOST_ABOVE = 50
+"""Lines above the header of a table that are passed over."""
+
+
 def _csv(opened: Callable[[], IO[bytes]], name: str, delimiter: str | None, bad: list[str] | None) -> Opened:
     csv.field_size_limit(1 << 24)  # prompts may be long
     encoding = encoding_of_file(opened)
     encoding = "utf-8-sig" if encoding == "utf-8" else encoding
-    with io.TextIOWrapper(opened(), encoding) as stream:
+    above = 0
+    with io.TextIOWrapper(opened(), encoding, newline="") as stream:
         header = stream.readline()
+        while header.startswith(("#", "sep=")) and above < _MOST_ABOVE:  # comments; Excel's line that names a delimiter
+            delimiter = header[4:5] if header.startswith("sep=") else delimiter
+            header, above = stream.readline(), above + 1
     chosen = delimiter or max(",;\t|", key=header.count)
     columns = [column.strip() for column in next(csv.reader([header], delimiter=chosen), [])]
 
     def records() -> Iterator[dict[str, Any]]:
         with io.TextIOWrapper(opened(), encoding, newline="") as stream:
+            for _ in range(above):
+                stream.readline()
             reader = csv.reader(stream, delimiter=chosen)
             next(reader, None)
             for values in reader:

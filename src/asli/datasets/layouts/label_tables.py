@@ -137,6 +137,21 @@ def usable_tables(found: Found) -> list[Beside]:
     return usable
 
 
+def unused_tables(found: Found) -> str:
+    """Return why tables beside the images do not state their labels, for the error that no folder does; or nothing."""
+    reasons = []
+    for name in [name for name in found.others if name.lower().endswith(TABLES)][:3]:
+        try:
+            table = open_table(name, partial(found.source.open, name))
+            known = beside(table, found.source, found.labels)
+            first = next((row.name for row in known.rows()), None)
+        except (DataError, OSError) as error:
+            reasons.append(str(error))
+        else:
+            reasons.append(f"{name} names no image that is there (first: {first})")
+    return f"; tables beside the images are not used: {'; '.join(reasons)}" if reasons else ""
+
+
 def _joined(found: Found, usable: Sequence[Beside]) -> Listing:
     entries: dict[str, Entry] = {}
     home: dict[str, str] = {}

@@ -11,7 +11,10 @@ from asli.datasets.layouts.labels import LABELS, OPPOSITE, SPLIT_ALIASES, LabelN
 from asli.datasets.layouts.listing import Entry, Listing
 from asli.errors import DataError
 
-_ONE_IS_FAKE = ("is_fake", "fake", "is_ai", "ai", "is_generated", "ai_generated", "is_ai_generated", "is_synthetic")
+_ONE_IS_FAKE = (
+    *("is_fake", "fake", "is_ai", "ai", "is_generated", "ai_generated", "is_ai_generated", "is_synthetic"),
+    *("generated", "synthetic", "isfake", "isai", "is_deepfake"),
+)
 _ONE_IS_REAL = ("is_real", "real")
 
 COLUMNS = {
