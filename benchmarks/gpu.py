@@ -284,7 +284,7 @@ def paper(options: argparse.Namespace, left: float) -> dict[str, Any]:
 
 
 def scan(options: argparse.Namespace, left: float) -> dict[str, Any]:
-    """Score the sample with the member for thumbnails on the CPU and on the device: speed and largest difference."""
+    """Score the sample with the bundled `thumbnail` on the CPU and on the device: speed and the largest difference."""
     import numpy as np
     import torch
 

@@ -37,7 +37,7 @@ def measure(data: str, case: str, ahead: int) -> tuple[float, str]:
     from asli.training.prefetch import Prefetching
 
     name, updates = CASES[case]
-    settings = ["loop.epochs=9"]
+    settings = ["loop.epochs=9", "precision.dtype=float32"]  # some CPUs emulate bfloat16, which hides the stream
     if name == "resnet18":
         name = "paper"
         settings += ["model.name=resnet18", "weights.start=scratch", "data.size=64"]

@@ -37,6 +37,7 @@ def report(tmp_path_factory):
 
 def opened(browser, path, locale="en-US", **settings):
     page = browser.new_context(locale=locale, accept_downloads=True, **settings).new_page()
+    page.set_default_timeout(120_000)
     page.faults = []
     page.on("console", lambda line: page.faults.append(line.text))
     page.on("pageerror", lambda error: page.faults.append(str(error)))
