@@ -103,7 +103,6 @@ def cluster():
     ray = engine("ray")
     from ray.cluster_utils import Cluster
 
-    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
     found.add_node(num_cpus=2)
     ray.init(address=found.address, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": ":".join(sys.path)}})
@@ -141,7 +140,8 @@ def test_a_scan_on_ray_outlives_a_worker_and_a_node(cluster, shards, local_rows,
         deadline = time.monotonic() + 300
         while len(list(out.glob("*.parquet"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
-        actors = [p for p in psutil.process_iter(["cmdline"]) if "_MapWorker" in " ".join(p.info["cmdline"] or [])]
+        below = psutil.Process().children(recursive=True)
+        actors = [process for process in below if "MapWorker" in " ".join(process.cmdline())]
         if actors:
             os.kill(actors[0].pid, signal.SIGKILL)
             killed.append(actors[0].pid)
