@@ -14,7 +14,7 @@ from asli.sample import sample_archive
 from asli.scanning.scan import scan
 
 ENGINES = bool(os.environ.get("ASLI_REQUIRE_ENGINES"))
-"""Whether to run the tests that start clusters and many processes (extra `engines`, Java); on busy cores Ray gives up."""
+"""Whether to run the tests that start clusters (extra `engines`, Java); on busy cores Ray gives up."""
 
 COUNT = 2000 if ENGINES else 400
 DETECTOR = "thumbnail"
