@@ -16,7 +16,7 @@ from asli.scaling.shard import Shard, find_shard
 from asli.scaling.sharded import scan_parts
 from asli.scaling.sources import Sources, shard_of
 from tests.conftest import run_asli
-from tests.scaling.conftest import DETECTOR, tarred
+from tests.scaling.conftest import DETECTOR, ENGINES, tarred
 from tests.scaling.test_sharded import base, differing, rows_of
 
 
@@ -37,6 +37,7 @@ def start(paths, out, *options):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not ENGINES, reason="set ASLI_REQUIRE_ENGINES=1: it starts eleven processes")
 def test_eight_processes_three_of_them_killed_and_run_again(shards, local_rows, tmp_path):
     """With the numbers of a Slurm array for seven of them and of a Kubernetes job for one."""
     paths, out = sorted(shards.iterdir()), tmp_path / "parts"

@@ -40,7 +40,6 @@ scanning = cyclopts.App(
     help_epilogue=examples(
         "scan photos album.zip --out scores.parquet --html gallery.html",
         "scan s3://bucket/shards/{000..999}.tar --out s3://bucket/scores/ --shard 3/8",
-        "scan merge s3://bucket/scores/",
     ),
 )
 app.command(scanning)
@@ -140,7 +139,7 @@ def scan(
         raise DataError(f"none of the {result.images:,} images could be scored ({reason}); see {out}")
 
 
-@scanning.command
+@scanning.command(help_epilogue=examples("scan merge s3://bucket/scores/ --out scores.parquet"))
 def merge(
     folder: str | Path,
     *,

@@ -242,6 +242,8 @@ class Sources(Pictures):
         """Return why a name or URL in a list or table is not followed, or None."""
         scheme, home = scheme_of(url), scheme_of(beside)
         if scheme is None:
+            if home and "::" in url:  # fsspec would take it for a chain of file systems
+                return "a name with :: is not read from lists and tables"
             return "a list that was read by URL cannot name local files" if home and url.startswith("/") else None
         if scheme in ("http", "https") or (scheme in {*STORES, home} and "::" not in url):
             return None
