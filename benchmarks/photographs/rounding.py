@@ -118,7 +118,7 @@ def windows(table: Path, pictures: Path, network: Network) -> list[torch.Tensor]
     for number in np.random.default_rng(0).permutation(len(rows))[:PICTURES]:
         data = (pictures / rows[number]["path"]).read_bytes()
         image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-        found.append(cut.fit(np.asarray(viewed(image, rows[number]["sha256"], "A")))[0])
+        found.append(cut.to_input(np.asarray(viewed(image, rows[number]["sha256"], "A")))[0])
     seen = np.stack(found)
     return [cut.batch(seen[start : start + AT_ONCE], torch.device("cpu")) for start in range(0, len(seen), AT_ONCE)]
 
