@@ -1,7 +1,8 @@
 # The commands of this project. Each one makes .venv first, if it is not there.
 PYTHON ?= python3
 BIN := .venv/bin
-TWO := --numprocesses 2 --dist loadfile  # files stay whole: they share fixtures, and one listens on a fixed port
+# Files stay whole, since they share fixtures and one listens on a fixed port; tests/conftest.py sets their order.
+TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage check docs words format lint types clean
 
@@ -49,8 +50,9 @@ docs: .venv/.dev    ## build the documentation site into site/; a broken link is
 words: .venv/.dev   ## check numbers, words and sentence length of docs, help and messages (tools/check_words.py)
 	$(BIN)/python tools/check_words.py
 
-check: .venv/.dev lint types words docs   ## all that CI runs: format, lint, types, words, site, every test
-	$(BIN)/python -m pytest $(TWO)
+check: .venv/.dev   ## all that CI runs: format, lint, types, words, site, every test
+	$(MAKE) --jobs 2 --output-sync lint types words docs
+	$(BIN)/python -m pytest $(TWO) --durations=40 --durations-min=5
 
 clean:          ## remove what the commands above made
 	rm -rf .venv asli-demo site htmlcov .coverage .coverage.*

@@ -214,7 +214,7 @@ def _speed(options: argparse.Namespace, settings: list[str], updates: int) -> di
         )
         job._clock = time.monotonic()
         while job.update < updates:  # without the checkpoint that a run ends with
-            job._one_update()
+            job.one_update()
     ahead.close()
     warm = max(1, updates // 4)
     images = (updates - warm) * recipe.loop.micro_batch * recipe.loop.accumulation
@@ -284,7 +284,7 @@ def paper(options: argparse.Namespace, left: float) -> dict[str, Any]:
 
 
 def scan(options: argparse.Namespace, left: float) -> dict[str, Any]:
-    """Score the sample with the bundled detector on the CPU and on the device: speed and the largest difference."""
+    """Score the sample with the thumbnail member on the CPU and on the device: speed and the largest difference."""
     import numpy as np
     import torch
 
@@ -294,7 +294,7 @@ def scan(options: argparse.Namespace, left: float) -> dict[str, Any]:
     from asli.metrics.classification import score_of_logits
     from asli.sample import golden_images
 
-    detector, data = Detector.load("default"), DataFolder.open(options.data)
+    detector, data = Detector.load("thumbnail"), DataFolder.open(options.data)
     rows = data.rows("validation")[:512]
     found: dict[str, Any] = {}
     scores: dict[str, Any] = {}

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from asli.datasets.archived import open_source
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.data.servers import Hub, Shop, serving
+from tests.datasets.servers import Hub, Shop, serving
 
 RUN = """
 import sys

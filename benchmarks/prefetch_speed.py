@@ -65,7 +65,7 @@ def measure(data: str, case: str, ahead: int) -> tuple[float, str]:
                 start = time.perf_counter()
             if update >= WARM_UP:
                 images += sum(len(part) for part in stream.group(update))
-            job._one_update()
+            job.one_update()
         seconds = time.perf_counter() - start
     if isinstance(batches, Prefetching):
         batches.close()

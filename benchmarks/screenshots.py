@@ -161,7 +161,7 @@ def judged(files):
     """Return which of the files the rule holds back, and each one's statistics."""
     held, values = [], []
     for file in files:
-        fitted = SEEN.fit(decode(file.read_bytes())[0])
+        fitted = SEEN.to_input(decode(file.read_bytes())[0])
         values.append(drawn_statistics([fitted])[0])
         held.append(why_drawn(values[-1]) is not None)
     return np.array(held), np.array(values)

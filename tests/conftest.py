@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, here and in every process a test starts
@@ -21,12 +23,31 @@ from asli.datasets.build import open_folders
 from asli.datasets.folder import DataFolder
 from asli.run import Run
 from asli.sample import open_sample, sample_archive
+from tests.processes import Forked
 
 torch.set_num_threads(1)
 
+LONGEST = (
+    *(
+        "study/test_run.py",
+        "test_readme.py",
+        "auditing/test_audit.py",
+        "test_notebooks.py",
+        "training/test_processes.py",
+    ),
+    *("serving/test_page.py", "training/test_resume.py", "detector/test_heads.py", "evaluation/test_robustness.py"),
+)
+"""Files that take longest, begun first, so that no worker ends long after the others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order tests by file, the longest files first."""
+    first = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path, len(first)))  # stable: the others stay in their order
+
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Keep data folders of raw images away from the user's own cache, in processes that tests start, too."""
     place = tmp_path_factory.mktemp("cache")
     os.environ["ASLI_CACHE"] = str(place)
@@ -106,14 +127,23 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def end_forked() -> Iterator[None]:
+    """End the process that commands were forked from."""
+    yield
+    if forked.cache_info().currsize:
+        forked().close()
+
+
+@cache
+def forked() -> Forked:
+    """Return this session's process that commands are forked from; the first call starts it."""
+    return Forked()
+
+
 def run_asli(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the real command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "asli", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    """Run the real command in a process of its own, forked where its environment allows."""
+    variables = {**os.environ, **environment}
+    fork = forked().suits(variables)
+    command = forked().command(*arguments) if fork else [sys.executable, "-m", "asli", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=300, check=False)

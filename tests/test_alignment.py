@@ -84,6 +84,7 @@ def test_small_autoencoders_keep_the_size(upsampling):
     assert SmallAutoencoder(upsampling)(torch.zeros(1, 3, 64, 96)).shape == (1, 3, 64, 96)
 
 
+@pytest.mark.slow
 def test_builtin_ones_learn_the_photographs(data, tmp_path):
     errors = []
     for updates in (1, 60):

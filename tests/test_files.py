@@ -5,7 +5,6 @@ import os
 import re
 import resource
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from asli.errors import WriteError
 from asli.files import keeping, no_room, read_regular, replacing, sha256_of_json, sha256_of_json_array, write_text
 from asli.sample import golden_images
+from tests.conftest import forked
 
 
 def test_an_arrays_hash_is_that_of_the_whole_without_holding_it():
@@ -30,7 +30,7 @@ def test_hash_is_that_of_canonical_json():
 def asli(*arguments, size, cwd):
     """Run the command with its files kept below a size: writing more fails as on a full disk."""
     return subprocess.run(
-        [sys.executable, "-m", "asli", *map(str, arguments)],
+        forked().command(*arguments),
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -84,6 +84,7 @@ def test_training_on_a_full_disk_is_resumed_from_its_last_checkpoint(sample, tmp
     assert asli(*command, "--resume", size=10**9, cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_scan_and_data_on_a_full_disk_go_on_when_repeated(pictures, tmp_path):
     for command, size, words in (
         (("data", "open", "set", "made"), 20_000, "what was read is safe; make room and repeat the command"),

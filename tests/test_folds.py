@@ -141,7 +141,7 @@ def test_another_policy_takes_the_out_of_fold_scores(folded, small, tmp_path, ca
 
 
 def test_cut_in_the_third_fold_it_ends_with_the_same_bits(folded, small, tmp_path, monkeypatch):
-    original, updates = Training._one_update, 0
+    original, updates = Training.one_update, 0
 
     def breaking(self):
         nonlocal updates
@@ -151,7 +151,7 @@ def test_cut_in_the_third_fold_it_ends_with_the_same_bits(folded, small, tmp_pat
             raise MemoryError("the machine went away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Training, "_one_update", breaking)
+        patched.setattr(Training, "one_update", breaking)
         with pytest.raises(MemoryError):
             train("demo", small, tmp_path / "run", settings=SETTINGS, folds=4, device="cpu", recovery_minutes=0)
     assert len(list((tmp_path / "run/folds").glob("fold-*.parquet"))) == 2

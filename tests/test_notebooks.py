@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import forked
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
@@ -31,10 +33,10 @@ def test_it_runs_in_an_empty_folder(path, tmp_path, monkeypatch):
     from nbclient import NotebookClient
 
     (tmp_path / "bin").mkdir()
-    for name, module in (("asli", "asli"), ("torchrun", "torch.distributed.run")):
-        script = tmp_path / "bin" / name
-        script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {module} "$@"\n')
-        script.chmod(0o755)
+    forked().script(tmp_path / "bin/asli")
+    torchrun = tmp_path / "bin/torchrun"
+    torchrun.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m torch.distributed.run "$@"\n')
+    torchrun.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("WANDB_MODE", "offline")
     work = tmp_path / "work"

@@ -22,7 +22,7 @@ LAYERS = [
     {"reports"},
     {"evaluation", "auditing"},
     {"explanation", "scanning", "exporting"},
-    {"adopting"},
+    {"adopting", "scaling"},
     {"serving"},
     {"cross_validation", "fitting", "doctor"},
     {"head_training", "alignment"},

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from asli.pipeline import train
     from asli.recipe import Recipe, list_recipes, load_recipe
     from asli.sample import open_sample
+    from asli.scaling.merging import merge_parts
+    from asli.scaling.scorer import Scorer
+    from asli.scaling.sharded import scan_parts
     from asli.scanning.scan import scan
     from asli.serving.serve import serve
     from asli.study.paper.run_study import open_study, run_study
@@ -61,6 +64,7 @@ _HOME = {
     "Prediction": "asli.detector.prediction",
     "Predictions": "asli.detector.prediction",
     "Recipe": "asli.recipe",
+    "Scorer": "asli.scaling.scorer",
     "Shares": "asli.datasets.splits",
     "align": "asli.alignment",
     "audit": "asli.auditing.audit",
@@ -82,6 +86,7 @@ _HOME = {
     "list_models": "asli.models.profile",
     "list_recipes": "asli.recipe",
     "load_recipe": "asli.recipe",
+    "merge_parts": "asli.scaling.merging",
     "open_cifake": "asli.datasets.build",
     "open_data": "asli.datasets.cache",
     "open_folders": "asli.datasets.build",
@@ -93,6 +98,7 @@ _HOME = {
     "push": "asli.detector.push",
     "run_study": "asli.study.paper.run_study",
     "scan": "asli.scanning.scan",
+    "scan_parts": "asli.scaling.sharded",
     "serve": "asli.serving.serve",
     "train": "asli.pipeline",
 }
@@ -108,6 +114,7 @@ __all__ = [
     "Prediction",
     "Predictions",
     "Recipe",
+    "Scorer",
     "Shares",
     "__version__",
     "adopt",
@@ -130,6 +137,7 @@ __all__ = [
     "list_models",
     "list_recipes",
     "load_recipe",
+    "merge_parts",
     "open_cifake",
     "open_data",
     "open_folders",
@@ -141,6 +149,7 @@ __all__ = [
     "push",
     "run_study",
     "scan",
+    "scan_parts",
     "serve",
     "train",
 ]

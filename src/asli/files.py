@@ -10,12 +10,15 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from asli.errors import WriteError
 
 LARGEST = 1_000_000_000
 """Bytes of a file or archive entry that is read whole; no picture is as large."""
+
+LFS_POINTER = b"version https://git-lfs"
+"""What a file begins with that Git LFS has not fetched."""
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 _NUMBER = re.compile(r"\b(?:errno|code:|os error) ?(\d+)")
@@ -116,16 +119,32 @@ def read_regular(path: Path) -> bytes:
     Raises:
         OSError: It cannot be read, is larger than `LARGEST`, or is a pipe or device, which might never end.
     """
-    require_regular(path.stat())
-    # Opened without waiting, and asked again: another file may have taken its place.
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(handle, "rb") as stream:  # noqa: PTH123 - a handle has no path
-        found = os.fstat(handle)
-        require_regular(found)
-        require_readable(found.st_size)
+    with open_regular(path) as stream:
+        require_readable(os.fstat(stream.fileno()).st_size)
         data = stream.read(LARGEST + 1)  # some files of the system give no size
         require_readable(len(data))
         return data
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading.
+
+    Raises:
+        OSError: It cannot be opened, or is a pipe or device, which might never end.
+    """
+    require_regular(path.stat())
+    # Opened without waiting, and asked again: another file may have taken its place.
+    stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
+    try:
+        require_regular(os.fstat(stream.fileno()))
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def require_regular(found: os.stat_result) -> None:

@@ -20,7 +20,7 @@ from asli.detector.calibrate import domain_of, figures_of, fit, out_of_fold_of, 
 from asli.detector.card import Card
 from asli.detector.classifier import Classifier
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
-from asli.errors import DataError, RecipeError
+from asli.errors import DataError, RecipeError, RunError
 from asli.files import keeping
 from asli.fitting import POOL, Job, Prepared, Session, describe, require_both, run_folder, training_rows
 from asli.head_training import train_head
@@ -104,6 +104,11 @@ def train(
         TimeUp: `stop_after` has passed; the state is saved.
     """
     deadline = None if stop_after is None else time.monotonic() + stop_after
+    out = source = Path(out)
+    if resume_from is not None and not (out / "recipe.toml").is_file():
+        source = Path(resume_from)
+        if not (source / "recipe.toml").is_file():
+            raise RunError(f"{source} is no run folder: it has no recipe.toml; give --resume-from an interrupted run")
     if isinstance(recipe, Recipe) and settings:
         raise RecipeError("settings go with the name or the file of a recipe; put them into this one yourself")
     if folds < 0 or folds == 1:
@@ -117,20 +122,16 @@ def train(
         given = {"--track": trackers, "--stop-after": stop_after is not None, "--resume-from": resume_from is not None}
         if unused := [flag for flag, there in given.items() if there]:
             raise DataError(f"a linear head makes no updates, so it has no use for {', '.join(unused)}; leave that out")
-        return train_head(
-            recipe, open_data(data), Path(out), folds=folds, resume=resume, device=device, threads=threads
-        )
+        return train_head(recipe, open_data(data), out, folds=folds, resume=resume, device=device, threads=threads)
     fix_workspace(recipe.precision)  # choosing the device starts CUDA
-    place, out = training_device(device), Path(out)
+    place = training_device(device)
     require_precision(recipe.precision, place)
     if folds and started()[1] > 1:
         raise DataError("--folds trains in one process; start it without torchrun")
     processes, place = join(place)
     processes.require_share(recipe.loop.accumulation)
     data = open_data(data)
-    if resume_from is not None:
-        resume = True
-    source = Path(resume_from) if resume_from is not None and not (out / "recipe.toml").exists() else out
+    resume = resume or resume_from is not None
     set_threads(_threads_of(source) if resume and threads is None else threads)
     reuse_memory()
     rows = training_rows(data, recipe, POOL if folds else ("train",))
@@ -154,7 +155,8 @@ def train(
         run = run_folder(out, recipe, described, environment, resume=resume, source=source)
     processes.wait()
     if not processes.first:
-        job.fit(out, prepared, None if folds else data.rows("validation"), resume=resume)
+        with processes.naming_itself():
+            job.fit(out, prepared, data.rows("validation"), resume=resume)
         leave(processes)
         return Run.open(out)
     with keeping(f"{out} is safe up to its last checkpoint; make room and go on with --resume"), run.locked():

@@ -91,6 +91,7 @@ def scores(predictions):
     return np.array([prediction.score for prediction in predictions])
 
 
+@pytest.mark.slow
 def test_a_detector_is_adopted_from_the_hub_with_its_commit_and_license(hub, adopted, pictures, tmp_path):
     done = run_asli("adopt", f"hub:{NAME}", tmp_path / "detector", "--no-onnx", "--json", **hub)
     assert done.returncode == 0, done.stderr

@@ -93,7 +93,15 @@ def test_truncated_file_is_an_error(rng, form):
         decode(data[: len(data) * 2 // 3])
 
 
-@pytest.mark.parametrize(("data", "words"), [(b"", "empty file"), (b"<html>not found</html>", "not an image")])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty file"),
+        (b"<html>not found</html>", "not an image"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "fetch it with: git lfs pull"),
+        (b"PK\3\4 x", "a zip archive, not an image; score the images in it with: asli scan"),
+    ],
+)
 def test_what_is_no_image_is_an_error(data, words):
     with pytest.raises(ImageError, match=words):
         decode(data)
@@ -132,7 +140,7 @@ def test_large_pictures_are_converted_strip_by_strip_as_if_at_once(rng, monkeypa
     white.getexif()[0x0112] = orientation
     expected = np.asarray(ImageOps.exif_transpose(white))
     assert np.array_equal(decode(data)[0], expected)
-    monkeypatch.setattr(images, "_STRIP", 60 * 7)
+    monkeypatch.setattr(images, "STRIP", 60 * 7)
     assert np.array_equal(decode(data)[0], expected)
 
 
@@ -141,7 +149,7 @@ def test_strips_of_other_modes_give_the_same(rng, monkeypatch, mode):
     image = Image.fromarray(rng.integers(0, 65536, (40, 60), dtype=np.uint16)) if mode == "I;16" else None
     data = encoded(image or photo(rng).convert(mode), "TIFF" if mode == "CMYK" else "PNG")
     whole = decode(data)[0]
-    monkeypatch.setattr(images, "_STRIP", 100)
+    monkeypatch.setattr(images, "STRIP", 100)
     assert np.array_equal(decode(data)[0], whole)
 
 
@@ -348,6 +356,16 @@ def test_a_damaged_picture_stays_an_error_beside_faulty_chunks(rng):
     assert decode(marked)[0].shape == (200, 300, 3)
     with pytest.raises(ImageError):
         decode(marked[: len(marked) // 2])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+@pytest.mark.parametrize("segment", [b"\xe0JFIF\0", b"\xe2ICC_PROFILE\0", b"\xeeAdobe\0", b"\xe0JFXX"])
+def test_damaged_segments_never_make_a_jpeg_unreadable(rng, mode, segment):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    jpeg = encoded(photo(rng).convert(mode), "JPEG", exif=exif)
+    faulty = jpeg[:2] + b"\xff" + segment[:1] + struct.pack(">H", len(segment) + 1) + segment[1:] + jpeg[2:]
+    assert np.array_equal(decode(faulty)[0], decode(jpeg)[0])
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])

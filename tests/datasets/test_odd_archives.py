@@ -144,7 +144,7 @@ def test_tar_entries_that_leave_their_folder_or_are_links(tmp_path):
     [
         ("x.7z", b"7z\xbc\xaf\x27\x1c", "7z archive, which asli does not read; unpack it first: 7z x x.7z"),
         ("x.rar", b"Rar!\x1a\x07\x01", "RAR archive, .* unrar x x.rar"),
-        ("x.zip.001", b"\0\1\2\3", "unpack it first"),
+        ("x.zip.001", b"PK\3\4", "one part of an archive; unpack it first: 7z x x.zip.001"),
         ("x.bin", b"\0\1\2\3", "no folder, archive, table or Parquet file"),
         ("x.zip", b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
         ("x.tar.gz", b"\x1f\x8b no", "not a readable tar|no images found"),
@@ -175,6 +175,18 @@ def test_an_encrypted_archive_gives_one_reason_and_no_data_folder(tmp_path):
     with pytest.raises(DataError, match="60 entries need a password; unpack it first: 7z x secret.zip"):
         open_folders(path, tmp_path / "out")
     assert not (tmp_path / "out/data.json").exists()
+
+
+@pytest.mark.parametrize(("method", "why"), [(9, "are compressed by deflate64"), (99, "need a password")])
+def test_entries_packed_in_a_way_that_is_not_read_give_one_reason(tmp_path, method, why):
+    content = bytearray(zipped(tmp_path / "x.zip", PAIR).read_bytes())
+    for mark, place in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        at = content.find(mark)
+        while at >= 0:
+            content[at + place] = method
+            at = content.find(mark, at + 4)
+    with pytest.raises(DataError, match=f"2 entries {why}.*; unpack it first: 7z x x.zip"):
+        understand(put(tmp_path / "x.zip", bytes(content)))
 
 
 @pytest.mark.parametrize("lost", [("real", "fake"), ("fake",)])

@@ -101,6 +101,21 @@ def test_a_file_beside_the_images_never_rejects_them(tmp_path, name, content, re
         assert reason in (tmp_path / "out/problems.txt").read_text()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_pipes_beside_the_images_are_named_and_never_waited_for(tmp_path):
+    root = tree(tmp_path / "set", "real/a.jpg", "fake/b.jpg")
+    for name in ("p.csv", "p.json", "p.parquet", "p.bin"):
+        os.mkfifo(root / name)
+    found = understand(root)
+    assert labels(found) == {"real/a.jpg": "real", "fake/b.jpg": "fake"}
+    named = [reason for reason in found.listing.ignored if "a pipe, which may never end" in reason]
+    assert [reason.split()[0] for reason in named] == ["p.csv", "p.json", "p.parquet"]
+    (tmp_path / "archives").mkdir()
+    zipped(tmp_path / "archives/a.zip", {"real/a.jpg": picture(1), "fake/b.jpg": picture(2)})
+    os.mkfifo(tmp_path / "archives/b.tar")
+    assert "b.tar cannot be read: a pipe" in understand(tmp_path / "archives").listing.ignored[0]
+
+
 @pytest.mark.parametrize("name", ["aaa.parquet", "zzz.parquet"])
 def test_a_table_without_images_beside_the_one_that_has_them(tmp_path, name):
     pq.write_table(pa.table({"a": [1]}), tmp_path / name)

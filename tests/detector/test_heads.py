@@ -121,6 +121,7 @@ def test_logits_are_those_of_the_formula_and_of_timms_own_network(detector, head
     assert logits[:, 1] - logits[:, 0] == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_it_is_small_and_every_entry_point_gives_the_same_score(detector, pictures, tmp_path):
     export_onnx(detector)
     weights, graph = (detector / name for name in ("model.safetensors", "model.onnx"))

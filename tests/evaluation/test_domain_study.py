@@ -87,6 +87,7 @@ def test_command_writes_what_it_prints(finished, pictures, tmp_path):
     assert json.loads(done.stdout) == json.loads((tmp_path / "study.json").read_text())
 
 
+@pytest.mark.slow
 def test_its_figures_go_into_the_card_once_for_each_data_and_leave_the_hash(finished, pictures, tmp_path):
     copy = tmp_path / "detector"
     shutil.copytree(finished.detector, copy)

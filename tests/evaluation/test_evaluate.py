@@ -270,6 +270,7 @@ def test_metrics_json_follows_its_schema(finished, judged, tmp_path):
             validator.validate({**result.to_dict(), **wrong})
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_metrics_json_holds(finished, sample, tmp_path):
     command = ("evaluate", finished.path, sample.path, "--split", "validation", "--out", tmp_path / "out")
     done = run_asli(*command, "--robustness", "8", "--json")

@@ -95,7 +95,7 @@ def test_mistakes_by_chance_show_nothing_and_mistakes_by_color_do(sample, rows, 
     (test,) = (t for t in part.tests if (t.kind, t.measure) == ("real called fake", "colorfulness"))
     assert test.direction == "higher"
     sections = gallery_sections(part.to_dict(), pictures_of(sample, part))
-    assert "colorfulness higher in photographs called fake" in sections[0].headline[0]
+    assert "colorfulness higher in photographs called fake" in str(sections[0].headline[0])
     assert "paper" not in str(sections[0])  # a user's report is not about the paper
     assert [row[4] for row in sections[0].tables[1].rows] == [""] * 3  # no fake was called real: nothing to test
     assert [section.id for section in sections] == ["mistakes", "mistakes-real"]

@@ -173,8 +173,8 @@ def test_section_shows_every_figure_and_names_the_worst(undisturbed):
     assert len(table.rows) == 1 + len(undisturbed.levels)
     assert all(len(row) == len(table.columns) for row in table.rows)
     worst = undisturbed.levels[undisturbed.worst["false_positive_rate"]]
-    assert f"{worst.corruption} {worst.level:g}" in section.headline[0]
-    assert f"of {len(undisturbed.levels)} corruptions" in section.headline[0]
+    assert f"{worst.corruption} {worst.level:g}" in str(section.headline[0])
+    assert f"of {len(undisturbed.levels)} corruptions" in str(section.headline[0])
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from asli.detector.base import Detector
+from asli.detector.classifier import Classifier
 from asli.detector.predict import predict
 from asli.errors import DetectorError
 from asli.explanation import explain as module
@@ -19,6 +20,7 @@ from asli.explanation import picture
 from asli.explanation.explain import explain
 from asli.explanation.gradcam import as_maps, choose, enlarged, gradcam, layers
 from asli.explanation.map_check import check, likeness
+from asli.explanation.maps import Abandoned, MapMaker
 from asli.explanation.occlusion import occlusion
 from asli.explanation.page import check_text, reasons_of, title_of
 from asli.explanation.view import View
@@ -189,6 +191,27 @@ def test_occlusion_finds_the_only_place_that_counts():
     assert cells[:2, :2].sum() > 0.4 * cells.sum()
     assert not cells[3:].any()
     assert not cells[:, 3:].any()
+
+
+def test_a_window_that_recurs_goes_through_once_and_a_map_nobody_waits_for_is_given_up(rng):
+    """Three windows a side at rest in the picture; only some of them see a part that is covered."""
+    preprocessing = Preprocessing(32, "bilinear", (0.5,) * 3, (0.5,) * 3, "grid", crops=9, pooling="trimmed")
+    thumbnails = Detector.load("thumbnail")
+    detector = Classifier(thumbnails.network, preprocessing, thumbnails.card)
+    view = View.of(rng.integers(0, 256, (160, 160, 3), dtype=np.uint8), preprocessing)
+    maker, engine = MapMaker(detector, "occlusion"), detector.engine
+    expected = occlusion(view, maker.log_odds)
+    passed = []
+    whole = engine.logits
+    detector.engine.logits = lambda fitted: (passed.extend(len(windows) for windows in fitted), whole(fitted))[1]
+    found, _ = maker.make(view)
+    assert np.nan_to_num(found.heat) == pytest.approx(np.nan_to_num(expected), abs=1e-6)
+    assert 9 < sum(passed) < 0.3 * 9 * 82
+    passed.clear()
+    answers = iter([False, False, True])
+    with pytest.raises(Abandoned):
+        maker.make(view, lambda: next(answers))
+    assert 9 <= sum(passed) < 40
 
 
 @pytest.mark.parametrize("label", [1, -1])

@@ -3,12 +3,14 @@ import string
 import numpy as np
 import pytest
 
-from asli.datasets.images import Facts
+from asli.datasets.images import Facts, decode
 from asli.detector.card import AUTHOR, Thresholds
 from asli.detector.domain import LARGEST, Domain
 from asli.detector.drawn import why_drawn
+from asli.errors import ImageError
 from asli.messages import LANGUAGES, Number, catalog, message
 from asli.messages.reasons import reason_text
+from asli.sample import golden_images
 
 
 def names(text):
@@ -55,6 +57,11 @@ def test_reasons_of_a_domain_are_recognized_by_their_form():
     assert pixels.text("en").endswith("(less diagonal detail)")
     assert pixels.text("id").endswith("(lebih sedikit detail diagonal)")
     assert reason_text("another sentence") == "another sentence"
+    for damaged in (b"", b"x", golden_images()[0][1][:400]):
+        with pytest.raises(ImageError) as caught:
+            decode(damaged)
+        said = reason_text(str(caught.value))
+        assert said.text("id") != said.text("en")
 
 
 def test_every_reason_and_caveat_that_asli_gives_is_translated():

@@ -151,6 +151,6 @@ def test_the_headline_names_what_was_shown_before_what_was_not(rng):
     # Both call everything fake, so F1 and accuracy are equal; one ranks perfectly, the other at random.
     mine = Contender(name="mine", hash="m", rows=rows, score=rng.permutation(ranked) / 2 + 0.5, threshold=0.4)
     theirs = Contender(name="theirs", hash="t", rows=rows, score=ranked / 2 + 0.5, threshold=0.4)
-    (line,) = headline(compare(mine, [theirs], labels, rows).to_dict())
+    (line,) = map(str, headline(compare(mine, [theirs], labels, rows).to_dict()))
     assert "AUROC is worse" in line
     assert line.index("AUROC is worse") < line.index("not shown: F1 (difference +0.0000")

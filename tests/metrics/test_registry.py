@@ -14,7 +14,7 @@ from asli.metrics import registry
 from asli.metrics.built_in import BUILT_IN, built_in
 from asli.metrics.intervals import Estimate
 from asli.metrics.metric import Bootstrap, LabeledScores, Metric
-from asli.metrics.registry import measure, register
+from asli.metrics.registry import measure, register, unregister
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "extending.md"
 
@@ -23,12 +23,6 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "extending.md"
 def scored(rng):
     labels = rng.integers(0, 2, 300).astype(np.int8)
     return LabeledScores.of(labels, 1 / (1 + np.exp(-rng.normal(1.5 * (2 * labels - 1)))))
-
-
-@pytest.fixture
-def fresh(monkeypatch):
-    """Registered metrics of a test are gone after it."""
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
 
 
 def metric(compute, name="theirs", **settings):
@@ -72,7 +66,7 @@ def test_shared_resamples_give_what_each_metric_alone_gives(scored):
         assert measure([m], scored)[m.name] == together[m.name], m.name
 
 
-def test_a_bootstrapped_metric_needs_its_statistic_only(scored, fresh):
+def test_a_bootstrapped_metric_needs_its_statistic_only(scored):
     def share(of):
         called = of.called.astype(float)
         return Bootstrap(lambda weights: (weights @ called) / weights.sum(axis=1))
@@ -83,6 +77,11 @@ def test_a_bootstrapped_metric_needs_its_statistic_only(scored, fresh):
     assert found.low < found.value < found.high
     with pytest.raises(AsliError, match="there is a metric 'theirs' already"):
         register(metric(share))
+    unregister("theirs")
+    assert "theirs" not in registry.registered()
+    for name in ("theirs", "auroc"):
+        with pytest.raises(AsliError, match=f"no metric '{name}' was registered"):
+            unregister(name)
 
 
 @pytest.mark.parametrize(

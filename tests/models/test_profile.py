@@ -59,7 +59,7 @@ def test_one_update_and_one_evaluation_on_real_images(name, sample, tmp_path):
         callbacks=Callback(),
         machine={},
         recovery_minutes=10,
-    )._one_update()
+    ).one_update()
     metrics = json.loads((tmp_path / "metrics.jsonl").read_text())
     assert math.isfinite(metrics["loss"])
     assert metrics["grad_norm"] > 0

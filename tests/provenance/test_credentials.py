@@ -41,6 +41,7 @@ CASES = {
         "actions": [CREATED],
         "extra": {"templates": [{"action": "c2pa.edited", "digitalSourceType": COMPOSITE}]},
     },
+    "description of an action": acting(description="Generative Fill"),
     "agent as an object": {"actions": [{**CREATED, "softwareAgent": {"name": "DALL-E", "version": "3"}}]},
     "generator": {"actions": [CREATED], "generator": "Adobe_Firefly"},
     "c2pa.metadata": metadata("c2pa.metadata", **{"Iptc4xmpExt:DigitalSourceType": AI}),

@@ -171,6 +171,17 @@ CASES = {
     "Draw Things in XMP": lambda: xmp(
         packet('<c:UserComment>{"c":"a cat","sampler":"DDIM","steps":20,"seed":3}</c:UserComment>').encode()
     ),
+    "label of China as a structure": lambda: xmp(
+        packet(
+            "<T:AIGC><T:Label>1</T:Label><T:ContentProducer>x</T:ContentProducer></T:AIGC>", 'xmlns:T="urn:t"'
+        ).encode()
+    ),
+    "label of China in small letters": lambda: exif(x010E='{"aigc":{"label":1,"contentProducer":"x"}}'),
+    "workflow that was cut off": lambda: exif(x010E='prompt: {"3": {"class_type": "KSampler", "inputs": {"se'),
+    "keyword in XMP": lambda: xmp(
+        packet("<c:subject><rdf:Bag><rdf:li>cat</rdf:li><rdf:li>Generative AI</rdf:li></rdf:Bag></c:subject>").encode()
+    ),
+    "keyword of IPTC": lambda: segment(0xED, b"Photoshop 3.0\0" + resource(0x0404, iim((25, b"AI-generated")))),
     "Midjourney's job": lambda: info(Description="a cat --v 6 Job ID: 12345678-1234-1234-1234-123456789abc"),
 }
 
@@ -192,6 +203,7 @@ NOTHING = {
     "a caption": lambda: exif(x010E="Steps: up to the temple. Midjourney is not used here"),
     "a title": lambda: info(Title="Stable Diffusion explained", Comment='{"steps": 3}'),
     "a camera": lambda: exif(x010F="Canon", x0110="EOS R6", x0131="Adobe Photoshop 26.0"),
+    "keywords of a picture about AI": lambda: info(Keywords="AI, not AI generated"),
     "no AI": lambda: exif(x0131="not AI-generated"),
     "a web manifest": lambda: segment(0xFE, b'{"name": "x", "model": "y", "prompt": "z"}'),
     "a label that says no": lambda: info(AIGC='{"Label":"0"}'),
@@ -231,5 +243,9 @@ def test_an_unknown_source_type_and_a_link_are_shown():
 def test_a_file_made_to_cost_time_costs_none():
     many = b"<x:xmpmeta" * 500_000
     assert provenance(file() + many) is None
+    texts = file("PNG")
+    one = struct.pack(">I", 3) + b"tEXtk\0v" + struct.pack(">I", zlib.crc32(b"tEXtk\0v"))
+    texts = texts[:33] + one * 3_000 + texts[33:]
+    assert provenance(texts)["unread"][0]["why"] == "more than 2,000 parts; the rest was not looked at"
     deep = xmp(packet("<a>" * 9_000).encode())
     assert len(provenance(deep)["unread"]) == 1

@@ -17,7 +17,6 @@ from asli.detector.prediction import Prediction
 from asli.errors import AsliError
 from asli.sample import golden_images
 from asli.serving.app import create_app
-from asli.serving.explaining import Explainer
 from asli.serving.limits import BodyLimit, PlaceLimit
 from asli.serving.serve import _listen
 
@@ -179,21 +178,27 @@ def test_who_left_is_answered_no_further(monkeypatch):
     assert 1 <= len(scored) < 40
 
 
-def test_waiting_explanations_leave_threads_to_other_requests(monkeypatch):
-    release, explained = threading.Event(), []
+def holding(monkeypatch):
+    """Return a detector that scores nothing before the event that is returned, too, and the names it was asked for."""
+    detector, release, asked = Detector.load("thumbnail"), threading.Event(), []
 
-    def slow(_, name, *__):
-        explained.append(name)
+    def slow(images, **_):
+        asked.extend(name for name, _ in images)
         assert release.wait(60)
-        return {"path": name}
+        return [Prediction(path=name) for name, _ in images]
 
-    monkeypatch.setattr(Explainer, "_explain", slow)
-    picture = {"images": ("x.jpg", golden_images()[0][1])}
+    monkeypatch.setattr(detector, "predictions", slow)
+    return detector, release, asked
+
+
+def test_waiting_explanations_leave_threads_to_other_requests(monkeypatch):
+    detector, release, explained = holding(monkeypatch)
+    picture, broken = {"images": ("x.jpg", golden_images()[0][1])}, {"images": ("x.jpg", b"x")}
 
     async def ask():
-        app = create_app(Detector.load("thumbnail"), max_bytes=10_000, max_images=1)
+        app = create_app(detector, max_bytes=10_000, max_images=1)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x", timeout=120) as client:
-            waiting = [asyncio.create_task(client.post("/v1/explain", files=picture)) for _ in range(60)]
+            waiting = [asyncio.create_task(client.post("/v1/explain", files=broken)) for _ in range(60)]
             while not explained:
                 await asyncio.sleep(0.05)
             preview = await asyncio.wait_for(client.post("/v1/preview", files=picture), 50)
@@ -206,14 +211,7 @@ def test_waiting_explanations_leave_threads_to_other_requests(monkeypatch):
 
 
 def test_no_map_is_made_for_a_client_who_left(monkeypatch):
-    release, explained = threading.Event(), []
-
-    def slow(_, name, *__):
-        explained.append(name)
-        assert release.wait(60)
-        return {"path": name}
-
-    monkeypatch.setattr(Explainer, "_explain", slow)
+    detector, release, explained = holding(monkeypatch)
 
     def ask(address, name):
         form = httpx.Request("POST", "http://x", files={"images": (name, b"x")})
@@ -223,7 +221,7 @@ def test_no_map_is_made_for_a_client_who_left(monkeypatch):
         client.sendall(head.encode() + body)
         return client
 
-    app = create_app(Detector.load("thumbnail"), max_bytes=10_000, max_images=1)
+    app = create_app(detector, max_bytes=10_000, max_images=1)
     with served(app) as address, ask(address, "first.jpg") as first:
         until = time.monotonic() + 60
         while not explained and time.monotonic() < until:

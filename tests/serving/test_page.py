@@ -174,6 +174,24 @@ def test_an_explanation_is_checked_and_a_failed_one_is_struck_through(page, pict
     assert not shown.locator(".maps").is_visible()
 
 
+def test_an_explanation_that_is_not_ready_can_be_canceled(page, pictures):
+    choose(page, pictures, "fake.jpg", "real.jpg")
+    page.route(re.compile("/v1/explain"), lambda _: None)  # never answered
+    for stop in ("Cancel: fake.jpg", "Remove: fake.jpg"):
+        page.get_by_role("button", name="Show where: fake.jpg").click()
+        page.get_by_text("Computing the map").wait_for()
+        with page.expect_event("requestfailed") as failed:
+            page.get_by_role("button", name=stop).click()
+        assert failed.value.failure == "net::ERR_ABORTED"
+        assert not page.get_by_text("Computing the map").is_visible()
+    page.unroute_all()
+    page.get_by_role("button", name="Show where: real.jpg").click()
+    page.locator(".maps").wait_for()
+    page.locator("#force").check()  # all is scored again: the map is of the former score
+    page.get_by_role("button", name="Show where: real.jpg").wait_for()
+    assert not page.locator(".maps").is_visible()
+
+
 def test_results_are_sorted_and_saved(page, pictures):
     choose(page, pictures, "real.jpg", "outside.png", "fake.jpg")
     headings = page.locator("article h2")

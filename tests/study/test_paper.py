@@ -48,18 +48,19 @@ def test_table_3_is_not_of_a_balanced_test_set():
 
 
 def test_checks_find_what_contradicts_and_what_agrees():
-    found = {(check.where, check.says.rsplit(", ", 1)[-1].split()[0]): check.verdict for check in checks()}
+    made = checks()
+    found = {(check.where, check.says.rsplit(", ", 1)[-1].split()[0]): check.verdict for check in made}
     assert found["figure 9", "TP"] == "CONTRADICT"
     assert found["table 3", "F1"] == found["table 4", "F1"] == "agree"
     assert found["table 5 (1)", "F1"] == found["table 5 (2)", "F1"] == "CONTRADICT"
-    verdicts = [check.verdict for check in checks()]
-    assert {check.verdict for check in checks() if check.where == "tables 4 and 7"} == {"CONTRADICT"}
-    (largest,) = [check for check in checks() if check.where == "tables 3 and 5 (2)"]
+    verdicts = [check.verdict for check in made]
+    assert {check.verdict for check in made if check.where == "tables 4 and 7"} == {"CONTRADICT"}
+    (largest,) = [check for check in made if check.where == "tables 3 and 5 (2)"]
     assert largest.verdict == "CONTRADICT"
     assert "0.9634" in largest.says
     assert "0.5927" in largest.says
     assert "0.3707 apart" in largest.found
-    assert {check.verdict for check in checks() if check.where == "tables 2 and 7"} == {"agree"}
+    assert {check.verdict for check in made if check.where == "tables 2 and 7"} == {"agree"}
     assert verdicts.count("worse than no detector") == 1
 
 

@@ -71,6 +71,7 @@ def test_a_published_study_shows_its_figures_and_holds_its_results(smoke, tmp_pa
     assert (tmp_path / "study/tables/table7.csv").is_file()
 
 
+@pytest.mark.slow
 def test_results_hold_raw_losses_gradients_mistakes_and_times(smoke):
     _, _, results = smoke
     for result in (r for r in results if r["status"] == "done"):
@@ -84,6 +85,7 @@ def test_results_hold_raw_losses_gradients_mistakes_and_times(smoke):
         assert result["scored"] == BUDGETS["smoke"].parts
 
 
+@pytest.mark.slow
 def test_any_selection_ends_with_a_page(tmp_path):
     """Here one plain cell: no finished cell of the schedule, of figures 5 to 12, or of most tables."""
     study = open_study("smoke", None, tmp_path, device="cpu", threads=1)
@@ -106,6 +108,7 @@ def test_runs_are_tracked(sample, tmp_path):
     assert list((tmp_path / "runs").rglob("events.out.tfevents.*"))
 
 
+@pytest.mark.slow
 def test_test_part_is_opened_once_a_run(smoke):
     out, _, results = smoke
     done = [result for result in results if result["status"] == "done"]

@@ -115,7 +115,7 @@ def stopped_and_resumed(sample, run, tracker, monkeypatch):
     """Train, stop without a checkpoint of the last updates as a kill does, move the folder, and go on to the end."""
     settings = ["loop.max_updates=8", "loop.checkpoint_every=3", "loop.evaluate_every=4"]
     with monkeypatch.context() as context:
-        context.setattr(Training, "_one_update", _failing_after(5))
+        context.setattr(Training, "one_update", _failing_after(5))
         with pytest.raises(RuntimeError, match="killed"):
             train("smoke", sample, run, settings=settings, trackers=[tracker])
     moved = run.with_name("moved")
@@ -124,7 +124,7 @@ def stopped_and_resumed(sample, run, tracker, monkeypatch):
 
 
 def _failing_after(most):
-    step = Training._one_update
+    step = Training.one_update
 
     def one_update(self):
         if self.update == most:
@@ -172,8 +172,8 @@ def test_online_the_server_gets_the_lines_it_lacks(tmp_path, monkeypatch):
         log=lambda values, step: sent.append((step, values["update"])),
         finish=lambda: None,
     )
+    monkeypatch.setattr("wandb.init", lambda **_: run)
     tracker = WeightsAndBiases(tmp_path, {})
-    tracker._wandb = SimpleNamespace(init=lambda **_: run)
     for update in range(1, 6):
         JsonLines(tmp_path / "metrics.jsonl").append("train", update, {"loss": 1.0})
     tracker.on_start(update=5, total=8)
@@ -231,6 +231,7 @@ class Refusing(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.slow
 def test_a_missing_or_wrong_key_is_one_line_before_anything_is_made(sample, tmp_path):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -27,7 +27,7 @@ def test_accumulated_gradients_are_the_large_batchs_ragged_group_included(tmp_pa
         gradients = []
         job.optimizer.step = lambda job=job, out=gradients: out.append([p.grad.clone() for p in job.parameters])
         for _ in range(3):
-            job._one_update()
+            job.one_update()
         seen[name] = gradients
     assert len(Noise(*portions).group(2)) < count or len(Noise(*portions).group(2)[-1]) < micro
     for parts, all_at_once in zip(seen["parts"], seen["whole"], strict=True):
@@ -42,7 +42,7 @@ def test_logged_loss_is_the_mean_over_the_updates_images(tmp_path):
     expected = F.cross_entropy(module(images), labels).item()
     job = training(tmp_path, batches, module=module)
     job.update = 2
-    job._one_update()
+    job.one_update()
     assert json.loads((tmp_path / "metrics.jsonl").read_text())["loss"] == pytest.approx(expected, rel=1e-5)
 
 
@@ -170,8 +170,8 @@ def test_dropout_is_a_function_of_the_update(tmp_path):
         torch.manual_seed(1)
         job = training(tmp_path / f"{len(seen)}b", Noise(32, 4), module=Plain(dropout=0.5))
         torch.rand(len(seen) * 7)  # whatever else drew numbers
-        job._one_update()
-        job._one_update()
+        job.one_update()
+        job.one_update()
         seen.append(job.module.head.weight.detach().clone())
     assert torch.equal(*seen)
 

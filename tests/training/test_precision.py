@@ -68,11 +68,11 @@ def test_overflow_skips_the_update_and_leaves_the_network_as_it_was(tmp_path):
 
     module = Overflowing(overflow=[5])
     job = training(tmp_path, Noise(32, 4), FLOAT16, module, callbacks=Watch())
-    job._one_update()
+    job.one_update()
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    job._one_update()
+    job.one_update()
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
-    job._one_update()
+    job.one_update()
     assert not torch.equal(module.head.weight, before["head.weight"])
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [(line["kind"], line["update"], line["loss_scale"]) for line in lines] == [
@@ -83,19 +83,24 @@ def test_overflow_skips_the_update_and_leaves_the_network_as_it_was(tmp_path):
     assert skipped == [(2, {"loss_scale": 65536.0}, 128)]
 
 
-def test_the_scalers_state_is_resumed(tmp_path):
+def test_the_scalers_state_is_resumed(tmp_path, caplog):
     recipe = dataclasses.replace(FLOAT16, loop=dataclasses.replace(FLOAT16.loop, checkpoint_every=6))
     whole = training(tmp_path / "whole", Noise(32, 4), recipe, Overflowing(overflow=[5, 9]))
     whole.run()
-    half = training(tmp_path / "half", Noise(32, 4), recipe, Overflowing(overflow=[5, 9]))
-    while half.update < 6:
-        half._one_update()
-    half._clock = 0.0
-    half._save(tmp_path / "half/checkpoints/step-000006")
+
+    class Breaking(Callback):
+        def on_update(self, *, update, metrics, images):
+            if update == 7:
+                raise MemoryError("the machine went away")
+
+    half = training(tmp_path / "half", Noise(32, 4), recipe, Overflowing(overflow=[5, 9]), callbacks=Breaking())
+    with pytest.raises(MemoryError):
+        half.run()
     again = training(tmp_path / "half", Noise(32, 4), recipe, Overflowing())
     again.resume()
-    assert (again._scaler.scale, again._scaler.skipped) == (16384.0, 2)
+    assert again.update == 6
     again.run()
+    assert caplog.text.count("float16: 2 of 12 updates were skipped") == 2  # those before the interruption count
     assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), again.module.parameters(), strict=True))
     assert (tmp_path / "whole/metrics.jsonl").read_text() == (tmp_path / "half/metrics.jsonl").read_text()
 

@@ -64,6 +64,7 @@ def test_what_fails_in_a_thread_is_raised_where_it_is_needed(sample):
     ahead.close()
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_the_same_bits_and_no_threads_left(sample, tmp_path):
     settings = [*FULL, "loop.reestimate_batchnorm=3", "augment.degrade=0.5"]
     before = threading.active_count()

@@ -55,6 +55,7 @@ def two(sample, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_losses_and_weights_are_one_processs_up_to_the_order_of_sums(one, two):
     from asli.run import Run
 
@@ -74,6 +75,7 @@ def test_losses_and_weights_are_one_processs_up_to_the_order_of_sums(one, two):
                 assert (value - y[key]).abs().max() <= 1e-3 * y[key].abs().max() + 1e-5, key
 
 
+@pytest.mark.slow
 def test_in_float64_two_processes_equal_one_to_the_end(sample, tmp_path):
     """Over two epochs, each with a last update of one micro-batch; a lost or doubled part would be off by far more."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -130,6 +132,15 @@ def test_sigterm_on_the_second_saves_and_stops_all_and_one_process_goes_on(sampl
     assert launcher.returncode == 0, errors
     assert "processes 2 -> 1" in errors
     assert len((out / "metrics.jsonl").read_text().splitlines()) == len(one.read_metrics())
+
+
+def test_an_error_of_all_processes_is_one_line(sample, tmp_path):
+    launcher = torchrun(sample, tmp_path / "run", "--resume-from", tmp_path / "nowhere")
+    _, errors = launcher.communicate(timeout=120)
+    assert launcher.returncode != 0
+    (line,) = [line for line in errors.splitlines() if line.startswith("asli:")]
+    assert "nowhere is no run folder" in line
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("size", "accumulation", "fits"), [(3, 4, "start 1 or 2 or 4"), (4, 6, "1 or 2 or 3 or 6")])

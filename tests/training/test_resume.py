@@ -100,6 +100,7 @@ def test_killed_three_times_it_ends_with_the_same_bits(sample, tmp_path, undistu
     assert fingerprint(out) == undisturbed
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_leaves_with_130(sample, tmp_path, undisturbed):
     out = tmp_path / "run"
     process = start(sample, out)

@@ -79,7 +79,7 @@ def test_noise_has_its_sigma_and_no_pattern(monkeypatch):
     flat = drawn.reshape(-1)
     for lag in (1, 3, 240):
         assert abs(np.corrcoef(flat[:-lag], flat[lag:])[0, 1]) < 0.03  # standard error .0066
-    monkeypatch.setattr(corruptions, "_DRAWN_AT_ONCE", 1000)  # however it is portioned
+    monkeypatch.setattr(corruptions, "DRAWN_AT_ONCE", 1000)  # however it is portioned
     np.testing.assert_array_equal(corruptions.noise(gray, 8.0, key=5) - 128.0, drawn)
 
 

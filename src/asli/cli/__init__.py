@@ -23,7 +23,7 @@ from asli.cli import (  # noqa: F401
     training,
     using,
 )
-from asli.cli.common import EVERYWHERE, app, leave
+from asli.cli.common import EVERYWHERE, app, follows, leave
 from asli.errors import AsliError
 from asli.files import visible
 from asli.threads import configure_process
@@ -36,7 +36,7 @@ def main(tokens: list[str] | None = None) -> None:
     """
     configure_process()
     logger = logging.getLogger("asli")
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.ERROR if follows() else logging.INFO)
     logger.addHandler(_StandardError())
     try:
         app.meta(tokens, exit_on_error=False, print_error=False)
@@ -68,7 +68,7 @@ def _run(
     ] = False,
 ) -> Any:
     """Run a command; what all commands share is set here."""
-    if quiet:
+    if quiet and not follows():
         logging.getLogger("asli").setLevel(logging.WARNING)
     return app(tokens, exit_on_error=False, print_error=False)
 

@@ -1,5 +1,6 @@
 """What the commands share: the application, options that mean the same everywhere, and how results are printed."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,9 +104,15 @@ Time = Annotated[float, Parameter(converter=_time, n_tokens=1)]
 
 
 def leave(message: str, status: int) -> NoReturn:
-    """Print one line on standard error and exit."""
-    print(f"asli: {visible(message)}", file=sys.stderr)
+    """Print one line on standard error and exit; of several processes the first one prints it."""
+    if not follows():
+        print(f"asli: {visible(message)}", file=sys.stderr)
     sys.exit(status)
+
+
+def follows() -> bool:
+    """Return whether torchrun started this process beside a first one, which has the same arguments."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
 
 
 def figure_text(figure: dict[str, Any]) -> str:

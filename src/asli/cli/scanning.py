@@ -6,23 +6,53 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+import cyclopts
+from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-from asli.cli.common import USE, AsJson, Count, DetectorName, Device, IncludeHidden, InLanguage, Threads, app, examples
+from asli.cli.common import (
+    OTHER,
+    USE,
+    AsJson,
+    Count,
+    DetectorName,
+    Device,
+    IncludeHidden,
+    InLanguage,
+    Threads,
+    app,
+    examples,
+)
 from asli.datasets.walking import describe
 from asli.errors import DataError
 from asli.files import visible
 
 if TYPE_CHECKING:
+    from asli.scaling.result import PartsResult
     from asli.scanning.scan_result import ScanResult
 
+SHARDS = Group("Shards, engines and folders of parts", sort_key=50)
 
-@app.command(group=USE, help_epilogue=examples("scan photos album.zip --out scores.parquet --html gallery.html"))
+
+scanning = cyclopts.App(
+    name="scan",
+    group=USE,
+    help_epilogue=examples(
+        "scan photos album.zip --out scores.parquet --html gallery.html",
+        "scan s3://bucket/shards/{000..999}.tar --out s3://bucket/scores/ --shard 3/8",
+        "scan merge s3://bucket/scores/",
+    ),
+)
+app.command(scanning)
+for flag in ("--help", "--version"):
+    scanning[flag].group = OTHER
+
+
+@scanning.default
 def scan(
-    paths: Annotated[list[Path], Parameter(negative="")],
+    paths: Annotated[list[str | Path], Parameter(negative="")],
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Annotated[str | Path, Parameter(name=["--out", "-o"])],
     detector: DetectorName = "default",
     html: Path | None = None,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
@@ -33,22 +63,66 @@ def scan(
     threads: Annotated[
         Count | None, Parameter(help="CPU threads of the network, and as many that decode; all cores by default.")
     ] = None,
+    shard: Annotated[str | None, Parameter(group=SHARDS)] = None,
+    workers: Annotated[Count, Parameter(group=SHARDS)] = 1,
+    engine: Annotated[Literal["ray"] | None, Parameter(group=SHARDS)] = None,
+    address: Annotated[str | None, Parameter(group=SHARDS)] = None,
+    part_rows: Annotated[Count | None, Parameter(group=SHARDS)] = None,
+    once: Annotated[bool, Parameter(negative="", group=SHARDS)] = False,
+    allow_host: Annotated[list[str] | None, Parameter(negative="", group=SHARDS)] = None,
 ) -> None:
-    """Score everything in folders, archives and lists into a table. Rerun to resume.
+    """Score everything in folders, archives, lists and URLs into a table or a folder of parts. Rerun to resume.
 
     Args:
-        paths: Folders, zip and tar archives, Parquet files with images inside, lists of paths (.txt) and image files.
-        out: The table to make, one row an image: Parquet, or CSV where it ends in .csv.
+        paths: Folders, zip and tar archives, Parquet files with images inside or with id,url, lists of paths (.txt)
+            and image files; URLs of them (s3://, gs://, az://, hf://, https://).
+        out: The table to make, one row an image: Parquet, or CSV where it ends in .csv. A name ending in / or a URL
+            is a folder of Parquet parts.
         detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large.
         html: Also write a page that shows the highest and lowest scores, unsure images and errors.
         force_domain: Also give a verdict on pictures outside the detector's domain.
         runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
+        shard: The share of this process, such as 3/8; /8 takes the number from a Slurm or Kubernetes array job.
+        workers: Processes on this machine, or at most on the cluster.
+        engine: Run all shards on a Ray cluster.
+        address: Address of the Ray cluster; by default a cluster on this machine.
+        part_rows: Rows of a part, about; 100,000 by default.
+        once: Score pictures of the same bytes once in each process.
+        allow_host: HOST:PORT with a private address that URLs in lists and tables may lead to; may be repeated.
     """
+    given = [str(path) for path in paths]
+    sharded = any((shard, workers > 1, engine, address, part_rows, once, allow_host))
+    if sharded or _is_folder(str(out)) or any("://" in path for path in given):
+        if not _is_folder(str(out)):
+            raise DataError(f"URLs, shards and engines write a folder of parts, and {out} is a table; give -o scores/")
+        if html is not None:
+            raise DataError("--html shows one table; run asli scan merge FOLDER -o scores.parquet first")
+        from asli.scaling.sharded import scan_parts
+
+        found = scan_parts(
+            given,
+            str(out),
+            detector,
+            shard=shard,
+            workers=workers,
+            engine=engine,
+            address=address,
+            force_domain=force_domain,
+            include_hidden=include_hidden,
+            device=device,
+            runtime=runtime,
+            threads=threads,
+            once=once,
+            allow_hosts=allow_host or (),
+            **({"part_rows": part_rows} if part_rows else {}),
+        )
+        _print_parts(found, as_json=as_json)
+        return
     from asli.scanning.scan import scan as run
 
     result = run(
-        paths,
-        out,
+        given,
+        Path(out),
         detector,
         html=html,
         force_domain=force_domain,
@@ -60,10 +134,68 @@ def scan(
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
     else:
-        _print_scan(result, out, html)
+        _print_scan(result, Path(out), html)
     if result.unreadable.count == result.images:
         reason = next(iter(result.unreadable.reasons), "")
         raise DataError(f"none of the {result.images:,} images could be scored ({reason}); see {out}")
+
+
+@scanning.command
+def merge(
+    folder: str | Path,
+    *,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    ids: str | Path | None = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that all parts of a scan are there and no id is lost or doubled; with -o, join them into a table.
+
+    Args:
+        folder: The folder of parts, or its URL.
+        out: The table to make, Parquet or CSV.
+        ids: A Parquet table or list whose ids must be the very ids of the rows.
+    """
+    from asli.scaling.merging import merge_parts
+
+    found = merge_parts(folder, out, ids=ids)
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2))
+        return
+    print(f"{found.folder}: complete, {found.images:,} images in {found.parts:,} parts of {found.shards:,} shards")
+    print(f"  {found.units:,} units, each read by one process; no id is lost or doubled")
+    if found.compared is not None:
+        print(f"  the ids are those of {ids}: {found.compared:,}")
+    print("  " + "  ".join(f"{verdict} {count:,}" for verdict, count in found.verdicts.items()))
+    if found.errors:
+        print(f"  with an error {found.errors:,}")
+    if out is not None:
+        print(f"table: {out}")
+
+
+def _is_folder(out: str) -> bool:
+    return "://" in out or out.endswith(("/", os.sep))
+
+
+def _print_parts(found: "PartsResult", *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2))
+    elif found.images_per_second is None:
+        print(f"shard {found.shard} of {found.out} was done before: {found.images:,} images")
+    else:
+        new, speed = found.images - found.done_before, found.images_per_second
+        print(f"shard {found.shard}: {new:,} images in {found.seconds:.1f} s, {speed:,.1f} images/s: {found.out}")
+    if not as_json:
+        for caveat in found.detector["caveats"]:
+            print(f"  the detector is {caveat}")
+        if found.first_error:
+            print(f"  with an error {found.errors:,} (first: {visible(found.first_error)})")
+        for ending, count in list(found.not_images.items())[:10]:
+            print(f"  not scanned, no images: {count:,} {ending}")
+        for reason in found.ignored[:5]:
+            print(f"  not scanned: {visible(reason)}")
+    new = found.images - found.done_before
+    if new and found.errors == new:
+        raise DataError(f"none of the {new:,} images could be scored (first: {found.first_error}); see {found.out}")
 
 
 def _print_scan(result: "ScanResult", out: Path, html: Path | None) -> None:

@@ -133,7 +133,8 @@ def open_source(path: Path, *, include_hidden: bool = False) -> Folder | Archive
     if path.is_file():
         return Archives([path], include_hidden=include_hidden)
     if not path.is_dir():
-        raise DataError(f"{path} does not exist; give a folder or an archive of images")
+        what = "is a pipe or device" if path.exists() else "does not exist"
+        raise DataError(f"{path} {what}; give a folder or an archive of images")
     folder = Folder(path, include_hidden=include_hidden)
     names = folder.names()
     archives = [name for name in names if is_archive(name)]

@@ -22,7 +22,7 @@ from typing import IO, Any, Protocol
 from asli.datasets.portable import portable
 from asli.datasets.walking import left_out
 from asli.errors import DataError
-from asli.files import printable, require_readable
+from asli.files import LFS_POINTER, open_regular, printable, require_readable
 
 ENDINGS = (
     *(".zip", ".cbz", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz"),
@@ -40,10 +40,9 @@ _REMEDIES = {
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
 """What `zipfile` raises on entries that are damaged, encrypted, packed by an unknown method or named in no UTF-8."""
 
-LFS_POINTER = b"version https://git-lfs"
-"""What a file begins with that Git LFS has not fetched."""
-
 _ENCRYPTED = 0x1
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_AES = 99
 _BLOCK = 1 << 20
 
 
@@ -93,15 +92,17 @@ def open_archive(path: Path, *, include_hidden: bool = False) -> Archive:
         DataError: It is damaged, or of a kind that must be unpacked first.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             head = stream.read(512)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     if head.startswith(LFS_POINTER):
         raise DataError(f"{path} is a Git LFS pointer, not the file itself; fetch it with: git lfs pull")
+    if ending(path.name) in (".001", ".z01"):
+        raise DataError(f"{path} is one part of an archive; {must_unpack(path.name)}")
     if head.startswith(b"PK"):
         return ZipArchive(path, include_hidden)
-    unpack = _decompressor(head)
+    unpack = decompressor(head)
     if unpack is not None or head[257:262] == b"ustar" or ending(path.name) in ENDINGS[2:]:
         return TarArchive(path, unpack, include_hidden)
     if head.startswith((b"7z\xbc\xaf\x27\x1c", b"Rar!")):
@@ -145,32 +146,41 @@ def safe_name(raw: str, left: LeftOut, *, include_hidden: bool) -> str | None:
 
 
 class ZipArchive:
-    """A zip archive; of an entry that it holds twice the later one counts, as when it is unpacked."""
+    """A zip archive; of an entry that it holds twice the later one counts, as when it is unpacked.
 
-    def __init__(self, path: Path, include_hidden: bool = False) -> None:
+    Args:
+        path: The archive.
+        include_hidden: Whether hidden and system files count.
+        stream: Its bytes, seekable, where it is no local file.
+    """
+
+    def __init__(self, path: Path, include_hidden: bool = False, stream: IO[bytes] | None = None) -> None:
         self.path, self.left_out = path, LeftOut()
         self.entries: dict[str, zipfile.ZipInfo] = {}
         try:
-            self._archive = zipfile.ZipFile(path)
+            self._archive = zipfile.ZipFile(stream or path)
         except (*_DAMAGE, OSError) as error:
             raise DataError(f"{path} is not a readable zip archive: {error}") from error
-        encrypted = 0
+        unread: Counter[str] = Counter()
         for info in self._archive.infolist():
             if info.is_dir() or info.filename.endswith("\\"):
                 continue
             name = safe_name(info.filename, self.left_out, include_hidden=include_hidden)
             if name is None:
                 continue
-            if info.flag_bits & _ENCRYPTED:
-                encrypted += 1
+            if info.flag_bits & _ENCRYPTED or info.compress_type == _AES:
+                unread["need a password"] += 1
+                continue
+            if info.compress_type not in _METHODS:
+                how = zipfile.compressor_names.get(info.compress_type, f"method {info.compress_type}")  # type: ignore[attr-defined]
+                unread[f"are compressed by {how}, which asli does not read"] += 1
                 continue
             if name in self.entries:
                 self.left_out.ignored.append(f"{path.name}: {name} is there twice; the later entry is used")
             self.entries[name] = info
-        if encrypted:
-            self.left_out.ignored.append(
-                f"{path.name}: {encrypted:,} entries need a password; unpack it first: 7z x {path.name}"
-            )
+        self.left_out.ignored += [
+            f"{path.name}: {count:,} entries {why}; unpack it first: 7z x {path.name}" for why, count in unread.items()
+        ]
 
     def read(self, name: str) -> bytes:
         """Return an entry's bytes; a wrong checksum is an OSError like any other failed read."""
@@ -309,7 +319,7 @@ class TarArchive:
         return self.entries[name][1:]
 
 
-def _decompressor(head: bytes) -> Callable[[IO[bytes]], IO[bytes]] | None:
+def decompressor(head: bytes) -> Callable[[IO[bytes]], IO[bytes]] | None:
     """Return what decompresses a file that begins so."""
     if head.startswith(b"\x1f\x8b"):
         return lambda packed: gzip.GzipFile(fileobj=packed)  # type: ignore[return-value]

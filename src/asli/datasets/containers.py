@@ -8,6 +8,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+from asli.files import LFS_POINTER
+
 PNG = b"\x89PNG\r\n\x1a\n"
 
 MOST_TEXT = 1 << 20
@@ -26,7 +28,26 @@ _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9}
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 """Of JPEG; neither the zero that follows an FF in coded data nor a restart marker, of which there may be millions."""
 
+_ARCHIVES = (
+    (0, b"PK\3\4", "zip"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7z"),
+    (0, b"Rar!\x1a\7", "RAR"),
+    (0, b"\x1f\x8b\x08", "gzip"),
+    (257, b"ustar", "tar"),
+)
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+
+
+def no_image(data: bytes) -> str | None:
+    """Return what a file is in place of an image, and what to do; None where its first bytes do not show it."""
+    if data.startswith(LFS_POINTER):
+        return "a Git LFS pointer, not the image itself; fetch it with: git lfs pull"
+    kind = next((kind for start, mark, kind in _ARCHIVES if data.startswith(mark, start)), None)
+    return (
+        f"a {kind} archive, not an image; score the images in it with: asli scan ARCHIVE -o scores.csv"
+        if kind
+        else None
+    )
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -45,6 +66,28 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         length = int.from_bytes(data[place : place + 2])
         yield marker, data[place + 2 : place + length]
         place += max(length, 2)
+
+
+def without_faulty_segments(data: bytes) -> bytes:
+    """Leave out metadata of a JPEG file for which Pillow may refuse the picture; EXIF stays, for its orientation.
+
+    Args:
+        data: A JPEG file.
+    """
+    place = 2
+    kept = [data[:2]]
+    while (found := _MARKER.match(data, place)) and found[1][0] != 0xDA:
+        marker, start = found[1][0], found.end()
+        end = start + max(int.from_bytes(data[start : start + 2]), 2)
+        # Adobe's segment states how colors are stored, in twelve bytes.
+        bears = data.startswith(b"Adobe", start + 2) and end - start >= 14 if marker == 0xEE else False
+        exif = marker == 0xE1 and data.startswith(b"Exif\0", start + 2)
+        if not (0xE0 <= marker <= 0xEF or marker == 0xFE) or bears or exif:
+            kept.append(data[place:end])
+        place = end
+        while data[place : place + 2] == b"\xff\xff":  # fill bytes
+            place += 1
+    return b"".join([*kept, data[place:]])
 
 
 def jpeg_scans(data: bytes) -> int:

@@ -30,7 +30,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
-from asli.datasets.containers import PNG, has_profile, is_heif, jpeg_scans, tiff_pages, without_faulty_chunks
+from asli.datasets.containers import (
+    PNG,
+    has_profile,
+    is_heif,
+    jpeg_scans,
+    no_image,
+    tiff_pages,
+    without_faulty_chunks,
+    without_faulty_segments,
+)
 from asli.datasets.jpeg_tables import of_tables
 from asli.errors import ImageError, MissingExtraError
 from asli.pixel_limits import MAX_PIXELS
@@ -68,7 +77,7 @@ GIANT = 50_000_000
 """Pixels of an image above which only one is decoded at a time, to bound memory."""
 
 _ONE_GIANT, _LIMIT = threading.RLock(), threading.Lock()
-_STRIP = 1 << 22
+STRIP = 1 << 22
 """Pixels that are converted at a time."""
 
 _MOST_SCANS = 100
@@ -175,11 +184,18 @@ def opened(data: bytes) -> Image.Image:
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise ImageError("empty file (0 bytes)")
+    if other := no_image(data):
+        raise ImageError(other)
     if is_heif(data):
         _register_heif()
     if data.startswith(b"\xff\xd8") and (scans := jpeg_scans(data)) > _MOST_SCANS:
         raise ImageError(f"a JPEG file of {scans:,} scans, more than {_MOST_SCANS}")
-    image = _by_format(without_faulty_chunks(data) if data.startswith(PNG) else data)
+    try:
+        image = _by_format(without_faulty_chunks(data) if data.startswith(PNG) else data)
+    except UnidentifiedImageError:
+        if not data.startswith(b"\xff\xd8"):
+            raise
+        image = _by_format(without_faulty_segments(data))
     if image.width * image.height > MAX_PIXELS:
         limit = MAX_PIXELS // 1_000_000
         raise ImageError(
@@ -247,7 +263,7 @@ def _pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
     upright = np.empty((width, height, 3) if orientation in SIDEWAYS else (height, width, 3), dtype=np.uint8)
     # Not ImageOps.exif_transpose: it writes the EXIF anew, which fails on values that bear on nothing.
     stored = _STORED[orientation](upright)
-    rows = max(_STRIP // width, 1)
+    rows = max(STRIP // width, 1)
     for top in range(0, height, rows):
         part = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
         stored[top : top + rows] = np.asarray(_rgb(part))

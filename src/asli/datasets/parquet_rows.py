@@ -10,12 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from asli.datasets.archives import LFS_POINTER, LeftOut
+from asli.datasets.archives import LeftOut
 from asli.datasets.layouts.labels import SPLIT_ALIASES
 from asli.datasets.layouts.table_layout import COLUMNS, Row, find_columns
 from asli.datasets.sources import Folder
 from asli.datasets.table_files import class_labels, class_name, damage_of
 from asli.errors import DataError
+from asli.files import LFS_POINTER, open_regular, require_regular
 
 IMAGE_COLUMNS = (
     *("image", "img", "picture", "jpg", "jpeg", "png", "webp", "image_bytes", "image_data", "img_bytes", "bytes"),
@@ -49,6 +50,7 @@ def has_images(path: Path, *, wanted: bool = False) -> bool:
         DataError: It is damaged, and `wanted`.
     """
     try:
+        require_regular(path.stat())
         return image_column(pq.read_schema(path)) is not None
     except (OSError, pa.ArrowException) as error:
         if wanted:
@@ -68,6 +70,7 @@ class _File:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            require_regular(path.stat())
             with pq.ParquetFile(path) as file:
                 schema, metadata = file.schema_arrow, file.metadata
                 sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
@@ -92,7 +95,7 @@ class _File:
 def unreadable(path: Path, error: Exception) -> DataError:
     """Return the error for a file that is no Parquet file, or a damaged one."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             if stream.read(len(LFS_POINTER)) == LFS_POINTER:
                 return DataError(f"{path} is a Git LFS pointer, not the file itself; fetch it with: git lfs pull")
     except OSError:

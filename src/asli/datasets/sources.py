@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import IO, Any, Protocol
 from asli.datasets.archives import LeftOut
 from asli.datasets.images import is_image
 from asli.datasets.walking import HIDDEN_FILES, is_hidden_file, is_system_folder
-from asli.files import printable, read_regular
+from asli.files import open_regular, printable, read_regular
 
 HEAD = 64
 """Bytes that tell an image by its content."""
@@ -133,15 +132,12 @@ class Folder:
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading."""
-        return (self.root / name).open("rb")
+        return open_regular(self.root / name)
 
     def head(self, name: str, size: int = HEAD) -> bytes:
         """Return a file's first bytes; empty where it cannot be read, or is a pipe or device."""
-        path = self.root / name
         try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                return b""
-            with path.open("rb") as stream:
+            with open_regular(self.root / name) as stream:
                 return stream.read(size)
         except (OSError, ValueError):
             return b""

@@ -12,11 +12,11 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from asli.datasets.archives import LFS_POINTER
 from asli.datasets.layouts.table_layout import find_columns
 from asli.datasets.portable import encoding_of_file
 from asli.datasets.sources import TABLES
 from asli.errors import DataError
+from asli.files import LFS_POINTER, open_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def records_of(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
     Raises:
         DataError: It is damaged or of an unknown format; damage further down shows while the rows are read.
     """
-    columns, records = _open(str(path), lambda: path.open("rb"), None, every=True)
+    columns, records = _open(str(path), lambda: open_regular(path), None, every=True)
     return columns, records()
 
 

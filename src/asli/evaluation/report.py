@@ -11,7 +11,7 @@ from asli.evaluation.parts import Attachments
 from asli.evaluation.sections import comparison, mistakes, robustness, side_by_side
 from asli.evaluation.sections.overview import report_of, training_section
 from asli.files import read_json, replacing, write_json, write_text
-from asli.messages import Language
+from asli.messages import Language, Message
 from asli.reports.pages import require_page
 from asli.reports.render import write_report
 
@@ -71,7 +71,7 @@ def write_report_folder(
     return report
 
 
-def headlines(content: dict[str, Any]) -> list[str]:
+def headlines(content: dict[str, Any]) -> list[Message]:
     """Return what a reader must know of comparison, robustness and mistakes who reads nothing else.
 
     Args:

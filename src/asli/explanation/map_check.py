@@ -15,8 +15,8 @@ from scipy.stats import rankdata
 from asli.explanation.view import Array, LogOdds, View
 from asli.metrics.classification import Floats
 
-STEPS = 8
-"""Portions in which the cells are removed or put back."""
+STEPS, FEWER_STEPS = 8, 4
+"""Portions in which the cells are removed or put back; the latter where a picture has more than two windows."""
 
 ORDERS = 40
 """Random orders a map is compared with."""
@@ -83,10 +83,11 @@ def _seen_cells(view: View) -> npt.NDArray[np.bool_]:
 def _area(view: View, start: Array, end: Array, order: npt.NDArray[np.int64], log_odds: LogOdds) -> float:
     """Return the mean log-odds while cells turn from `start` to `end`, portion after portion, in an order."""
     rows, columns = view.grid()
-    turn = np.full((rows[-1] + 1) * (columns[-1] + 1), STEPS)  # cells no window looks at stay
-    turn[order] = np.arange(len(order)) * STEPS // len(order)
+    steps = STEPS if len(view.corners) <= 2 else FEWER_STEPS
+    turn = np.full((rows[-1] + 1) * (columns[-1] + 1), steps)  # cells no window looks at stay
+    turn[order] = np.arange(len(order)) * steps // len(order)
     turned = turn.reshape(rows[-1] + 1, -1)[rows[:, None], columns[None, :]][..., None]
-    states = [view.fitted(np.where(turned < step, end, start)) for step in range(1, STEPS)]
+    states = [view.fitted(np.where(turned < step, end, start)) for step in range(1, steps)]
     return float(log_odds(states).mean())
 
 

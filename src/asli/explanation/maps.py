@@ -1,8 +1,11 @@
 """Maps of where a score comes from, by either method, and whether they hold."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
+import numpy as np
 import torch
 
 from asli.detector.classifier import Classifier
@@ -20,6 +23,10 @@ RANDOM_NETWORKS = 3
 
 TOO_ALIKE = 0.5
 """Mean rank correlation with their maps from which on a map says nothing about what was learnt."""
+
+
+class Abandoned(Exception):  # noqa: N818 - nobody waits for the map any more: no fault of anything
+    """A map was given up before it was ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +69,66 @@ class MapMaker:
         *,
         check: bool = False,
     ) -> None:
-        self._check = check
-        runtime = detector.engine
-
-        def log_odds(fitted: list[Array]) -> Floats:
-            logits = runtime.logits(fitted)
-            odds: Floats = logits[:, 1] - logits[:, 0]
-            return odds
-
-        self.log_odds: LogOdds = log_odds
-        """The detector's."""
+        self._detector, self._check = detector, check
         self._maps: _Occlusion | _GradCam = (
-            _Occlusion(log_odds) if method == "occlusion" else _GradCam(detector, layer, device, check=check)
+            _Occlusion() if method == "occlusion" else _GradCam(detector, layer, device, check=check)
         )
 
-    def make(self, view: View) -> tuple[Explained, dict[str, Any] | None]:
-        """Return the map of a view and the result of its check, which is None where none was asked for."""
-        found = self._maps.explain(view)
-        return found, _checked(view, found, self.log_odds) if self._check else None
+    def log_odds(self, fitted: list[Array]) -> Floats:
+        """Return the detector's log-odds of fitted images, n."""
+        logits = self._detector.engine.logits(fitted)
+        odds: Floats = logits[:, 1] - logits[:, 0]
+        return odds
+
+    def make(
+        self, view: View, abandoned: Callable[[], bool] = lambda: False
+    ) -> tuple[Explained, dict[str, Any] | None]:
+        """Return the map of a view and the result of its check, which is None where none was asked for.
+
+        Args:
+            view: What the network looks at.
+            abandoned: Returns whether nobody waits for the map any more; asked between forward passes.
+
+        Raises:
+            Abandoned: Nobody does.
+        """
+        remembered = _Remembered(self._detector)
+
+        def log_odds(fitted: list[Array]) -> Floats:
+            if abandoned():
+                raise Abandoned
+            return remembered.log_odds(fitted)
+
+        found = self._maps.explain(view, log_odds)
+        return found, _checked(view, found, log_odds) if self._check else None
+
+
+class _Remembered:
+    """A detector's log-odds of many versions of one picture, in which windows recur: each goes through once.
+
+    A change of one part of a large picture leaves most windows as they are. Logits are linear in those of the windows,
+    so their log-odds add up by the same weights.
+    """
+
+    def __init__(self, detector: Classifier) -> None:
+        self._detector = detector
+        self._known: dict[bytes, float] = {}
+
+    def log_odds(self, fitted: list[Array]) -> Floats:
+        names = [[sha256(window.tobytes()).digest() for window in windows] for windows in fitted]
+        new: dict[bytes, Array] = {}
+        for windows, digests in zip(fitted, names, strict=True):
+            new |= {name: window for name, window in zip(digests, windows, strict=True) if name not in self._known}
+        if new:
+            logits = self._detector.engine.logits([window[None] for window in new.values()])
+            self._known |= zip(new, (logits[:, 1] - logits[:, 0]).tolist(), strict=True)
+        odds = [np.array([self._known[name] for name in digests]) for digests in names]
+        return np.array([float(one @ self._detector.preprocessing.weights(one)) for one in odds])
 
 
 class _Occlusion:
-    def __init__(self, log_odds: LogOdds) -> None:
-        self._log_odds = log_odds
-
-    def explain(self, view: View) -> Explained:
-        return Explained(occlusion(view, self._log_odds))
+    def explain(self, view: View, log_odds: LogOdds) -> Explained:
+        return Explained(occlusion(view, log_odds))
 
 
 class _GradCam:
@@ -101,7 +142,7 @@ class _GradCam:
         modules = [network.module, *(detector.untrained(seed) for seed in fresh)]
         self._modules = [module.eval().to(self._place) for module in modules]
 
-    def explain(self, view: View) -> Explained:
+    def explain(self, view: View, _: LogOdds) -> Explained:
         size = view.preprocessing.size
         inputs = view.preprocessing.batch(view.fitted(), self._place)
         own, *others = (

@@ -72,7 +72,7 @@ def write_page(
     ]
     report = Report(
         title=message("explain.page_title"),
-        origin=f"{len(sections):,} images; detector {detector['network']} {detector['hash'][:16]}",
+        origin=message("explain.origin", images=len(sections), network=detector["network"], hash=detector["hash"][:16]),
         summary=[message("explain.caption"), message("explain.legend")],
         sections=sections,
         language=language,
@@ -84,10 +84,10 @@ def _section(number: int, image: dict[str, Any], path: Path | None, too_alike: f
     name = visible(Path(image["path"]).name)
     identity = f"image-{number}"
     if path is None:
-        error = message("explain.not_scored", error=visible(image["error"]))
+        error = message("explain.not_scored", error=reason_text(visible(image["error"])))
         return Section(id=identity, title=name, paragraphs=[error])
     found = image["explanation"]
-    layer = f", {found['layer']} ({found['map_size']} x {found['map_size']})" if found["layer"] else ""
+    layer = f", {found['layer']} ({found['map_size']} \u00d7 {found['map_size']})" if found["layer"] else ""
     lines: list[Text] = [
         title_of(image, name),
         *reasons_of(image),

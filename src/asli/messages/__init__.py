@@ -30,7 +30,7 @@ class Message:
 
     Attributes:
         key: Section and name in the catalog, such as `report.flagged`.
-        values: By name: text, `Number`, int, or another message.
+        values: By name: text, `Number`, int, another message, or a list of these, which is joined by semicolons.
     """
 
     key: str
@@ -79,6 +79,8 @@ class _Formatter(string.Formatter):
         self._language = language
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        if isinstance(value, list):
+            return "; ".join(self.format_field(one, "") for one in value)
         if isinstance(value, Message):
             return value.text(self._language)
         if isinstance(value, Number):

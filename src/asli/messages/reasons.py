@@ -1,4 +1,4 @@
-"""Why an image lies outside a domain, in the reader's language: the English sentences are recognized by their form."""
+"""Why an image has no verdict or score, in the reader's language: English sentences are recognized by their form."""
 
 import re
 
@@ -26,6 +26,9 @@ PATTERNS = tuple(
             r"not calibrated: (?P<real>[\d,]+) real and (?P<fake>[\d,]+) fake .+, (?P<needed>\d+) of each are needed",
             "few",
         ),
+        (r"not an image of a kind that is read \((?P<formats>.+)\)", "no_image"),
+        (r"empty file \(0 bytes\)", "empty"),
+        (r"cannot be decoded: (?P<why>.+)", "damaged"),
     )
 )
 """Form of each sentence and its key in the catalog; a page's script uses them, too."""

@@ -35,6 +35,17 @@ def register(metric: Metric) -> None:
     _registered[metric.name] = metric
 
 
+def unregister(name: str) -> None:
+    """Remove a metric from this process, for example to register a changed one in a notebook.
+
+    Raises:
+        AsliError: There is none of this name, or it is asli's own.
+    """
+    if name not in _registered or _registered[name] in BUILT_IN:
+        raise AsliError(f"no metric '{name}' was registered")
+    del _registered[name]
+
+
 def registered() -> dict[str, Metric]:
     """Return every metric by name: asli's own, then those of other packages.
 

@@ -14,6 +14,9 @@ MOST = 16 << 20
 
 _XMP, _EXTENDED = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
+_COMPARED = 4096
+"""Bytes that tell a packet: a long one lies in parts in a JPEG file, with other bytes between them."""
+
 _PACKETS = 8
 """Packets outside the known places that are read."""
 
@@ -53,7 +56,7 @@ def blocks(data: bytes) -> Iterator[Block]:
         if start < 0 or end < 0:
             return
         packet = data[start : end + 12]
-        if not any(packet in known for known in packets):
+        if not any(packet in known or packet[:_COMPARED] in known for known in packets):
             yield Block("xmp", "XMP outside the format", "packet", packet)
 
 

@@ -79,6 +79,14 @@ _MAKER = re.compile(
 )
 """What generators write of themselves."""
 
+_KEYWORD_FIELDS = frozenset({"keywords", "subject", "xpkeywords", "hierarchicalsubject", "supplementalcategories"})
+_KEYWORD = re.compile(
+    r"(?:^|[;,|])\s*((?:made|created|generated) (?:with|by|using) (?:generative )?ai"
+    r"|ai[- _]?generated(?: content| image)?|generated[- _]ai|generative[- _]ai|genai|aigc)\s*(?:$|[;,|])",
+    re.IGNORECASE,
+)
+"""Keywords that state AI origin as a whole, as picture agencies ask for; `AI` alone may be a subject."""
+
 _JOB = re.compile(r"\bJob ID: [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _REMOTE = re.compile(r"https?://\S+", re.IGNORECASE)
 
@@ -151,6 +159,8 @@ def meaning(field: str, value: str) -> Meaning | None:
         maker = _MAKER.fullmatch(value)
     if maker:
         return f"AI-generated or edited with AI (names {maker[0].lower()})", True
+    if name in _KEYWORD_FIELDS and (keyword := _KEYWORD.search(value[:10_000])):
+        return f"AI-generated or edited with AI (keyword {keyword[1].lower()})", True
     if name == "provenance" and _REMOTE.fullmatch(value):
         return "content credentials (C2PA) are kept elsewhere; asli does not fetch them", None
     return None

@@ -157,6 +157,9 @@ def _statement(source: str, context: str, path: tuple[str, ...], text: str) -> C
     if agent and key in (*_AGENTS, "name", "version", "description", "operatingsystem"):
         named = claim(source, "softwareAgent", text)
         return replace(named, field=f"{context}/softwareAgent") if named.says else None
+    if key == "description" and keys[0] in ("actions", "templates"):  # what was done, by which feature
+        named = claim(source, "softwareAgent", text)
+        return replace(named, field=f"{context}/description") if named.says else None
     found = claim(source, "/".join((context, *path[-1:])), text)
     return found if found.says else None
 

@@ -40,6 +40,7 @@ _SHOWN_XMP = frozenset(
 )
 _IPTC = {
     5: "ObjectName",
+    25: "Keywords",
     40: "SpecialInstructions",
     65: "OriginatingProgram",
     80: "By-line",
@@ -52,6 +53,8 @@ _IPTC = {
 """Datasets of record 2 (IPTC IIM 4.2, section 6)."""
 
 _UNREAD = 10
+_MOST_BLOCKS = 2_000
+"""Blocks of a file that are read: writers make a dozen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,10 @@ def metadata_claims(data: bytes) -> tuple[list[Claim], list[Unread]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of corrupt EXIF
         try:
-            for block in blocks(data):
+            for number, block in enumerate(blocks(data)):
+                if number == _MOST_BLOCKS:
+                    unread.append(Unread("metadata", f"more than {_MOST_BLOCKS:,} parts; the rest was not looked at"))
+                    break
                 _read(block, found, unread)
         except Exception as error:  # the structure of a damaged file; its pixels may be whole all the same
             unread.append(Unread("metadata", _line(error)))
@@ -140,16 +146,27 @@ def _exif_text(tag: int, value: Any, *, big_endian: bool) -> str:
 
 def _xmp(block: Block, content: bytes) -> list[Claim]:
     found: list[Claim] = []
+    packet: list[tuple[str, str]] = []
     try:
         for name, value in properties(content):
+            packet.append((name, value))
             # A field `Source` of Photoshop names software; `source` of Dublin Core is a work this one derives from.
             if plain(name) in _SHOWN_XMP or name == "Source" or (name != "source" and meaning(name, value)):
                 found.append(claim(block.source, name, value))
+        found += _label(packet)
     except XmpError as error:
         if not any(claim.says for claim in found) and (said := meaning("text", text_of(content))):
             found.append(Claim(block.source, "packet", text_of(content)[:200], *said))
         raise _Partly(found, str(error)) from error
     return found
+
+
+def _label(packet: list[tuple[str, str]]) -> list[Claim]:
+    """Return China's label where it is a structure of XMP, whose fields stand by themselves."""
+    said = {plain(name): value for name, value in packet}
+    if "contentproducer" not in said or "label" not in said:
+        return []
+    return [claim("XMP", "AIGC", f"Label: {said['label']}, ContentProducer: {said['contentproducer']}")]
 
 
 def _iptc(_: Block, content: bytes) -> Iterator[Claim]:

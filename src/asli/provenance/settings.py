@@ -27,12 +27,14 @@ _DECISIVE = {
 _PREFIX = re.compile(r"^[\w .-]{0,40}[:=]\s*(?=[{\[])")
 _LINE = re.compile(r"\bSteps: \d")
 _OTHERS = re.compile(r"\b(?:Sampler|CFG scale|Guidance Scale|Seed|Model hash|Scheduler): ?\S", re.IGNORECASE)
-_LABEL = re.compile(r"""["']?\bLabel["']?\s*[:=]\s*["']?([123])\b""")
+_LABEL = re.compile(r"""["']?\bLabel["']?\s*[:=]\s*["']?([123])\b""", re.IGNORECASE)
+_LABELED = re.compile(r"\bAIGC\b|\bContentProducer\b", re.IGNORECASE)
 _LABELS = {
     "1": "AI-generated (label after China's GB 45438)",
     "2": "possibly AI-generated (label after China's GB 45438)",
     "3": "suspected to be AI-generated (label after China's GB 45438)",
 }
+_NODE = re.compile(r"""["']class_type\\?["']\s*:\s*\\?["']\w""")
 _DEPTH, _NODES = 6, 20_000
 
 
@@ -45,13 +47,15 @@ def meaning_of_settings(field: str, text: str) -> tuple[str, bool] | None:
     """
     if _LINE.search(text) and _OTHERS.search(text):
         return "AI-generated (settings of a Stable Diffusion interface)", True
-    if field.startswith("aigc") or "ContentProducer" in text:
+    if field.startswith("aigc") or _LABELED.search(text):
         label = _LABEL.search(text) or (re.match(r"\s*([123])\s*$", text) if field == "aigc" else None)
         if label:
             return _LABELS[label[1]], True
     for found in _objects(text):
         if said := _of_object(found):
             return said, True
+    if _NODE.search(text):  # of a workflow that was cut off, as fields of limited length do
+        return "AI-generated (a ComfyUI workflow)", True
     return None
 
 

@@ -129,7 +129,7 @@ class Section:
 
     id: str
     title: str
-    headline: Sequence[str] = ()
+    headline: Sequence[Text] = ()
     paragraphs: Sequence[Text] = ()
     tables: Sequence[ReportTable] = ()
     figures: Sequence[ReportFigure] = ()

@@ -95,19 +95,24 @@
   }
   const details = (row) => [meaningful(row) ? `P(fake) ${row.score.toFixed(4)}` : "", list.categories[row.category], row.reason, ...row.said].filter(Boolean).join("; ");
   const height = () => (matchMedia("(max-width: 40rem)").matches ? 112 : 84);
+  const PRINTED = 500;
   function draw(every = false) {
     const each = height();
+    space.style.height = `${shown.length * each}px`; // first: the list is as high as its rows, up to its limit
     const first = every ? 0 : Math.max(0, Math.floor(box.scrollTop / each) - 4);
-    const end = every ? Math.min(shown.length, 500) : Math.min(shown.length, Math.ceil((box.scrollTop + box.clientHeight) / each) + 4);
-    space.style.height = `${shown.length * each}px`;
+    const end = every ? Math.min(shown.length, PRINTED) : Math.min(shown.length, Math.ceil((box.scrollTop + box.clientHeight) / each) + 4);
     space.replaceChildren(...shown.slice(first, end).map((row, index) => item(row, (first + index) * each)));
+  }
+  function tell(printing = false) {
+    const only = printing && shown.length > PRINTED ? ` The first ${PRINTED} are printed.` : "";
+    count.textContent = `${shown.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} images shown.${only}`;
   }
   function update() {
     const wanted = new Set(boxes.filter((one) => one.checked).map((one) => Number(one.value)));
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     shown = rows.filter((row) => wanted.has(row.category) && words.every((word) => row.text.includes(word)));
     shown.sort(orders[order.value]);
-    count.textContent = `${shown.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} images shown.`;
+    tell();
     box.scrollTop = 0;
     draw();
   }
@@ -118,8 +123,12 @@
   });
   box.addEventListener("scroll", () => draw());
   window.addEventListener("resize", () => draw());
-  window.addEventListener("beforeprint", () => draw(true));
-  window.addEventListener("afterprint", () => draw());
+  for (const [event, printing] of [["beforeprint", true], ["afterprint", false]]) {
+    window.addEventListener(event, () => {
+      tell(printing);
+      draw(printing);
+    });
+  }
   search.addEventListener("input", update);
   for (const control of [order, ...boxes]) control.addEventListener("change", update);
   update();

@@ -67,7 +67,7 @@ class Places:
     """Places opened when they are first read; the last few stay open."""
 
     def __init__(self, places: Sequence[Place]) -> None:
-        self._places = list(places)
+        self._places = places  # no copy: a walk that is under way adds to them
         self._open = lru_cache(maxsize=OPEN_PLACES)(lambda place: self._places[place].open())
 
     def read(self, item: Item) -> bytes:

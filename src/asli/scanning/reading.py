@@ -4,15 +4,15 @@ import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Container, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice, takewhile
+from typing import Any, Protocol
 
 from asli.detector.base import Detector
 from asli.detector.examining import Examined, check_domain, examine
 from asli.detector.predicting import SHARES
-from asli.scanning.inputs import Item, Places
 
 AHEAD = 2
 """Batches read beside the one the network is at."""
@@ -31,30 +31,54 @@ class Read:
         sha256: Of the file's bytes, in hexadecimal; None where they could not be read.
     """
 
-    item: Item
+    item: Any
     found: Examined
     sha256: str | None = None
 
 
-def read_image(item: Item, places: Places, detector: Detector) -> Read:
-    """Read, decode and prepare one image; whatever is wrong with it becomes its error."""
+class Readable(Protocol):
+    """What gives the bytes and names of a scan's images: `asli.scanning.inputs.Places`, or shards."""
+
+    def read(self, item: Any) -> bytes:
+        """Return an image's bytes, or raise OSError."""
+
+    def ids(self, item: Any) -> tuple[str, str]:
+        """Return an image's id and path."""
+
+
+def read_image(item: Any, places: Readable, detector: Detector, known: Container[str] = ()) -> Read:
+    """Read, decode and prepare one image; whatever is wrong with it becomes its error.
+
+    Args:
+        item: Which.
+        places: Where it is.
+        detector: Prepares it.
+        known: SHA-256 of images that need no decoding, since their rows are there.
+    """
     try:
         data = places.read(item)
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Read(item, Examined(error=f"cannot be read: {reason}"))
-    return Read(item, examine(lambda: data, detector), hashlib.sha256(data).hexdigest())
+    digest = hashlib.sha256(data).hexdigest()
+    return Read(item, Examined() if digest in known else examine(lambda: data, detector), digest)
 
 
-def read_images(items: Iterable[Item], places: Places, detector: Detector) -> list[Read]:
+def read_images(items: Iterable[Any], places: Readable, detector: Detector, known: Container[str] = ()) -> list[Read]:
     """Read some images and check their domain, all at once since that is quicker."""
-    images = [read_image(item, places, detector) for item in items]
+    images = [read_image(item, places, detector, known) for item in items]
     check_domain([image.found for image in images], detector)
     return images
 
 
 def read_batches(
-    items: Iterator[Item], places: Places, detector: Detector, *, batch: int, threads: int
+    items: Iterator[Any],
+    places: Readable,
+    detector: Detector,
+    *,
+    batch: int,
+    threads: int,
+    known: Container[str] = (),
 ) -> Generator[list[Read]]:
     """Yield the images in their order, `batch` at a time, the next batches being read meanwhile.
 
@@ -67,12 +91,13 @@ def read_batches(
         detector: Prepares them.
         batch: Images a batch; the last may have fewer.
         threads: That read, decode and fit (Pillow lets go of the interpreter lock).
+        known: SHA-256 of images that need no decoding.
     """
     share, closing = -(-batch // SHARES), threading.Event()
     waiting: deque[deque[Future[list[Read]]]] = deque()
 
-    def read(part: Sequence[Item]) -> list[Read]:
-        return read_images(takewhile(lambda _: not closing.is_set(), part), places, detector)
+    def read(part: Sequence[Any]) -> list[Read]:
+        return read_images(takewhile(lambda _: not closing.is_set(), part), places, detector, known)
 
     with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
         try:

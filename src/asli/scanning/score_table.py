@@ -19,8 +19,7 @@ from asli.detector.prediction import decide
 from asli.errors import AsliError
 from asli.files import printable, read_json, replacing, write_json
 from asli.metrics.classification import score_of_logits
-from asli.scanning.inputs import Places
-from asli.scanning.reading import Read
+from asli.scanning.reading import Read, Readable
 
 SCHEMA = pa.schema(
     {
@@ -50,7 +49,7 @@ _NO_FACTS = Facts()
 _facts_of = attrgetter(*FACTS)
 
 
-def score_batch(images: Sequence[Read], places: Places, detector: Detector, *, force_domain: bool) -> pa.Table:
+def score_batch(images: Sequence[Read], places: Readable, detector: Detector, *, force_domain: bool) -> pa.Table:
     """Score a batch and return its rows, those that could not be read with their error."""
     count = len(images)
     found = [image.found for image in images]

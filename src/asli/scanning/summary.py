@@ -153,7 +153,9 @@ def _add(counter: Counter[str], reason: str) -> None:
     if not of_image.startswith("pixels unlike"):  # there the numbers are those of the statistic
         of_image = re.sub(r"(?!0\b)\d[\d,.]*", "N", of_image)
     reason = (
-        of_image.replace("N x N pixels", "other sizes").replace("quality N", "of another quality")
+        of_image.replace("N x N pixels", "other sizes")
+        .replace("quality N", "of another quality")
+        .replace(" (N% of it flat)", "")
         + semicolon
         + of_detector
     )

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import threading
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ from asli.messages import LANGUAGES
 
 if TYPE_CHECKING:
     from asli.explanation.maps import MapMaker
+
+ASKED = 0.25
+"""Seconds after which a computation asks again whether its client is still there."""
 
 PREVIEW = 1024
 """Pixels of a preview's longer side."""
@@ -50,7 +54,7 @@ class Explainer:
         Args:
             name: Of the file.
             read: Returns its bytes.
-            left: Returns whether the client has left; the result is then None.
+            left: Returns whether the client has left; the computation then ends, and the result is None.
             method: `grad-cam` or `occlusion`.
             check: Also measure whether the map holds.
             force_domain: See `Detector.predict`.
@@ -61,13 +65,30 @@ class Explainer:
         async with self._turn:
             if await left():
                 return None
-            return await run_in_threadpool(self._explain, name, read, method, check, force_domain)
+            abandoned = threading.Event()
+
+            async def watch() -> None:
+                while not await left():
+                    await asyncio.sleep(ASKED)
+                abandoned.set()
+
+            watching = asyncio.create_task(watch())
+            try:
+                return await run_in_threadpool(self._explain, name, read, method, check, force_domain, abandoned.is_set)
+            finally:
+                watching.cancel()
 
     def _explain(
-        self, name: str, read: Callable[[], bytes], method: Method, check: bool, force_domain: bool
-    ) -> dict[str, Any]:
+        self,
+        name: str,
+        read: Callable[[], bytes],
+        method: Method,
+        check: bool,
+        force_domain: bool,
+        abandoned: Callable[[], bool],
+    ) -> dict[str, Any] | None:
         # Here: they need torch and matplotlib, which no other request does.
-        from asli.explanation.maps import TOO_ALIKE, MapMaker
+        from asli.explanation.maps import TOO_ALIKE, Abandoned, MapMaker
         from asli.explanation.page import check_text
         from asli.explanation.picture import overlay
 
@@ -80,7 +101,10 @@ class Explainer:
         if key not in self._makers:
             self._makers[key] = leaf, MapMaker(leaf, method, check=check)
         view = View.of(examined.pixels, leaf.preprocessing)
-        found, checked = self._makers[key][1].make(view)
+        try:
+            found, checked = self._makers[key][1].make(view, abandoned)
+        except Abandoned:
+            return None
         words = check_text(checked, TOO_ALIKE)
         explanation = {
             "method": method,

@@ -112,7 +112,7 @@ class Training:
         try:
             with stop_on_signal() as stop:
                 while self.update < self.total and stopped is None:
-                    self._one_update()
+                    self.one_update()
                     if self.evaluate and self._due(self.recipe.loop.evaluate_every):
                         self._evaluate(self.evaluate)
                     stopped = self._keep(stop.requested)
@@ -175,7 +175,12 @@ class Training:
         self._seconds = state.seconds
         logger.info("resuming after update %s of %s", f"{self.update:,}", f"{self.total:,}")
 
-    def _one_update(self) -> None:
+    def one_update(self) -> None:
+        """Make one optimizer step, or skip it where float16 overflows, and log it.
+
+        Raises:
+            RunError: The loss is no longer finite.
+        """
         self.module.train()
         rate = self.schedule(self.update)
         for group in self.optimizer.param_groups:

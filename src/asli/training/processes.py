@@ -7,7 +7,8 @@ micro-batches than there are processes, and BatchNorm's statistics are merged in
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from torch import distributed, nn
 
-from asli.errors import AsliError, RecipeError, RunError
+from asli.errors import AsliError, Interrupted, RecipeError, RunError, TimeUp
 
 WAIT = timedelta(minutes=30)
 """How long a process waits for the others in a collective; a process that ends is noticed at once by torchrun."""
@@ -97,6 +98,17 @@ class Processes:
             for tensor in module.state_dict().values():
                 _together(distributed.broadcast, tensor, 0)
 
+    @contextmanager
+    def naming_itself(self) -> Iterator[None]:
+        """Log an error that only this process meets, with its number; the first one prints those that all meet."""
+        try:
+            yield
+        except (RunError, Interrupted, TimeUp):  # the loss, a signal, the time, a lost process: all of them end so
+            raise
+        except AsliError as error:
+            logger.error("process %d: %s", self.rank, error)
+            raise
+
     def wait(self) -> None:
         """Wait until every process is here."""
         self.agree(True)
@@ -127,10 +139,10 @@ def join(device: torch.device) -> tuple[Processes, torch.device]:
     if size == 1:
         return ALONE, device
     if device.type == "cuda":
-        local, count = int(os.environ.get("LOCAL_RANK", rank)), torch.cuda.device_count()
-        if local >= count:
-            raise AsliError(f"{local + 1} processes here, but {count} GPUs; use --nproc-per-node={count}")
-        device = torch.device("cuda", local)
+        here, count = int(os.environ.get("LOCAL_WORLD_SIZE", size)), torch.cuda.device_count()
+        if here > count:  # asked in every process, so that the first one prints it
+            raise AsliError(f"{here} processes here, but {count} GPUs; use --nproc-per-node={count}")
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", rank)))
         torch.cuda.set_device(device)
     elif device.type != "cpu":
         raise AsliError(f"several processes cannot share {device}; train in one process")
@@ -140,7 +152,7 @@ def join(device: torch.device) -> tuple[Processes, torch.device]:
         except (RuntimeError, ValueError) as error:
             raise AsliError(f"the {size} processes cannot reach each other: {str(error).splitlines()[0]}") from error
     if rank:
-        logger.setLevel(logging.ERROR)  # the first one speaks for all
+        logger.setLevel(logging.ERROR)  # the first one logs for all
     return Processes(rank, size, device), device
 
 

@@ -31,7 +31,8 @@ JPEG_SIDE = 65_500
 AVIF_SIDE = 16_384
 HEIC_SIDE = 8_192
 
-_DRAWN_AT_ONCE = 1 << 20
+DRAWN_AT_ONCE = 1 << 20
+"""Random numbers of a corruption that are in memory at a time."""
 
 
 def jpeg(pixels: Array, quality: int, subsampling: Subsampling = "4:2:0") -> Array:
@@ -118,7 +119,7 @@ def noise(pixels: Array, sigma: float, key: int) -> Array:
     """
     height, width, channels = pixels.shape
     noisy = np.empty_like(pixels)
-    lines = max(1, _DRAWN_AT_ONCE // (width * channels))  # some lines at a time bound memory
+    lines = max(1, DRAWN_AT_ONCE // (width * channels))  # some lines at a time bound memory
     for top in range(0, height, lines):
         part = pixels[top : top + lines]
         drawn = uniforms(key, 0, np.arange(top, top + len(part)), width * channels)

@@ -1,10 +1,12 @@
 """A comparison as a section of the report: one row a claim, whether it is shown, and its interval."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from asli.messages import Message, Number, message
 from asli.reports.colors import INK, REAL, Status
 from asli.reports.hover import HoverFigure, hover_points
 from asli.reports.interval_drawing import interval_drawing
@@ -54,7 +56,7 @@ def comparison_section(part: dict[str, Any]) -> Section:
     )
 
 
-def headline(part: dict[str, Any]) -> list[str]:
+def headline(part: dict[str, Any]) -> list[Message]:
     """Return a sentence for each comparison: what was shown first, what was not shown last."""
     figures = {line["name"]: line["figures"] for line in part["detectors"]}
     return [_pair(part, pair, figures) for pair in part["pairs"]] + [_over(part, line) for line in part["recipes"]]
@@ -181,38 +183,35 @@ def _same(pair: dict[str, Any]) -> str:
     return " (same recipe, other seed)" if pair["same_recipe"] else ""
 
 
-def _pair(part: dict[str, Any], pair: dict[str, Any], figures: dict[str, dict[str, float]]) -> str:
+def _pair(part: dict[str, Any], pair: dict[str, Any], figures: dict[str, dict[str, float]]) -> Message:
     mine, theirs = figures[part["detectors"][0]["name"]], figures[pair["other"]]
-    values = {key: f"{mine[key]:.4f} against {theirs[key]:.4f}" for key in NAMES}
-    results = _results(pair["tests"], values)
-    return f"Compared with {pair['other']}{_same(pair)} on the same images: {results}{_holm(part)}."
+    results = _results(pair["tests"], {key: (mine[key], theirs[key]) for key in NAMES})
+    key = "finding.pair_same" if pair["same_recipe"] else "finding.pair"
+    return message(key, other=pair["other"], results=results, tests=part["tests"])
 
 
-def _over(part: dict[str, Any], line: dict[str, Any]) -> str:
-    means = {key: "means {:.4f} against {:.4f}".format(*claim["means"]) for key, claim in line["tests"].items()}
-    needed = [
-        f"{NAMES[key]} {claim['seeds_needed']:,}"
+def _over(part: dict[str, Any], line: dict[str, Any]) -> Message:
+    results = _results(line["tests"], {key: claim["means"] for key, claim in line["tests"].items()})
+    results += [
+        message("finding.seeds", metric=message(f"finding.metric_{key}"), seeds=claim["seeds_needed"])
         for key, claim in line["tests"].items()
         if not claim["shown"] and claim["seeds_needed"] is not None
     ]
-    more = f"; a difference of this size needs more seeds of each recipe: {', '.join(needed)}" if needed else ""
-    runs = f"{len(line['first'])} against {len(line['other'])} runs"
-    return f"Over seeds ({runs}): {_results(line['tests'], means)}{_holm(part)}{more}."
+    runs, others = len(line["first"]), len(line["other"])
+    return message("finding.over_seeds", runs=runs, others=others, results=results, tests=part["tests"])
 
 
-def _results(claims: dict[str, dict[str, Any]], values: dict[str, str]) -> str:
+def _results(claims: dict[str, dict[str, Any]], values: dict[str, Sequence[float]]) -> list[Message]:
     """Return what was shown, the surest first, and then what was not."""
     shown = sorted((key for key in claims if claims[key]["shown"]), key=lambda key: float(claims[key]["p_holm"]))
     hidden = [key for key in claims if not claims[key]["shown"]]
-    parts = [f"{NAMES[key]} is {_result(claims[key])} ({values[key]}, {_test(claims[key])})" for key in shown]
-    if hidden:
-        parts.append("not shown: " + ", ".join(f"{NAMES[key]} ({_test(claims[key])})" for key in hidden))
-    return "; ".join(parts)
-
-
-def _test(claim: dict[str, Any]) -> str:
-    return f"difference {_difference(claim)}, 95 % CI {_interval(claim)}, p {p_text(claim['p_holm'])}"
-
-
-def _holm(part: dict[str, Any]) -> str:
-    return f" (p after Holm over {part['tests']} tests)"
+    texts = []
+    for key in [*shown, *hidden]:
+        claim = claims[key]
+        low, high = _interval(claim).split(" to ")
+        figures = {"difference": _difference(claim), "low": low, "high": high, "p": p_text(claim["p_holm"])}
+        figures |= dict(zip(("first", "other"), (f"{value:.4f}" for value in values[key]), strict=True))
+        kind = _result(claim).replace(" ", "_")
+        numbers = {name: Number(text) for name, text in figures.items()}
+        texts.append(message(f"finding.{kind}", metric=message(f"finding.metric_{key}"), **numbers))
+    return texts

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asli.evaluation.mistakes import KINDS
+from asli.messages import Message, message
 from asli.metrics.appearance import NAMES
 from asli.reports.kit import CaptionedImage, ReportTable, Section
 from asli.reports.numbers import interval_text, p_text, value_text
@@ -47,7 +48,7 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
             f" identical images{unsure}): {counts}. Mistakes are held against rightly judged images of the same label."
             f" Mann-Whitney's test; interval of the chance: DeLong's; Holm over these {tested} claims. It says how"
             " mistakes differ, not what makes them.",
-            "Colorfulness: Hasler and Suesstrunk 2003. Texture: root mean square difference of neighbouring pixels'"
+            "Colorfulness: Hasler and Suesstrunk 2003. Texture: root mean square difference of neighboring pixels'"
             " brightness (energy of the gradient). Background flatness: share of blocks along the picture's edge whose"
             " brightness varies by less than 5 levels of 255. The panels below show the most confident mistakes first.",
         ],
@@ -74,7 +75,15 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
 def _row(claim: dict[str, Any]) -> list[str]:
     start = [NAMES[claim["measure"]]]
     if "p" not in claim:
-        return [*start, "", "", f"not judged: {claim['mistakes']} mistakes", "", "", ""]
+        return [
+            *start,
+            "",
+            "",
+            f"not judged: {claim['mistakes']} mistake{'s' if claim['mistakes'] != 1 else ''}",
+            "",
+            "",
+            "",
+        ]
     digits = 2 if claim["measure"] == "flatness" else 1
     return [
         *start,
@@ -86,11 +95,19 @@ def _row(claim: dict[str, Any]) -> list[str]:
     ]
 
 
-def headline(part: dict[str, Any]) -> list[str]:
+def headline(part: dict[str, Any]) -> list[Message]:
     """Return a sentence on how mistakes differ from rightly judged images, where a difference is shown."""
     shown = [claim for claim in part["tests"] if claim.get("direction", "not shown") != "not shown"]
-    parts = [f"{NAMES[claim['measure']]} {claim['direction']} in {_TITLES[claim['kind']].lower()}" for claim in shown]
-    return [f"Mistakes look different from rightly judged images: {', '.join(parts)}."] if parts else []
+    parts = [
+        message(
+            "finding.mistake",
+            measure=message(f"finding.{claim['measure']}"),
+            direction=message(f"finding.{claim['direction']}"),
+            kind=message(f"finding.{claim['kind'].split()[0]}_mistaken"),
+        )
+        for claim in shown
+    ]
+    return [message("finding.mistakes", parts=parts)] if parts else []
 
 
 def _caption(line: dict[str, Any]) -> str:

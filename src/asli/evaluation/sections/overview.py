@@ -170,7 +170,7 @@ def limits(result: Result) -> list[Text]:
                 rate=message(f"report.rate_{rate}"),
                 property=worst["property"],
                 name=worst["name"],
-                figure=_share(worst["figure"]),
+                figure=share(worst["figure"]),
             )
         )
     without = result["without_cross_split_duplicates"]
@@ -249,8 +249,11 @@ def _promised(alarms: Any, target: float | None) -> Status:
     return Status.GOOD if value <= target else Status.BAD if low > target else Status.CAUTION
 
 
-def _share(figure: Any) -> Message:
+def share(figure: Any) -> Message:
+    """Return a share of images in words: `10.5 % (21 of 200; 95 % CI 7.0 % to 15.5 %)`."""
     value, _, _, n = ends(figure)
+    if value is None:
+        return message("report.key_undefined")
     low, high = map(Number, percent_interval(figure).split(" to "))
     return message(
         "report.share", percent=Number(percent(figure)), part=round((value or 0) * n), whole=n, low=low, high=high

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from asli.evaluation.robustness import level_text
+from asli.evaluation.sections.overview import share
+from asli.messages import Message, Number, message
 from asli.reports.colors import FAKE, INK, REAL
 from asli.reports.hover import HoverFigure, hover_points
 from asli.reports.kit import Cell, ReportFigure, ReportTable, Section, measured, rate
@@ -66,20 +68,26 @@ def robustness_sections(part: dict[str, Any]) -> list[Section]:
     return [curves, Section(id="robustness-levels", title="Robustness, every level", tables=[every])]
 
 
-def headline(part: dict[str, Any]) -> list[str]:
-    """Return a sentence on the worst of all levels."""
+def headline(part: dict[str, Any]) -> list[Message]:
+    """Return a sentence on the worst of all levels, and one on F1."""
     levels, worst, clean = part["levels"], part["worst"], part["clean"]
-    sentences = [
-        f"{name} {percent_text(levels[worst[key]][key])} after {_name(levels[worst[key]])}"
-        f" (unchanged images: {percent_text(clean[key])})"
-        for key, name, *_ in ERRORS
+    errors = [
+        message(
+            "finding.corrupted",
+            rate=message(f"report.rate_{key}"),
+            figure=share(levels[worst[key]][key]),
+            corruption=_name(levels[worst[key]]),
+            clean=share(clean[key]),
+        )
+        for key, *_ in ERRORS
     ]
     lowest, f1 = levels[worst["auroc"]], part["f1"]
+    area = Number(value_text(lowest["auroc"]))
+    means = {name: Number(value_text(f1[name])) for name in ("clean", "corrupted", "mean")}
+    low, high = map(Number, (interval_text(f1["mean"]) or "- to -").split(" to "))
     return [
-        f"Worst of {len(levels)} corruptions at the unchanged threshold: {'; '.join(sentences)}; lowest AUROC"
-        f" {value_text(lowest['auroc'])} after {_name(lowest)}.",
-        f"F1 on unchanged images {value_text(f1['clean'])}, on corrupted ones {value_text(f1['corrupted'])}; mean of"
-        f" the two {value_text(f1['mean'])} ({interval_text(f1['mean'])}).",
+        message("finding.worst", of=len(levels), errors=errors, area=area, corruption=_name(lowest)),
+        message("finding.f1", **means, low=low, high=high),
     ]
 
 

@@ -171,7 +171,7 @@ def comparison_text(content: Part) -> str:
                 f"{one['name']} promised at most {one['promised']:.3g} of photographs called fake: {rate}, {kept}"
             )
         lines += [f"{one['name']}: {caveat}" for caveat in one["caveats"]]
-    lines += comparison_section(part).headline
+    lines += map(str, comparison_section(part).headline)
     lines.append(f"{side['conflicts']:,} images are called real by one detector and fake by another")
     return "\n".join(lines)
 

@@ -51,7 +51,7 @@ export function makeCard(item, acts) {
 export function fillCard(item, detectors) {
   const { card } = item;
   const given = detectors.map((one) => item.answers[one.name]).filter(Boolean);
-  const actions = { show: t(item.explained ? "web.explain_close" : "web.explain"), keep: t("web.record"), remove: t("web.remove") };
+  const actions = { show: t(item.explaining ? "web.cancel" : item.explained ? "web.explain_close" : "web.explain"), keep: t("web.record"), remove: t("web.remove") };
   for (const [name, text] of Object.entries(actions)) {
     const button = card.querySelector(`.${name}`);
     button.textContent = text;
@@ -107,7 +107,7 @@ function makeAnswer({ image, about, settings }, named) {
   if (image.error) {
     node.dataset.verdict = "failed";
     verdict.textContent = t("web.failed");
-    say(t("web.error_in", { error: image.error }));
+    say(t("web.error_in", { error: reason(image.error) }));
     bare();
   } else if (outside(image)) {
     node.dataset.verdict = "none";

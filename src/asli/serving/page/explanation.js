@@ -5,32 +5,44 @@ import { current, t } from "./texts.js";
 
 const make = (tag, className, text = "") => Object.assign(document.createElement(tag), { className, textContent: text });
 
-/** Show or hide the explanation of a picture below its card. */
+/** Show or hide the explanation of a picture below its card; one that is being computed is stopped. */
 export async function toggle(item, query, redraw) {
-  const box = item.card.querySelector(".explained");
-  if (item.explained) {
-    item.explained = null;
-    box.hidden = true;
+  if (item.explained || item.explaining) {
+    forget(item);
     redraw(item);
     return;
   }
   await load(item, { ...query, check: true }, redraw);
 }
 
+/** Drop the explanation of a picture; the server stops computing one that is not there yet. */
+export function forget(item) {
+  item.explaining?.abort();
+  item.explaining = item.explained = null;
+  if (item.card) item.card.querySelector(".explained").hidden = true;
+}
+
 async function load(item, query, redraw) {
   const box = item.card.querySelector(".explained");
+  const own = new AbortController();
+  const { signal } = own;
+  [item.explaining, item.explained] = [own, null];
   box.hidden = false;
   box.replaceChildren(Object.assign(make("p", "soft", t("web.explaining")), { role: "status" }));
+  redraw(item); // its button stops it now
   try {
-    const answer = await send("v1/explain", query, item.file).catch((error) => {
-      if (query.method === "occlusion") throw error;
-      return send("v1/explain", { ...query, method: "occlusion" }, item.file); // no gradients: int8, for example
+    const answer = await send("v1/explain", query, item.file, signal).catch((error) => {
+      if (signal.aborted || query.method === "occlusion") throw error;
+      return send("v1/explain", { ...query, method: "occlusion" }, item.file, signal); // no gradients: int8, for example
     });
-    item.explained = { found: (await answer.json()).images[0].explanation, query };
+    const { images } = await answer.json();
+    if (signal.aborted) return;
+    item.explained = { found: images[0].explanation, query };
   } catch (error) {
+    if (signal.aborted) return;
     box.replaceChildren(make("p", "failed-check", t("web.error_in", { error: error.message })));
-    return;
   }
+  item.explaining = null;
   redraw(item);
   drawExplanation(item, redraw);
 }
@@ -43,7 +55,7 @@ export function drawExplanation(item, redraw) {
   const failed = found.check !== null && !found.check.holds;
   box.replaceChildren(make("p", failed ? "failed-check" : "", found.check_in_words[current()]), maps(found, failed), make("p", "soft", `${t("explain.caption")} ${t("explain.legend")}`));
   const layer = found.layer ? `, ${found.layer} (${found.map_size} × ${found.map_size})` : "";
-  box.append(make("p", "soft", t("explain.method", { method: found.method, layer })));
+  box.append(make("p", "soft", `${t("web.detector")}: ${query.detector}. ${t("explain.method", { method: found.method, layer })}`));
   const label = document.createElement("label");
   const check = Object.assign(document.createElement("input"), { type: "checkbox", checked: query.check });
   check.addEventListener("change", () => load(item, { ...query, check: check.checked }, redraw));

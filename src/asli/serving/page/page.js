@@ -1,6 +1,6 @@
 // Pictures are sent one by one, a few at a time: each appears as soon as it is scored, and one too large fails alone.
 import { fillCard, makeCard, outside, stated, unstable } from "./cards.js";
-import { drawExplanation, toggle } from "./explanation.js";
+import { drawExplanation, forget, toggle } from "./explanation.js";
 import { redrawRecord, showRecord } from "./record.js";
 import { about, onToken, send, setToken } from "./server.js";
 import { domain, load, onChange, t } from "./texts.js";
@@ -77,6 +77,7 @@ function explain(item) {
 }
 
 function remove(item) {
+  forget(item);
   const next = item.card.nextElementSibling?.querySelector("button") ?? find("files");
   URL.revokeObjectURL(item.url);
   items = items.filter((other) => other !== item);
@@ -118,7 +119,10 @@ function arrange() {
 function again() {
   stop.abort();
   stop = new AbortController();
-  for (const item of items) item.answers = {};
+  for (const item of items) {
+    item.answers = {};
+    forget(item); // it explained the former score
+  }
   waiting = [...items];
   cancelled = 0;
   start();
@@ -141,6 +145,10 @@ function cancel() {
   waiting = [];
   items = items.filter((item) => item.card || URL.revokeObjectURL(item.url));
   cancelled = items.filter((item) => !Object.keys(item.answers).length).length;
+  for (const item of items.filter((one) => one.explaining)) {
+    forget(item);
+    fillCard(item, shown());
+  }
   tell();
 }
 

@@ -56,7 +56,7 @@ function draw() {
 
 function about({ image, detector, about: known, time, asli, settings }) {
   const state = (on) => t(on ? "web.on" : "web.off");
-  const exact = (value) => number(value, 4);
+  const exact = (value) => (value < 0.00005 ? `< ${number(0.0001, 4)}` : value > 0.99995 ? `> ${number(0.9999, 4)}` : number(value, 4));
   const out = outside(image);
   const verdict = capital(t(`verdict.${image.verdict}`)) + (unstable(image) && !out ? `, ${t("web.unstable", { low: exact(image.stability.low), high: exact(image.stability.high) })}` : "");
   const stability = out || !image.stability ? t("web.record_untested") : t("web.record_range", { low: exact(image.stability.low), high: exact(image.stability.high) });

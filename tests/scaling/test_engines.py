@@ -1,0 +1,160 @@
+"""Real engines: one callable in Ray Data, Spark and datasets; a scan on a cluster that loses a worker and a node."""
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+
+import psutil
+import pyarrow as pa
+import pytest
+
+from asli.detector.base import Detector
+from asli.errors import DataError
+from asli.scaling.merging import merge_parts
+from asli.scaling.scorer import Scorer
+from asli.scaling.sharded import scan_parts
+from tests.scaling.conftest import DETECTOR
+from tests.scaling.test_sharded import base, differing, rows_of
+
+NEEDED = os.environ.get("ASLI_REQUIRE_ENGINES")
+"""CI installs the engines; elsewhere tests of those that are missing are skipped."""
+
+
+def engine(name):
+    return __import__(name, fromlist=["_"]) if NEEDED else pytest.importorskip(name)
+
+
+@pytest.fixture(scope="module")
+def images(thumbnails) -> pa.Table:
+    return pa.table({"id": list(thumbnails), "bytes": list(thumbnails.values())})
+
+
+def by_id(rows):
+    found = {row["id"]: row for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def test_a_scorer_maps_tables_in_order_and_returns_errors_as_data(images, local_rows, tmp_path):
+    scorer = pickle.loads(pickle.dumps(Scorer(DETECTOR)))
+    few = images.slice(0, 50)
+    table = scorer(few)
+    assert table.schema == scorer.schema
+    assert table["id"].to_pylist() == few["id"].to_pylist()
+    assert differing(by_id(table.to_pylist()), {id: local_rows[id] for id in few["id"].to_pylist()}) == []
+    odd = pa.table(
+        {
+            "key": [1, 2, 3],
+            "image": [{"bytes": few["bytes"][0].as_py(), "path": "a.jpg"}, {"bytes": b"no", "path": "b"}, None],
+        }
+    )
+    rows = scorer(odd).to_pylist()
+    assert [(row["id"], row["path"], row["error"] is None) for row in rows] == [
+        ("1", "a.jpg", True),
+        ("2", "b", False),
+        ("3", "3", False),
+    ]
+    (row,) = scorer(pa.table({"url": ["http://127.0.0.1:1/x.jpg"]})).to_pylist()
+    assert "private address" in row["error"]
+    assert len(scorer(few.slice(0, 0))) == 0
+    with pytest.raises(DataError, match="no column of images"):
+        scorer(pa.table({"x": [1]}))
+    assert scorer.hash == Detector.load(DETECTOR).hash
+
+
+def test_datasets_map_takes_it(images, local_rows):
+    datasets = engine("datasets")
+    scorer = Scorer(DETECTOR)
+    few = images.slice(0, 100)
+    found = datasets.Dataset(few).with_format("arrow").map(scorer, batched=True, remove_columns=few.column_names)
+    rows = found.with_format(None).to_list()
+    assert differing(by_id(rows), {id: local_rows[id] for id in few["id"].to_pylist()}) == []
+
+
+@pytest.mark.slow
+def test_spark_takes_it(images, local_rows, tmp_path):
+    sql = engine("pyspark.sql")
+    import pyarrow.parquet as pq
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    pq.write_table(images, tmp_path / "images.parquet", row_group_size=500)
+    scorer = Scorer(DETECTOR)
+
+    def score(batches):
+        for batch in batches:
+            yield from scorer(batch).to_batches()
+
+    session = sql.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    spark = session.config("spark.sql.execution.arrow.maxRecordsPerBatch", "256").getOrCreate()
+    try:
+        frame = spark.read.parquet(str(tmp_path / "images.parquet"))
+        rows = frame.mapInArrow(score, from_arrow_schema(scorer.schema)).toArrow().to_pylist()
+    finally:
+        spark.stop()
+    assert differing(by_id(rows), local_rows) == []
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes on this machine."""
+    ray = engine("ray")
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    found.add_node(num_cpus=2)
+    ray.init(address=found.address, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": ":".join(sys.path)}})
+    yield found
+    ray.shutdown()
+    found.shutdown()
+
+
+@pytest.mark.slow
+def test_ray_data_takes_it(cluster, images, local_rows):
+    import ray
+
+    found = (
+        ray.data.from_arrow(images)
+        .repartition(4)
+        .map_batches(
+            Scorer,
+            fn_constructor_args=(DETECTOR,),
+            batch_format="pyarrow",
+            batch_size=256,
+            compute=ray.data.ActorPoolStrategy(size=2),
+        )
+    )
+    rows = pa.concat_tables(ray.get(found.to_arrow_refs())).to_pylist()
+    assert differing(by_id(rows), local_rows) == []
+
+
+@pytest.mark.slow
+def test_a_scan_on_ray_outlives_a_worker_and_a_node(cluster, shards, local_rows, tmp_path):
+    node = cluster.add_node(num_cpus=2)
+    out, killed = tmp_path / "parts", []
+
+    def kill():
+        """Kill a worker when the first parts are there, and a node when there are more."""
+        deadline = time.monotonic() + 300
+        while len(list(out.glob("*.parquet"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        actors = [p for p in psutil.process_iter(["cmdline"]) if "_MapWorker" in " ".join(p.info["cmdline"] or [])]
+        if actors:
+            os.kill(actors[0].pid, signal.SIGKILL)
+            killed.append(actors[0].pid)
+        while len(list(out.glob("*.parquet"))) < 5 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        cluster.remove_node(node, allow_graceful=False)
+        killed.append(node)
+
+    watch = threading.Thread(target=kill, daemon=True)
+    watch.start()
+    result = scan_parts(sorted(shards.iterdir()), f"{out}/", DETECTOR, engine="ray", shard="/10", part_rows=50)
+    watch.join(timeout=60)
+    assert len(killed) == 2
+    assert result.errors == 0
+    assert merge_parts(out, tmp_path / "all.parquet").images == result.images == len(local_rows)
+    assert differing(rows_of(tmp_path / "all.parquet", base), local_rows) == []
