@@ -285,7 +285,7 @@ def test_negations_and_words_of_both_labels_are_refused(tmp_path, name):
 def test_a_layout_of_another_package(tmp_path, monkeypatch):
     from importlib.metadata import EntryPoint, entry_points
 
-    from asli.datasets.layouts import Entry, Listing, registry
+    from asli.datasets.layouts import Entry, Listing, layout_registry
 
     def read(found):
         said = next((name for name in found.names if name == "lab.json"), None)
@@ -295,9 +295,11 @@ def test_a_layout_of_another_package(tmp_path, monkeypatch):
         return Listing([Entry(name, name, known[name]) for name in found.images])
 
     monkeypatch.setattr(EntryPoint, "load", lambda self: read)
-    own = EntryPoint("lab", "lab:read", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: (own,) if group == registry.GROUP else entry_points())
-    registry.registered.cache_clear()
+    own = EntryPoint("lab", "lab:read", layout_registry.GROUP)
+    monkeypatch.setattr(
+        layout_registry, "entry_points", lambda group: (own,) if group == layout_registry.GROUP else entry_points()
+    )
+    layout_registry.registered.cache_clear()
     try:
         tree(tmp_path, "x.jpg", "y.jpg")
         put(tmp_path / "lab.json", json.dumps({"x.jpg": "real", "y.jpg": "fake"}))
@@ -305,7 +307,7 @@ def test_a_layout_of_another_package(tmp_path, monkeypatch):
         assert (found.layout, labels(found)) == ("lab", {"x.jpg": "real", "y.jpg": "fake"})
         assert understand(tmp_path, layout="lab").layout == "lab"
     finally:
-        registry.registered.cache_clear()
+        layout_registry.registered.cache_clear()
 
 
 def test_the_order_of_a_walk_needs_one_folder_at_a_time(tmp_path):

@@ -57,7 +57,7 @@ def test_it_is_what_predict_takes_and_both_runtimes_agree(files):
     assert np.mean(right) > 0.9
 
 
-def test_a_photograph_gets_an_answer_with_how_weak_it_is_and_a_small_picture_none(tmp_path):
+def test_a_photograph_gets_an_answer_and_a_small_picture_none(tmp_path):
     photograph = Image.fromarray(load_sample_images().images[0])
     photograph.save(tmp_path / "china.jpg", quality=92)
     photograph.resize((150, 100)).save(tmp_path / "small.jpg")
@@ -65,7 +65,6 @@ def test_a_photograph_gets_an_answer_with_how_weak_it_is_and_a_small_picture_non
     assert done.returncode == 0
     large, small = done.stdout.splitlines()
     assert "china.jpg: real (photo)" in large
-    assert "weak evidence: 283 of 1,133 fake images" in large
     assert "small.jpg: unsure" in small
     assert "supported are images of 200 px or more a side; give the original, larger picture" in small
     assert "P(fake)" not in small

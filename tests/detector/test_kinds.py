@@ -221,7 +221,7 @@ def test_saving_replaces_a_detector_as_a_whole_and_keeps_other_files(finished, t
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("asli.detector.classifier.write_text", fail)
+        patched.setattr("asli.detector.store.write_text", fail)
         with pytest.raises(OSError, match="No space"):
             detector.save(place)
     assert {file.name: file.read_bytes() for file in place.iterdir()} == before
