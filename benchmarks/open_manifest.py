@@ -23,7 +23,6 @@ import pyarrow as pa
 
 from asli.datasets import manifest
 from asli.datasets.build import CHUNK
-from asli.datasets.folder import FORMAT_VERSION
 from asli.files import sha256_of_file, write_json
 
 GENERATORS = ("ADM", "BigGAN", "glide", "Midjourney", "stable_diffusion_v_1_5", "VQDM", "wukong")
@@ -105,7 +104,7 @@ def make(folder: Path, rows: int) -> float:
     path = folder / "manifest.parquet"
     manifest.write(path, tables(rows))
     info = {
-        "version": FORMAT_VERSION,
+        "version": manifest.VERSION,
         "packed": None,
         "reopen": {"kind": "folder", "root": str(folder / "images")},
         "manifest_sha256": sha256_of_file(path),
