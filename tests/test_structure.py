@@ -8,7 +8,7 @@ import asli
 
 ROOT = Path(asli.__file__).parent
 LAYERS = [
-    {"_version", "errors", "limits", "plugins"},
+    {"_version", "errors", "pixel_limits", "plugins"},
     {"files", "threads", "records", "notebook"},
     {"messages", "progress", "signals", "recipe", "parallel"},
     {"run"},
