@@ -95,7 +95,7 @@ def finished(sample: DataFolder, tmp_path_factory: pytest.TempPathFactory) -> Ru
     return train("demo", sample, tmp_path_factory.mktemp("runs") / "finished", settings=settings)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: while it is open, no other test can run asyncio in this thread
 def browser():
     """A headless Chromium; CI must have one, elsewhere tests that need it are skipped."""
     found = shutil.which("chromium") or shutil.which("google-chrome")

@@ -105,10 +105,6 @@ def train(
     """
     deadline = None if stop_after is None else time.monotonic() + stop_after
     out = source = Path(out)
-    if resume_from is not None and not (out / "recipe.toml").is_file():
-        source = Path(resume_from)
-        if not (source / "recipe.toml").is_file():
-            raise RunError(f"{source} is no run folder: it has no recipe.toml; give --resume-from an interrupted run")
     if isinstance(recipe, Recipe) and settings:
         raise RecipeError("settings go with the name or the file of a recipe; put them into this one yourself")
     if folds < 0 or folds == 1:
@@ -123,6 +119,10 @@ def train(
         if unused := [flag for flag, there in given.items() if there]:
             raise DataError(f"a linear head makes no updates, so it has no use for {', '.join(unused)}; leave that out")
         return train_head(recipe, open_data(data), out, folds=folds, resume=resume, device=device, threads=threads)
+    if resume_from is not None and not (out / "recipe.toml").is_file():
+        source = Path(resume_from)
+        if not (source / "recipe.toml").is_file():
+            raise RunError(f"{source} is no run folder: it has no recipe.toml; give --resume-from an interrupted run")
     fix_workspace(recipe.precision)  # choosing the device starts CUDA
     place = training_device(device)
     require_precision(recipe.precision, place)
