@@ -1,6 +1,6 @@
 """Score the final set with a detector's head and thresholds, from features that `features.py` wrote.
 
-    python benchmarks/photographs/final.py photo features/final/lite0
+    python benchmarks/photographs/final.py photo features/final/early
     python benchmarks/photographs/final.py photo-large features/final/clip
 
 Prints JSON with one entry a view: AUROC with its 95 % interval (bootstrap), true positive rate at 5 %, verdicts of both
@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file
-from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
 from asli.detector.locate import find_detector
+from asli.metrics.thresholds import upper_bound
 
 HERE = Path(__file__).parent
 DRAWS = 1000
@@ -28,8 +28,7 @@ DRAWS = 1000
 
 def interval(count: int, images: int) -> list[float]:
     """Return the Clopper-Pearson interval of a share, 95 %."""
-    low = float(beta.ppf(0.025, count, images - count + 1)) if count else 0.0
-    return [low, float(beta.ppf(0.975, count + 1, images - count)) if count < images else 1.0]
+    return [1 - upper_bound(images - count, images, 0.975), upper_bound(count, images, 0.975)]
 
 
 def verdicts(scores: npt.NDArray[np.float64], low: float, high: float) -> dict[str, Any]:

@@ -10,7 +10,9 @@ over four folds of sources). A fold also leaves out the AI pictures that share p
     python benchmarks/photographs/heads.py clip --views A --blocks 2 --strength 0.1 --out clip
 
 writes `photo.npz` (the head, for `asli head` and `build.py`) and `photo.csv` (left-out scores of every picture: of
-photographs by heads without their source, of AI pictures by heads without their family).
+photographs by heads without their source, of AI pictures by heads without their family). `--into left_out.csv` puts
+these scores into the table that `build.py` reads, one of each picture: of its degraded view, B, where that exists and
+the last digit pair of its SHA-256 is even, else of view A.
 """
 
 import argparse
@@ -168,6 +170,27 @@ class Table:
         return {name: tuple(np.mean(values, axis=0)) for name, values in found.items()}
 
 
+def put_into(path: Path, column: str, scores: dict[tuple[str, str], str]) -> None:
+    """Put one score of each picture into a column of a table, and its view into the column `view`.
+
+    Args:
+        path: The table; rewritten.
+        column: Its column.
+        scores: By SHA-256 and view.
+    """
+    with path.open() as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        sha256 = row["sha256"]
+        degraded = (sha256, "B") in scores and int(sha256[-2:], 16) % 2 == 0
+        row["view"] = "degraded" if degraded else "plain"
+        row[column] = scores.get((sha256, "B" if degraded else "A"), "")
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def main() -> None:
     """Fit, judge and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -178,6 +201,7 @@ def main() -> None:
     parser.add_argument("--strength", type=float, default=0.2, help="of the penalty")
     parser.add_argument("--components", type=int, default=300)
     parser.add_argument("--out", type=Path, required=True, help="name without suffix")
+    parser.add_argument("--into", type=Path, help="left_out.csv, whose column of the head's name gets the scores")
     given = parser.parse_args()
     table = Table(given.table, given.features, given.views, given.blocks)
     groups = np.char.add(np.char.add(table.groups, "/"), table.views)
@@ -191,6 +215,10 @@ def main() -> None:
         writer.writerow(["sha256", "label", "group", "view", "log_odds"])
         for row, view, value in zip(table.rows, table.views, odds, strict=True):
             writer.writerow([row["sha256"], row["label"], row["group"], view, f"{value:.5f}"])
+    if given.into is not None:
+        keys = [(row["sha256"], str(view)) for row, view in zip(table.rows, table.views, strict=True)]
+        scores = dict(zip(keys, (f"{value:.5f}" for value in odds), strict=True))
+        put_into(given.into, given.out.name, scores)
     judged = table.judge(model, given.views[0])
     for name, (auroc, rate) in judged.items():
         print(f"{name:<16} AUROC {auroc:.3f}  TPR at 5 % {rate:.2f}")

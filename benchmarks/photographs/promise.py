@@ -8,7 +8,8 @@ counted in the one left out. Scores are those of `left_out.csv`: the head had no
 
 import numpy as np
 from build import CONFIDENCE, LARGE, RECIPES, TARGET, left_out, threshold
-from scipy.stats import beta
+
+from asli.metrics.thresholds import upper_bound
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
         for source, out in parts.items():
             high, _ = threshold(real[~out], sources[~out])
             count, images = int((real[out] >= high).sum()), int(out.sum())
-            lower = float(beta.ppf(1 - CONFIDENCE, count, images - count + 1)) if count else 0.0
+            lower = 1 - upper_bound(images - count, images, CONFIDENCE)
             verdict = "above, beyond chance" if lower > TARGET else "above" if count / images > TARGET else "kept"
             called = float((odds[labels == 1] >= high).mean())
             print(

@@ -220,15 +220,10 @@ def test_a_changed_weight_file_is_found(adopted, tmp_path):
         Detector.load(copy)
 
 
-def test_a_bare_state_dict_with_a_prefix(pictures, tmp_path):
-    """As Community Forensics publishes its networks: one output, its sigmoid is P(fake)."""
-    import timm
-    from timm.data import create_transform, resolve_data_config
-
-    folder, model = networks.save_bare(tmp_path / "author")
-    settings = {"input_size": [3, 160, 160], "crop_pct": 0.87, "interpolation": "bilinear", "mean": [0.5, 0.4, 0.3]}
+def adopt_bare(folder, settings, tmp_path, **how):
+    """Adopt weights without a configuration, with preprocessing from a file."""
     (tmp_path / "preprocessing.json").write_text(json.dumps(settings))
-    detector = adopt(
+    return adopt(
         folder,
         tmp_path / "detector",
         architecture="timm:test_vit",
@@ -236,7 +231,18 @@ def test_a_bare_state_dict_with_a_prefix(pictures, tmp_path):
         fake_labels=["LABEL_0"],
         preprocessing=tmp_path / "preprocessing.json",
         onnx=False,
+        **how,
     )
+
+
+def test_a_bare_state_dict_with_a_prefix(pictures, tmp_path):
+    """As Community Forensics publishes its networks: one output, its sigmoid is P(fake)."""
+    import timm
+    from timm.data import create_transform, resolve_data_config
+
+    folder, model = networks.save_bare(tmp_path / "author")
+    settings = {"input_size": [3, 160, 160], "crop_pct": 0.87, "interpolation": "bilinear", "mean": [0.5, 0.4, 0.3]}
+    detector = adopt_bare(folder, settings, tmp_path)
     config = {**timm.get_pretrained_cfg("test_vit").to_dict(), **settings}
     transform = create_transform(**resolve_data_config({}, pretrained_cfg=config), is_training=False)
     with torch.inference_mode():
@@ -250,17 +256,7 @@ def test_a_bare_state_dict_with_the_preprocessing_of_transformers(pictures, tmp_
     folder, model = networks.save_bare(tmp_path / "author")
     size = {"height": 160, "width": 160}
     settings = {"size": size, "image_mean": [0.5, 0.4, 0.3], "image_std": [0.5, 0.5, 0.5], "resample": 2}
-    (tmp_path / "preprocessing.json").write_text(json.dumps(settings))
-    detector = adopt(
-        folder,
-        tmp_path / "detector",
-        architecture="timm:test_vit",
-        strip_prefix="vit.",
-        fake_labels=["LABEL_0"],
-        preprocessing=tmp_path / "preprocessing.json",
-        processor="slow",
-        onnx=False,
-    )
+    detector = adopt_bare(folder, settings, tmp_path, processor="slow")
     resized = [Image.open(path).convert("RGB").resize((160, 160), Image.Resampling.BILINEAR) for path in pictures]
     inputs = torch.tensor(np.array(resized)).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(settings[key]).view(3, 1, 1) for key in ("image_mean", "image_std"))

@@ -7,6 +7,7 @@ import threading
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -26,6 +27,18 @@ def thumbnails() -> dict[str, bytes]:
     with sample_archive() as path, zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jpg")][:COUNT]
         return {f"{number * 7919 % COUNT:06d}.jpg": archive.read(name) for number, name in enumerate(names)}
+
+
+@pytest.fixture(scope="session")
+def images(thumbnails) -> pa.Table:
+    return pa.table({"id": list(thumbnails), "bytes": list(thumbnails.values())})
+
+
+def by_id(rows):
+    """Return rows by their id, each of which must occur once."""
+    found = {row["id"]: row for row in rows}
+    assert len(found) == len(rows)
+    return found
 
 
 def tarred(files: dict[str, bytes]) -> bytes:

@@ -13,7 +13,7 @@ import pytest
 from asli.scaling.merging import merge_parts
 from asli.scaling.scorer import Scorer
 from asli.scaling.sharded import scan_parts
-from tests.scaling.conftest import DETECTOR, ENGINES
+from tests.scaling.conftest import DETECTOR, ENGINES, by_id
 from tests.scaling.test_sharded import base, differing, rows_of
 
 pytestmark = pytest.mark.skipif(not ENGINES, reason="set ASLI_REQUIRE_ENGINES=1; needs asli[engines] and Java")
@@ -21,17 +21,6 @@ pytestmark = pytest.mark.skipif(not ENGINES, reason="set ASLI_REQUIRE_ENGINES=1;
 
 def engine(name):
     return __import__(name, fromlist=["_"])
-
-
-@pytest.fixture(scope="module")
-def images(thumbnails) -> pa.Table:
-    return pa.table({"id": list(thumbnails), "bytes": list(thumbnails.values())})
-
-
-def by_id(rows):
-    found = {row["id"]: row for row in rows}
-    assert len(found) == len(rows)
-    return found
 
 
 def test_datasets_map_takes_it(images, local_rows):

@@ -6,19 +6,8 @@ import pytest
 from asli.detector.base import Detector
 from asli.errors import DataError
 from asli.scaling.scorer import Scorer
-from tests.scaling.conftest import DETECTOR
+from tests.scaling.conftest import DETECTOR, by_id
 from tests.scaling.test_sharded import differing
-
-
-@pytest.fixture(scope="module")
-def images(thumbnails) -> pa.Table:
-    return pa.table({"id": list(thumbnails), "bytes": list(thumbnails.values())})
-
-
-def by_id(rows):
-    found = {row["id"]: row for row in rows}
-    assert len(found) == len(rows)
-    return found
 
 
 def test_a_scorer_maps_tables_in_order_and_returns_errors_as_data(images, local_rows, tmp_path):

@@ -175,7 +175,9 @@ def test_too_few_seeds_or_cells_settle_nothing():
     found = Results.of(known, [*without, *gone])
     _, (pretrained, scratch) = answered(found)["Deeper is better"]
     assert "not run: weights unavailable" in pretrained.tested[0].why
-    assert scratch.tested[0].test is not None
+    difference = scratch.tested[0].test.result
+    assert difference.low <= difference.value <= difference.high
+    assert 0 < difference.p < 1
     (table,) = [t for t in paper_tables(CPU, found) if t.name == "table3"]
     assert table.rows[0][1] == "not run: weights unavailable: none"
     assert set(table.rows[0][4:]) == {"-"}  # never filled in

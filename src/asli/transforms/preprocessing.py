@@ -71,7 +71,7 @@ class Preprocessing:
         Args:
             data: Of the recipe.
             mean: Of the network's input; see the attribute.
-            std: Likewise.
+            std: Standard deviation of the network's input; see the attribute.
         """
         return cls(
             data.size,

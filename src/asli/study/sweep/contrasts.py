@@ -92,7 +92,7 @@ def compare(
     Args:
         says: What is compared with what.
         first: Cells whose mean is taken.
-        second: Likewise; this mean is subtracted.
+        second: Cells whose mean is subtracted.
         picks: What is compared, by metric.
         learned: Whether all these cells must beat a constant answer.
     """
@@ -121,7 +121,7 @@ class Tested:
     Attributes:
         metric: Its name.
         test: Over seeds; None where it could not be made.
-        adjusted: Its p after Holm; None likewise.
+        adjusted: Its p after Holm; None where there is no test.
         why: Why there is no test, or why it is not settled.
     """
 
