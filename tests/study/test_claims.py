@@ -176,7 +176,7 @@ def test_too_few_seeds_or_cells_settle_nothing():
     _, (pretrained, scratch) = answered(found)["Deeper is better"]
     assert "not run: weights unavailable" in pretrained.tested[0].why
     difference = scratch.tested[0].test.result
-    assert difference.low <= difference.value <= difference.high
+    assert difference.low <= difference.difference <= difference.high
     assert 0 < difference.p < 1
     (table,) = [t for t in paper_tables(CPU, found) if t.name == "table3"]
     assert table.rows[0][1] == "not run: weights unavailable: none"
