@@ -1,6 +1,6 @@
 """All that asli promises and measures on a GPU, in the minutes somebody has one.
 
-    python benchmarks/gpu.py --minutes 8 [--data DATA] [--out benchmarks/results/gpu.json] [--work gpu-work]
+    python benchmarks/gpu.py --minutes 8 [--only PART ...] [--data DATA] [--out benchmarks/results/gpu.json] [--work gpu-work]
 
 Each part writes its result to `--out` when it ends; a second call with the same `--out` and `--work` goes on with the
 first part that is missing, and trains the last one further. Nothing is downloaded: networks start from scratch and
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gpu.json"))
     parser.add_argument("--work", type=Path, default=Path("gpu-work"))
     parser.add_argument("--device", default="cuda")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), help="these parts instead of all")
     parser.add_argument("--tiny", action="store_true")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -47,6 +48,8 @@ def main() -> None:
     result: dict[str, Any] = json.loads(options.out.read_text()) if options.out.exists() else {"parts": {}}
     result |= {"command": "python benchmarks/gpu.py", "tiny": options.tiny, "data": options.data.name}
     for name, part in PARTS.items():
+        if options.only and name not in options.only:
+            continue
         left = 60 * options.minutes - (time.monotonic() - STARTED)
         if left < SMALL:
             print(f"time is up before '{name}'; repeat the command to go on")
@@ -310,7 +313,7 @@ def scan(options: argparse.Namespace, left: float) -> dict[str, Any]:
     for name, content in golden_images():
         (pictures / name.replace("/", "-")).write_bytes(content)
     start = time.perf_counter()
-    asli("scan", pictures, "-o", options.work / "scores.parquet", "--device", options.device)
+    asli("scan", pictures, "-o", options.work / "scores.parquet", "--detector", "thumbnail", "--device", options.device)
     return {
         **found,
         "images": len(rows),
