@@ -161,6 +161,7 @@ def export(
     int8: Annotated[bool, Parameter(negative="")] = False,
     data: Path | None = None,
     out: Path | None = None,
+    linked: Annotated[bool, Parameter(negative="")] = False,
     threads: Threads = None,
 ) -> None:
     """Write a detector as ONNX, compared with the original before it is kept; int8 makes a new detector.
@@ -171,13 +172,14 @@ def export(
         data: The data folder the int8 detector's ranges (train), thresholds (calibration) and losses (validation)
             come from.
         out: The folder to write; by default the detector's own, with int8 a new one beside it.
+        linked: Leave out the weights that a small detector such as photo holds as codes: 0.4 MB that only asli can run.
     """
     if int8 != (data is not None):
         leave("--int8 and --data DATA go together (see asli --help)", 2)
     if data is None:
         from asli.exporting.onnx import export_onnx
 
-        done = export_onnx(detector, out, threads=threads)
+        done = export_onnx(detector, out, linked=linked, threads=threads)
         checked = done.checked
         print(f"{done.file}: {done.bytes / 1e6:.1f} MB; on {checked['golden_images']} golden images its scores")
         print(f"  differ by at most {checked['largest_score_difference']:.1e} from torch's")
