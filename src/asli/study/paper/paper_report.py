@@ -1,5 +1,6 @@
 """What a study leaves to read: study.md, study.html, one CSV a table, results.json."""
 
+import json
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from asli._version import __version__
-from asli.files import write_json, write_text
+from asli.files import write_text
 from asli.progress import duration
 from asli.recipe import load_recipe
 from asli.reports.pages import MARK
@@ -74,8 +75,9 @@ class Report:
         """Write all files; return the Markdown's path."""
         for table in self.tables:
             write_text(out / "tables" / f"{table.name}.csv", table.to_csv())
-        every = [_compact(result) for item in self.results.cells for result in item.results]
-        write_json(out / "results.json", every)
+        runs = (_compact(result) for item in self.results.cells for result in item.results)
+        lines = (json.dumps(run, separators=(",", ":"), ensure_ascii=False, allow_nan=False) for run in runs)
+        write_text(out / "results.json", "[\n" + ",\n".join(lines) + "\n]\n")  # a run a line: a fifth of the size
         write_text(out / "study.html", self._html())
         write_text(out / "study.md", self._markdown())
         return out / "study.md"
