@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from asli.auditing import shortcuts
 from asli.auditing.audit import audit
 from asli.evaluation.evaluate import evaluate
 from asli.explanation.explain import explain
@@ -25,7 +26,9 @@ def pages(tmp_path_factory, duplicated):
     ids = duplicated.table(["id"], np.arange(len(duplicated)))["id"].to_pylist()
     guesses = dict(zip(ids, np.random.default_rng(0).random(len(ids)).tolist(), strict=True))
     evaluate("thumbnail", duplicated, out=root / "report", robustness=20, against=[guesses])
-    audit(duplicated, html=root / "audit.html")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shortcuts, "PERMUTATIONS", 2)  # the page is of the same form
+        audit(duplicated, html=root / "audit.html")
     scan([pictures], root / "scores.csv", "thumbnail", html=root / "gallery.html")
     explain(sorted(pictures.iterdir()), "thumbnail", out=root / "explained", check=True)
     return root

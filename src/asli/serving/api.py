@@ -133,7 +133,7 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
         responses={
             200: {
                 "model": api_schema.Explanations,
-                "description": "With `progress`, lines: each has the share `progress`; one with a map is a whole answer.",
+                "description": "With `progress`, lines: each has a share `progress`; one with a map is a whole answer.",
                 "content": {LINES: {}},
             }
         },
