@@ -88,7 +88,8 @@ def main() -> None:
         assert process.stderr is not None
         found = next(found for line in process.stderr if (found := re.search(r"http://[\d.]+:\d+", line)))
         rows = []
-        for clients in [*dict.fromkeys([1, *asked.clients]), 1]:
+        before = [] if asked.clients[0] == 1 else [1]
+        for clients in [*before, *asked.clients, 1]:
             measured = row(
                 f"{found[0]}/v1/predict", clients, asked.seconds, psutil.Process(process.pid), not asked.impatient
             )

@@ -39,7 +39,7 @@ def shoot_page(browser: Any, folder: Path, out: Path) -> None:
         page.set_input_files("#files", sorted(folder.iterdir()))
         page.locator("#status", has_text=re.compile("^3 scored")).wait_for(timeout=120_000)
         page.locator("article", has_text="picture-40").locator(".show").click()
-        page.locator(".maps").wait_for(timeout=300_000)
+        page.get_by_text(re.compile("^Check (passed|failed)")).wait_for(timeout=300_000)
         page.wait_for_timeout(500)
         page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=out / "page.png", full_page=True)

@@ -74,7 +74,7 @@ def test_seeds_are_units_where_both_recipes_have_two(rng, labels):
     assert all(row[2].drawing.startswith("<svg") for row in claims.rows)
     shown = [claim["shown"] for block in (*told["pairs"], *told["recipes"]) for claim in block["tests"].values()]
     assert [str(row[1]) != "not shown" for row in claims.rows] == shown
-    assert "Over seeds (3 against 3 runs)" in str(section.headline[-1])
+    assert "Better over seeds (3 against 3 runs): yes" in str(section.headline[-1])
 
 
 def test_two_seeds_of_one_recipe_are_compared_as_models_and_said_to_be_that(rng, labels):

@@ -19,7 +19,7 @@ from asli.detector.scoring import Scores, score_split
 from asli.errors import DataError
 from asli.evaluation import robustness
 from asli.evaluation.evaluate import evaluate
-from asli.evaluation.sections.robustness import robustness_sections
+from asli.evaluation.sections.robustness import corruption_text, robustness_sections
 from asli.metrics.classification import score_of_logits
 from asli.transforms.corruptions import blur
 from asli.transforms.ladder import LADDER, corrupted
@@ -173,8 +173,15 @@ def test_section_shows_every_figure_and_names_the_worst(undisturbed):
     assert len(table.rows) == 1 + len(undisturbed.levels)
     assert all(len(row) == len(table.columns) for row in table.rows)
     worst = undisturbed.levels[undisturbed.worst["false_positive_rate"]]
-    assert f"{worst.corruption} {worst.level:g}" in str(section.headline[0])
-    assert f"of {len(undisturbed.levels)} corruptions" in str(section.headline[0])
+    assert str(corruption_text({"corruption": worst.corruption, "level": worst.level})) in str(section.headline[0])
+    assert f"worst of {len(undisturbed.levels)} corruptions" in str(section.headline[2])
+
+
+def test_every_corruption_has_words_in_every_language():
+    for kind in LADDER:
+        told = corruption_text({"corruption": kind.name, "level": kind.levels[-1]})
+        assert robustness.level_text(kind.levels[-1]).replace(".", ",") in told.text("id")
+        assert told.text("id") != told.text("en")
 
 
 @pytest.mark.slow

@@ -130,8 +130,8 @@ def test_fifty_thousand_rows_are_listed_filtered_and_sorted(browser, tmp_path):
     path = tmp_path / "page.html"
     text = render(
         template, "en", scripts=(script,), result=result, counts=dict.fromkeys(CATEGORIES, 10_000), listed=50_000,
-        limit=50_000, rows=data, bars=[(0, 1, 1, 100)],
-        tables=[], thresholds=SimpleNamespace(low=0.3, high=0.7, verdict=lambda score: "fake"),
+        limit=50_000, rows=data, bars=[(0, 1, 1, 100, "fake")],
+        tables=[], bands={"": SimpleNamespace(low=0.3, high=0.7, caveats=())},
     )  # fmt: skip
     path.write_text(text)
     page = opened(browser, path)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import json
 import re
 import shutil
 
@@ -111,6 +112,23 @@ def test_an_explanation_is_that_of_the_command(served, second, pictures, tmp_pat
     difference = np.asarray(drawn, dtype=int)[..., 0] - np.asarray(drawn, dtype=int)[..., 2]
     heat = np.kron(np.array(got["cells"]), np.ones((4, 4)))
     assert np.corrcoef(difference.ravel(), heat.ravel())[0, 1] > 0.5  # orange where the map is for fake
+
+
+def test_progress_comes_in_lines_of_which_the_last_is_the_answer(served, pictures):
+    plain = served.post("/v1/explain", files=files(pictures[:1])).json()
+    answer = served.post("/v1/explain", files=files(pictures[:1]), params={"progress": True})
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    shares = [line.pop("progress") for line in lines]
+    assert len(shares) > 50
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    first, last = [line for line in lines if line]  # a map as soon as there is one, unchecked
+    checks = [one["images"][0]["explanation"]["check"] for one in (first, last)]
+    assert checks == [None, plain["images"][0]["explanation"]["check"]]
+    assert last | {"time": ""} == plain | {"time": ""}
+    broken = served.post("/v1/explain", files={"images": ("x.jpg", b"x")}, params={"progress": True})
+    assert "not an image" in json.loads(broken.text)["images"][0]["error"]
 
 
 def test_explanations_that_cannot_be_made_say_why(served, pictures):

@@ -210,13 +210,15 @@ def test_waiting_explanations_leave_threads_to_other_requests(monkeypatch):
     assert len(explained) == 60
 
 
-def test_no_map_is_made_for_a_client_who_left(monkeypatch):
+@pytest.mark.parametrize("query", ["", "?progress=true"])
+def test_no_map_is_made_for_a_client_who_left(monkeypatch, query):
     detector, release, explained = holding(monkeypatch)
 
     def ask(address, name):
         form = httpx.Request("POST", "http://x", files={"images": (name, b"x")})
         body, kind = form.read(), form.headers["content-type"]
-        head = f"POST /v1/explain HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
+        start = f"POST /v1/explain{query} HTTP/1.1\r\nhost: x\r\n"
+        head = f"{start}content-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
         client = socket.create_connection(address, timeout=60)
         client.sendall(head.encode() + body)
         return client

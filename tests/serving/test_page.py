@@ -159,8 +159,8 @@ def test_an_explanation_is_checked_and_a_failed_one_is_struck_through(page, pict
     shown = card(page, "fake.jpg")
     with page.expect_response(re.compile("/v1/explain")) as waited:
         shown.get_by_role("button", name="Show where: fake.jpg").click()
-    found = waited.value.json()["images"][0]["explanation"]
-    shown.locator(".maps").wait_for()
+    found = json.loads(waited.value.text().splitlines()[-1])["images"][0]["explanation"]
+    shown.get_by_text(found["check_in_words"]["en"]).wait_for()
     assert shown.get_by_label("Check the map").is_checked()
     assert shown.locator(".across").count() == (0 if found["check"]["holds"] else 1)
     assert found["check_in_words"]["en"] in shown.locator(".explained").inner_text()

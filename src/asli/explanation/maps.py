@@ -11,9 +11,9 @@ import torch
 from asli.detector.classifier import Classifier
 from asli.explanation.gradcam import choose, enlarged, gradcam
 from asli.explanation.gradcam import layers as layers_of
+from asli.explanation.map_check import CALLS, likeness
 from asli.explanation.map_check import check as check_map
-from asli.explanation.map_check import likeness
-from asli.explanation.occlusion import occlusion
+from asli.explanation.occlusion import calls, occlusion
 from asli.explanation.view import Array, LogOdds, Method, View
 from asli.metrics.classification import Floats
 from asli.models.device import pick_device
@@ -37,13 +37,16 @@ class Explained:
         heat: height x width of the view, in nats of log-odds a pixel; positive is evidence for fake.
         layer: Whose map it is; None where no layer was asked.
         side: Of that layer's map.
-        others: The same of networks with random weights, where the map is checked.
     """
 
     heat: Floats
     layer: str | None = None
     side: int | None = None
-    others: tuple[Floats, ...] = ()
+
+
+Watch = Callable[[float, Explained | None], None]
+"""Is called between forward passes with the share of the work that is done, and the map once there is one, which is not
+checked then; may raise `Abandoned`."""
 
 
 class MapMaker:
@@ -70,9 +73,7 @@ class MapMaker:
         check: bool = False,
     ) -> None:
         self._detector, self._check = detector, check
-        self._maps: _Occlusion | _GradCam = (
-            _Occlusion() if method == "occlusion" else _GradCam(detector, layer, device, check=check)
-        )
+        self._maps: _Occlusion | _GradCam = _Occlusion() if method == "occlusion" else _GradCam(detector, layer, device)
 
     def log_odds(self, fitted: list[Array]) -> Floats:
         """Return the detector's log-odds of fitted images, n."""
@@ -80,27 +81,38 @@ class MapMaker:
         odds: Floats = logits[:, 1] - logits[:, 0]
         return odds
 
-    def make(
-        self, view: View, abandoned: Callable[[], bool] = lambda: False
-    ) -> tuple[Explained, dict[str, Any] | None]:
+    def make(self, view: View, watch: Watch = lambda share, found: None) -> tuple[Explained, dict[str, Any] | None]:
         """Return the map of a view and the result of its check, which is None where none was asked for.
 
         Args:
             view: What the network looks at.
-            abandoned: Returns whether nobody waits for the map any more; asked between forward passes.
+            watch: Is told how far the work is.
 
         Raises:
-            Abandoned: Nobody does.
+            Abandoned: `watch` raised it.
         """
         remembered = _Remembered(self._detector)
+        steps = self._maps.calls(view) + (self._maps.others + CALLS if self._check else 0)
+        found: Explained | None = None
+        done = 0
+
+        def step() -> None:
+            nonlocal done
+            watch(done / steps, found)
+            done += 1
 
         def log_odds(fitted: list[Array]) -> Floats:
-            if abandoned():
-                raise Abandoned
+            step()
             return remembered.log_odds(fitted)
 
         found = self._maps.explain(view, log_odds)
-        return found, _checked(view, found, log_odds) if self._check else None
+        if not self._check:
+            return found, None
+        others = self._maps.explain_others(view, step)
+        measured = check_map(view, found.heat, log_odds)
+        alike = likeness(view, found.heat, others) if others else None
+        holds = measured["holds"] and (alike is None or alike < TOO_ALIKE)
+        return found, {**measured, "likeness_to_random": alike, "holds": holds}
 
 
 class _Remembered:
@@ -127,29 +139,48 @@ class _Remembered:
 
 
 class _Occlusion:
+    others = 0
+
+    def calls(self, view: View) -> int:
+        return calls(view)
+
     def explain(self, view: View, log_odds: LogOdds) -> Explained:
         return Explained(occlusion(view, log_odds))
 
+    def explain_others(self, _: View, __: Callable[[], None]) -> list[Floats]:
+        return []
+
 
 class _GradCam:
-    def __init__(self, detector: Classifier, layer: str | None, device: str | None, *, check: bool) -> None:
+    others = RANDOM_NETWORKS
+
+    def __init__(self, detector: Classifier, layer: str | None, device: str | None) -> None:
         network, size = detector.network, detector.preprocessing.size
         found = layers_of(network.module, size)
         self._layer = choose(found, layer)
         self._side = found[self._layer]
         self._place = pick_device(device)
-        fresh = range(1, RANDOM_NETWORKS + 1) if check else ()
-        modules = [network.module, *(detector.untrained(seed) for seed in fresh)]
-        self._modules = [module.eval().to(self._place) for module in modules]
+        self._module = network.module.eval().to(self._place)
+        self._untrained = detector.untrained
+
+    def calls(self, _: View) -> int:
+        return 0
 
     def explain(self, view: View, _: LogOdds) -> Explained:
-        size = view.preprocessing.size
+        return Explained(self._heat(self._module, view), self._layer, self._side)
+
+    def explain_others(self, view: View, step: Callable[[], None]) -> list[Floats]:
+        """Return the maps of networks with random weights; of these one at a time is in memory."""
+        maps = []
+        for seed in range(1, RANDOM_NETWORKS + 1):
+            step()
+            maps.append(self._heat(self._untrained(seed).eval().to(self._place), view))
+        return maps
+
+    def _heat(self, module: torch.nn.Module, view: View) -> Floats:
         inputs = view.preprocessing.batch(view.fitted(), self._place)
-        own, *others = (
-            view.joined(enlarged(gradcam(module, inputs, self._layer), size), _log_odds(module, inputs))
-            for module in self._modules
-        )
-        return Explained(own, self._layer, self._side, tuple(others))
+        maps = enlarged(gradcam(module, inputs, self._layer), view.preprocessing.size)
+        return view.joined(maps, _log_odds(module, inputs))
 
 
 def _log_odds(module: torch.nn.Module, inputs: torch.Tensor) -> Floats:
@@ -157,10 +188,3 @@ def _log_odds(module: torch.nn.Module, inputs: torch.Tensor) -> Floats:
         logits = module(inputs).to("cpu", torch.float64).numpy()
     odds: Floats = logits[:, 1] - logits[:, 0]
     return odds
-
-
-def _checked(view: View, found: Explained, log_odds: LogOdds) -> dict[str, Any]:
-    measured = check_map(view, found.heat, log_odds)
-    alike = likeness(view, found.heat, found.others) if found.others else None
-    holds = measured["holds"] and (alike is None or alike < TOO_ALIKE)
-    return {**measured, "likeness_to_random": alike, "holds": holds}

@@ -12,6 +12,11 @@ BLOCK = 2
 """Cells along a side of what is covered at a time; it moves by one."""
 
 
+def calls(view: View) -> int:
+    """Return how often `occlusion` calls the detector."""
+    return 1 + int(view.grid()[0][-1]) + BLOCK
+
+
 def occlusion(view: View, log_odds: LogOdds) -> Floats:
     """Cover block after block with the view's mean color.
 

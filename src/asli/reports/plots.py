@@ -124,7 +124,7 @@ def roc(curve: dict[str, list[float]], point: tuple[float, float], reals: int) -
         false, true = np.array(curve["fpr"]), np.array(curve["tpr"])
         axes.plot(np.maximum(false, floor), true, color=REAL, linewidth=1.8, drawstyle="steps-post")
         axes.plot([floor, *np.geomspace(floor, 1, 60)], [floor, *np.geomspace(floor, 1, 60)], color=FAINT, lw=1, ls=":")
-        axes.text(0.62, 0.3, "chance", color="#777777", fontsize=8, rotation=62, ha="center")
+        axes.text(0.62, 0.3, "chance", color=INK, fontsize=8, rotation=62, ha="center")
         axes.plot(max(point[0], floor), point[1], "o", color=FAKE, markersize=6, label="saved threshold")
         axes.set_xscale("log")
         axes.set(xlabel="false positive rate (photographs called fake)", ylabel="true positive rate")

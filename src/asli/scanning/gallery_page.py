@@ -12,6 +12,8 @@ from PIL import Image
 
 from asli.datasets.images import decode
 from asli.detector.base import Detector
+from asli.detector.card import Thresholds
+from asli.detector.family import Family
 from asli.errors import AsliError, ImageError
 from asli.files import write_text
 from asli.reports.kit import ReportTable
@@ -56,6 +58,8 @@ def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing:
     telling = {image.row for group in groups for image in group}
     shown = _thumbnails(listing, telling)
     highest = max(int(summary.histogram.max()), 1)
+    members = detector.members if isinstance(detector, Family) else {"": detector}
+    bands = {name: member.card.thresholds for name, member in members.items()}
     template, script = (
         (resources.files("asli") / "scanning" / name).read_text(encoding="utf-8")
         for name in ("gallery.html.j2", "gallery.js")
@@ -69,11 +73,20 @@ def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing:
         listed=len(found.rows),
         limit=LISTED,
         rows=page_data(found, listing, path, shown),
-        bars=[(n / BINS, (n + 1) / BINS, int(c), 100 * int(c) / highest) for n, c in enumerate(summary.histogram)],
+        bars=[
+            (n / BINS, (n + 1) / BINS, int(c), 100 * int(c) / highest, _verdict((n + 0.5) / BINS, bands.values()))
+            for n, c in enumerate(summary.histogram)
+        ],
         tables=_tables(summary, result),
-        thresholds=detector.card.thresholds,
+        bands=bands,
     )
     write_text(path, page)
+
+
+def _verdict(score: float, bands: Iterable[Thresholds]) -> str:
+    """Return the verdict on a score, or nothing where a family's members differ in it."""
+    found = {thresholds.verdict(score) for thresholds in bands}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _tables(summary: Summary, result: dict[str, Any]) -> list[tuple[str, ReportTable]]:

@@ -1,18 +1,21 @@
 """The addresses under `/v1/`, which programs and the page call."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from asli._version import __version__
 from asli.detector.base import Detector
+from asli.detector.family import Family
 from asli.detector.prediction import Prediction
 from asli.errors import DetectorError, ImageError
 from asli.explanation.view import Method
@@ -24,8 +27,15 @@ from asli.serving.forms import Picture, form_body, pictures_of
 MOST_FILES = 1000
 """Files of a form that are taken in at all; `max_images`, which is at most as many, is asked afterwards."""
 
+LINES = "application/x-ndjson"
+"""Media type of an answer in lines, each a JSON object."""
+
+FAILED = "the server could not answer this request; its log holds the reason"
+
 TOGETHER = 16
 """Pictures of one request that wait for their scores at a time, so that it leaves room for others."""
+
+logger = logging.getLogger("asli")
 
 Count = Callable[[Sequence[Prediction], float], None]
 Named = Annotated[str | None, Query(description="Name of a detector from `/v1/detectors`; the first by default.")]
@@ -116,11 +126,17 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
             files = [_file(p) for p in pictures[: len(scored)]]
         finally:
             await request.close()
-        return _answer(one, [prediction.to_dict() for prediction in scored], files, force_domain)
+        return JSONResponse(_answer(one, [prediction.to_dict() for prediction in scored], files, force_domain))
 
     @router.post(
         "/explain",
-        responses={200: {"model": api_schema.Explanations}},
+        responses={
+            200: {
+                "model": api_schema.Explanations,
+                "description": "With `progress`, lines: each has a share `progress`; one with a map is a whole answer.",
+                "content": {LINES: {}},
+            }
+        },
         openapi_extra={"requestBody": form_body(one=True)},
     )
     async def explain(
@@ -129,27 +145,43 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
             Method, Query(description="Grad-CAM asks gradients; occlusion works everywhere.")
         ] = "grad-cam",
         check: Annotated[bool, Query(description="Also measure whether the map holds.")] = True,
+        progress: Annotated[bool, Query(description="Answer in lines while it is computed.")] = False,
         force_domain: Forced = False,
         detector: Named = None,
     ) -> Response:
         """Show where in one picture its score comes from, and whether that map can be trusted."""
-        one = chosen(request, detector, {"method", "check", "force_domain"})
+        one = chosen(request, detector, {"method", "check", "progress", "force_domain"})
         try:
             (picture,) = await taken(request, 1)
-            explained = await one.explainer.explain(
-                picture.name,
-                picture.read,
-                request.is_disconnected,
-                method=method,
-                check=check,
-                force_domain=force_domain,
-            )
-            files = [_file(picture)]
+            options: dict[str, Any] = {"method": method, "check": check, "force_domain": force_domain}
+            news = one.explainer.explain(picture.name, picture.read, request.is_disconnected, **options)
+            first = await anext(news, (1.0, None))  # what cannot be explained is refused before any line
+            if not progress:
+                last = first[1]
+                async for _, image in news:
+                    last = image or last
         except DetectorError as error:
             raise HTTPException(422, str(error)) from error
         finally:
             await request.close()
-        return _answer(one, [explained] if explained else [], files, force_domain)
+        files = [_file(picture)]
+        if not progress:
+            return JSONResponse(_answer(one, [last] if last else [], files, force_domain))
+
+        async def lines() -> AsyncIterator[str]:
+            def line(share: float, image: dict[str, Any] | None) -> str:
+                found = {} if image is None else _answer(one, [image], files, force_domain)
+                return json.dumps({"progress": round(share, 3), **found}) + "\n"
+
+            try:
+                yield line(*first)
+                async for share, image in news:
+                    yield line(share, image)
+            except Exception:  # the status is sent already
+                logger.exception("an explanation failed")
+                yield json.dumps({"error": FAILED}) + "\n"
+
+        return StreamingResponse(lines(), media_type=LINES)
 
     @router.post(
         "/preview",
@@ -181,10 +213,12 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
     return router
 
 
-def _answer(one: Served, images: list[dict[str, Any]], files: list[dict[str, Any]], force_domain: bool) -> Response:
+def _answer(
+    one: Served, images: list[dict[str, Any]], files: list[dict[str, Any]], force_domain: bool
+) -> dict[str, Any]:
     described = one.described | ({"force_domain": True} if force_domain else {})
     time = datetime.now(UTC).isoformat(timespec="seconds")
-    return JSONResponse({"detector": described, "images": images, "files": files, "asli": __version__, "time": time})
+    return {"detector": described, "images": images, "files": files, "asli": __version__, "time": time}
 
 
 def _file(picture: Picture) -> dict[str, Any]:
@@ -192,16 +226,22 @@ def _file(picture: Picture) -> dict[str, Any]:
 
 
 def _about(one: Served, max_bytes: int, max_images: int) -> dict[str, Any]:
-    domain = one.detector.card.domain
+    members = one.detector.members if isinstance(one.detector, Family) else {}
     return {
         **one.described,
         "name": one.name,
         "asli": __version__,
-        "domain": {
-            "formats": list(domain.formats),
-            "sizes": list(domain.sizes),
-            "qualities": list(domain.qualities) if domain.qualities else None,
-            "generators": list(domain.generators),
-        },
+        "domain": _supported(one.detector),
+        "member_domains": {name: _supported(member) for name, member in members.items()},
         "limits": {"bytes": max_bytes, "images": max_images},
+    }
+
+
+def _supported(detector: Detector) -> dict[str, Any]:
+    domain = detector.card.domain
+    return {
+        "formats": list(domain.formats),
+        "sizes": list(domain.sizes),
+        "qualities": list(domain.qualities) if domain.qualities else None,
+        "generators": list(domain.generators),
     }

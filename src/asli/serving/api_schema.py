@@ -147,6 +147,7 @@ class About(Detector):
     name: str = Field(description="For the parameter `detector`.")
     asli: str
     domain: Supported
+    member_domains: dict[str, Supported] = Field(description="Of a family: what each member can judge; else empty.")
     limits: Limits
 
 

@@ -15,7 +15,7 @@ from asli.detector.runtimes import usable_threads
 from asli.messages import Language
 from asli.serving import api_schema
 from asli.serving.access_log import AccessLog, TokenGuard
-from asli.serving.api import Served, routes
+from asli.serving.api import FAILED, Served, routes
 from asli.serving.batching import Batches
 from asli.serving.explaining import Explainer
 from asli.serving.limits import BodyLimit, HeadAsGet, PlaceLimit
@@ -76,7 +76,7 @@ def create_app(
 
     @app.exception_handler(Exception)
     def failed(_: Request, __: Exception) -> JSONResponse:  # the error itself goes to the server's log
-        return JSONResponse({"error": "the server could not answer this request; its log holds the reason"}, 500)
+        return JSONResponse({"error": FAILED}, 500)
 
     @app.exception_handler(RequestValidationError)
     def misunderstood(_: Request, error: RequestValidationError) -> JSONResponse:

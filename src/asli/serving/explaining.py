@@ -4,9 +4,11 @@ import asyncio
 import base64
 import io
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
@@ -18,17 +20,20 @@ from asli.explanation.view import Method, View
 from asli.messages import LANGUAGES
 
 if TYPE_CHECKING:
-    from asli.explanation.maps import MapMaker
+    from asli.explanation.maps import Explained, MapMaker
 
 ASKED = 0.25
 """Seconds after which a computation asks again whether its client is still there."""
+
+STEP = 0.01
+"""Share of the work after which progress is told again."""
 
 PREVIEW = 1024
 """Pixels of a preview's longer side."""
 
 
 class Explainer:
-    """Explains pictures by one detector, one after another; networks with random weights are made once.
+    """Explains pictures by one detector, one after another.
 
     Args:
         detector: Explains its scores.
@@ -48,35 +53,50 @@ class Explainer:
         method: Method,
         check: bool,
         force_domain: bool,
-    ) -> dict[str, Any] | None:
-        """Return a picture's prediction as plain JSON, with `explanation` in it, which is None where it has an error.
+    ) -> AsyncIterator[tuple[float, dict[str, Any] | None]]:
+        """Yield the share of the work that is done, with the picture's prediction as plain JSON where that is news.
+
+        The prediction has `explanation` in it, which is None where it has an error. It comes as soon as there is a map,
+        unchecked, and again at the end.
 
         Args:
             name: Of the file.
             read: Returns its bytes.
-            left: Returns whether the client has left; the computation then ends, and the result is None.
+            left: Returns whether the client has left; the computation then ends.
             method: `grad-cam` or `occlusion`.
             check: Also measure whether the map holds.
             force_domain: See `Detector.predict`.
 
         Raises:
-            DetectorError: This detector cannot be explained this way.
+            DetectorError: This detector cannot be explained this way; nothing was yielded then.
         """
         async with self._turn:
             if await left():
-                return None
+                return
+            loop = asyncio.get_running_loop()
+            told: asyncio.Queue[tuple[float, dict[str, Any] | None] | None] = asyncio.Queue()
             abandoned = threading.Event()
 
-            async def watch() -> None:
-                while not await left():
-                    await asyncio.sleep(ASKED)
-                abandoned.set()
+            def tell(share: float, image: dict[str, Any] | None = None) -> None:
+                loop.call_soon_threadsafe(told.put_nowait, (share, image))
 
-            watching = asyncio.create_task(watch())
+            given = name, read, method, check, force_domain, tell, abandoned.is_set
+            work = asyncio.ensure_future(run_in_threadpool(self._explain, *given))
+            work.add_done_callback(lambda _: told.put_nowait(None))
             try:
-                return await run_in_threadpool(self._explain, name, read, method, check, force_domain, abandoned.is_set)
+                while True:
+                    with suppress(TimeoutError):
+                        news = await asyncio.wait_for(told.get(), ASKED)
+                        if news is None:
+                            break
+                        yield news
+                    if await left():
+                        return
+                await work  # which may have failed
             finally:
-                watching.cancel()
+                abandoned.set()
+                with anyio.CancelScope(shield=True):  # one after another: the thread ends at its next forward pass
+                    await asyncio.wait([work])
 
     def _explain(
         self,
@@ -85,39 +105,58 @@ class Explainer:
         method: Method,
         check: bool,
         force_domain: bool,
+        tell: Callable[[float, dict[str, Any] | None], None],
         abandoned: Callable[[], bool],
-    ) -> dict[str, Any] | None:
+    ) -> None:
         # Here: they need torch and matplotlib, which no other request does.
-        from asli.explanation.maps import TOO_ALIKE, Abandoned, MapMaker
-        from asli.explanation.page import check_text
-        from asli.explanation.picture import overlay
+        from asli.explanation.maps import Abandoned, Explained, MapMaker
 
         (examined,) = examine_all([read], self._detector, keep_pixels=True)
         (prediction,) = self._detector.predictions([(name, examined)], force_domain=force_domain)
+        image = prediction.to_dict()
         if examined.pixels is None:
-            return {**prediction.to_dict(), "explanation": None}
+            tell(1.0, {**image, "explanation": None})
+            return
         leaf = as_classifier(self._detector.answering(examined.prepared)[0], "an explanation")
         key = (id(leaf), method, check)
         if key not in self._makers:
             self._makers[key] = leaf, MapMaker(leaf, method, check=check)
         view = View.of(examined.pixels, leaf.preprocessing)
-        try:
-            found, checked = self._makers[key][1].make(view, abandoned)
-        except Abandoned:
-            return None
-        words = check_text(checked, TOO_ALIKE)
-        explanation = {
-            "method": method,
-            "of": "log-odds of fake",
-            "layer": found.layer,
-            "map_size": found.side,
-            "cells": view.by_cell(found.heat).tolist(),
-            "check": checked,
-            "check_in_words": {code: words.text(code) for code in LANGUAGES},
-            "view": _png(view.pixels),
-            "map": _png(overlay(view, found.heat)),
-        }
-        return {**prediction.to_dict(), "explanation": explanation}
+        known: Explained | None = None
+        before = -1.0
+
+        def watch(share: float, found: Explained | None) -> None:
+            nonlocal known, before
+            if abandoned():
+                raise Abandoned
+            news = found if found is not known else None
+            if news is not None or share - before >= STEP:
+                tell(share, None if news is None else {**image, "explanation": _described(view, method, news, None)})
+                known, before = found, share
+
+        tell(0.0, None)
+        with suppress(Abandoned):
+            found, checked = self._makers[key][1].make(view, watch)
+            tell(1.0, {**image, "explanation": _described(view, method, found, checked)})
+
+
+def _described(view: View, method: Method, found: "Explained", checked: dict[str, Any] | None) -> dict[str, Any]:
+    from asli.explanation.maps import TOO_ALIKE
+    from asli.explanation.page import check_text
+    from asli.explanation.picture import overlay
+
+    words = check_text(checked, TOO_ALIKE)
+    return {
+        "method": method,
+        "of": "log-odds of fake",
+        "layer": found.layer,
+        "map_size": found.side,
+        "cells": view.by_cell(found.heat).tolist(),
+        "check": checked,
+        "check_in_words": {code: words.text(code) for code in LANGUAGES},
+        "view": _png(view.pixels),
+        "map": _png(overlay(view, found.heat)),
+    }
 
 
 def preview(data: bytes) -> bytes:

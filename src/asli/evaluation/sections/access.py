@@ -45,6 +45,7 @@ def counts_of(name: str, counts: Confusion) -> tuple[int, int] | None:
     parts = {
         "precision": (counts.tp, counts.tp + counts.fp),
         "recall": (counts.tp, counts.tp + counts.fn),
+        "false_negative_rate": (counts.fn, counts.tp + counts.fn),
         "accuracy": (counts.tp + counts.tn, counts.tp + counts.fp + counts.tn + counts.fn),
         "false_positive_rate": (counts.fp, counts.fp + counts.tn),
     }

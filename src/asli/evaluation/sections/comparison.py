@@ -187,7 +187,7 @@ def _pair(part: dict[str, Any], pair: dict[str, Any], figures: dict[str, dict[st
     mine, theirs = figures[part["detectors"][0]["name"]], figures[pair["other"]]
     results = _results(pair["tests"], {key: (mine[key], theirs[key]) for key in NAMES})
     key = "finding.pair_same" if pair["same_recipe"] else "finding.pair"
-    return message(key, other=pair["other"], results=results, tests=part["tests"])
+    return message(key, other=pair["other"], answer=_answer(pair["tests"]), results=results, tests=part["tests"])
 
 
 def _over(part: dict[str, Any], line: dict[str, Any]) -> Message:
@@ -198,7 +198,21 @@ def _over(part: dict[str, Any], line: dict[str, Any]) -> Message:
         if not claim["shown"] and claim["seeds_needed"] is not None
     ]
     runs, others = len(line["first"]), len(line["other"])
-    return message("finding.over_seeds", runs=runs, others=others, results=results, tests=part["tests"])
+    answer = _answer(line["tests"])
+    return message("finding.over_seeds", runs=runs, others=others, answer=answer, results=results, tests=part["tests"])
+
+
+def _answer(claims: dict[str, dict[str, Any]]) -> Message:
+    """Return whether it is better: a word, and the metrics that show it."""
+    found: dict[str, list[Message]] = {"better": [], "worse": [], "not shown": []}
+    for key, claim in claims.items():
+        found[_result(claim)].append(message(f"finding.metric_{key}"))
+    better, worse = found["better"], found["worse"]
+    if better and worse:
+        return message("finding.both", better=better, worse=worse)
+    if better or worse:
+        return message("finding.yes" if better else "finding.no", metrics=better or worse)
+    return message("finding.neither")
 
 
 def _results(claims: dict[str, dict[str, Any]], values: dict[str, Sequence[float]]) -> list[Message]:

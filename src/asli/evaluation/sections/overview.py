@@ -17,6 +17,7 @@ from asli.evaluation.sections.figures import (
     verdicts_section,
 )
 from asli.messages import Language, Message, Number, message
+from asli.messages.reasons import reason_text
 from asli.reports import plots
 from asli.reports.colors import Status
 from asli.reports.kit import BaseRate, KeyNumber, Report, ReportFigure, Section, Text
@@ -146,7 +147,7 @@ def base_rate(result: Result) -> BaseRate | None:
 def limits(result: Result) -> list[Text]:
     """Return what a reader must know who reads nothing else."""
     data, opened, out = result["data"], result["test_opened"], result["unscored"]
-    lines: list[Text] = [f"This detector is {caveat}." for caveat in result["detector"]["caveats"]]
+    lines: list[Text] = [message("report.caveat", caveat=reason_text(one)) for one in result["detector"]["caveats"]]
     lines.append(message("report.like_these", name=data["name"]))
     if is_score_table(result):
         lines.append(message("report.scores_given", threshold=Number(f"{result['threshold']:.4g}")))

@@ -10,11 +10,11 @@ from matplotlib.ticker import PercentFormatter
 
 from asli.evaluation.robustness import level_text
 from asli.evaluation.sections.overview import share
-from asli.messages import Message, Number, message
+from asli.messages import Message, Number, catalog, message
 from asli.reports.colors import FAKE, INK, REAL
 from asli.reports.hover import HoverFigure, hover_points
 from asli.reports.kit import Cell, ReportFigure, ReportTable, Section, measured, rate
-from asli.reports.numbers import interval_text, percent_text, value_text
+from asli.reports.numbers import ends, interval_text, percent, percent_text, value_text
 from asli.reports.plots import STYLE
 
 ERRORS = (
@@ -69,26 +69,37 @@ def robustness_sections(part: dict[str, Any]) -> list[Section]:
 
 
 def headline(part: dict[str, Any]) -> list[Message]:
-    """Return a sentence on the worst of all levels, and one on F1."""
+    """Return a sentence on the worst level for each kind of error and for the AUROC, and one on F1."""
     levels, worst, clean = part["levels"], part["worst"], part["clean"]
     errors = [
         message(
-            "finding.corrupted",
-            rate=message(f"report.rate_{key}"),
+            f"finding.worst_{key}",
             figure=share(levels[worst[key]][key]),
-            corruption=_name(levels[worst[key]]),
-            clean=share(clean[key]),
+            corruption=corruption_text(levels[worst[key]]),
+            clean=message("report.share_plain", **_counts(clean[key])),
         )
         for key, *_ in ERRORS
     ]
     lowest, f1 = levels[worst["auroc"]], part["f1"]
-    area = Number(value_text(lowest["auroc"]))
+    areas = {"area": Number(value_text(lowest["auroc"])), "clean": Number(value_text(clean["auroc"]))}
     means = {name: Number(value_text(f1[name])) for name in ("clean", "corrupted", "mean")}
     low, high = map(Number, (interval_text(f1["mean"]) or "- to -").split(" to "))
     return [
-        message("finding.worst", of=len(levels), errors=errors, area=area, corruption=_name(lowest)),
+        *errors,
+        message("finding.worst_auroc", of=len(levels), corruption=corruption_text(lowest), **areas),
         message("finding.f1", **means, low=low, high=high),
     ]
+
+
+def _counts(figure: Any) -> dict[str, Any]:
+    value, _, _, n = ends(figure)
+    return {"percent": Number(percent(figure)), "part": round((value or 0) * n), "whole": n}
+
+
+def corruption_text(line: dict[str, Any]) -> Message | str:
+    """Return a level of a corruption in words; one that the catalog lacks by its name."""
+    key = f"corruption.{line['corruption'].replace(' ', '_').replace('.', '')}".lower()
+    return message(key, level=Number(level_text(line["level"]))) if key in catalog("en") else _name(line)
 
 
 def draw(part: dict[str, Any]) -> HoverFigure:

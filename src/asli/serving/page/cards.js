@@ -149,7 +149,8 @@ function fillScale(node, image) {
     range.style.left = percent(image.stability.low);
     range.style.right = percent(1 - image.stability.high);
   }
-  const [left, right] = node.querySelectorAll(".ends span");
+  const [left, middle, right] = node.querySelectorAll(".ends span");
+  middle.textContent = t(image.thresholds.low < image.thresholds.high ? "web.between" : "web.from", values);
   left.textContent = `0 ${t("web.end_real")}`;
   right.textContent = `1 ${t("web.end_fake")}`;
 }

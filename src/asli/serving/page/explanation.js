@@ -1,7 +1,7 @@
 // Where in a picture its score comes from: the original beside the map, and whether that map can be trusted.
 import { capital } from "./cards.js";
-import { send } from "./server.js";
-import { current, t } from "./texts.js";
+import { lines, send } from "./server.js";
+import { current, number, t } from "./texts.js";
 
 const make = (tag, className, text = "") => Object.assign(document.createElement(tag), { className, textContent: text });
 
@@ -18,42 +18,73 @@ export async function toggle(item, query, redraw) {
 /** Drop the explanation of a picture; the server stops computing one that is not there yet. */
 export function forget(item) {
   item.explaining?.abort();
-  item.explaining = item.explained = null;
+  item.explaining = item.explained = item.work = null;
   if (item.card) item.card.querySelector(".explained").hidden = true;
 }
 
 async function load(item, query, redraw) {
-  const box = item.card.querySelector(".explained");
   const own = new AbortController();
   const { signal } = own;
-  [item.explaining, item.explained] = [own, null];
+  [item.explaining, item.explained, item.work] = [own, null, { share: 0, found: null }];
+  const box = boxOf(item);
   box.hidden = false;
-  box.replaceChildren(Object.assign(make("p", "soft", t("web.explaining")), { role: "status" }));
+  drawWork(item);
   redraw(item); // its button stops it now
   try {
-    const answer = await send("v1/explain", query, item.file, signal).catch((error) => {
-      if (signal.aborted || query.method === "occlusion") throw error;
-      return send("v1/explain", { ...query, method: "occlusion" }, item.file, signal); // no gradients: int8, for example
+    const ask = (method) => send("v1/explain", { ...query, ...method, progress: true }, item.file, signal);
+    const answer = await ask({}).catch((error) => {
+      if (signal.aborted) throw error;
+      return ask({ method: "occlusion" }); // no gradients: int8, for example
     });
-    const { images } = await answer.json();
-    if (signal.aborted) return;
-    item.explained = { found: images[0].explanation, query };
+    for await (const news of lines(answer)) {
+      if (signal.aborted) return;
+      if (news.error) throw new Error(news.error);
+      item.work.share = news.progress;
+      if (news.images) item.work.found = news.images[0].explanation;
+      if (news.images && news.progress < 1) drawWork(item);
+      else drawShare(item);
+    }
+    if (!item.work.found) throw new Error(t("web.silent_one"));
+    item.explained = { found: item.work.found, query };
   } catch (error) {
     if (signal.aborted) return;
     box.replaceChildren(make("p", "failed-check", t("web.error_in", { error: error.message })));
   }
-  item.explaining = null;
+  item.explaining = item.work = null;
   redraw(item);
   drawExplanation(item, redraw);
 }
 
+const boxOf = (item) => item.card.querySelector(".explained");
+
+/** Draw how far an explanation is, and its map as soon as there is one, which is not checked then. */
+function drawWork(item) {
+  const { found } = item.work;
+  const text = t(found ? "web.checking" : "web.explaining");
+  const bar = Object.assign(document.createElement("progress"), { max: 1 });
+  bar.setAttribute("aria-label", text);
+  const line = make("p", "work");
+  line.append(Object.assign(make("span", "", text), { role: "status" }), bar, make("span", "percent"));
+  boxOf(item).replaceChildren(line, ...(found ? [maps(found, "waiting")] : []));
+  drawShare(item);
+}
+
+function drawShare(item) {
+  const { share } = item.work;
+  const box = boxOf(item);
+  box.querySelector("progress").value = share;
+  box.querySelector(".percent").textContent = `${number(100 * share)}\u00a0%`;
+}
+
 /** Draw an explanation that is there, in the page's language. */
 export function drawExplanation(item, redraw) {
+  if (item.work) drawWork(item);
   if (!item.explained) return;
   const { found, query } = item.explained;
   const box = item.card.querySelector(".explained");
   const failed = found.check !== null && !found.check.holds;
-  box.replaceChildren(make("p", failed ? "failed-check" : "", found.check_in_words[current()]), maps(found, failed), make("p", "soft", `${t("explain.caption")} ${t("explain.legend")}`));
+  const checked = found.check === null ? t("web.unchecked") : found.check_in_words[current()];
+  box.replaceChildren(make("p", failed ? "failed-check" : "", checked), maps(found, failed && "failed"), make("p", "soft", `${t("explain.caption")} ${t("explain.legend")}`));
   const layer = found.layer ? `, ${found.layer} (${found.map_size} × ${found.map_size})` : "";
   box.append(make("p", "soft", `${t("web.detector")}: ${query.detector}. ${t("explain.method", { method: found.method, layer })}`));
   const label = document.createElement("label");
@@ -63,8 +94,8 @@ export function drawExplanation(item, redraw) {
   box.append(label);
 }
 
-/** Return the original beside the map; a warning lies across a map that failed its check. */
-export function maps(found, failed) {
+/** Return the original beside the map; a warning lies across a map that failed its check or waits for it. */
+export function maps(found, state) {
   const both = make("div", "maps");
   for (const [kind, source] of [["view", found.view], ["map", found.map]]) {
     const figure = document.createElement("figure");
@@ -72,9 +103,10 @@ export function maps(found, failed) {
     const image = Object.assign(document.createElement("img"), { src: source, alt: capital(t(`explain.${kind}`)) });
     image.onload = () => image.classList.toggle("small", image.naturalWidth < 128);
     frame.append(image);
-    if (kind === "map" && failed) {
-      const warning = make("p", "across");
-      warning.append(t("web.warning_1"), document.createElement("br"), t("web.warning_2"));
+    if (kind === "map" && state) {
+      const warning = make("p", `across ${state}`);
+      const texts = state === "failed" ? [t("web.warning_1"), document.createElement("br"), t("web.warning_2")] : [t("web.waiting")];
+      warning.append(...texts);
       frame.append(warning);
     }
     figure.append(make("figcaption", "", capital(t(`explain.${kind}`))), frame);

@@ -3,7 +3,7 @@ import { fillCard, makeCard, outside, stated, unstable } from "./cards.js";
 import { drawExplanation, forget, toggle } from "./explanation.js";
 import { redrawRecord, showRecord } from "./record.js";
 import { about, onToken, send, setToken } from "./server.js";
-import { domain, load, onChange, t } from "./texts.js";
+import { judged, load, onChange, t } from "./texts.js";
 
 const AT_ONCE = 4;
 const PICTURE = /\.(jpe?g|jpe|jfif|png|webp|gif|bmp|dib|tiff?|avif|heic|heif|hif|p[pgb]m|mpo)$/i;
@@ -217,7 +217,7 @@ async function dropped(entries) {
 
 function describe() {
   const [one] = shown();
-  if (one) find("about").textContent = t("web.about", { network: one.network, data: one.trained_on, domain: domain(one.domain) });
+  if (one) find("about").textContent = t("web.about", { network: one.network, data: one.trained_on, domain: judged(one) });
 }
 
 function offerDetectors() {

@@ -49,7 +49,7 @@ function draw() {
   box.replaceChildren(title, buttons, grid);
   if (item.explained) {
     const { found } = item.explained;
-    box.append(maps(found, found.check !== null && !found.check.holds), make("p", "", found.check_in_words[current()]), make("p", "soft", t("explain.caption")));
+    box.append(maps(found, found.check !== null && !found.check.holds && "failed"), make("p", "", found.check ? found.check_in_words[current()] : t("web.unchecked")), make("p", "soft", t("explain.caption")));
   }
   box.append(make("p", "soft", t("web.record_note")));
 }
@@ -66,7 +66,7 @@ function about({ image, detector, about: known, time, asli, settings }) {
     ["record_thresholds", t("web.record_band", { low: exact(image.thresholds.low), high: exact(image.thresholds.high) })],
     ["record_stability", stability],
     ["record_domain", out ? reason(image.domain.why) : t("web.record_inside")],
-    ["record_detector", `${known.name}: ${detector.network}`],
+    ["record_detector", `${known.name}: ${detector.network}${image.member ? `; ${t("web.member", { member: image.member })}` : ""}`],
     ["record_hash", detector.hash ?? "", "hash"],
     ["record_trained", detector.trained_on],
     ["record_settings", [t("web.record_setting_stability", { state: state(settings.stability) }), t("web.record_setting_force", { state: state(settings.force_domain) }), ...detector.caveats.map(reason)].join("; ")],

@@ -26,6 +26,21 @@ export async function about() {
   return (await answer.json()).detectors;
 }
 
+/** Read an answer in lines: an object each. */
+export async function* lines(answer) {
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read().catch((error) => {
+      throw error.name === "AbortError" ? error : new Error(t("web.silent_one"));
+    });
+    if (done) return;
+    const parts = (rest + value).split("\n");
+    rest = parts.pop();
+    for (const part of parts) yield JSON.parse(part);
+  }
+}
+
 /** Send one picture; return the answer, or throw what can be shown. */
 export async function send(path, query, file, signal) {
   const form = new FormData();

@@ -58,6 +58,12 @@ export function domain({ formats, sizes, qualities }) {
   return t(qualities ? "web.domain_quality" : "web.domain", values);
 }
 
+/** Return what a detector can judge; of a family, what each member can. */
+export function judged({ domain: all, member_domains: members }) {
+  const parts = Object.values(members);
+  return (parts.length ? parts : [all]).map(domain).join(t("web.or"));
+}
+
 /** Return a detector's reason in the language; an unknown one stays English. */
 export function reason(text) {
   for (const [pattern, key] of catalog.compiled) {

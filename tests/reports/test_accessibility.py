@@ -1,0 +1,54 @@
+"""Pages as the commands write them: axe finds nothing in them, and a phone does not scroll sideways."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from asli.auditing import shortcuts
+from asli.auditing.audit import audit
+from asli.evaluation.evaluate import evaluate
+from asli.explanation.explain import explain
+from asli.sample import golden_images
+from asli.scanning.scan import scan
+
+PAGES = ("report/report.html", "audit.html", "gallery.html", "explained/explain.html")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory, duplicated):
+    root = tmp_path_factory.mktemp("pages")
+    pictures = root / "pictures"
+    pictures.mkdir()
+    for number, (_, data) in list(enumerate(golden_images()))[::16]:
+        (pictures / f"{number:02}.jpg").write_bytes(data)
+    (pictures / "broken.jpg").write_bytes(b"no image")
+    Image.effect_noise((300, 200), 50).convert("RGB").save(pictures / "outside.png")
+    ids = duplicated.table(["id"], np.arange(len(duplicated)))["id"].to_pylist()
+    guesses = dict(zip(ids, np.random.default_rng(0).random(len(ids)).tolist(), strict=True))
+    evaluate("thumbnail", duplicated, out=root / "report", robustness=20, against=[guesses])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shortcuts, "PERMUTATIONS", 2)  # the page is of the same form
+        audit(duplicated, html=root / "audit.html")
+    scan([pictures], root / "scores.csv", "thumbnail", html=root / "gallery.html")
+    explain(sorted(pictures.iterdir()), "thumbnail", out=root / "explained", check=True)
+    return root
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(browser, pages, name):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    for scheme, locale in (("light", "en-US"), ("dark", "id-ID")):
+        # The pages' own policy would keep axe out.
+        page = browser.new_context(color_scheme=scheme, locale=locale, bypass_csp=True).new_page()
+        page.goto((pages / name).as_uri())
+        found = axe.Axe().run(page).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+        page.context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_phone_does_not_scroll_sideways(browser, pages, name):
+    page = browser.new_context(viewport={"width": 390, "height": 800}, locale="id-ID").new_page()
+    page.goto((pages / name).as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.context.close()
