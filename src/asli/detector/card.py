@@ -145,16 +145,17 @@ class Thresholds:
         """Return in a sentence what error rate was promised, or None."""
         if self.target is None:
             return None
-        both = " and at most as many fakes called real, each" if self.band else ","
+        share = f"{100 * self.target:.3g} %"
+        both = f" and at most {share} of fakes called real, each" if self.band else ","
         each = "" if self.groups is None else f" in each of {len(self.groups['images'])} groups by {self.groups['by']}"
         return (
-            f"at most {self.target:.3g} of photographs{each} called fake{both} with {self.confidence:.0%} confidence"
+            f"at most {share} of photographs{each} called fake{both} with {100 * self.confidence:.0f} % confidence"
             f" over calibration sets, for images like the {self.n:,} {self._images}"
         )
 
 
 def _interval(figure: dict[str, Any]) -> str:
-    return f"{figure['value']:.3f} (95% CI {figure['low']:.3f} to {figure['high']:.3f})"
+    return f"{figure['value']:.3f} (95 % CI {figure['low']:.3f} to {figure['high']:.3f})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -97,7 +97,9 @@ class Domain:
         if not self.formats:
             return "not known (no calibration images)"
         size = _range(self.sizes)
-        quality = f", JPEG quality {self.qualities[0]} to {self.qualities[1]}" if self.qualities else ""
+        lowest, highest = self.qualities or (0, 0)
+        several = f" to {highest}" if highest > lowest else ""
+        quality = f", JPEG quality {lowest}{several}" if self.qualities else ""
         return f"{', '.join(self.formats)} of {size} a side{quality}"
 
     @classmethod

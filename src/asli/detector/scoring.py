@@ -97,7 +97,7 @@ def count_seen(detector: Detector, data: DataFolder, split: str) -> int | None:
         return None
     if seen.any() and split != "train":
         logger.warning(
-            "%s of %s images of the %s part were seen in the training of %s: its figures on them flatter",
+            "%s of %s images of the %s part were training images of %s: metrics on them are optimistic",
             f"{int(seen.sum()):,}",
             f"{len(seen):,}",
             split,
