@@ -58,7 +58,7 @@ class Session:
         """Return how many threads make batches ahead: by default none on a CPU, which they would take from training."""
         if self.prefetch is not None:
             return self.prefetch
-        return 0 if device.type == "cpu" else max(1, min(4, usable_cpus() // self.processes.size))
+        return 0 if device.type == "cpu" else max(1, min(2, usable_cpus() // self.processes.size))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

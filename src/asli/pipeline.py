@@ -90,7 +90,7 @@ def train(
         keep_last: How many resumable checkpoints to keep, besides the best one's; 0 keeps all.
         resume_from: An interrupted run that is only read, from another session: `out` starts where it stands. If `out`
             is a run already, it goes on from itself.
-        prefetch: Threads that make batches ahead; 0 for none. By default up to 4 beside a GPU, none on a CPU.
+        prefetch: Threads that make batches ahead; 0 for none. By default up to 2 beside a GPU, none on a CPU.
 
     Started by torchrun, the processes share the micro-batches of each update; the first one alone writes, and makes the
     detector after the others have ended.

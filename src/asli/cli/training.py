@@ -74,7 +74,7 @@ def train(
         stop_after: Save and leave with status 4 after this time, for example 11h or 45m.
         keep_last: Resumable checkpoints to keep, besides the best one's; 0 keeps all.
         resume_from: An interrupted run that is only read, from an earlier session; --out starts where it stands.
-        prefetch: Threads that make batches ahead; by default up to 4 beside a GPU, none on a CPU. Bits do not change.
+        prefetch: Threads that make batches ahead; by default up to 2 beside a GPU, none on a CPU. Bits do not change.
     """
     from asli.datasets.cache import open_data
     from asli.pipeline import train as run
