@@ -1,4 +1,4 @@
-"""The whole way on the bundled sample, in minutes on a laptop: the verb behind `asli demo`."""
+"""The whole way on the bundled sample, in minutes on a laptop: the function behind `asli demo`."""
 
 import logging
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ logger = logging.getLogger("asli")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demonstration:
-    """What the demonstration made.
+    """Result of the demonstration.
 
     Attributes:
-        evaluation: Of the detector on the sample's test part.
+        evaluation: Evaluation of the detector on the sample's test part.
         pictures: The predictions of two pictures.
         report: The path of the report.
     """

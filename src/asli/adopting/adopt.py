@@ -1,4 +1,4 @@
-"""Make a detector of a network that somebody else trained: the verb behind `asli adopt`."""
+"""Make a detector of a network that somebody else trained: the function behind `asli adopt`."""
 
 import logging
 import tempfile
@@ -58,7 +58,7 @@ def adopt(
         architecture: `timm:NAME`, for a bare state dict.
         strip_prefix: What stands before the names of its tensors.
         onnx: Also export to ONNX where that gives the same scores, so that prediction needs no transformers.
-        license: Under which the weights may be used; None takes what the author states.
+        license: License under which the weights may be used; None takes what the author states.
         device: cuda, mps or cpu, for the calibration; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
 

@@ -1,4 +1,4 @@
-"""Audit a data set: the verb behind `asli audit`."""
+"""Audit a data set: the function behind `asli audit`."""
 
 import datetime
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class AuditFailedError(AsliError):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class AuditResult:
-    """What an audit found; see docs/audit.md.
+    """Result of an audit; see docs/audit.md.
 
     Attributes:
         asli: Version that made it.
@@ -110,7 +110,7 @@ def audit(data: str | Path | DataFolder, *, seed: int = 0, html: str | Path | No
 
     Args:
         data: A data folder, into which nothing is written, or images as `asli data open` takes them.
-        seed: Of folds and permutations.
+        seed: Seed of folds and permutations.
         html: Also write a page here.
 
     Raises:

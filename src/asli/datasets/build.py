@@ -38,7 +38,7 @@ from asli.files import (
 )
 
 _RESULTS = ("images.npy", "manifest.parquet", "problems.txt")
-"""What is made of the chunks, before `data.json` completes the folder."""
+"""Files that are made from the chunks, before `data.json` completes the folder."""
 
 logger = logging.getLogger("asli")
 

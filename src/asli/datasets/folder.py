@@ -30,7 +30,7 @@ PACK_LIMIT = 96
 
 
 class DataFolder:
-    """What `asli data` made, opened for reading.
+    """A data folder, opened for reading.
 
     Attributes:
         path: The folder.

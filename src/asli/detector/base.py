@@ -1,4 +1,4 @@
-"""What every kind of detector offers: load, predict, stream, logits; each kind adds how it prepares and computes."""
+"""Interface of all kinds of detectors: load, predict, stream, logits. Each kind adds preparation and computation."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -131,7 +131,7 @@ class Detector(ABC):
 
         Args:
             pixels: uint8, height x width x 3.
-            facts: Of its file.
+            facts: Facts of its file.
 
         Raises:
             ImageError: It is so narrow that, enlarged, it would exhaust memory.
@@ -271,7 +271,7 @@ class Detector(ABC):
         """Return the logits of images, float64, n x 2 (real, fake): softmax of a row gives the score.
 
         Args:
-            images: As in `predict`; one image gives one row.
+            images: Images, as in `predict`; one image gives one row.
             batch_size: Images computed at a time; None chooses by input size.
 
         Raises:

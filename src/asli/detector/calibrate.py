@@ -1,4 +1,4 @@
-"""Temperature and thresholds, from the calibration part and nothing else: the verb behind `asli calibrate`."""
+"""Temperature and thresholds, from the calibration part and nothing else: the function behind `asli calibrate`."""
 
 import dataclasses
 import logging
@@ -66,7 +66,7 @@ def calibrate(
         data: A data folder with a calibration part.
         out: The new detector's folder.
         policy: How thresholds are chosen.
-        license: Under which the weights may be used, for the card; None keeps what the detector says.
+        license: License under which the weights may be used, for the card; None keeps the detector's license.
         split: Must be `calibration`: what chose the network or judges it may not set its thresholds.
         group_by: A column of the manifest, such as `source`. A promised false positive rate then holds for each group
             of photographs, groups too small for that being taken together; without a promise a group counts as one
@@ -82,8 +82,8 @@ def calibrate(
         The new detector.
 
     Raises:
-        DataError: Another part was asked for, a label is missing in it, it is too small for the promise, or the
-            detector was trained on all of it; where it was trained on some of it, these are left out.
+        DataError: The part is not `calibration`, lacks a label, is too small for the promise, or consists of training
+            images of the detector. If only some are training images, they are left out.
         DetectorError: The detector cannot be used, or `out` exists.
     """
     if split != "calibration":
@@ -184,7 +184,7 @@ def fit(
     Args:
         logits: n x 2 (real, fake) of the rows, in their order, before temperature.
         data: The folder; its labels and duplicates are used.
-        rows: Of its calibration part.
+        rows: Rows of its calibration part.
         policy: How thresholds are chosen.
         folds: How many networks gave the logits, where they are out-of-fold ones.
         named: Groups of photographs for each of which the promise shall hold.
@@ -305,7 +305,7 @@ def domain_of(
 
     Args:
         data: The folder.
-        rows: Of its calibration part.
+        rows: Rows of its calibration part.
         preprocessing: The network's.
         saved: The views they were scored in, whose formats the domain then contains.
     """

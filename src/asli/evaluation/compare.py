@@ -1,4 +1,4 @@
-"""Compare detectors and tables of scores on the same images: the verb behind `asli compare`."""
+"""Compare detectors and tables of scores on the same images: the function behind `asli compare`."""
 
 import shlex
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ CONTENT = "compare.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ComparisonResult(Record):
-    """What `compare` returns and `asli compare --json` prints.
+    """Result of `compare`, and output of `asli compare --json`.
 
     Attributes:
-        version: Of this structure.
+        version: Version of this structure.
         asli: Version that computed it.
         date: When, ISO 8601, UTC.
         data: The images that all have scores of.
@@ -88,7 +88,7 @@ def compare(
         group_file: A table of `id,group` for the same.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
-        language: Of the report's page; None takes the browser's.
+        language: Language of the report's page; None takes the browser's.
 
     Raises:
         DetectorError, DataError: See their messages.

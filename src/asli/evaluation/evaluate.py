@@ -1,4 +1,4 @@
-"""Evaluate a detector, or anyone's scores, on a part of a data folder: the verb behind `asli evaluate`."""
+"""Evaluate a detector, or anyone's scores, on a part of a data folder: the function behind `asli evaluate`."""
 
 import logging
 from collections.abc import Sequence
@@ -75,7 +75,7 @@ def evaluate(
         group_file: A table of `id,group` for the same.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
-        language: Of the report's summary; None takes the browser's.
+        language: Language of the report's summary; None takes the browser's.
         track: `wandb` adds metrics, confusion matrix, figures and the report to the W&B run of the detector's run.
 
     Raises:

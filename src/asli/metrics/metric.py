@@ -19,7 +19,7 @@ BOOTSTRAP = "percentile bootstrap of groups of duplicates"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabeledScores:
-    """What every metric is computed from: arrays of one length n.
+    """Input of every metric: arrays of one length n.
 
     Attributes:
         labels: 0 real, 1 fake, int8.

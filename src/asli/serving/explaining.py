@@ -52,7 +52,7 @@ class Explainer:
         """Return a picture's prediction as plain JSON, with `explanation` in it, which is None where it has an error.
 
         Args:
-            name: Of the file.
+            name: Name of the file.
             read: Returns its bytes.
             left: Returns whether the client has left; the computation then ends, and the result is None.
             method: `grad-cam` or `occlusion`.

@@ -21,7 +21,7 @@ def research_flow(recipe: Recipe, trained: int, scored: Mapping[str, int], seeds
     """Draw the way from data to tables, with the values of a recipe (figure 1).
 
     Args:
-        recipe: Of the runs.
+        recipe: Recipe of the runs.
         trained: Training images.
         scored: Images of the other parts, those that are known.
         seeds: Runs of each cell at most.
@@ -51,8 +51,8 @@ def preprocessing_flow(recipe: Recipe, mean: Sequence[float], std: Sequence[floa
     """Draw what happens to an image in training and at evaluation, side by side (figure 3).
 
     Args:
-        recipe: Of the run.
-        mean: Of each input channel, as the start weights want it, of values in [0, 1].
+        recipe: Recipe of the run.
+        mean: Mean of each input channel, as the start weights want it, of values in [0, 1].
         std: Standard deviation of each input channel, of values in [0, 1].
     """
     augment, size, kernel = recipe.augment, recipe.data.size, recipe.data.interpolation
@@ -129,8 +129,8 @@ class Block:
 
     Attributes:
         shortcut: `identity`, `projection`, or None where the block's output is that of its convolutions alone.
-        kernels: Of its convolutions, in pixels.
-        channels: Of its output.
+        kernels: Kernels of its convolutions, in pixels.
+        channels: Channels of its output.
         side: Height and width of its output.
     """
 

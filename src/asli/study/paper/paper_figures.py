@@ -35,7 +35,7 @@ class StudyFigure:
     """A figure of the study.
 
     Attributes:
-        name: Of its files.
+        name: Name of its files.
         title: Above it.
         origin: What it was drawn from, or why it is missing.
         svg: None where it is missing.
@@ -52,7 +52,7 @@ class Wanted:
     """A figure to draw.
 
     Attributes:
-        name: Of its files.
+        name: Name of its files.
         title: Above it.
         origin: What it is drawn from, or why it cannot be drawn.
         draw: Draws it; None where it cannot be drawn.

@@ -38,7 +38,7 @@ class Report:
         budget: How much was run.
         sweep: Where and on what.
         with_weights: Whether a folder of start weights was given.
-        results: Of its runs.
+        results: Results of its runs.
         answered: The paper's claims, each with its answers.
         tables: The claims' first.
         pictures: All figures.

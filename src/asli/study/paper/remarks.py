@@ -20,7 +20,7 @@ class Remark:
     Attributes:
         claim: In a few words.
         quote: What the paper, or our digest of it, has.
-        directions: By kind of mistake and measure: 1 where mistakes should measure higher, -1 lower.
+        directions: Directions by kind of mistake and measure: 1 where mistakes should measure higher, -1 lower.
     """
 
     claim: str

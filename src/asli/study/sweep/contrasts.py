@@ -15,7 +15,7 @@ from asli.study.sweep.results import AUROC, F1, F1_ARGMAX, Pick, Results
 LEVEL = 0.05
 
 RANKS: Mapping[str, Pick] = MappingProxyType({"F1 argmax": F1_ARGMAX, "F1 fitted": F1, "AUROC": AUROC})
-"""By which networks are compared: F1 at 0.5, F1 at the threshold fitted on the calibration part, and AUROC."""
+"""Metrics by which networks are compared: F1 at 0.5, F1 at the threshold fitted on the calibration part, and AUROC."""
 
 YES, NO, OPEN = "yes", "no", "not settled"
 LEANS_YES, LEANS_NO = "leans yes", "leans no"
@@ -70,7 +70,7 @@ class Contrast:
 
     Attributes:
         says: What is compared with what.
-        quantities: By metric.
+        quantities: Quantities by metric.
         hindrance: Returns why these runs cannot answer it, or an empty text.
     """
 
@@ -143,7 +143,7 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the runs say of a contrast.
+    """Result of a contrast over its runs.
 
     Attributes:
         contrast: Which.

@@ -1,4 +1,4 @@
-"""Run the cells: what is done is skipped, what was cut is resumed, what fails is reported and the rest goes on.
+"""Run the cells: skip finished ones, resume interrupted ones, report failed ones and continue.
 
 runs/CELL-seed1/          the run folder, its checkpoints removed once it is evaluated
 results/CELL-seed1.json   what tables are made of
