@@ -37,7 +37,7 @@ def demo(out: str | Path = "asli-demo", *, threads: int | None = None) -> Demons
         threads: CPU threads of one operation; None leaves torch's choice.
     """
     out = Path(out)
-    logger.info("1. data: 3,300 real images of CIFAKE -> %s", out / "cifake-sample")
+    logger.info("1. data: 3,300 images of CIFAKE -> %s", out / "cifake-sample")
     data = open_sample(out / "cifake-sample")
     logger.info("%s", data.describe())
     logger.info("2. training ResNet-20 at 32 px (recipe demo) -> %s", out / "run")

@@ -95,7 +95,7 @@ def open_(
 
 @data.command(help_epilogue=examples("data sample data"))
 def sample(out: Path) -> None:
-    """Make a data folder of the 3,300 real CIFAKE images inside the package.
+    """Make a data folder of the 3,300 CIFAKE images inside the package.
 
     Args:
         out: The data folder to make.

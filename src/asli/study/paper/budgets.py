@@ -189,7 +189,7 @@ BUDGETS = {
         ),
         Budget(
             name="smoke",
-            means="minutes, on the bundled sample: it shows that all works, and its figures mean nothing",
+            means="minutes, on the bundled sample: tests the installation; its numbers have no meaning",
             depths=_CIFAR,
             compared=(
                 Compared(network="resnet18", starts=_SCRATCH),

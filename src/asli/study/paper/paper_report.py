@@ -134,7 +134,7 @@ class Report:
         made = next((result for item in self.results.showing("table 7") for result in item.done), None)
         ours = recipe_of_result(made) if made else load_recipe(budget.base)
         lines = [
-            "Weights are chosen on a validation part and the threshold fitted on a calibration part, both carved out"
+            "Weights are chosen on a validation part and the threshold fitted on a calibration part, both taken out"
             " of train; the paper names neither, and probably chose on test.",
             "The paper gives one run of each network, without seeds or intervals.",
             "Its start weights are not named; `paper.toml` marks what else it leaves open.",
@@ -161,7 +161,7 @@ class Report:
                 " finding, at this budget."
             )
         if budget.name == "smoke":
-            lines.insert(0, "**The smoke budget shows that all works. None of its figures means anything.**")
+            lines.insert(0, "**The smoke budget tests the installation. Its numbers have no meaning.**")
         return lines
 
     def _markdown(self) -> str:
@@ -173,9 +173,9 @@ class Report:
             *(f"{line}\n" for line in self.origin),
             "## Answers",
             "",
-            "`yes` and `no` hold in every metric after correction for all tests made here. `leans`: every 95% interval"
-            " lies on that side of 0, but some do not stand up to that correction; more seeds would tell. A difference"
-            " above 0 speaks for the claim; its 95% interval is in brackets.",
+            "`yes` and `no` hold in every metric after correction for all tests made here. `leans`: every 95 % interval"
+            " is on that side of 0, but not every one after the correction; more seeds are needed. A difference above 0"
+            " supports the claim; its 95 % interval is in brackets.",
             "",
         ]
         for line, measured in self.answers:

@@ -19,7 +19,7 @@ RANKS: Mapping[str, Pick] = MappingProxyType({"F1 argmax": F1_ARGMAX, "F1 fitted
 
 YES, NO, OPEN = "yes", "no", "not settled"
 LEANS_YES, LEANS_NO = "leans yes", "leans no"
-"""The 95% interval lies on one side of 0, which Holm's correction does not let stand: more seeds would tell."""
+"""The 95 % interval is on one side of 0, but not after Holm's correction: more seeds are needed."""
 
 
 def agreed(verdicts: Sequence[str]) -> str | None:
@@ -57,7 +57,7 @@ def linear(terms: Mapping[str, float], pick: Pick) -> Quantity:
                 raise MissingError(f"{name}: {cell.why if cell else 'no such cell in this budget'}")
             values[name] = cell.by_seed(pick)
             if not values[name]:
-                raise MissingError(f"{name}: its results do not hold this number")
+                raise MissingError(f"{name}: its results lack this number")
         shared = set.intersection(*(set(of) for of in values.values()))
         return {seed: sum(weight * values[name][seed] for name, weight in terms.items()) for seed in sorted(shared)}
 
@@ -197,7 +197,7 @@ def _test(of: Quantity, results: Results) -> tuple[OverSeeds | None, str]:
     except MissingError as reason:
         return None, str(reason)
     if len(values) < 2:
-        return None, f"{len(values)} seed{'s' if len(values) != 1 else ''}: no spread to judge by"
+        return None, f"{len(values)} seed{'s' if len(values) != 1 else ''}: no spread, so no test"
     return over_seeds(values, dict.fromkeys(values, 0.0)), ""
 
 

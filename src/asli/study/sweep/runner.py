@@ -124,7 +124,7 @@ def _guarded(sweep: Sweep, cell: Cell, seed: int, turn: str) -> Result:
                 write_json(path, result)
             return result
     except Timeout:
-        return without(cell, seed, "busy", "another process is at it")
+        return without(cell, seed, "busy", "another process is working on it")
 
 
 def _once(sweep: Sweep, cell: Cell, seed: int, path: Path, turn: str) -> Result:
