@@ -199,7 +199,7 @@ def _print_parts(found: "PartsResult", *, as_json: bool) -> None:
 
 def _print_scan(result: "ScanResult", out: Path, html: Path | None) -> None:
     if result.images_per_second is None:
-        print(f"{out} is this very scan, done before: {result.images:,} images")
+        print(f"{out} is finished: {result.images:,} images")
     else:
         new = result.images - result.done_before
         print(f"{new:,} images in {result.seconds:.1f} s, {result.images_per_second:,.1f} images/s: {out}")

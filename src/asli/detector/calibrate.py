@@ -240,7 +240,7 @@ def _warn(temperature: float, thresholds: Thresholds) -> None:
     low, high = TEMPERATURES
     if not low * 1.01 < temperature < high / 1.01:
         logger.warning(
-            "temperature %.4f is at its bound (%g to %g): the scores hardly bear on the label, or there are too few"
+            "temperature %.4f is at its bound (%g to %g): the scores hardly depend on the label, or there are too few"
             " calibration images",
             temperature,
             low,

@@ -156,7 +156,7 @@ def _score(
         Interrupted: Ctrl-C.
     """
     if start:
-        logger.info("going on: %s of %s images were scored before", f"{start:,}", f"{listing.count:,}")
+        logger.info("resuming: %s of %s images were scored before", f"{start:,}", f"{listing.count:,}")
     read = read_batches(listing.items(start), places, detector, batch=batch, threads=threads)
     done = start
     with stop_on_signal() as stop, progress("scanning", listing.count, unit="images", done=start) as bar:

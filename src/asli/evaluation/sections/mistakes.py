@@ -46,8 +46,8 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
         notes=[
             f"All {part['images']:,} images were measured, {part['independent']:,} of them count (one of each group of"
             f" identical images{unsure}): {counts}. Mistakes are compared with correct verdicts of the same label."
-            f" Mann-Whitney's test; interval of the chance: DeLong's; Holm over these {tested} claims. It says how"
-            " mistakes differ, not what makes them.",
+            f" Mann-Whitney's test; interval of the chance: DeLong's; Holm over these {tested} tests. This shows"
+            " how mistakes differ, not what causes them.",
             "Colorfulness: Hasler and Suesstrunk 2003. Texture: root mean square difference of neighboring pixels'"
             " brightness (energy of the gradient). Background flatness: share of blocks along the picture's edge whose"
             " brightness varies by less than 5 levels of 255. The panels below show the most confident mistakes first.",
