@@ -51,12 +51,12 @@ def adopt(
         data: A data folder whose calibration part gives temperature, thresholds and domain; None leaves the detector
             uncalibrated, which every output states.
         policy: How thresholds are chosen.
-        fake_labels: The network's labels that mean fake, where their names do not tell.
-        real_labels: Those that mean real.
+        fake_labels: The network's labels that mean fake, if their names are unclear.
+        real_labels: The network's labels that mean real.
         preprocessing: A file in the form of `preprocessor_config.json` or of timm's `pretrained_cfg`.
         processor: `fast` or `slow` image processor of transformers; None takes the one its pipeline takes.
         architecture: `timm:NAME`, for a bare state dict.
-        strip_prefix: What stands before the names of its tensors.
+        strip_prefix: Prefix of the names of its tensors.
         onnx: Also export to ONNX where that gives the same scores, so that prediction needs no transformers.
         license: License under which the weights may be used; None takes what the author states.
         device: cuda, mps or cpu, for the calibration; None takes the best there is.

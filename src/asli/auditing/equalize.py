@@ -73,7 +73,7 @@ class EqualizedCopy(Record):
 
     Attributes:
         version: Version of this structure.
-        of: What was copied.
+        of: The data folder that was copied.
         size: Side of the copies, in pixels.
         seed: Seed of every random choice.
         images: Copies.
@@ -113,7 +113,7 @@ def equalize(
         seed: Seed of the chain.
 
     Returns:
-        What `equalize.json` holds. It is written last; rerun an interrupted call to resume it.
+        The content of `equalize.json`, which is written last. Repeat an interrupted call to resume it.
 
     Raises:
         DataError: `out` holds something else, or no image is large enough.

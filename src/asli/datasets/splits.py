@@ -1,4 +1,4 @@
-"""Who belongs to which part: validation and calibration are carved out of train, test where the source has none.
+"""Assign images to splits: validation and calibration come out of train, and test if the source has none.
 
 Validation chooses, calibration fits, test is opened once.
 """
@@ -28,9 +28,9 @@ class Shares:
     """Shares of the four parts among the images whose part the source leaves open.
 
     Attributes:
-        train: What the other parts leave; a share of a part that the source names itself falls to train.
-        validation: Chooses.
-        calibration: Fits temperature and thresholds.
+        train: The rest; if the source names a part itself, the share of that part goes to train.
+        validation: Used to choose.
+        calibration: Used to fit temperature and thresholds.
         test: Drawn only where the source names no part at all.
 
     Raises:

@@ -38,8 +38,8 @@ class Detector(ABC):
     Attributes:
         kind: `classifier`, `adopted`, `ensemble`, `family`, or one of a package (entry point group `asli.detectors`).
         card: Thresholds, domain, origin and figures.
-        hash: SHA-256 over all that gives its verdicts; None until it is saved.
-        folder: Where it is saved, or None.
+        hash: SHA-256 of everything that determines its verdicts; None until it is saved.
+        folder: The folder in which it is saved, or None.
     """
 
     kind: ClassVar[str]
@@ -96,13 +96,13 @@ class Detector(ABC):
     @property
     @abstractmethod
     def preparation(self) -> Preparation:
-        """Return what prepares the images of a data folder, which all go to this one detector."""
+        """Return the preparation for images of a data folder, if this one detector scores all of them."""
 
     @abstractmethod
     def runtime(
         self, device: "torch.device | str | None" = None, kind: Kind | None = None, threads: int | None = None
     ) -> Runtime:
-        """Return what computes logits of prepared images; arguments as in `load`.
+        """Return a runtime that computes logits of prepared images; arguments as in `load`.
 
         Raises:
             DetectorError: It has no such form, or that is damaged.
@@ -124,7 +124,7 @@ class Detector(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """Return what it is, in a few words: the architecture, or the members."""
+        """Return a short name: the architecture, or the members."""
 
     def prepare(self, pixels: Array, facts: Facts) -> Any:
         """Turn one image into what `forward` takes.
@@ -177,17 +177,17 @@ class Detector(ABC):
         return None
 
     def near(self, device: "torch.device") -> "torch.device | str":
-        """Return where it computes when others compute on `device`."""
+        """Return the device it computes on if others compute on `device`."""
         return device
 
     @property
     def thresholds(self) -> Thresholds:
-        """Return where scores become verdicts."""
+        """Return the thresholds that turn scores into verdicts."""
         return self.card.thresholds
 
     @property
     def domain(self) -> Any:
-        """Return the kind of input it was calibrated on."""
+        """Return the domain: the kind of image it was calibrated on."""
         return self.card.domain
 
     @property
