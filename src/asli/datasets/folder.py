@@ -84,7 +84,7 @@ class DataFolder:
 
     @property
     def hash(self) -> str:
-        """Return the content hash of ids, labels, splits and pixels; it does not depend on the program that wrote the files."""
+        """Return the content hash of ids, labels, splits and pixels, independent of the program that wrote them."""
         return str(self.info["content_hash"])
 
     def __len__(self) -> int:
