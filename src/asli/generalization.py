@@ -53,7 +53,7 @@ class Generalization:
             sources: `mean`, `sd`, `high` (95 % quantile), `draws`. A result for a single pair is evidence about AI only
             above `high`.
         recipe_hash: Hash of the recipe.
-        network: Whose features were used.
+        network: The network whose features were used.
         data_hash: Hash of the data.
     """
 
@@ -119,7 +119,7 @@ def generalize(
 ) -> Generalization:
     """Leave each generator family, or each real source, out of training and evaluate on it.
 
-    Every readable image but those of the test part is used: a recipe may be chosen by this, so test stays closed.
+    All readable images except those of the test part are used, since this may choose a recipe.
     Images of an unknown generator (without a name, or named `unknown...`) are left out altogether. An interrupted call
     resumes: features and finished folds are kept.
 
@@ -127,8 +127,8 @@ def generalize(
         recipe: Recipe with `optim.name=logistic`: a head on a frozen trunk's features.
         data: A data folder.
         out: Folder for `generalize.json` and the folds.
-        leave_out: What a fold leaves out whole: a generator of the fakes or a source of the real images. Of the other
-            label a quarter of the groups is left out with it.
+        leave_out: Kind of group that a fold leaves out: a generator of the fakes or a source of the real images. A
+            quarter of the groups of the other label is left out with it.
         group_file: A table of `id,group` that merges names: families of generators, sources of one origin.
         least: Groups of fewer images are left out together.
         settings: Settings of the recipe, as in `train`.

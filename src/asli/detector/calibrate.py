@@ -67,7 +67,7 @@ def calibrate(
         out: The new detector's folder.
         policy: How thresholds are chosen.
         license: License under which the weights may be used, for the card; None keeps the detector's license.
-        split: Must be `calibration`: what chose the network or judges it may not set its thresholds.
+        split: Must be `calibration`: images that chose or evaluate the network may not set its thresholds.
         group_by: A column of the manifest, such as `source`. A promised false positive rate then holds for each group
             of photographs, groups too small for that being taken together; without a promise a group counts as one
             independent image.
@@ -150,7 +150,7 @@ def _folds(detector: Detector, data: DataFolder) -> Path | None:
 
 
 def fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Return which calibration images the detector was not trained on: of others it is too sure.
+    """Return which calibration images the detector was not trained on; it is overconfident on the others.
 
     Raises:
         DataError: It was trained on all of them.
@@ -179,7 +179,7 @@ def fit(
     folds: int | None = None,
     named: Named | None = None,
 ) -> tuple[float, Thresholds]:
-    """Return temperature and thresholds for the logits of calibration images; warn where they rest on too little.
+    """Return temperature and thresholds for the logits of calibration images; warn if there are too few images.
 
     Args:
         logits: n x 2 (real, fake) of the rows, in their order, before temperature.

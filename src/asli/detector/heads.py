@@ -169,17 +169,17 @@ def detector_of_head(
 
     Args:
         head: The head, or its .npz file.
-        network: One of `asli.models.frozen.FROZEN`: whose features it reads.
+        network: The network whose features it reads, one of `asli.models.frozen.FROZEN`.
         data: A data folder; its calibration part gives temperature, thresholds and domain.
         out: The new detector's folder.
         policy: How thresholds are chosen.
         crop_mode: `grid` or `texture`; see the recipe's `data.crop_mode`.
-        crops: Windows a picture.
-        pooling: How their logits become one.
-        short_side: To which larger pictures are shrunk first; 0 for never.
+        crops: Windows per picture.
+        pooling: How their logits are combined.
+        short_side: Shorter side to which larger pictures are shrunk first; 0 for never.
         trunk: The trunk's file; None takes that of `trunk_file`.
         license: License under which the weights may be used.
-        trained_on: What the head was fitted to, in words; the data's name by default.
+        trained_on: The data that the head was fitted to; the data's name by default.
         group_by: See `calibrate`.
         group_file: See `calibrate`.
         views: See `calibrate`.
@@ -211,7 +211,7 @@ def detector_of_head(
 
 
 def crop_preprocessing(network: Network, crop_mode: str, crops: int, pooling: str, short_side: int) -> Preprocessing:
-    """Return what such a network sees: native crops of 224 px.
+    """Return the preprocessing of such a network: crops of 224 px without resampling.
 
     Raises:
         RecipeError: A setting is none that a recipe allows.

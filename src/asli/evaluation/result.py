@@ -28,20 +28,20 @@ class EvaluationResult(Measured):
     Attributes:
         version: Version of this structure.
         asli: Version that computed it.
-        date: When, ISO 8601, UTC.
+        date: Date, ISO 8601, UTC.
         detector: The detector, or the table of scores.
         seed: Seed of the detector's run.
-        thresholds: Where scores become verdicts.
+        thresholds: Thresholds of the verdict.
         data: The evaluated images.
         unreadable: Images of the data folder that could not be decoded; they are not counted.
         unscored: How a table of scores and the data differ; None for a detector.
-        seen_in_training: Evaluated images, to the pixel, that the detector was trained on; None where unknown.
+        seen_in_training: Number of evaluated images whose pixels equal those of a training image; None if unknown.
         test_opened: How often scores of this part were computed; None for arrays.
         comparison: Comparison with other detectors.
         robustness: Robustness under corruptions.
-        mistakes: The most confident ones, and how mistakes look.
+        mistakes: The most confident mistakes, and how mistakes look.
         folder: Where it was saved.
-        attachments: What a report holds besides.
+        attachments: Further content of a report.
     """
 
     version: Literal[3] = VERSION

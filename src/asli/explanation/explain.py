@@ -40,15 +40,15 @@ def explain(
     threads: int | None = None,
     language: Language | None = None,
 ) -> "Explanations":
-    """Score pictures and draw where each score comes from.
+    """Score pictures and draw the regions that change each score.
 
     Args:
         images: Images, as in `asli.predict`. One that cannot be read is reported in its place, not dropped.
         detector: A detector, a detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
         out: Folder of the pictures, of `explain.html` and of `explain.json`.
-        method: `grad-cam` asks the network's gradients, `occlusion` covers part after part and asks any detector.
-        layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
-        check: Also measure whether the map holds (see `asli.explanation.map_check`).
+        method: `grad-cam` uses the network's gradients. `occlusion` covers one part after another, for any detector.
+        layer: Layer for Grad-CAM; by default the last one with a map of 4 x 4 or more.
+        check: Also test whether the map is valid (see `asli.explanation.map_check`).
         feature_maps: Also draw the feature maps of successive layers.
         force_domain: Give a verdict on images outside the detector's domain too.
         device: cuda, mps or cpu; None takes the best there is.
@@ -98,8 +98,8 @@ class Explanation:
 
     Attributes:
         method: `grad-cam` or `occlusion`.
-        of: What the map adds up to.
-        layer: Whose map it is; None where no layer was asked.
+        of: The quantity that the map adds up to.
+        layer: Layer of the map; None for occlusion.
         map_size: Side of that layer's map.
         log_odds: Log-odds of fake, for the image.
         cells: The map by cells, rows x columns, in nats of log-odds; positive is evidence for fake.
@@ -140,8 +140,8 @@ class Explanations:
     """Result of `explain`.
 
     Attributes:
-        detector: What answered (`Detector.describe`).
-        images: In the order given.
+        detector: The detector (`Detector.describe`).
+        images: Predictions and explanations, in the order given.
     """
 
     detector: dict[str, Any]

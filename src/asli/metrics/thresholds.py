@@ -16,11 +16,11 @@ PolicyName = Literal["max-f1", "argmax", "target-fpr"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """How scores become verdicts.
+    """How thresholds are chosen.
 
     Attributes:
         name: `max-f1`, `argmax` (0.5), or `target-fpr`: the lowest threshold that promises a false positive rate.
-        target: The error rate promised.
+        target: The promised error rate.
         confidence: Confidence that the promise holds, over calibration sets.
         band: Promise the false negative rate too, by a second threshold below which an image is called real; between
             the two it is `unsure`.
