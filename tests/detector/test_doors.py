@@ -53,10 +53,12 @@ def test_onnx_is_another_form_of_the_same_detector(exported, finished):
     assert "uint8, n x 32 x 32 x 3" in (exported / "README.md").read_text()
 
 
-def test_predict_by_onnx_imports_neither_torch_nor_the_slow_libraries(exported, files):
+@pytest.mark.parametrize("name", ["exported", "default"])  # the default's photo member needs torch, thumbnails do not
+def test_predict_by_onnx_imports_neither_torch_nor_the_slow_libraries(name, exported, files):
+    place = str(exported) if name == "exported" else name
     code = (
         "import sys\nfrom asli.detector.predict import predict\n"
-        f"predict([{str(files[0])!r}], {str(exported)!r})\n"
+        f"predict([{str(files[0])!r}], {place!r})\n"
         "print(sorted({'torch', 'timm', 'sklearn', 'scipy', 'pyarrow', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

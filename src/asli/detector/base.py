@@ -199,6 +199,10 @@ class Detector(ABC):
                 self._engine = self.runtime(device, kind, threads)
             return self._engine
 
+    def warm_up(self) -> None:
+        """Load everything now that the first image would wait for."""
+        self.engine  # noqa: B018 - made on first use
+
     @overload
     def predict(  # type: ignore[overload-overlap]  # bytes are an iterable, but one image
         self,

@@ -1,8 +1,10 @@
 """Several detectors for different kinds of image: the first whose domain holds an image answers for it."""
 
+import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,14 +42,26 @@ class Routed:
 
 
 class FamilyRuntime:
-    """Hands each image to its member's runtime.
+    """Hands each image to its member's runtime, which is made for the first one: a thumbnail does not wait for torch.
 
     Args:
-        members: One runtime a member.
+        makers: Makes the runtime of each member.
     """
 
-    def __init__(self, members: Sequence[Runtime]) -> None:
-        self._members = members
+    def __init__(self, makers: Sequence[Callable[[], Runtime]]) -> None:
+        self._makers, self._made, self._lock = makers, dict[int, Runtime](), threading.Lock()
+
+    def member(self, number: int) -> Runtime:
+        """Return the runtime of a member."""
+        with self._lock:
+            if number not in self._made:
+                self._made[number] = self._makers[number]()
+            return self._made[number]
+
+    def make_all(self) -> None:
+        """Make the runtimes of all members now."""
+        for number in range(len(self._makers)):
+            self.member(number)
 
     def logits(self, prepared: Sequence[Routed]) -> Logits:
         """Return each image's logits by its member, n x 2 (real, fake)."""
@@ -55,7 +69,7 @@ class FamilyRuntime:
         numbers = np.array([image.member for image in prepared], dtype=np.int64)
         for number in np.unique(numbers).tolist():
             own = np.flatnonzero(numbers == number)
-            result[own] = self._members[number].logits([prepared[index].prepared for index in own.tolist()])
+            result[own] = self.member(number).logits([prepared[index].prepared for index in own.tolist()])
         return result
 
 
@@ -161,7 +175,16 @@ class Family(Composite):
         self, device: "torch.device | str | None" = None, kind: Kind | None = None, threads: int | None = None
     ) -> FamilyRuntime:
         """Return what computes its logits; see `Detector.runtime`."""
-        return FamilyRuntime([member.runtime(device, kind, threads) for member in self.members.values()])
+        made = FamilyRuntime([partial(member.runtime, device, kind, threads) for member in self.members.values()])
+        if device is not None or kind is not None:
+            made.make_all()  # what was asked for and cannot be had is an error before the first image
+        return made
+
+    def warm_up(self) -> None:
+        """Load every member now; see `Detector.warm_up`."""
+        engine = self.engine
+        assert isinstance(engine, FamilyRuntime), "a family's runtime"
+        engine.make_all()
 
     def describe(self) -> dict[str, Any]:
         """Return what goes beside its scores, as plain JSON; each member has its own thresholds."""

@@ -96,7 +96,7 @@ def create_app(
 
 
 def _serve(name: str, detector: Detector, metrics: "_Metrics") -> Served:
-    detector.engine  # noqa: B018 - made before the first request
+    detector.warm_up()
     batches = Batches(detector, max(2, usable_threads()), metrics.count)
     return Served(name, detector, detector.describe(), batches, Explainer(detector))
 

@@ -100,13 +100,8 @@ def _corners(budget: Budget) -> Iterator[PaperCell]:
                     start=start,
                     kind=kind,
                     place=place,
-                    **_second_reading(budget, kind),
+                    after=int(kind == "plain-stage"),  # the second reading of the text: later
                 )
-
-
-def _second_reading(budget: Budget, kind: str) -> dict[str, Any]:
-    """Return how often and when the second reading of the paper's text is run: less, and later."""
-    return {"seeds": min(budget.seeds, 3), "after": 1} if kind == "plain-stage" else {}
 
 
 def _steadiness(budget: Budget) -> Iterator[PaperCell]:

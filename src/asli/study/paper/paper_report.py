@@ -1,6 +1,7 @@
 """What a study leaves to read: study.md, study.html, one CSV a table, results.json."""
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -76,8 +77,7 @@ class Report:
             f" {len(done)} runs, {_spent(done)}."
         )
         if done:
-            m = done[0]["machine"]
-            text += f" torch {m['torch']} on {m['device']} ({m['cpu_capability']}, threads: {m['threads']})."
+            text += f" {_machines(done)}."
         former = sum(result["version"] < VERSION for result in done)
         if former:
             text += (
@@ -225,6 +225,17 @@ def _measured(item: Answer) -> str:
     reasons = list(dict.fromkeys(tested.why for tested in item.tested if tested.test is None))
     short = item.verdict if item.hindrance else item.verdict.partition(":")[0]
     return f"{item.contrast.says}: **{short}**; " + "; ".join([", ".join(parts)] * bool(parts) + reasons)
+
+
+def _machines(done: Sequence[Result]) -> str:
+    """Return on what runs were made, with the number of runs where they were made on several."""
+    counts = Counter(
+        f"torch {m['torch']} on {m['device']} ({m['cpu_capability']}, threads: {m['threads']})"
+        for m in (result["machine"] for result in done)
+    )
+    if len(counts) == 1:
+        return next(iter(counts))
+    return "; ".join(f"{count} runs with {machine}" for machine, count in counts.most_common())
 
 
 def _spent(done: Sequence[Result]) -> str:
