@@ -1,6 +1,6 @@
 """Seconds from the command to the answer: `asli predict` on one image in a new process, with ONNX and with torch.
 
-    python benchmarks/cold_start.py DETECTOR [--turns 7] [--out benchmarks/results/cold_start.json]
+    python benchmarks/cold_start.py DETECTOR [--image FILE] [--turns 7] [--out benchmarks/results/cold_start.json]
 
 The two take turns, on idle cores; files are in the page cache, since one turn of each goes before.
 """
@@ -25,13 +25,14 @@ def main() -> None:
     """Print the median, least and most seconds of each runtime."""
     parser = argparse.ArgumentParser()
     parser.add_argument("detector")
+    parser.add_argument("--image", type=Path, help="instead of a thumbnail")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     seconds: dict[str, list[float]] = {runtime: [] for runtime in RUNTIMES}
     with tempfile.TemporaryDirectory() as work:
         image = Path(work) / "image.jpg"
-        image.write_bytes(golden_images()[0][1])
+        image.write_bytes(options.image.read_bytes() if options.image else golden_images()[0][1])
         for turn in range(options.turns + 1):
             for runtime in RUNTIMES:
                 command = [sys.executable, "-m", "asli", "predict", str(image), "--detector", options.detector]

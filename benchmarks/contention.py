@@ -6,7 +6,7 @@ The sides take turns. A busy process is `python -c "while True: pass"`. Each com
 bundled sample, with no thread setting in its environment. The side `library settings` is the same command on idle
 CPUs with the spin count and the BLAS threads that the libraries would use without asli. The result is written after
 every measurement: rerun an interrupted call to resume it. A measurement is repeated where other processes used more
-than a twentieth of a CPU during it; after three such ones the call ends. About 35 minutes on two CPUs.
+than 0.15 of a CPU during it; after three such ones the call ends. About 35 minutes on two CPUs.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from asli.threads import cpu_times
 SIDES = {"idle": 0, "beside one": 1, "beside two": 2}
 PLAIN = "library settings, idle"
 LIBRARIES = {"GOMP_SPINCOUNT": "300000", "OPENBLAS_NUM_THREADS": str(os.cpu_count())}
-LIMIT, GROWTH, STRANGERS = 2.5, 1.03, 0.05
+LIMIT, GROWTH, STRANGERS = 2.5, 1.03, 0.15
 ROOT = Path(__file__).parents[1]
 TRAIN = ("model.name=resnet18", "data.sample=0", "loop.micro_batch=64", "loop.accumulation=1", "loop.max_updates=10")
 

@@ -1,6 +1,6 @@
 """All that asli promises and measures on a GPU, in the minutes somebody has one.
 
-    python benchmarks/gpu.py --minutes 8 [--only PART ...] [--data DATA] [--out benchmarks/results/gpu.json] [--work gpu-work]
+    python benchmarks/gpu.py --minutes 8 [--only PART ...] [--data DATA] [--out FILE] [--work gpu-work]
 
 Each part writes its result to `--out` when it ends; a second call with the same `--out` and `--work` goes on with the
 first part that is missing, and trains the last one further. Nothing is downloaded: networks start from scratch and

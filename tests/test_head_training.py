@@ -13,8 +13,9 @@ from asli.datasets.build import open_folders
 from asli.detector.base import Detector
 from asli.detector.classifier import as_classifier
 from asli.detector.heads import origin_of, trunk_network
+from asli.detector.linked import linked_weights
 from asli.detector.locate import find_detector
-from asli.errors import RecipeError
+from asli.errors import DetectorError, RecipeError, WeightsError
 from asli.exporting.onnx import export_onnx
 from asli.files import sha256_of_file
 from asli.head_training import available
@@ -93,14 +94,36 @@ def test_photo_is_small_and_saved_again_it_is_the_same(tmp_path):
     assert again.logits([picture]).tolist() == photo.logits([picture]).tolist()
 
 
+def test_photo_answers_by_onnx_from_the_weights_that_it_shares_with_torch(tmp_path):
+    picture = np.asarray(load_sample_images().images[1])
+    scores = [Detector.load("photo", runtime=kind).predict(picture).score for kind in ("onnx", "torch")]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+    shutil.copytree(find_detector("photo"), tmp_path / "photo")
+    weights = tmp_path / "photo/model.safetensors"
+    folder, shapes = tmp_path / "photo", {"network.blocks.0.attn.qkv.weight.codes": [2304, 768]}
+    assert linked_weights(folder, shapes)["network.blocks.0.attn.qkv.weight.codes"].shape == (2304, 768)
+    with pytest.raises(WeightsError, match=r"blocks.0.attn.qkv.weight.codes is damaged"):
+        linked_weights(folder, {name: [768, 768] for name in shapes})
+    with pytest.raises(DetectorError, match="lacks blocks.9"):
+        linked_weights(folder, {"network.blocks.9": [1]})
+    weights.write_bytes(b"nothing")
+    with pytest.raises(DetectorError, match="damaged or foreign"):
+        linked_weights(folder, shapes)
+
+
 @pytest.mark.slow
-def test_the_onnx_form_of_photo_has_its_codes_and_its_scores(tmp_path):
+def test_the_whole_onnx_form_of_photo_has_its_codes_and_its_scores(tmp_path):
     shutil.copytree(find_detector("photo"), tmp_path / "photo")
     export_onnx(tmp_path / "photo")
-    assert (tmp_path / "photo/model.onnx").stat().st_size < 60e6  # 8 bits a weight, not 32
+    whole = (tmp_path / "photo/model.onnx").stat().st_size
+    assert 40e6 < whole < 60e6  # 8 bits a weight, not 32
     picture = np.asarray(load_sample_images().images[1])
-    scores = [Detector.load(tmp_path / "photo", runtime=kind).predict(picture).score for kind in ("onnx", "torch")]
-    assert scores[0] == pytest.approx(scores[1], abs=1e-4)
+    scores = [Detector.load(name, runtime="onnx").predict(picture).score for name in (tmp_path / "photo", "photo")]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+    export_onnx(tmp_path / "photo", linked=True)
+    assert (tmp_path / "photo/model.onnx").stat().st_size < 100e3
+    linked = Detector.load(tmp_path / "photo", runtime="onnx").predict(picture).score
+    assert linked == pytest.approx(scores[1], abs=1e-6)
 
 
 def test_pictures_of_ones_own_become_a_detector(tmp_path, monkeypatch):

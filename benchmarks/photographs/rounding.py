@@ -26,7 +26,8 @@ from safetensors.torch import load_file, save_file
 from scipy.linalg import cholesky
 
 from asli.detector.heads import crop_preprocessing
-from asli.models.coded import CODES, LARGEST, STEPS, coded
+from asli.models.coded import LARGEST, STEPS, coded
+from asli.models.codes import CODES
 from asli.models.networks import Network, create_network
 from asli.progress import progress
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from asli.errors import WeightsError
-from asli.models.coded import CODES, STEPS, coded, decoded
+from asli.models.coded import STEPS, coded, decoded
+from asli.models.codes import CODES
 from asli.models.frozen import ClipB16Blocks, ClipB16Early
 
 

@@ -161,6 +161,7 @@ def export(
     int8: Annotated[bool, Parameter(negative="")] = False,
     data: Path | None = None,
     out: Path | None = None,
+    linked: Annotated[bool, Parameter(negative="")] = False,
     threads: Threads = None,
 ) -> None:
     """Write a detector as ONNX and compare it with the original; int8 makes a new detector.
@@ -170,13 +171,14 @@ def export(
         int8: Quantize to 8 bits: a detector of its own, with its own temperature and thresholds.
         data: Data folder for int8: ranges come from train, thresholds from calibration, losses from validation.
         out: The folder to write; by default the detector's own, with int8 a new one beside it.
+        linked: Leave out the weights that a small detector such as photo holds as codes: 0.4 MB that only asli can run.
     """
     if int8 != (data is not None):
         leave("--int8 and --data DATA go together (see asli --help)", 2)
     if data is None:
         from asli.exporting.onnx import export_onnx
 
-        done = export_onnx(detector, out, threads=threads)
+        done = export_onnx(detector, out, linked=linked, threads=threads)
         checked = done.checked
         print(f"{done.file}: {done.bytes / 1e6:.1f} MB; on {checked['golden_images']} golden images its scores")
         print(f"  differ by at most {checked['largest_score_difference']:.1e} from torch's")

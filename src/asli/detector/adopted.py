@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from asli.detector.base import Detector
 from asli.detector.card import Card
 from asli.detector.classifier import Classifier
+from asli.detector.linked import Shapes
 from asli.detector.model_card import model_card
 from asli.detector.runtimes import OnnxRuntime
 from asli.detector.store import (
@@ -101,7 +102,7 @@ class Adopted(Classifier):
         """Return what the ONNX form divides its logits by: nothing."""
         return 1.0
 
-    def run_graph(self, path: Path, threads: int | None) -> OnnxRuntime:
+    def run_graph(self, path: Path, threads: int | None, linked: Shapes | None = None) -> OnnxRuntime:
         """Return what computes logits by an ONNX form."""
         return OnnxRuntime(path, self.preprocessing, threads, self.temperature)
 

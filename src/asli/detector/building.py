@@ -58,7 +58,8 @@ def stored(network: "Network", *, head_only: bool, half: bool) -> dict[str, "tor
     Raises:
         WeightsError: A tensor cannot be coded.
     """
-    from asli.models.coded import CODES, STEPS, coded
+    from asli.models.coded import STEPS, coded
+    from asli.models.codes import CODES
 
     tensors = {key: value.detach().cpu().contiguous() for key, value in network.module.state_dict().items()}
     head = {key: value for key, value in tensors.items() if key.startswith(f"{network.head}.")}

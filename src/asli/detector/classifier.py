@@ -12,6 +12,7 @@ import numpy.typing as npt
 from asli.detector.base import Detector
 from asli.detector.building import assemble, fold_temperature, storage_of, stored
 from asli.detector.card import Card
+from asli.detector.linked import Shapes, linked_weights
 from asli.detector.model_card import hub_config, model_card
 from asli.detector.runtimes import Kind, OnnxRuntime, Runtime, TorchRuntime, onnx_installed
 from asli.detector.store import (
@@ -135,9 +136,16 @@ class Classifier(Detector):
         """Return what the ONNX form divides its logits by."""
         return self.temperature
 
-    def run_graph(self, path: Path, threads: int | None) -> OnnxRuntime:
-        """Return what computes logits by an ONNX form in a file, on so many CPU threads."""
-        return OnnxRuntime(path, self.preprocessing, threads)
+    def run_graph(self, path: Path, threads: int | None, linked: Shapes | None = None) -> OnnxRuntime:
+        """Return what computes logits by an ONNX form in a file.
+
+        Args:
+            path: The file.
+            threads: CPU threads of one operation.
+            linked: Weights that it lacks and this detector's own file holds.
+        """
+        weights = linked_weights(self.folder, linked) if linked and self.folder is not None else None
+        return OnnxRuntime(path, self.preprocessing, threads, weights=weights)
 
     def untrained(self, seed: int) -> "nn.Module":
         """Return the network with fresh random weights."""
@@ -164,7 +172,7 @@ class Classifier(Detector):
         if kind == "onnx":
             if not on_cpu:
                 raise DetectorError(f"ONNX runs on the CPU, not on '{device}'; leave out one of the two")
-            return self.run_graph(self._onnx_file(), threads)
+            return self.run_graph(self._onnx_file(), threads, self._info.get("onnx", {}).get("linked"))
         from asli.models.device import pick_device, set_threads
 
         set_threads(threads)

@@ -5,7 +5,7 @@ Neither library is imported before its runtime is made: a bundle with `model.onn
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -84,6 +84,7 @@ class OnnxRuntime:
         preprocessing: States how the logits of an image's windows are pooled.
         threads: Threads of one operation; None takes `OMP_NUM_THREADS`, else one for each CPU this process may use.
         temperature: Divides the logits, where the graph does not.
+        weights: Those that the graph lacks, by name.
 
     Raises:
         MissingExtraError: ONNX Runtime is not installed.
@@ -91,7 +92,12 @@ class OnnxRuntime:
     """
 
     def __init__(
-        self, path: Path, preprocessing: Preprocessing, threads: int | None = None, temperature: float = 1.0
+        self,
+        path: Path,
+        preprocessing: Preprocessing,
+        threads: int | None = None,
+        temperature: float = 1.0,
+        weights: Mapping[str, npt.NDArray[Any]] | None = None,
     ) -> None:
         self._preprocessing, self._temperature = preprocessing, temperature
         try:
@@ -104,6 +110,9 @@ class OnnxRuntime:
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # see `asli.threads`
         options.log_severity_level = 3
+        if weights:
+            values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
+            options.add_external_initializers(list(weights), values)
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
             (images,), (logits,) = self._session.get_inputs(), self._session.get_outputs()

@@ -21,6 +21,7 @@ from torch import nn
 from asli.datasets.images import decode
 from asli.detector.base import Detector
 from asli.detector.classifier import Classifier, as_classifier
+from asli.detector.linked import unlink
 from asli.detector.locate import require_own_folder
 from asli.detector.runtimes import Runtime
 from asli.detector.store import FILES, ONNX
@@ -87,12 +88,15 @@ class OnnxExport:
     checked: dict[str, Any]
 
 
-def export_onnx(detector: str | Path, out: str | Path | None = None, *, threads: int | None = None) -> OnnxExport:
+def export_onnx(
+    detector: str | Path, out: str | Path | None = None, *, linked: bool = False, threads: int | None = None
+) -> OnnxExport:
     """Add `model.onnx` to a detector, as another form of it.
 
     Args:
         detector: A detector folder, a run folder or `hub:owner/name`.
         out: Write a copy of the detector here, and `model.onnx` into the copy; None writes into the detector's folder.
+        linked: Leave out the weights that `model.safetensors` holds as codes: a small graph that only asli can run.
         threads: CPU threads of one operation, in the comparison.
 
     Raises:
@@ -111,7 +115,11 @@ def export_onnx(detector: str | Path, out: str | Path | None = None, *, threads:
     with tempfile.TemporaryDirectory(prefix="asli-export-") as work:
         graph = Path(work) / ONNX
         write_graph(opened, graph)
-        checked = compare(opened.run_graph(graph, threads), runtime, opened)
+        assert opened.folder is not None
+        lacking = unlink(graph, opened.folder) if linked else {}
+        checked = compare(opened.run_graph(graph, threads, lacking), runtime, opened)
+        if lacking:
+            checked["linked"] = lacking
         target = opened.folder if out is None else Path(out)
         assert target is not None
         try:

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from asli.errors import WeightsError
+from asli.models.codes import CODES, multiples_of
 
-CODES, STEPS = ".codes", "steps"
-"""Suffix of a coded tensor's name in a file, and the name of the steps of all of them, float32, in the network, too."""
+STEPS = "steps"
+"""Name of the steps of all coded tensors, float32, in a file and in the network."""
 LARGEST = 127
 
 
@@ -62,9 +63,6 @@ def decoded(tensors: Mapping[str, torch.Tensor], network: torch.nn.Module) -> di
         code = found.pop(name + CODES, None)
         if code is None:
             continue
-        try:
-            multiples = np.frombuffer(zlib.decompress(code.numpy().tobytes()), np.int8).reshape(shapes[name])
-        except (zlib.error, ValueError) as error:
-            raise WeightsError(f"the code of {name} is damaged: {error}; fetch the file again") from error
+        multiples = multiples_of(name, code.numpy().tobytes(), tuple(shapes[name]))
         found[name] = torch.from_numpy(multiples.astype(np.float32) * np.float32(step))
     return found
