@@ -124,7 +124,7 @@ def test_images_seen_in_training_calibrate_nothing(finished, sample, tmp_path, c
     made = calibrate(known, sample, tmp_path / "some")
     assert made.card.thresholds.n == len(rows) - 50
     assert "50 of 600 calibration images were seen" in caplog.text
-    assert "7 of 300 images of the validation part were seen" in caplog.text
+    assert "7 of 300 images of the validation part were training images" in caplog.text
     assert np.array_equal(Detector.load(tmp_path / "some").training_images, np.unique(seen))
     ignorant = Classifier(made.network, made.preprocessing, made.card)
     ignorant.save(tmp_path / "some")  # in the place of one that knew
