@@ -60,7 +60,11 @@ def test_checks_find_what_contradicts_and_what_agrees():
     assert "0.9634" in largest.says
     assert "0.5927" in largest.says
     assert "0.3707 apart" in largest.found
-    assert {check.verdict for check in made if check.where == "tables 2 and 7"} == {"agree"}
+    assert {check.verdict for check in made if check.where == "tables 2 and 7" and "apart" in check.found} == {"agree"}
+    trends = {check.says: check for check in made if check.says.startswith("the ")}
+    assert trends["the benefit of residual connections grows with depth"].found.endswith("0.430, 0.402, 0.391, 0.371")
+    assert "efficientnet_b4 0.17 / 0.941" in trends["the loss falls as F1 rises in every experiment"].found
+    assert {check.verdict for check in trends.values()} == {"CONTRADICT"}
     assert verdicts.count("worse than no detector") == 1
 
 

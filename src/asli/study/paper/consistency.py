@@ -82,7 +82,7 @@ def remarks_possible(fake: int, real: int) -> bool:
 
 def checks() -> list[Check]:
     """Return every comparison."""
-    return [_same_network(), _confusion(), *_rows(), _twice(), *_repeats(), _always_fake(), _parameters()]
+    return [_same_network(), _confusion(), *_rows(), _twice(), *_repeats(), *_trends(), _always_fake(), _parameters()]
 
 
 def consistency_table() -> TextTable:
@@ -173,6 +173,33 @@ def _repeats() -> list[Check]:
             Check(where, f"{what}: F1 {first} and {second}", f"{abs(first - second):.4f} apart", _both(agrees))
         )
     return result
+
+
+def _trends() -> list[Check]:
+    """Return claims on trends of the text beside the rows they are about."""
+    rows = [(f"{name}, scenario {n}", row) for name, of in paper.TABLE_7.items() for n, row in enumerate(of, 1)]
+    rows += [(name, row) for name, row in paper.TABLE_2.items() if name not in paper.TABLE_7]
+    pairs = [
+        f"{first} {a.loss:g} / {a.f1:g} and {second} {b.loss:g} / {b.f1:g}"
+        for (first, a), (second, b) in itertools.combinations(rows, 2)
+        if None not in (a.loss, a.f1, b.loss, b.f1) and (a.loss - b.loss) * (a.f1 - b.f1) > 0  # type: ignore[operator]
+    ]
+    benefits = [of[2].f1 - of[1].f1 for of in paper.TABLE_7.values()]  # type: ignore[operator]
+    grows = all(later > earlier for earlier, later in itertools.pairwise(benefits))
+    return [
+        Check(
+            "tables 2 and 7",
+            "the loss falls as F1 rises in every experiment",
+            f"{len(pairs)} pairs of rows do not, such as {pairs[-1]}" if pairs else "every pair of rows does",
+            _both(not pairs),
+        ),
+        Check(
+            "table 7",
+            "the benefit of residual connections grows with depth",
+            "scenario 3 minus 2: " + ", ".join(f"{value:.3f}" for value in benefits),
+            _both(grows),
+        ),
+    ]
 
 
 def _always_fake() -> Check:

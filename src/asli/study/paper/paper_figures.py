@@ -147,13 +147,16 @@ def _wanted(budget: Budget, sweep: Sweep, results: Results, seeds: int) -> Itera
     yield _from(sweep, shown, "figure9", title, lambda s: pictures.confusion(s.result))
     title = "Figure 10: most confident mistakes"
     yield _from(sweep, shown, "figure10", title, lambda s: pictures.mistakes(s.run, s.result, data))
-    for reading, end in (("all shortcuts removed", ""), ("one a stage removed", "_stage")):
+    for reading, end in (("all shortcuts removed", ""), ("without the first shortcut of each stage", "_stage")):
         yield _architecture(f"figure11{end}", f"Figure 11: ResNet-152, {reading}", f"plain_{ARCHITECTURE}{end}", size)
     yield _overlay(
         "figure12",
         "Figure 12: losses without and with residual connections, pretrained",
         results,
-        [("without", steady(budget, "plain")), ("with", steady(budget, "residual"))],
+        [
+            ("without residual connections", steady(budget, "plain")),
+            ("with residual connections", steady(budget, "residual")),
+        ],
         "validation",
         pictures.unsteady,
     )
@@ -174,7 +177,7 @@ def _schedules(budget: Budget, results: Results) -> Iterator[Wanted]:
     cells = [
         ("with the scheduler", schedule_base(budget)),
         ("constant rate", "schedule-constant"),
-        ("constant rate of equal sum", "schedule-constant-half"),
+        ("constant rate at half the peak", "schedule-constant-half"),
     ]
     for name, number, kind in (("figure7", 7, "training"), ("figure8", 8, "validation")):
         title = f"Figure {number}: {kind} loss with and without the scheduler"

@@ -1,5 +1,6 @@
 """What a study leaves to read: study.md, study.html, one CSV a table, results.json."""
 
+import json
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from asli._version import __version__
-from asli.files import write_json, write_text
+from asli.files import write_text
 from asli.progress import duration
 from asli.recipe import load_recipe
 from asli.reports.pages import MARK
@@ -20,12 +21,27 @@ from asli.study.paper.budgets import Budget
 from asli.study.paper.claim import PaperClaim, verdict
 from asli.study.paper.paper_figures import StudyFigure
 from asli.study.paper.paper_tables import OVER_SEEDS
+from asli.study.paper.printed import TABLE_3
 from asli.study.paper.starts import CIFAR_10
 from asli.study.sweep.contrasts import Answer
 from asli.study.sweep.record import VERSION, Result, recipe_of_result
 from asli.study.sweep.results import AUROC, F1, F1_ARGMAX, Results
 from asli.study.sweep.runner import Sweep
 from asli.study.sweep.tabular import TextTable
+
+TERMS = (
+    "`yes` and `no` hold in every metric after Holm's correction over all tests of that metric. `leans`: the 95%"
+    " interval of at least one metric lies on that side of 0 and of none on the other, but not all stand up to that"
+    " correction. `not settled`: the intervals hold 0; their ends say how large an effect can still be. `depends on the"
+    " metric`: metrics contradict each other. `mixed`: several comparisons answer the claim, and differently; one"
+    ' refutes a claim on "every" network. `not judged`: a network did not learn enough to be compared. A number above 0'
+    " speaks for the claim; its 95% interval over seeds is in brackets.",
+    "Measures of an image, for the remarks on mistakes (`asli.metrics.appearance`): `colorfulness` is the spread of its"
+    " colors, `texture` the strength of its fine detail, `flatness` the share of flat blocks along its edge. A wrongly"
+    " judged image is compared with a rightly judged one of the same label: `chance above 1/2` is the chance that it"
+    " measures higher, or lower where the line says so, less 0.5.",
+)
+"""What the words of the answers mean."""
 
 DIGITS = 4
 """Decimals of the training curves in results.json."""
@@ -59,8 +75,9 @@ class Report:
         """Write all files; return the Markdown's path."""
         for table in self.tables:
             write_text(out / "tables" / f"{table.name}.csv", table.to_csv())
-        every = [_compact(result) for item in self.results.cells for result in item.results]
-        write_json(out / "results.json", every)
+        runs = (_compact(result) for item in self.results.cells for result in item.results)
+        lines = (json.dumps(run, separators=(",", ":"), ensure_ascii=False, allow_nan=False) for run in runs)
+        write_text(out / "results.json", "[\n" + ",\n".join(lines) + "\n]\n")  # a run a line: a fifth of the size
         write_text(out / "study.html", self._html())
         write_text(out / "study.md", self._markdown())
         return out / "study.md"
@@ -106,7 +123,7 @@ class Report:
     def answers(self) -> list[tuple[str, list[str]]]:
         """Return each claim with its verdict, and below it what was measured, a line a contrast."""
         return [
-            (f"{claim.text}: **{verdict(answers)}**. ({claim.where})", [_measured(item) for item in answers])
+            (f"{claim.text}: **{verdict(claim, answers)}**. ({claim.where})", [_measured(item) for item in answers])
             for claim, answers in self.answered
         ]
 
@@ -125,6 +142,34 @@ class Report:
             "Are the paper's F1 of 0.48 to 0.63 without residual connections a matter of the threshold? Here networks"
             f" without any shortcut reach a mean F1 of {at:.3f} at argmax and {f1:.3f} at the fitted threshold, with a"
             f" mean AUROC of {area:.3f}; answering fake always gives 0.667."
+        )
+
+    @property
+    def influence_line(self) -> str | None:
+        """Return whether mistakes look different at all: the paper's conclusion on color, texture and background."""
+        remarks = [item for claim, answers in self.answered if claim.where.startswith("figure 10") for item in answers]
+        found = [item.tested[0].test.result for item in remarks if item.tested[0].test is not None]
+        if not found:
+            return None
+        shown = sum(c.low > 0 or c.high < 0 for c in found)
+        return (
+            f"Color, texture and background influence the model: **{'yes' if shown == len(found) else 'in part'}**;"
+            f" {shown} of {len(found)} differences of the three remarks have an interval without 0, whatever their"
+            " direction. (conclusions)"
+        )
+
+    @property
+    def level_line(self) -> str | None:
+        """Return how near these runs come to the paper's best figure."""
+        means = {item.cell.name: item.mean(F1_ARGMAX) for item in self.results.cells if item.done}
+        known = {name: value for name, value in means.items() if value is not None}
+        if not known or TABLE_3.f1 is None:
+            return None
+        best = max(known, key=lambda name: known[name])
+        level = "reached" if known[best] >= TABLE_3.f1 else "not reached at this budget"
+        return (
+            f"The paper's best F1, {TABLE_3.f1} (table 3): **{level}**; the highest mean F1 at argmax of a cell here is"
+            f" {known[best]:.4f} ({best}, {self.results[best].condition})."
         )
 
     @property
@@ -173,33 +218,39 @@ class Report:
             *(f"{line}\n" for line in self.origin),
             "## Answers",
             "",
-            "`yes` and `no` hold in every metric after correction for all tests made here. `leans`: every 95 % interval"
-            " is on that side of 0, but not every one after the correction; more seeds are needed. A difference above 0"
-            " supports the claim; its 95 % interval is in brackets.",
-            "",
+            *(f"{line}\n" for line in TERMS),
         ]
         for line, measured in self.answers:
             parts += [f"- {line}", *(f"  - {of}" for of in measured)]
         parts += [f"- {self.threshold_line}"] if self.threshold_line else []
-        parts += ["", "## What changed since the last version, and why", "", changes()]
-        parts += ["## What is not comparable with the paper", "", *(f"- {line}" for line in self.not_comparable), ""]
+        parts += [f"- {line}" for line in (self.influence_line, self.level_line) if line]
+        parts += [
+            "",
+            "## What is not comparable with the paper",
+            "",
+            *(f"- {line}" for line in self.not_comparable),
+            "",
+        ]
         parts += ["## Claims and tables", "", OVER_SEEDS, "", *(table.to_markdown() for table in self.tables)]
         parts += ["## Figures", ""]
         for picture in self.pictures:
             parts += [f"### {picture.title}", ""]
             parts += [f"![{picture.title}](figures/{picture.name}.png)", ""] if picture.svg else []
             parts += [f"From: {picture.origin}." if picture.svg else f"Not drawn: {picture.origin}.", ""]
+        parts += ["## What changed since the last version, and why", "", changes()]
         return "\n".join(parts).rstrip() + "\n"
 
     def _html(self) -> str:
         source = (resources.files("asli") / "study" / "paper" / "study.html.j2").read_text(encoding="utf-8")
         environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-        extra: list[tuple[str, list[str]]] = [(self.threshold_line, [])] if self.threshold_line else []
+        lines = (self.threshold_line, self.influence_line, self.level_line)
+        extra: list[tuple[str, list[str]]] = [(line, []) for line in lines if line]
         return environment.from_string(source).render(
             mark=MARK,
             command=self.command,
             origin=[_bold(line) for line in self.origin],
             over_seeds=OVER_SEEDS,
+            terms=[_bold(line) for line in TERMS],
             answers=[(_bold(line), [_bold(of) for of in measured]) for line, measured in [*self.answers, *extra]],
             changes=[_bold(line.removeprefix("- ")) for line in changes().splitlines()],
             limits=[_bold(line) for line in self.not_comparable],
@@ -223,8 +274,19 @@ def _measured(item: Answer) -> str:
         alone = len(item.tested) == 1 or item.hindrance
         parts.append(text if alone else f"{text} {tested.verdict}")
     reasons = list(dict.fromkeys(tested.why for tested in item.tested if tested.test is None))
+    reasons += [_beside_printed(item)] if item.contrast.printed is not None else []
     short = item.verdict if item.hindrance else item.verdict.partition(":")[0]
     return f"{item.contrast.says}: **{short}**; " + "; ".join([", ".join(parts)] * bool(parts) + reasons)
+
+
+def _beside_printed(item: Answer) -> str:
+    """Return whether the intervals of F1 hold what the paper's own F1 give."""
+    printed = item.contrast.printed
+    assert printed is not None, "the caller looked"
+    tests = [tested.test.result for tested in item.tested if tested.test and tested.metric.startswith("F1")]
+    held = sum(c.low <= printed <= c.high for c in tests)
+    where = "neither interval" if not held else "one interval" if held < len(tests) else "both intervals"
+    return f"the paper's {printed:+.3f} lies in {where} of F1"
 
 
 def _machines(done: Sequence[Result]) -> str:

@@ -9,6 +9,7 @@ import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from asli.detector.base import Detector
 from asli.detector.classifier import as_classifier
@@ -82,7 +83,7 @@ SPAN = 11
 
 
 def overlaid(named: Sequence[tuple[str, CellResults]], kind: str) -> Figure:
-    """Draw the training or validation loss of several conditions in one picture, every seed thin, the mean thick.
+    """Draw the training or validation loss of several conditions in one picture, every seed thin, the median thick.
 
     Args:
         named: What each condition is called, and its runs.
@@ -91,7 +92,11 @@ def overlaid(named: Sequence[tuple[str, CellResults]], kind: str) -> Figure:
     with plots.canvas(5.4, 3.4) as (figure, axes):
         for color, (name, item) in zip(COLORS, named, strict=False):
             _condition(axes, item, kind, color, f"{name} ({len(item.done)} seeds)")
-        axes.set(xlabel="update", ylabel=f"{kind} loss (nats)", ylim=(0, None))
+        axes.set(xlabel="update", ylabel=f"{kind} loss (nats{', smoothed' if kind == 'training' else ''})")
+        if kind == "training":
+            _log_scale(axes)  # the claim is about its end, near 0
+        else:
+            axes.set_ylim(0, None)
         axes.legend(frameon=False)
     return figure
 
@@ -104,14 +109,15 @@ def unsteady(named: Sequence[tuple[str, CellResults]]) -> Figure:
         for axes, (name, item) in zip(grid, named, strict=True):
             for kind, color in (("training", REAL), ("validation", FAKE)):
                 _condition(axes, item, kind, color, kind)
-            axes.set(title=f"{name} ({len(item.done)} seeds)", xlabel="update", yscale="log")
+            axes.set(title=f"{name} ({len(item.done)} seeds)", xlabel="update")
+            _log_scale(axes)
             axes.legend(frameon=False)
         grid[0].set_ylabel("loss (nats)")
     return figure
 
 
 def _condition(axes: Axes, item: CellResults, kind: str, color: str, label: str) -> None:
-    """Plot a loss of each seed thin and light, and the mean over seeds thick."""
+    """Plot a loss of each seed thin and light, and the median over seeds thick."""
     series = [np.array([line[:2] for line in result.get(kind, ())], dtype=np.float64) for result in item.done]
     series = [values for values in series if len(values)]
     if not series:
@@ -120,8 +126,17 @@ def _condition(axes: Axes, item: CellResults, kind: str, color: str, label: str)
     for values in smooth:
         axes.plot(*values.T, color=color, alpha=0.35, linewidth=0.8)
     if len({len(values) for values in smooth}) == 1:
-        mean = np.mean(smooth, axis=0)
-        axes.plot(*mean.T, color=color, linewidth=1.8, marker="o" if len(mean) < 30 else "", markersize=3, label=label)
+        middle = np.median(smooth, axis=0)
+        marker = "o" if len(middle) < 30 else ""
+        axes.plot(*middle.T, color=color, linewidth=1.8, marker=marker, markersize=3, label=label)
+
+
+def _log_scale(axes: Axes) -> None:
+    """Give the y axis a logarithmic scale with plain numbers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 4.0, 6.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _smoothed(values: Floats) -> Floats:

@@ -15,6 +15,7 @@ from asli.study.sweep.results import (
     fluctuation,
     last_training_loss,
     last_validation_loss,
+    later_fall,
     rise,
 )
 
@@ -25,17 +26,35 @@ MEMORIZED = 0.05
 def scheduler_claims(budget: Budget) -> Iterator[PaperClaim]:
     """Yield the claims on figures 7 and 8."""
     base = schedule_base(budget)
-    rates = (("schedule-constant", "constant rate"), ("schedule-constant-half", "constant rate of equal sum"))
+    rates = (("schedule-constant", "constant rate"), ("schedule-constant-half", "constant rate at half the peak"))
     memorized = _not_memorized("schedule-constant")
     yield PaperClaim(
-        "At a constant rate the training loss sinks towards 0, lower than with the scheduler",
+        f"At a constant rate the training loss sinks towards 0 (below {MEMORIZED:g} nats)",
         "figure 7",
         (
             Contrast(
-                "final training loss, scheduler minus constant rate",
-                {"nats": linear({base: 1, "schedule-constant": -1}, last_training_loss)},
+                f"{MEMORIZED:g} minus the final training loss at a constant rate",
+                {"nats": linear({"schedule-constant": 1}, _below(last_training_loss, MEMORIZED))},
+            ),
+        ),
+    )
+    yield PaperClaim(
+        "At a constant rate the evaluation loss rises",
+        "figure 8",
+        (
+            Contrast(
+                "validation loss at the end minus at half time, constant rate",
+                {"nats": linear({"schedule-constant": -1}, later_fall("validation"))},
                 memorized,
             ),
+        ),
+    )
+    yield PaperClaim(
+        "With the scheduler training and evaluation loss fall to the end",
+        "figures 7 and 8",
+        tuple(
+            Contrast(f"{kind} loss at half time minus at the end", {"nats": linear({base: 1}, later_fall(kind))})
+            for kind in ("training", "validation")
         ),
     )
     yield PaperClaim(
@@ -50,17 +69,16 @@ def scheduler_claims(budget: Budget) -> Iterator[PaperClaim]:
             )
         ),
     )
-    yield PaperClaim(
-        "With the scheduler the evaluation loss falls to the end",
-        "figure 8",
-        (
-            Contrast("first minus last validation loss", {"nats": linear({base: 1}, fall)}),
-            Contrast(
-                "first minus last, less twice the rise above the lowest",
-                {"nats": linear({base: 1}, lambda result: fall(result) - 2 * rise(result))},
-            ),
-        ),
-    )
+
+
+def _below(pick: Pick, bound: float) -> Pick:
+    """Return what picks how far a number lies below a bound."""
+
+    def picked(result: Result) -> float | None:
+        value = pick(result)
+        return None if value is None else bound - value
+
+    return picked
 
 
 def _not_memorized(name: str) -> Callable[[Results], str]:
@@ -82,10 +100,16 @@ def stability_claims(budget: Budget) -> Iterator[PaperClaim]:
         "figure 12: fluctuating training loss, evaluation loss without a falling trend",
         (
             difference(
-                "fluctuation of the training loss, plain minus residual", plain, residual, fluctuation("training")
+                "fluctuation of the training loss, plain over residual", plain, residual, change("training"), "log10"
             ),
-            difference("fluctuation of the validation loss", plain, residual, fluctuation("validation")),
-            difference("final training loss", plain, residual, last_training_loss),
+            difference(
+                "fluctuation of the validation loss, plain over residual",
+                plain,
+                residual,
+                change("validation"),
+                "log10",
+            ),
+            difference("final training loss, plain minus residual", plain, residual, last_training_loss),
             difference("fall of the validation loss, residual minus plain", residual, plain, fall),
         ),
     )
@@ -97,12 +121,20 @@ def stability_claims(budget: Budget) -> Iterator[PaperClaim]:
             "section on the architecture",
             (
                 difference(
-                    f"fluctuation of the training loss, {variant} minus {deepest}",
+                    f"fluctuation of the training loss, {variant} over {deepest}",
                     name,
                     normal,
-                    fluctuation("training"),
+                    change("training"),
+                    "log10",
                 ),
-                difference("final training loss", name, normal, last_training_loss),
+                difference(
+                    f"fluctuation of the validation loss, {variant} over {deepest}",
+                    name,
+                    normal,
+                    change("validation"),
+                    "log10",
+                ),
+                difference(f"final training loss, {variant} minus {deepest}", name, normal, last_training_loss),
             ),
         )
     yield PaperClaim(
@@ -110,7 +142,7 @@ def stability_claims(budget: Budget) -> Iterator[PaperClaim]:
         "section on ablation",
         tuple(
             Contrast(
-                f"{deepest}, {start}, {words}: gradient of the first stage over that of the last, residual over plain",
+                f"{deepest}, {start}, {words}: stem's gradient over the last stage's, residual over plain",
                 {
                     "log10": linear(
                         {corner("residual", start, deepest): 1, corner("plain", start, deepest): -1}, reach(when)
@@ -123,8 +155,19 @@ def stability_claims(budget: Budget) -> Iterator[PaperClaim]:
     )
 
 
+def change(kind: str) -> Pick:
+    """Return what picks log10 of the fluctuation of a loss: a single spike does not decide its mean over seeds."""
+    pick = fluctuation(kind)
+
+    def picked(result: Result) -> float | None:
+        value = pick(result)
+        return math.log10(value) if value else None
+
+    return picked
+
+
 def reach(when: str) -> Pick:
-    """Return what picks log10 of the gradient norm at the first stage over that at the last stage before the head.
+    """Return what picks log10 of the gradient norm at the stem over that at the last stage before the head.
 
     Args:
         when: `start` or `end` of training.

@@ -6,7 +6,7 @@ against 0 by Student's t. What the runs of a seed have in common cancels, whatev
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from asli.metrics.paired import OverSeeds, holm, over_seeds
@@ -72,11 +72,13 @@ class Contrast:
         says: What is compared with what.
         quantities: Quantities by metric.
         hindrance: Returns why these runs cannot answer it, or an empty text.
+        printed: The same contrast of the F1 that the paper prints, or None.
     """
 
     says: str
     quantities: Mapping[str, Quantity]
     hindrance: Callable[[Results], str] = lambda _: ""
+    printed: float | None = None
 
 
 def compare(
@@ -86,6 +88,7 @@ def compare(
     picks: Mapping[str, Pick] = RANKS,
     *,
     learned: bool = False,
+    printed: float | None = None,
 ) -> Contrast:
     """Return the contrast of two means of cells, first minus second.
 
@@ -95,12 +98,14 @@ def compare(
         second: Cells whose mean is subtracted.
         picks: What is compared, by metric.
         learned: Whether all these cells must beat a constant answer.
+        printed: See `Contrast`.
     """
     terms: dict[str, float] = dict.fromkeys(first, 1 / len(first))
     for name in second:
         terms[name] = terms.get(name, 0.0) - 1 / len(second)
     quantities = {key: linear(terms, pick) for key, pick in picks.items()}
-    return Contrast(says, quantities, unlearned(tuple(terms))) if learned else Contrast(says, quantities)
+    made = Contrast(says, quantities, printed=printed)
+    return replace(made, hindrance=unlearned(tuple(terms))) if learned else made
 
 
 def unlearned(names: Sequence[str]) -> Callable[[Results], str]:
@@ -109,7 +114,7 @@ def unlearned(names: Sequence[str]) -> Callable[[Results], str]:
     def hindrance(results: Results) -> str:
         cells = {item.cell.network: item.unlearned for item in results.of_names(names) if item.done}
         failed = [f"{name} ({why})" for name, why in cells.items() if why]
-        return f"{' and '.join(failed)} did not learn at this budget" if failed else ""
+        return f"{' and '.join(failed)} did not learn enough at this budget" if failed else ""
 
     return hindrance
 
@@ -157,11 +162,21 @@ class Answer:
 
     @property
     def verdict(self) -> str:
-        """Return the verdict that all metrics share, else what each metric says, or why nothing is judged."""
+        """Return the verdict that all metrics share, else what each metric says, or why nothing is judged.
+
+        Metrics of which some are settled or lean to one side and the others are open lean to that side.
+        """
         if self.hindrance:
             return f"not judged: {self.hindrance}"
-        shared = agreed([item.verdict for item in self.tested])
-        return shared or "depends on the metric: " + ", ".join(f"{item.metric} {item.verdict}" for item in self.tested)
+        found = [item.verdict for item in self.tested]
+        shared = agreed(found)
+        if shared:
+            return shared
+        settled = agreed([one for one in found if one != OPEN])
+        if settled:
+            leaning = LEANS_YES if settled in (YES, LEANS_YES) else LEANS_NO
+            return f"{leaning}: {', '.join(item.metric for item in self.tested if item.verdict == OPEN)} not settled"
+        return "depends on the metric: " + ", ".join(f"{item.metric} {item.verdict}" for item in self.tested)
 
 
 def answer(contrasts: Sequence[Contrast], results: Results) -> list[Answer]:

@@ -91,6 +91,20 @@ def fall(result: Result) -> float:
     return float(values[0] - values[-1])
 
 
+def later_fall(kind: str) -> Pick:
+    """Return what picks the fall of a loss over the second half of a run, in nats; both ends are means of a tenth."""
+
+    def pick(result: Result) -> float | None:
+        values = losses(result, kind)
+        if len(values) < 4:
+            return None
+        tenth = max(len(values) // 10, 1)
+        middle = len(values) // 2
+        return mean(values[middle - tenth : middle]) - mean(values[-tenth:])
+
+    return pick
+
+
 @dataclass(frozen=True, slots=True)
 class CellResults:
     """A cell with the results of its runs, whatever became of them."""
