@@ -2,7 +2,8 @@
 
     python tools/check_words.py [--all] [FILE ...]
 
-Without files: README, docs, the other Markdown files, help (docstrings of commands and recipe keys) and messages.
+Without files: README, docs, the other Markdown files, all docstrings of the package (help and recipe keys among them),
+templates of model cards, and messages.
 Sentences of more than 30 words are errors, of more than 25 warnings (listed with `--all`). Errors exit with status 1.
 """
 
@@ -48,6 +49,9 @@ WORDS = {
 }
 """Words that style excludes, as patterns, and what to write."""
 
+RIDDLE = re.compile(r"(?:Of|Under|Likewise)\b")
+"""First word of a docstring, or of its text on an argument, without the noun it needs: `seed: Of the run`."""
+
 BARE_NUMBER = re.compile(r"(?<![\w.)\]/*}])\.\d+(?![\w.]*\w*\()")
 """A number such as .946."""
 
@@ -59,13 +63,16 @@ class Text:
     file: str
     line: int
     words: str
+    documents: bool = False
+    """Whether it is part of a docstring."""
 
 
 def markdown(path: Path, name: str) -> Iterator[Text]:
-    """Yield paragraphs, list items and cells of tables, without code blocks."""
+    """Yield paragraphs, list items and cells of tables, without code blocks; statements of templates are left out."""
     lines: list[str] = []
     start, fenced = 1, False
-    for number, line in enumerate([*path.read_text(encoding="utf-8").splitlines(), ""], 1):
+    source = re.sub(r"\{%.*?%\}", "", re.sub(r"\{\{.*?\}\}", "X", path.read_text(encoding="utf-8")))
+    for number, line in enumerate([*source.splitlines(), ""], 1):
         if line.lstrip().startswith("```"):
             fenced = not fenced
             line = ""
@@ -101,8 +108,9 @@ def _paragraphs(doc: str, line: int, name: str) -> Iterator[Text]:
         heading = re.fullmatch(r"(Args|Attributes|Returns|Raises|Yields):", text)
         indent = len(raw) - len(raw.lstrip()) - (margin if number > line else 0)
         entry = section and indent == 4 and re.match(r"\w[\w.]*: ", text)
-        if lines and (not text or heading or entry):
-            yield Text(name, start, " ".join(lines))
+        listed = re.match(r"- |\S+(?:  ?\S+)*   +\S", text)  # an item of a list, or a line of a table
+        if lines and (not text or heading or entry or listed):
+            yield Text(name, start, " ".join(lines), documents=True)
             lines = []
         if heading or not text:
             section = bool(heading) or (section and not text)
@@ -139,6 +147,8 @@ def problems(text: Text) -> Iterator[tuple[bool, str]]:
     prose = re.sub(r"`+[^`]*`+", "", text.words)
     for found in BARE_NUMBER.finditer(prose):
         yield True, f"number without a leading zero: {found[0]}"
+    if text.documents and (riddle := RIDDLE.match(prose)):
+        yield True, f"'{riddle[0]} ...' without its noun: {prose[:40]}"
     for pattern, better in WORDS.items():
         for found in re.finditer(pattern, prose, flags=re.IGNORECASE):
             yield True, f"'{found[0]}'; better: {better}"
@@ -146,7 +156,7 @@ def problems(text: Text) -> Iterator[tuple[bool, str]]:
 
 def texts(paths: list[Path]) -> Iterator[Text]:
     """Yield every text of some files."""
-    readers = {".md": markdown, ".py": docstrings, ".toml": messages}
+    readers = {".md": markdown, ".j2": markdown, ".py": docstrings, ".toml": messages}
     for path in paths:
         name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
         yield from readers[path.suffix](path, name)
@@ -156,7 +166,7 @@ def default_files() -> list[Path]:
     """Return the files that are checked where none is given."""
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"]
     source = ROOT / "src" / "asli"
-    found += [*(source / "cli").glob("*.py"), *(source / "recipe").glob("*.py"), *(source / "messages").glob("*.toml")]
+    found += [*source.rglob("*.py"), *source.rglob("*.md.j2"), *(source / "messages").glob("*.toml")]
     return sorted(path for path in found if path.relative_to(ROOT).as_posix() not in GENERATED)
 
 

@@ -44,7 +44,7 @@ class Recipe:
         called_real: Share of left-out AI pictures that may be called real: gives the lower threshold.
         qualities: JPEG qualities in its domain.
         start: Origin of the trunk, for the model card.
-        license: Of trunk and head.
+        license: License of trunk and head.
     """
 
     network: str

@@ -79,8 +79,8 @@ class Model:
     Args:
         features: One row a picture and view.
         labels: 0 photograph, 1 AI picture.
-        groups: Of the balance: a source or family, and the view.
-        strength: Of the penalty.
+        groups: Groups of the balance: a source or family, and the view.
+        strength: Strength of the penalty.
         components: Principal components kept.
     """
 
@@ -176,7 +176,7 @@ def put_into(path: Path, column: str, scores: dict[tuple[str, str], str]) -> Non
     Args:
         path: The table; rewritten.
         column: Its column.
-        scores: By SHA-256 and view.
+        scores: Scores by SHA-256 and view.
     """
     with path.open() as stream:
         rows = list(csv.DictReader(stream))

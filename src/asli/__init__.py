@@ -1,7 +1,7 @@
-"""Tell photographs from AI-generated images, and say how sure one can be.
+"""Train, evaluate and run detectors of AI-generated images, with uncertainty.
 
-The verbs of the command line are functions here. Names are imported on first use, so `import asli` is cheap. No package
-or module inside bears the name of one of them: importing it would put it in the function's place.
+Each command is a function here. Names are imported on first use, so `import asli` is cheap. No package or module inside
+has the name of such a function, since importing it would replace the function.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Make aligned fakes of one's own photographs: the verb behind `asli align`.
+"""Make aligned fakes of one's own photographs: the function behind `asli align`.
 
 Each photograph gives a pair: a window of it, and the same window through an autoencoder, blended with the original.
 Both are saved with the photograph's own JPEG tables, or both without loss. So content, size and compression are the
@@ -42,7 +42,7 @@ Array = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """What `align` returns.
+    """Result of `align`.
 
     Attributes:
         folder: Holds `real`, `fake`, `manifest.csv`, `groups.csv` and `align.json`, the settings.
@@ -74,10 +74,10 @@ def align(
             fake in its photograph's group.
         autoencoder: The file `...encoder.safetensors` of TAEF2; `hub:owner/name` or `hub:FOLDER` for diffusers'
             `AutoencoderKL`; or `builtin`: three small ones, each with other upsampling, trained on these photographs.
-        blend: Of the original, a share drawn evenly from 0 to this is mixed into each fake.
-        side: Of the largest window, in pixels.
-        updates: Of the training of each small autoencoder.
-        seed: Of every random choice.
+        blend: Largest share of the original that is mixed into a fake; each share is drawn evenly from 0 to this.
+        side: Side of the largest window, in pixels.
+        updates: Updates of the training of each small autoencoder.
+        seed: Seed of every random choice.
         threads: CPU threads of one operation; None leaves torch's choice.
 
     Raises:
@@ -134,7 +134,7 @@ def reconstructed(window: Array, model: Reconstruct, share: float) -> Array:
     Args:
         window: uint8, height x width x 3; sides are multiples of 8.
         model: The autoencoder.
-        share: Of the original.
+        share: Share of the original.
     """
     with torch.inference_mode():
         pixels = torch.from_numpy(window).permute(2, 0, 1)[None].float() / 255

@@ -20,14 +20,14 @@ def out_of_fold(
 ) -> Floats:
     """Return the logits of every row by the network that was trained on the other folds.
 
-    Each fold's logits are kept as `fold-K.parquet` once they are there, so that an interrupted call goes on with the
-    fold it stands at; the state of its network is then deleted, `metrics.jsonl` stays.
+    The logits of each finished fold are kept as `fold-K.parquet`, so that an interrupted call resumes with
+    the unfinished fold. The state of the fold's network is then deleted; `metrics.jsonl` stays.
 
     Args:
-        folder: Of the folds, in the run.
+        folder: Folder of the folds, in the run.
         data: The data folder.
-        rows: Of its manifest, n.
-        fold: Of each row, from 0, n.
+        rows: Rows of its manifest, n.
+        fold: Fold of each row, from 0, n.
         fit_and_score: Trains in a folder, from where it stands there, on the rows given first and returns the logits of
             those given second.
 

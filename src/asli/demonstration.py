@@ -1,4 +1,4 @@
-"""The whole way on the bundled sample, in minutes on a laptop: the verb behind `asli demo`."""
+"""The whole way on the bundled sample, in minutes on a laptop: the function behind `asli demo`."""
 
 import logging
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ logger = logging.getLogger("asli")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demonstration:
-    """What the demonstration made.
+    """Result of the demonstration.
 
     Attributes:
-        evaluation: Of the detector on the sample's test part.
+        evaluation: Evaluation of the detector on the sample's test part.
         pictures: The predictions of two pictures.
         report: The path of the report.
     """
@@ -37,7 +37,7 @@ def demo(out: str | Path = "asli-demo", *, threads: int | None = None) -> Demons
         threads: CPU threads of one operation; None leaves torch's choice.
     """
     out = Path(out)
-    logger.info("1. data: 3,300 real images of CIFAKE -> %s", out / "cifake-sample")
+    logger.info("1. data: 3,300 images of CIFAKE -> %s", out / "cifake-sample")
     data = open_sample(out / "cifake-sample")
     logger.info("%s", data.describe())
     logger.info("2. training ResNet-20 at 32 px (recipe demo) -> %s", out / "run")

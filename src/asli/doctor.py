@@ -1,4 +1,4 @@
-"""What this machine offers: versions, extras, device, access, threads and disk, before anything is begun."""
+"""Check this machine before a run: versions, extras, device, access, threads and disk."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""The exceptions asli raises on purpose: each message says what is wrong and what to do, in one line."""
+"""The exceptions that asli raises on purpose. Each message states in one line what is wrong and what to do."""
 
 
 class AsliError(Exception):
@@ -58,7 +58,7 @@ class MissingExtraError(AsliError):
 
 
 class FoundError(AsliError):
-    """What `--fail-on` watches for was found."""
+    """An image has the verdict that `--fail-on` watches for."""
 
     exit_status = 3
 

@@ -18,7 +18,7 @@ LARGEST = 1_000_000_000
 """Bytes of a file or archive entry that is read whole; no picture is as large."""
 
 LFS_POINTER = b"version https://git-lfs"
-"""What a file begins with that Git LFS has not fetched."""
+"""First bytes of a file that Git LFS has not fetched."""
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 _NUMBER = re.compile(r"\b(?:errno|code:|os error) ?(\d+)")
@@ -90,7 +90,7 @@ def _mode() -> int:
 
 
 FILE_MODE = _mode()
-"""Of a result file: mkstemp makes private ones. Asked once, since asking sets the mask of all threads for a moment."""
+"""Mode of a result file, since mkstemp makes private ones. Read once, since that sets the mask of all threads."""
 
 
 def sync(path: Path) -> None:

@@ -74,7 +74,7 @@ class Prepared:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
-    """What all trainings of a run share."""
+    """Settings that all trainings of a run share."""
 
     data: DataFolder
     recipe: Recipe
@@ -170,7 +170,7 @@ def training_rows(data: DataFolder, recipe: Recipe, parts: Sequence[str] = ("tra
     Args:
         data: The data folder.
         recipe: Says which images are left out.
-        parts: Of the data folder; one that it does not have is passed over, but for the first.
+        parts: Parts of the data folder; one that it does not have is passed over, but for the first.
 
     Raises:
         DataError: None, or of one label only.

@@ -1,7 +1,7 @@
-"""Leave whole generators or whole sources out of training and evaluate on them: the verb behind `asli generalize`.
+"""Leave whole generators or whole sources out of training and evaluate on them: the function behind `asli generalize`.
 
-Each fold leaves out a group of one label and whole groups of the other label, which it is held against: neither the
-generator nor the cameras of the test were seen.
+Each fold leaves out a group of one label and whole groups of the other label, and is evaluated on these. Neither the
+generator nor the cameras of the evaluation were used in training.
 """
 
 import logging
@@ -43,18 +43,18 @@ Scorer = Callable[[Rows, Rows], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Generalization:
-    """What `generalize` returns.
+    """Result of `generalize`.
 
     Attributes:
         leave_out: `generator` or `source`.
         groups: Figures of each left-out group.
         floor: The same by file metadata alone.
-        camps: AUROC of one left-out real source against another by heads fitted to tell two random camps of real
-            sources apart: `mean`, `sd`, `high` (95 % quantile), `draws`. No claim below `high` about a single pair is
-            about AI.
-        recipe_hash: Of the recipe.
-        network: Whose features were used.
-        data_hash: Of the data.
+        camps: AUROC of one left-out real source against another, by heads that separate two random sets of real
+            sources: `mean`, `sd`, `high` (95 % quantile), `draws`. A result for a single pair is evidence about AI only
+            above `high`.
+        recipe_hash: Hash of the recipe.
+        network: The network whose features were used.
+        data_hash: Hash of the data.
     """
 
     leave_out: str
@@ -119,19 +119,19 @@ def generalize(
 ) -> Generalization:
     """Leave each generator family, or each real source, out of training and evaluate on it.
 
-    Every readable image but those of the test part is used: a recipe may be chosen by this, so test stays closed.
+    All readable images except those of the test part are used, since this may choose a recipe.
     Images of an unknown generator (without a name, or named `unknown...`) are left out altogether. An interrupted call
     resumes: features and finished folds are kept.
 
     Args:
-        recipe: With `optim.name=logistic`: a head on a frozen trunk's features.
+        recipe: Recipe with `optim.name=logistic`: a head on a frozen trunk's features.
         data: A data folder.
         out: Folder for `generalize.json` and the folds.
-        leave_out: What a fold leaves out whole: a generator of the fakes or a source of the real images. Of the other
-            label a quarter of the groups is left out with it.
+        leave_out: Kind of group that a fold leaves out: a generator of the fakes or a source of the real images. A
+            quarter of the groups of the other label is left out with it.
         group_file: A table of `id,group` that merges names: families of generators, sources of one origin.
         least: Groups of fewer images are left out together.
-        settings: Of the recipe, as in `train`.
+        settings: Settings of the recipe, as in `train`.
         threads: CPU threads of one operation; None leaves torch's choice.
 
     Raises:
@@ -264,7 +264,7 @@ def _promised(
 
 
 def _metadata(data: DataFolder, rows: Rows) -> Floats:
-    """Return what files tell without their pixels, n x 6: size, format, bytes a pixel, JPEG quality, EXIF."""
+    """Return file metadata, n x 6: width, height, format, bytes per pixel, JPEG quality, EXIF."""
     table = data.table(["width", "height", "format", "bytes", "quality", "has_exif"], rows)
     width, height, size, quality = (
         np.array(table[name].to_pylist(), dtype=np.float64) for name in ("width", "height", "bytes", "quality")

@@ -1,7 +1,7 @@
 """Train a linear head on a frozen trunk's features and make a detector of it: `asli train` with `optim.name=logistic`.
 
-The head costs seconds, so thresholds always come from out-of-fold scores: each picture is scored by a head that was
-fitted without it, and the detector's own head is fitted to all.
+Fitting a head takes seconds, so thresholds always come from out-of-fold scores: each picture is scored by a head that
+was fitted without it. The detector's own head is fitted to all pictures.
 """
 
 import dataclasses
@@ -61,7 +61,7 @@ class FrozenFeatureSet:
     """Features of pictures, ready for heads.
 
     Attributes:
-        windows: Of each picture, windows x features: the picture as it is.
+        windows: Windows of each picture, windows x features: the picture as it is.
         views: Mean over windows of each picture, n x features: first as it is, then each degraded view.
         preprocessing: Pools the windows' logits.
     """
@@ -77,8 +77,8 @@ class FrozenFeatureSet:
 
         Args:
             chosen: Their numbers.
-            labels: Of all pictures.
-            groups: Of all pictures: source and generator, which `data.balance` evens out.
+            labels: Labels of all pictures.
+            groups: Groups of all pictures: source and generator, which `data.balance` evens out.
             recipe: Gives penalty and balance.
         """
         weights = balanced_weights(labels[chosen], groups[chosen], recipe.data.balance)

@@ -1,4 +1,4 @@
-"""From recipe and data to a detector: the verb behind `asli train`."""
+"""From recipe and data to a detector: the function behind `asli train`."""
 
 import dataclasses
 import logging
@@ -82,18 +82,18 @@ def train(
         resume: Go on with an interrupted run; with the same recipe and data the result is bit-identical to that of an
             undisturbed run. A finished run is left as it is; a missing one is begun.
         device: cuda, mps or cpu; None takes the best there is.
-        threads: CPU threads of one operation; None takes those of the run that goes on, for the same bits, else torch's
+        threads: CPU threads of one operation; None takes those of a resumed run, for the same bits, else torch's
             choice.
         trackers: Any of `tensorboard`, `wandb`; with folds they see the detector's network.
         recovery_minutes: How often the state is saved, besides the recipe's checkpoints.
         stop_after: Seconds after which the state is saved and `TimeUp` raised, for sessions of a limited length.
         keep_last: How many resumable checkpoints to keep, besides the best one's; 0 keeps all.
-        resume_from: An interrupted run that is only read, from another session: `out` starts where it stands. If `out`
-            is a run already, it goes on from itself.
+        resume_from: An interrupted run of another session, which is only read. `out` continues it. If `out` is a run
+            already, it resumes from itself.
         prefetch: Threads that make batches ahead; 0 for none. By default up to 2 beside a GPU, none on a CPU.
 
-    Started by torchrun, the processes share the micro-batches of each update; the first one alone writes, and makes the
-    detector after the others have ended.
+    If started by torchrun, the processes share the micro-batches of each update. Only the first process writes. It
+    makes the detector after the others have ended.
 
     Returns:
         The run; its `detector` is the detector's folder.

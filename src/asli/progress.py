@@ -15,7 +15,7 @@ logger = logging.getLogger("asli")
 
 
 class Progress(Protocol):
-    """What a loop tells about itself."""
+    """State of a loop."""
 
     def advance(self, amount: int = 1, note: str = "") -> None:
         """Count `amount` more units as done; `note` is shown behind the figures."""

@@ -102,9 +102,9 @@ class Run:
             raise RunError(f"{self.path} was made with --folds {data.get('folds', 0)}, not {folds}; give another --out")
 
     def copy_to(self, out: Path) -> None:
-        """Copy what a resume needs into a new folder, all at once; this one is only read.
+        """Copy everything that a resume needs into a new folder, all at once; this run is only read.
 
-        Of the checkpoints that are the newest and the best one; of the rest all but evaluations.
+        It copies the newest and the best checkpoint, and everything else except evaluations.
 
         Raises:
             RunError: Something is there already.

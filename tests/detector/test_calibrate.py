@@ -46,7 +46,7 @@ def test_new_thresholds_are_saved_with_all_they_rest_on(promised, finished, samp
     assert opened.hash != before.hash
     assert opened.card.recipe_hash == before.card.recipe_hash
     card = (out / "README.md").read_text()
-    assert "at most 0.05 of photographs called fake" in card
+    assert "at most 5 % of photographs called fake" in card
 
 
 def test_temperature_multiplies_and_lowers_the_loss(finished, sample):
@@ -98,7 +98,7 @@ def test_from_the_command_line(finished, sample, tmp_path):
     arguments = ("calibrate", finished.path, sample.path, "--out", "d")
     done = run_asli(*arguments, "--target-fpr", "5%", "--license", "CC0-1.0", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "promised: at most 0.05 of photographs called fake" in done.stdout
+    assert "promised: at most 5 % of photographs called fake" in done.stdout
     assert "| license | CC0-1.0 |" in (tmp_path / "d/README.md").read_text()
     saved = read_json(tmp_path / "d/detector.json")["card"]["thresholds"]
     assert (saved["target"], saved["low"]) == (0.05, saved["high"])
@@ -124,7 +124,7 @@ def test_images_seen_in_training_calibrate_nothing(finished, sample, tmp_path, c
     made = calibrate(known, sample, tmp_path / "some")
     assert made.card.thresholds.n == len(rows) - 50
     assert "50 of 600 calibration images were seen" in caplog.text
-    assert "7 of 300 images of the validation part were seen" in caplog.text
+    assert "7 of 300 images of the validation part were training images" in caplog.text
     assert np.array_equal(Detector.load(tmp_path / "some").training_images, np.unique(seen))
     ignorant = Classifier(made.network, made.preprocessing, made.card)
     ignorant.save(tmp_path / "some")  # in the place of one that knew

@@ -175,12 +175,12 @@ def test_judging_on_images_seen_in_training_is_said_everywhere(finished, judged,
     assert evaluate(finished.path, data, split="train", out=tmp_path / "train").seen_in_training == 2000
     caplog.clear()
     assert evaluate("default", data, out=tmp_path / "report").seen_in_training == 400
-    assert "400 of 400 images of the test part were seen in the training" in caplog.text
+    assert "400 of 400 images of the test part were training images" in caplog.text
     assert "400 of 400 images were seen" in (tmp_path / "report" / "report.html").read_text()
-    assert "400 of its images were seen in training" in (tmp_path / "report" / "model_card.md").read_text()
+    assert "400 of its images were training images" in (tmp_path / "report" / "model_card.md").read_text()
     caplog.clear()
     evaluate(finished.path, data, out=tmp_path / "against", against=["default"])
-    assert "400 of 400 images of the test part were seen in the training" in caplog.text
+    assert "400 of 400 images of the test part were training images" in caplog.text
 
 
 def test_a_damaged_list_of_training_images_is_one_line(finished, judged, tmp_path):

@@ -57,7 +57,7 @@ def test_killed_three_times_and_interrupted_it_has_the_rows_of_an_undisturbed_on
         status, words = stop(start([archive], finished.path, out), parts, 0, signal.SIGINT)
         assert status == 130
         assert "the same command goes on from there" in words
-        assert "going on: " in words
+        assert "resuming: " in words
         assert run_asli("scan", archive, "--detector", finished.path, "-o", out).returncode == 0
     assert not parts.exists()
     tables = [pq.read_table(path) for path in (out, tmp_path / "whole.parquet")]
@@ -136,7 +136,7 @@ def test_an_interrupted_scan_goes_on_with_the_images_of_its_beginning(
     (folder / names[0]).unlink()  # scored before
     with caplog.at_level(logging.INFO, "asli"):
         result = scan([folder], out, finished.path)
-    assert "going on: 8 of 12" in caplog.text
+    assert "resuming: 8 of 12" in caplog.text
     assert "the folders hold 11 images now, 12 when this scan began" in caplog.text
     rows = pq.read_table(out).to_pylist()
     assert [row["id"] for row in rows] == names

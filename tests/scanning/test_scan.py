@@ -222,7 +222,7 @@ def test_the_command_prints_a_summary_or_json_and_one_line_for_what_is_wrong(fin
     result = json.loads(done.stdout)
     assert (result["images"], result["unreadable"]["count"]) == (23, 8)
     done = run_asli("scan", pictures, troubled, "--detector", finished.path, "-o", "s.csv", cwd=tmp_path)
-    assert "s.csv is this very scan, done before: 23 images" in done.stdout
+    assert "s.csv is finished: 23 images" in done.stdout
     assert "unreadable 8" in done.stdout
     (tmp_path / "none").mkdir()
     for paths, out, words in (

@@ -1,4 +1,4 @@
-"""Make a detector of a network that somebody else trained: the verb behind `asli adopt`."""
+"""Make a detector of a network that somebody else trained: the function behind `asli adopt`."""
 
 import logging
 import tempfile
@@ -51,14 +51,14 @@ def adopt(
         data: A data folder whose calibration part gives temperature, thresholds and domain; None leaves the detector
             uncalibrated, which every output states.
         policy: How thresholds are chosen.
-        fake_labels: The network's labels that mean fake, where their names do not tell.
-        real_labels: Those that mean real.
+        fake_labels: The network's labels that mean fake, if their names are unclear.
+        real_labels: The network's labels that mean real.
         preprocessing: A file in the form of `preprocessor_config.json` or of timm's `pretrained_cfg`.
         processor: `fast` or `slow` image processor of transformers; None takes the one its pipeline takes.
         architecture: `timm:NAME`, for a bare state dict.
-        strip_prefix: What stands before the names of its tensors.
+        strip_prefix: Prefix of the names of its tensors.
         onnx: Also export to ONNX where that gives the same scores, so that prediction needs no transformers.
-        license: Under which the weights may be used; None takes what the author states.
+        license: License under which the weights may be used; None takes what the author states.
         device: cuda, mps or cpu, for the calibration; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
 

@@ -13,7 +13,7 @@ def outputs_of(
     """Return what a network's outputs mean.
 
     Args:
-        names: Of the outputs, in their order.
+        names: Names of the outputs, in their order.
         activation: `softmax` over all, or `sigmoid` of each.
         fake: Names the user gave for fake; all others are then real.
         real: Names the user gave for real; without `fake` all others are then fake.

@@ -187,7 +187,7 @@ def _timm(source: Source, folder: Path, choices: Choices) -> Opened:
 
 
 WRAPPED = "timm_model."
-"""What transformers' wrapper of timm puts before the names of tensors."""
+"""Prefix of tensor names in transformers' wrapper of timm."""
 
 
 def _copy_weights(weights: Path, folder: Path) -> None:
@@ -263,7 +263,7 @@ def _bare(source: Source, folder: Path, choices: Choices) -> dict[str, Any]:
 
 _INPUT = frozenset(("input_size", "fixed_input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std"))
 _KEPT = _INPUT | {"classifier", "first_conv"}
-"""What of timm's configuration of an architecture describes the network and its input, not its weights."""
+"""Keys of timm's configuration that describe the network and its input, not its weights."""
 
 
 def _require_input(size: Any, path: Path) -> None:

@@ -45,7 +45,7 @@ def from_processor(processor: Any) -> Translated:
     """Translate an image processor of transformers.
 
     Args:
-        processor: As `AutoImageProcessor` opens it.
+        processor: Processor, as `AutoImageProcessor` opens it.
 
     Raises:
         DetectorError: It does something that asli's preprocessing cannot.

@@ -1,4 +1,4 @@
-"""What an author's own library makes of a picture: the standard that an adopted network is held to."""
+"""Scores of an author's own library, with which an adopted network is compared."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ class Reference(Protocol):
     """An author's library with the network."""
 
     name: str
-    """What it is, in words."""
+    """Description of the library."""
 
     def input(self, picture: Image.Image) -> Floats:
         """Return what the network gets, 3 x height x width, in the author's channel order."""

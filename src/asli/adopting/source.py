@@ -1,4 +1,4 @@
-"""Where a network to adopt lies, of what kind it is, and what its author states of it."""
+"""Find a network to adopt: its files, its kind, and the statements of its author."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from asli.files import read_json
 
 SHARDS = "model.safetensors.index.json"
 FILES = (CARD, CONFIG, PROCESSOR, SHARDS, WEIGHTS)
-"""What is fetched from the hub; no code and no pickle is among them."""
+"""Patterns of the files that are fetched from the hub; they exclude code and pickles."""
 
 PICKLES = ("pytorch_model.bin", "model.pt", "model.pth", "model.ckpt", "model.bin")
 TIMM = "timm:"
@@ -22,14 +22,14 @@ class Source:
     """A network to adopt.
 
     Attributes:
-        name: As the user named it: `hub:owner/name` or a path.
-        folder: Of its files.
+        name: Name, as the user named it: `hub:owner/name` or a path.
+        folder: Folder of its files.
         weights: The safetensors or ONNX file.
         library: What builds the network.
         config: The content of `config.json`; empty where there is none.
-        commit: Of the hub's repository, or None.
+        commit: Commit of the hub's repository, or None.
         stated: What the author states: author, license, datasets, base model.
-        architecture: Of a bare state dict, as timm names it; None where `config.json` holds it.
+        architecture: Architecture of a bare state dict, as timm names it; None where `config.json` holds it.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""Find what would let a classifier cheat: damage, duplicates, labels readable from the wrong things."""
+"""Find damage, duplicates and shortcuts: properties that let a classifier guess labels."""

@@ -1,4 +1,4 @@
-"""Audit a data set: the verb behind `asli audit`."""
+"""Audit a data set: the function behind `asli audit`."""
 
 import datetime
 from dataclasses import dataclass
@@ -31,19 +31,19 @@ class AuditFailedError(AsliError):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class AuditResult:
-    """What an audit found; see docs/audit.md.
+    """Result of an audit; see docs/audit.md.
 
     Attributes:
         asli: Version that made it.
         date: ISO 8601, UTC.
         data: `name`, `hash`, number of `images` and of `readable` ones.
-        findings: One a check.
-        not_images: Files of the source that are no images, by ending.
+        findings: One per check.
+        not_images: Number of other files of the source, by ending.
         counts: Readable images per label, by split, generator and category.
         oddities: Damaged or unusual files by kind.
         facts: File facts of each label and generator, in words.
         duplicates: Exact and near-duplicates: counts and pairs.
-        shortcuts: How well labels are read from what should not matter.
+        shortcuts: How well labels can be predicted from properties that should not matter.
     """
 
     asli: str
@@ -94,7 +94,7 @@ class AuditResult:
         }
 
     def require_pass(self) -> None:
-        """Raise an error where a check failed.
+        """Raise an error if a check failed.
 
         Raises:
             AuditFailedError: One or more did.
@@ -106,16 +106,16 @@ class AuditResult:
 
 
 def audit(data: str | Path | DataFolder, *, seed: int = 0, html: str | Path | None = None) -> AuditResult:
-    """Look for everything that would let a classifier cheat.
+    """Find properties that let a classifier guess labels.
 
     Args:
         data: A data folder, into which nothing is written, or images as `asli data open` takes them.
-        seed: Of folds and permutations.
+        seed: Seed of folds and permutations.
         html: Also write a page here.
 
     Raises:
         DataError: All images have one label.
-        AsliError: A check of an installed package cannot be used, or `html` is something else than a page of asli.
+        AsliError: A check of an installed package cannot be used, or `html` exists and is not a page of asli.
     """
     if html is not None:
         require_page(Path(html))

@@ -38,7 +38,7 @@ def write_page(path: Path, result: AuditResult, evidence: Evidence) -> Path:
     """Write an audit as one HTML file; its drawings are kept beside it under `figures/`, too.
 
     Args:
-        path: Of the page.
+        path: Path of the page.
         result: What the audit found.
         evidence: What it rests on: images are read again.
     """

@@ -24,7 +24,7 @@ NEAR = 30.0
 """Greatest root mean square difference of 32x32 RGB thumbnails, in gray levels of 255, of near-duplicates."""
 
 NEAR_SHARE = 0.5
-"""And at most this share of the weaker picture's own contrast, so that two blank skies are no duplicates."""
+"""Greatest difference as a share of the weaker picture's contrast, so that two blank skies are no duplicates."""
 
 CAP = 50
 """Candidates of a picture: its nearest by hash. Pairs beyond it are counted."""
@@ -33,15 +33,18 @@ CROWD = 20
 """Near pictures from which on a picture is one of many that look alike."""
 
 PART = 12.0
-"""Of many that look alike, duplicates differ by at most this root mean square in each of 16 x 16 parts, in gray levels
+"""Largest root mean square difference in each of 16 x 16 parts, among pictures of which many look alike, in gray levels
 at 64 x 64. Measured on pages of text: copies at JPEG quality 30 or half the size differ by up to 10, others by 17."""
 
 BLOCK = 4096
 """Pictures that are compared with each other at a time by their colors."""
 
 ALL = 8_192
-"""Sets of up to this many pictures are all compared by their colors, larger ones where hashes are too common to search:
-a hash of noise or of a pattern may differ in more bits than are searched."""
+"""In sets of up to this many pictures, all are compared by color.
+
+In larger sets, this is done only for pictures whose hashes are too common to search. Hashes of noise or of a pattern
+may differ in more bits than the search covers.
+"""
 
 BLOCK_RADIUS = 12
 """Differing bits of the hashes of such pairs; the search of hashes is exact up to `RADIUS`."""
@@ -56,7 +59,7 @@ counted as cut."""
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """What was found.
+    """Duplicates that were found.
 
     Attributes:
         summary: For the report and for JSON.
@@ -204,8 +207,8 @@ def _nearest_in_blocks(places: npt.NDArray[np.int64], thumbnails: dict[int, Imag
     block.
 
     Args:
-        places: Of the pictures.
-        thumbnails: Of each.
+        places: Places of the pictures.
+        thumbnails: Thumbnails of each.
     """
     found = [np.zeros((0, 2), dtype=np.int64)]
     if len(places) > BLOCK:

@@ -22,13 +22,13 @@ LARGEST = 256
 """Side of the copies, in pixels, unless images are smaller or another is asked for."""
 
 LEAST_SHARE = 0.8
-"""Of the short side that the random square crop keeps at least."""
+"""Smallest side of the random square crop, as a share of the short side."""
 
 QUALITIES = (70, 95)
 """JPEG quality is drawn from these, evenly, both included."""
 
 PLAN = ".equalize.json"
-"""What a copy is made of, while it is not finished."""
+"""File with the settings of an unfinished copy."""
 
 PART = ".equalize.part"
 """The image being written."""
@@ -69,13 +69,13 @@ class TooSmall(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EqualizedCopy(Record):
-    """What `equalize` returns, and `equalize.json` holds.
+    """Result of `equalize`, and content of `equalize.json`.
 
     Attributes:
-        version: Of this structure.
-        of: What was copied.
+        version: Version of this structure.
+        of: The data folder that was copied.
         size: Side of the copies, in pixels.
-        seed: Of every random choice.
+        seed: Seed of every random choice.
         images: Copies.
         unreadable: Images that could not be decoded.
         too_small: Images that were left out.
@@ -102,18 +102,18 @@ def equalize(
 ) -> EqualizedCopy:
     """Write every image as `SPLIT/LABEL/...jpg` after the same random chain; the originals are not touched.
 
-    A square crop of .8 to 1 of the short side, at a random place; resizing to `size` by a random kernel; JPEG, 4:2:0,
-    of random quality, without metadata. Chance depends on the seed and the pixels alone, so duplicates stay duplicates.
-    Nothing is enlarged: smaller images are left out and named in `equalize.json`.
+    Each image gets a square crop of 0.8 to 1 of the short side at a random place. It is resized to `size` by a random
+    kernel and saved as JPEG 4:2:0 of random quality, without metadata. Random choices depend on the seed and the pixels
+    alone, so duplicates stay duplicates. Nothing is enlarged: `equalize.json` lists images that are too small.
 
     Args:
         data: A data folder, or images as `open_data` takes them.
         out: A new or empty folder, or one that a call with the same arguments began.
         size: Side in pixels; None takes 256, or what 95 of 100 images reach.
-        seed: Of the chain.
+        seed: Seed of the chain.
 
     Returns:
-        What `equalize.json` holds. It is written last; rerun an interrupted call to resume it.
+        The content of `equalize.json`, which is written last. Repeat an interrupted call to resume it.
 
     Raises:
         DataError: `out` holds something else, or no image is large enough.

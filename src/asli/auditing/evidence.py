@@ -1,4 +1,4 @@
-"""What the checks of an audit look at: measured once, read by every check."""
+"""Measurements of an audit: made once, read by every check."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ class Evidence:
         counts: Readable images per label, by split, generator and category.
         oddities: Damaged or unusual files, one dict a kind: `kind`, `treatment`, `count`, `real`, `fake`, `names`.
         shortcuts: How well labels are read from what should not matter: `kinds` by name, or `why` there are none.
-        seed: Of random choices.
+        seed: Seed of random choices.
     """
 
     data: DataFolder

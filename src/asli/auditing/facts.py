@@ -1,4 +1,4 @@
-"""What the files are: counts, oddities by name, and each label's file facts side by side."""
+"""Facts about the files: counts, unusual files by name, and the file facts of each label side by side."""
 
 from collections import Counter
 from typing import Any
@@ -128,7 +128,7 @@ def side_by_side(table: pa.Table) -> dict[str, dict[str, str]]:
 
 
 def read(data: DataFolder) -> pa.Table:
-    """Read what the manifest says of every file."""
+    """Return the manifest's columns of file facts."""
     return data.table(COLUMNS)
 
 

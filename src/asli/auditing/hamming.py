@@ -23,7 +23,7 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
         pairs: int64, m x 2: places of each pair, the lower one first, each pair once.

@@ -27,7 +27,7 @@ def quick_check(data: DataFolder, *, seed: int = 0) -> str | None:
 
     Args:
         data: The data folder; only its manifest is read.
-        seed: Of the folds and the sample.
+        seed: Seed of the folds and the sample.
     """
     table = facts.read(data)
     found = [

@@ -39,7 +39,7 @@ class Pixels:
 
         Args:
             function: Called in threads where images are decoded.
-            rows: Of the manifest.
+            rows: Rows of the manifest.
             what: Names the work in the progress bar.
         """
         with progress(what, len(rows), unit="images") as bar:

@@ -24,7 +24,7 @@ _BANDS = 16
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What one of the classifiers sees.
+    """Features of one of the classifiers.
 
     Attributes:
         values: float64, n x k; NaN where a fact does not apply.
@@ -108,10 +108,13 @@ SPECTRUM_NAMES = (
 def spectrum(crops: Image8) -> Floats:
     """Return statistics of sharpness and resampling.
 
-    The radially averaged log power spectrum of brightness and of color difference in 16 bands; how much the high
-    frequencies of rows and columns differ; energy of the Laplacian; the spectrum of mean second differences along rows
-    and columns, whose peaks betray interpolation (Gallagher 2005); neighbour differences at the 8-pixel grid against
-    those elsewhere (blockiness).
+    These are:
+
+    - the radially averaged log power spectrum of brightness and of color difference in 16 bands;
+    - how much the high frequencies of rows and columns differ;
+    - the energy of the Laplacian;
+    - the spectrum of mean second differences along rows and columns, whose peaks show interpolation (Gallagher 2005);
+    - differences of adjacent pixels at the 8-pixel grid, against those elsewhere (blockiness).
 
     Args:
         crops: uint8, n x side x side x 3.

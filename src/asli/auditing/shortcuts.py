@@ -47,7 +47,7 @@ def measure(
         pixels: Where its images are decoded.
         groups: One a row of the manifest: duplicates that must not be parted by a fold.
         images: At most this many are used.
-        seed: Of folds and permutations.
+        seed: Seed of folds and permutations.
 
     Returns:
         `images`, `null_images`, and under `kinds` one entry a classifier; `kinds` is empty where a label is too rare.
@@ -94,8 +94,8 @@ def judge(
     Args:
         features: What the classifier sees.
         labels: 0 real, 1 fake.
-        groups: Of duplicates, which no fold parts.
-        seed: Of folds and permutations.
+        groups: Groups of duplicates, which no fold parts.
+        seed: Seed of folds and permutations.
         advance: Called after each cross-validation, of which there are 2 + `PERMUTATIONS`.
 
     Returns:

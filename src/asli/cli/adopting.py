@@ -60,18 +60,18 @@ def adopt(
         out: The new detector's folder.
         data: A data folder whose calibration part sets temperature, thresholds and domain; without it the detector is
             not calibrated, which every output states.
-        fake_label: The network's label that means fake, where its name does not tell, such as LABEL_1; may be repeated.
+        fake_label: The network's label that means fake, if its name is unclear, such as LABEL_1; may be repeated.
         real_label: The label that means real; may be repeated.
         preprocessing: A file like preprocessor_config.json; needed for ONNX files.
-        processor: Which image processor of transformers is matched; by default the one its pipeline takes.
+        processor: The image processor of transformers to match; by default the one its pipeline takes.
         architecture: timm:NAME for weights without a config.json of their own.
-        strip_prefix: What stands before the tensors' names in such weights, for example vit.
+        strip_prefix: Prefix of the tensors' names in such weights, for example vit.
         onnx: Also export to ONNX, so that prediction does not need transformers.
         policy: Where fake begins, with --data: highest F1, 0.5, or a promised false positive rate.
         target_fpr: The share of photographs that may be called fake, such as 1% (the default) or 0.01.
-        confidence: That the promise holds.
+        confidence: Confidence that the promise holds.
         band: Promise the same of fakes called real; what lies between the two thresholds is unsure.
-        license: Under which the weights may be used; by default what the author states.
+        license: License under which the weights may be used; by default what the author states.
     """
     from asli.adopting.adopt import adopt as run
 
@@ -126,9 +126,9 @@ def compare(
     Args:
         detectors: Two or more detectors, runs or tables of filename,score, and last the data folder. Differences are
             tested against the first.
-        split: Which part; each opening of test is recorded in the data folder's ledger.
+        split: The part to evaluate; each evaluation on test is recorded in the data folder's ledger.
         out: Folder of the report; without it the table is printed and nothing is written.
-        threshold: Where fake begins for tables of scores; 0.5 by default. A detector brings its own.
+        threshold: Threshold for tables of scores; 0.5 by default. A detector has its own.
     """
     from asli.evaluation.compare import compare as run
 

@@ -17,7 +17,7 @@ def completion(
     """Print a script that makes your shell complete commands and flags, or install it.
 
     Args:
-        shell: For which shell; by default the one this command was started from.
+        shell: The shell; by default the one that started this command.
         install: Write the script to its usual place, and a line that loads it to the shell's start file.
     """
     from cyclopts.completion import ShellDetectionError, detect_shell

@@ -41,15 +41,15 @@ def audit(
     seed: Seed = 0,
     opening: Opening = NO_FLAGS,
 ) -> None:
-    """Look for what would let a classifier cheat: damage, duplicates, labels readable from files, colors or sharpness.
+    """Find shortcuts in data: damage, duplicates, labels that files, colors or sharpness give away.
 
     Args:
         data: A data folder, or what `asli data open` takes, with the same flags.
         html: Also write a page with pictures here.
         strict: Exit with status 3 if a check fails.
-        equalize: Instead write a copy here in which both labels went through the same random chain.
+        equalize: Instead write a copy here in which all images went through the same random chain.
         size: Side of the copy's images in pixels; by default 256, or what 95 of 100 images reach.
-        seed: Of every random choice.
+        seed: Seed of every random choice.
     """
     from asli.auditing.audit import audit as run
     from asli.auditing.equalize import equalize as copy
@@ -104,12 +104,12 @@ def calibrate(
         detector: A detector folder or a run folder; it stays as it is.
         data: A data folder, or images as asli data open takes them, with the same flags.
         out: The new detector's folder.
-        policy: Where fake begins: highest F1, 0.5, or a promised false positive rate; target-fpr where that is given,
-            else max-f1.
-        target_fpr: The share of photographs that may be called fake, such as 1% (the default) or 0.01.
-        confidence: That the promise holds.
-        band: Promise the same of fakes called real; what lies between the two thresholds is unsure.
-        license: Under which the weights may be used, for the model card; the given detector's by default.
+        policy: How the threshold is chosen: highest F1, 0.5 (argmax), or a promised false positive rate. By default
+            target-fpr if one is given, else max-f1.
+        target_fpr: Largest share of photographs that may be called fake, such as 1% (the default) or 0.01.
+        confidence: Confidence that the promise holds.
+        band: Promise the same for fakes called real; scores between the two thresholds are unsure.
+        license: License under which the weights may be used, for the model card; the given detector's by default.
         split: Must be calibration; other parts are refused.
         group_by: Column, such as source: a promised false positive rate holds for each of its groups of photographs.
         group_file: Table of id,group for the same.
@@ -170,17 +170,16 @@ def evaluate(
     Args:
         detector: A detector folder, a run folder, or a table of filename,score, the score being P(fake).
         data: A data folder, or images as asli data open takes them, with the same flags.
-        split: Which part; each opening of test is recorded in the data folder's ledger.
+        split: The part to evaluate; each evaluation on test is recorded in the data folder's ledger.
         out: Folder of the report; by default in the detector's run.
-        robustness: Also corrupt images (JPEG, blur, noise, ...) and evaluate them at the unchanged threshold; with a
-            number at most as many images (2,000 by default), drawn evenly by label. The same command resumes an
-            interrupted sweep.
+        robustness: Also evaluate corrupted images (JPEG, blur, noise, ...) at the unchanged threshold. A number sets
+            the most images (2,000 by default), drawn evenly by label. Rerun an interrupted command to resume it.
         robustness_images: Formerly the number of images.
-        against: Detectors or runs to compare with on the same images; runs of one recipe that differ by their seed are
-            taken together.
-        threshold: Where fake begins for a table of scores; 0.5 by default. A detector brings its own.
-        prevalence: Shares of fakes among future images, such as 1%, for which the report states how often a verdict is
-            right; 50%, 10%, 1% and 0.1% by default.
+        against: Detectors or runs to compare with on the same images. Runs of one recipe with different seeds are
+            combined.
+        threshold: Threshold for a table of scores; 0.5 by default. A detector has its own.
+        prevalence: Shares of fakes among future images, such as 1%. The report states how often a verdict is right for
+            each; by default 50%, 10%, 1% and 0.1%.
         prior: Formerly prevalence.
         track: Also add metrics, confusion matrix, figures and the report to the W&B run of the training.
     """
@@ -229,13 +228,13 @@ def domain_study(
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Shrink ordinary pictures to a detector's size by every common kernel and count its false alarms.
+    """Shrink ordinary pictures to a detector's size by every common kernel and count false alarms.
 
     Args:
         detector: A detector folder or a run folder.
-        data: A data folder of whole pictures, larger than what the detector sees.
+        data: A data folder of whole pictures, larger than the detector's input.
         out: Also write the study here, as JSON.
-        card: Also keep its figures in the detector's model card.
+        card: Also add the results to the detector's model card.
     """
     from asli.detector.base import Detector
     from asli.detector.classifier import as_classifier

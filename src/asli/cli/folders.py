@@ -33,7 +33,7 @@ def cifake(
 
     Args:
         out: The data folder to make.
-        from_: A folder of its zips, one archive as Kaggle serves it, or the unpacked tree.
+        from_: A folder of its zips, Kaggle's archive, or the unpacked folders.
         hub: Fetch a copy in Parquet form from the Hugging Face hub: OWNER/NAME or OWNER/NAME@REVISION.
     """
     from asli.datasets.build import open_cifake
@@ -63,13 +63,13 @@ def open_(
 ) -> None:
     """Make a data folder of your own images: asli data open PATH DIR, or asli data open DIR --real A --fake B.
 
-    What is taken for real and for fake is printed before any image is read.
+    It prints which images are real and which are fake before it reads any image.
 
     Args:
         path: A folder, an archive, a folder of archives, a table (CSV, JSON, Parquet), or Hugging Face Parquet.
-            With --real and --fake there is none: give only the data folder.
+            With --real and --fake, give only the data folder.
         out: The data folder to make.
-        dry_run: Only print which images are taken for real and which for fake.
+        dry_run: Only print which images are real and which are fake.
     """
     from asli.auditing.quick import quick_check
     from asli.datasets.build import open_folders
@@ -95,7 +95,7 @@ def open_(
 
 @data.command(help_epilogue=examples("data sample data"))
 def sample(out: Path) -> None:
-    """Make a data folder of the 3,300 real CIFAKE images inside the package.
+    """Make a data folder of the 3,300 CIFAKE images inside the package.
 
     Args:
         out: The data folder to make.
@@ -120,7 +120,7 @@ def show(path: Path, *, as_json: AsJson = False) -> None:
 
 @data.command(help_epilogue=examples("data cache", "data cache --clear"))
 def cache(*, clear: Annotated[bool, Parameter(negative="")] = False, as_json: AsJson = False) -> None:
-    """List the data folders that commands made of raw images, or remove them.
+    """List the data folders that commands made from raw images, or remove them.
 
     `ASLI_CACHE` sets their place.
 

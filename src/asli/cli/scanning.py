@@ -73,14 +73,14 @@ def scan(
     """Score everything in folders, archives, lists and URLs into a table or a folder of parts. Rerun to resume.
 
     Args:
-        paths: Folders, zip and tar archives, Parquet files with images inside or with id,url, lists of paths (.txt)
-            and image files; URLs of them (s3://, gs://, az://, hf://, https://).
-        out: The table to make, one row an image: Parquet, or CSV where it ends in .csv. A name ending in / or a URL
-            is a folder of Parquet parts.
+        paths: Folders, zip and tar archives, image files, lists of paths (.txt), and Parquet files with images or with
+            id,url. URLs work as well (s3://, gs://, az://, hf://, https://).
+        out: The table to make, one row per image: Parquet, or CSV if it ends in .csv. A name ending in / or a URL is a
+            folder of Parquet parts.
         detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large.
         html: Also write a page that shows the highest and lowest scores, unsure images and errors.
         force_domain: Also give a verdict on pictures outside the detector's domain.
-        runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
+        runtime: Library that computes; by default ONNX if the detector was exported and ONNX Runtime is installed.
         shard: The share of this process, such as 3/8; /8 takes the number from a Slurm or Kubernetes array job.
         workers: Processes on this machine, or at most on the cluster.
         engine: Run all shards on a Ray cluster.
@@ -147,12 +147,12 @@ def merge(
     ids: str | Path | None = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that all parts of a scan are there and no id is lost or doubled; with -o, join them into a table.
+    """Check that all parts of a scan are there and no id is missing or duplicated; with -o, join them into a table.
 
     Args:
         folder: The folder of parts, or its URL.
         out: The table to make, Parquet or CSV.
-        ids: A Parquet table or list whose ids must be the very ids of the rows.
+        ids: A Parquet table or list whose ids must equal those of the rows.
     """
     from asli.scaling.merging import merge_parts
 
@@ -199,7 +199,7 @@ def _print_parts(found: "PartsResult", *, as_json: bool) -> None:
 
 def _print_scan(result: "ScanResult", out: Path, html: Path | None) -> None:
     if result.images_per_second is None:
-        print(f"{out} is this very scan, done before: {result.images:,} images")
+        print(f"{out} is finished: {result.images:,} images")
     else:
         new = result.images - result.done_before
         print(f"{new:,} images in {result.seconds:.1f} s, {result.images_per_second:,.1f} images/s: {out}")
@@ -249,19 +249,19 @@ def serve(
     runtime: Literal["torch", "onnx"] | None = None,
     threads: Threads = None,
 ) -> None:
-    """Answer over HTTP: a page to drop pictures on, and an API that gives what predict --json gives.
+    """Serve a page to drop pictures on, and an HTTP API that returns the same as predict --json.
 
     Args:
         detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large; may be
             repeated, to compare.
-        host: Address to listen at; the default is reached from this machine only.
+        host: Address to listen at; the default can be reached from this machine only.
         port: Port to listen at; 0 takes a free one.
         max_mb: Largest request, in megabytes.
         max_images: Most pictures in a request.
-        embed_in: Sites whose pages may show this page within, such as https://huggingface.co; none by default.
-        token_file: File with the token that the API then asks for; by default the variable ASLI_TOKEN, if it is set.
+        embed_in: Sites that may show this page in a frame, such as https://huggingface.co; none by default.
+        token_file: File with the token that requests to the API need; by default the variable ASLI_TOKEN, if it is set.
         access_log: Log each request: method, address, status, bytes and time, never the name of a file.
-        runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
+        runtime: Library that computes; by default ONNX if the detector was exported and ONNX Runtime is installed.
     """
     from asli.serving.serve import serve as run
 

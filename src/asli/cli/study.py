@@ -41,12 +41,12 @@ def paper(
     Args:
         budget: full: as the paper, on a GPU; cpu: about twelve core-hours; smoke: minutes, on the bundled sample.
         data: A data folder; the smoke budget takes the bundled sample where none is given.
-        out: Where runs, tables and figures go.
+        out: Folder for runs, tables and figures.
         only: Cells to run: names or patterns as --plan lists them, or table7, figure8, settings.
-        seeds: Runs of each cell at most; by default the budget's own number.
+        seeds: Most runs of each cell; by default the budget's own number.
         weights: Folder of start weights named after their networks: resnet50.safetensors, cifar10_resnet20.safetensors.
-        plan: Print the cells and how long they take here, from measured speed, and train nothing. With the full budget
-            also whether each weight file of the hub can be had and fits, GPU hours, memory and disk.
+        plan: Train nothing; print the cells and the time they take on this machine, from measured speed. With the full
+            budget, also print whether each weight file is on the hub and fits, GPU hours, memory and disk.
         report: Train nothing; write tables and figures from the runs that --out holds.
         track: Also log each run to TensorBoard or Weights & Biases.
     """

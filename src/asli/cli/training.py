@@ -17,10 +17,10 @@ from asli.files import visible
 
 @app.command(group=TRAIN, help_epilogue=examples("demo --out asli-demo"))
 def demo(*, out: Path = Path("asli-demo"), threads: Threads = None) -> None:
-    """Go the whole way on the bundled real sample: data, training, evaluation, two pictures.
+    """Run all steps on the bundled sample: data, training, evaluation, two predictions.
 
     Args:
-        out: Where everything goes; what an earlier call finished is kept.
+        out: Folder for all results; steps that an earlier call finished are kept.
     """
     from asli.demonstration import demo as run
 
@@ -59,13 +59,13 @@ def train(
     resume_from: Path | None = None,
     prefetch: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
 ) -> None:
-    """Train a network by a recipe and make a calibrated detector of it.
+    """Train a network by a recipe and make a calibrated detector from it.
 
     Args:
         recipe: Name of a bundled recipe (see asli recipes) or path of a .toml file.
         data: A data folder, or images as asli data open takes them, with the same flags.
         out: The run folder to make.
-        set_: Settings in place of the recipe's, for example --set optim.lr=1e-3 loop.epochs=2; the keys are below.
+        set_: Settings that replace the recipe's, for example --set optim.lr=1e-3 loop.epochs=2; the keys are below.
         folds: Cross-validation for small folders; 5 is usual. This many further networks score the images they were
             not trained on, for thresholds and metrics. The detector trains on all splits but test.
         resume: Continue an interrupted run; the result is bit-identical to an uninterrupted one.
@@ -130,7 +130,7 @@ def models(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the paper's networks with what they cost; with a name, measure one, any timm classifier too.
+    """List the paper's networks with their costs, or measure one network; any timm classifier works.
 
     Args:
         name: The network to measure: latency, memory, gradient norms by stage.
@@ -151,12 +151,12 @@ def models(
 
 @app.command(group=OTHER, help_epilogue=examples("doctor", "doctor --offline --json"))
 def doctor(*, offline: Annotated[bool, Parameter(negative="")] = False, as_json: AsJson = False) -> None:
-    """Print what this machine offers: versions, extras, GPU and its kernels, access to hub and Kaggle, threads, disk.
+    """Check this machine: versions, extras, GPU and its kernels, access to hub and Kaggle, threads, disk.
 
-    The exit status is 1 where something keeps asli from working.
+    The exit status is 1 if something keeps asli from working.
 
     Args:
-        offline: Ask no site.
+        offline: Do not contact any site.
     """
     from asli.doctor import examine, to_dict
 

@@ -59,9 +59,9 @@ def predict(
         detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large; repeat it
             to see the answers of several side by side.
         batch_size: Images computed at a time; by default chosen by input size.
-        stability: Also measure how far the score moves when the picture is saved again or resized a little.
+        stability: Also measure how much the score changes if the picture is saved again or resized a little.
         force_domain: Also give a verdict on pictures outside the detector's domain.
-        runtime: What computes; ONNX by default where the detector was exported and ONNX Runtime is installed.
+        runtime: Library that computes; by default ONNX if the detector was exported and ONNX Runtime is installed.
     """
     from asli.detector.predict import predict as run
     from asli.detector.prediction import Predictions
@@ -115,16 +115,16 @@ def explain(
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Score pictures and draw where in them each score comes from.
+    """Score pictures and draw the regions that change each score.
 
     Args:
         images: Image files.
         detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large.
         out: Folder for the drawn maps, explain.html and explain.json.
-        method: Grad-CAM asks the network's gradients; occlusion covers part after part and works for any detector.
-        layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
-        check: Also measure whether the map marks what moves the score, against random orders and random weights.
-        feature_maps: Also draw what successive layers make of the picture.
+        method: Grad-CAM uses the network's gradients; occlusion covers one part after another, for any detector.
+        layer: Layer for Grad-CAM; by default the last one with a map of 4 x 4 or more.
+        check: Also test the map against random orders and random weights.
+        feature_maps: Also draw the outputs of successive layers.
         force_domain: Also give a verdict on pictures outside the detector's domain.
     """
     from asli.explanation.explain import explain as run
@@ -164,13 +164,12 @@ def export(
     linked: Annotated[bool, Parameter(negative="")] = False,
     threads: Threads = None,
 ) -> None:
-    """Write a detector as ONNX, compared with the original before it is kept; int8 makes a new detector.
+    """Write a detector as ONNX and compare it with the original; int8 makes a new detector.
 
     Args:
         detector: A detector folder, a run folder or hub:owner/name.
         int8: Quantize to 8 bits: a detector of its own, with its own temperature and thresholds.
-        data: The data folder the int8 detector's ranges (train), thresholds (calibration) and losses (validation)
-            come from.
+        data: Data folder for int8: ranges come from train, thresholds from calibration, losses from validation.
         out: The folder to write; by default the detector's own, with int8 a new one beside it.
         linked: Leave out the weights that a small detector such as photo holds as codes: 0.4 MB that only asli can run.
     """
@@ -210,7 +209,7 @@ def combine(
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Make one detector of several: an ensemble, fitted on the calibration part, or a family for different inputs.
+    """Combine detectors: an ensemble, fitted on the calibration part, or a family for different inputs.
 
     Args:
         detectors: Two or more detectors. In a family the first one whose domain holds an image answers.
@@ -219,7 +218,7 @@ def combine(
         method: How an ensemble combines scores, or family; stacking by default with --data, family without.
         name: Names of the members; those of their folders by default.
         target_fpr: Promise that at most this share of photographs is called fake, such as 1%; by default highest F1.
-        band: Promise the same of fakes called real; in between the verdict is unsure.
+        band: Promise the same for fakes called real; scores between the two thresholds are unsure.
     """
     from asli.datasets.cache import open_data
     from asli.detector.combine import combine as run
@@ -232,7 +231,7 @@ def combine(
 
 @app.command(group=MANAGE, help_epilogue=examples("info", "info run --json"))
 def info(detector: DetectorName = "default", *, as_json: AsJson = False) -> None:
-    """Print what a detector is: kind, supported input, thresholds, origin, hash and size.
+    """Describe a detector: kind, supported input, thresholds, origin, hash and size.
 
     Args:
         detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large.
@@ -267,7 +266,7 @@ def push(
 
     Args:
         detector: A detector folder or a run folder.
-        repository: OWNER/NAME; made if it is not there.
+        repository: OWNER/NAME; created if it does not exist.
         private: Make a new repository private.
     """
     from asli.detector.push import push as run

@@ -149,8 +149,8 @@ def open_source(path: Path, *, include_hidden: bool = False) -> Folder | Archive
 def _of_archives(folder: Folder, names: Sequence[str], archives: Sequence[str]) -> Archives:
     """Open the archives of a folder. Entries keep their names, below the folder their archive lies in.
 
-    The archive's name becomes a folder where entries of several archives would have one name, where images have no
-    folder of their own, and where an archive has only the labels `0_real` and `1_fake` at its top.
+    The archive's name becomes a folder if entries of several archives have the same name, or if images have no folder.
+    It also becomes a folder if an archive has only the labels `0_real` and `1_fake` at its top.
     """
     opened: dict[Path, Archive] = {}
     damaged = []
@@ -186,7 +186,7 @@ def _of_archives(folder: Folder, names: Sequence[str], archives: Sequence[str]) 
 
 
 def _says_nothing(entry: str) -> bool:
-    """Return whether an entry's folders say neither what an image shows nor what made it."""
+    """Return whether an entry's folders name neither a category nor a generator."""
     top, slash, _ = entry.partition("/")
     return is_image(entry) if not slash else top in ("0_real", "1_fake")
 

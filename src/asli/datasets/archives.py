@@ -28,17 +28,17 @@ ENDINGS = (
     *(".zip", ".cbz", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz"),
     *(".tar.zst", ".tzst"),
 )
-"""Of archives that are read."""
+"""Endings of archives that are read."""
 
 _REMEDIES = {
     **dict.fromkeys((".7z", ".001", ".z01", ".cab", ".iso", ".arj", ".lzh", ".dmg"), "7z x"),
     **dict.fromkeys((".rar", ".cbr"), "unrar x"),
     **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".lzma"), "tar xf"),
 }
-"""What unpacks archives that are not read, by ending."""
+"""Programs that unpack archives that are not read, by ending."""
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
-"""What `zipfile` raises on entries that are damaged, encrypted, packed by an unknown method or named in no UTF-8."""
+"""Exceptions of `zipfile` for entries that are damaged, encrypted, of an unknown method, or not named in UTF-8."""
 
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -48,7 +48,7 @@ _BLOCK = 1 << 20
 
 @dataclass(slots=True)
 class LeftOut:
-    """What a source holds and does not give.
+    """Contents of a source that are not used.
 
     Attributes:
         unsafe: Files whose names would leave their folder or are not UTF-8.

@@ -38,7 +38,7 @@ from asli.files import (
 )
 
 _RESULTS = ("images.npy", "manifest.parquet", "problems.txt")
-"""What is made of the chunks, before `data.json` completes the folder."""
+"""Files that are made from the chunks, before `data.json` completes the folder."""
 
 logger = logging.getLogger("asli")
 
@@ -81,7 +81,7 @@ def open_folders(
     fractions: Shares | None = None,
     **how: Any,
 ) -> DataFolder:
-    """Make a data folder of a user's own images; what is taken for real and fake is logged before any is read.
+    """Make a data folder of a user's own images. The label of each folder is logged before any image is read.
 
     Args:
         path: A folder, an archive, a folder of archives, a table, or Parquet files.
@@ -99,7 +99,7 @@ def open_folders(
 
 
 def ingest(path: Path, out: Path, layout: Callable[[Iterable[str]], Listing], layout_name: str) -> DataFolder:
-    """Make a data folder of what lies at `path`, its file names read by `layout`.
+    """Make a data folder of the files at `path`, whose names `layout` reads.
 
     Raises:
         DataError: See the callers.

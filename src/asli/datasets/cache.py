@@ -27,7 +27,7 @@ def open_data(
 ) -> DataFolder:
     """Open a data folder, or images as `asli data open` takes them.
 
-    A data folder of raw images is kept in the cache, under a name that depends on their content: its split stays the
+    A data folder of raw images is kept in the cache, under a name that depends on their content. Its split stays the
     same, and its ledger records every evaluation on the test part.
 
     Args:

@@ -53,7 +53,7 @@ class Chunks:
         total = len(self._listing.entries)
         done = total - sum(len(self._entries[number]) for number in todo)
         if done:
-            logger.info("going on: %s of %s images were read before", f"{done:,}", f"{total:,}")
+            logger.info("resuming: %s of %s images were read before", f"{done:,}", f"{total:,}")
         with progress("reading", total, unit="images", done=done) as bar:
             for number, _ in zip(todo, ordered(self._read_chunk, todo), strict=True):
                 bar.advance(len(self._entries[number]))

@@ -26,7 +26,7 @@ _BEARS_ON_PIXELS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})
 
 _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9}
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
-"""Of JPEG; neither the zero that follows an FF in coded data nor a restart marker, of which there may be millions."""
+"""A marker of JPEG, but not the zero after an FF in coded data, nor a restart marker (there may be millions)."""
 
 _ARCHIVES = (
     (0, b"PK\3\4", "zip"),

@@ -20,7 +20,7 @@ from asli.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """What decides, besides chance, to which part an image belongs.
+    """Rules that decide, besides chance, to which split an image belongs.
 
     Attributes:
         by: `date`: the newest images are test.
@@ -81,7 +81,7 @@ class Division:
             columns: `COLUMNS` of each image.
             labels: real or fake.
             ids: Unique names.
-            share: Of the images with a date, that the newest ones have at least; dates are not parted.
+            share: Smallest share of the images with a date that become test images; images of one date stay together.
 
         Raises:
             DataError: Nothing matches, or everything does.
@@ -173,7 +173,7 @@ def whole_groups(
         named: The split an image has already, or None; all of a group have one.
         groups: Group of each image.
         wanted: Share of each split that is drawn; the rest is train.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Raises:
         DataError: There are too few groups for a part to have both labels.

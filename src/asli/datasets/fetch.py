@@ -11,7 +11,7 @@ from asli.files import sha256_of_file
 
 KAGGLE_HANDLE = "birdy654/cifake-real-and-ai-generated-synthetic-images"
 CONVERTED = "refs/convert/parquet"
-"""Where the hub keeps the Parquet form it makes itself of data sets that have another."""
+"""Revision in which the hub keeps Parquet files that it makes of data sets in other formats."""
 
 logger = logging.getLogger("asli")
 

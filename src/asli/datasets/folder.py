@@ -30,16 +30,17 @@ PACK_LIMIT = 96
 
 
 class DataFolder:
-    """What `asli data` made, opened for reading.
+    """A data folder, opened for reading.
 
     Attributes:
         path: The folder.
         info: The content of `data.json`.
-        labels: int8, one a row of the manifest: 0 real, 1 fake.
-        readable: bool, one a row; rows that could not be decoded are never trained on or scored.
-        duplicate_groups: int64, one a row: group of images with identical pixels, -1 without one.
-        unit: int64, one a row: what is resampled together; None: duplicates are (see `asli.datasets.groups.grouped`).
-        grouped_by: What made the units, in words.
+        labels: int8, one per row of the manifest: 0 real, 1 fake.
+        readable: bool, one per row; rows that could not be decoded are never used for training or scored.
+        duplicate_groups: int64, one per row: group of images with identical pixels, -1 without one.
+        unit: int64, one per row: group that is resampled together; None resamples duplicates together (see
+            `asli.datasets.groups.grouped`).
+        grouped_by: Description of the units.
     """
 
     def __init__(self, path: Path, info: dict[str, Any]) -> None:
@@ -58,7 +59,7 @@ class DataFolder:
         """Open a data folder.
 
         Raises:
-            DataError: It is none, is incomplete or was changed, or a newer asli wrote it.
+            DataError: There is no data folder, it is incomplete or changed, or a newer asli wrote it.
         """
         path = Path(path)
         try:
@@ -83,7 +84,7 @@ class DataFolder:
 
     @property
     def hash(self) -> str:
-        """Return the content hash: of ids, labels, splits and pixels, whatever wrote the files."""
+        """Return the content hash of ids, labels, splits and pixels, independent of the program that wrote them."""
         return str(self.info["content_hash"])
 
     def __len__(self) -> int:
@@ -161,7 +162,7 @@ class DataFolder:
         return FilePixels(reopen(self.info["reopen"]), _Texts(table["id"]), sizes.astype(np.int64))
 
     def record_opening(self, *, split: str, recipe_hash: str, detector_hash: str, images: int) -> None:
-        """Write into `ledger.jsonl` that scores of a split were computed."""
+        """Record in `ledger.jsonl` that scores of a split were computed."""
         line = {
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "split": split,
@@ -181,7 +182,7 @@ class DataFolder:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
     def describe(self) -> str:
-        """Return what was found, for a person: counts by split and label, duplicates, problems."""
+        """Return a summary as text: counts by split and label, duplicates, problems."""
         counts, problems = self.info["counts"], self.info["problems"]
         lines = [f"{int(self.readable.sum()):,} images: " + self._polarity()]
         for split, by_label in counts.items():
@@ -229,7 +230,7 @@ class DataFolder:
 
 
 def is_data_folder(path: Path) -> bool:
-    """Tell whether `asli data` made a folder, or began to; images may lie beside a `data.json` of another kind."""
+    """Return whether `asli data` made a folder or began to; a folder of images may contain another `data.json`."""
     begun, made = [".parts/plan.json"], ["data.json", "manifest.parquet"]
     return any(all((path / name).exists() for name in names) for names in (begun, made))
 

@@ -17,15 +17,15 @@ from asli.errors import DataError
 def fold_of(data: DataFolder, rows: npt.NDArray[np.int64], folds: int, seed: int = SEED) -> npt.NDArray[np.int64]:
     """Deal rows out to folds with nearly equal shares of each label, generator and category.
 
-    Duplicates stay together. So do all fakes of a generator, or all real images of a source, where that label names at
-    least as many as there are folds and none of them holds more than two folds' worth of its images: then each image
-    is scored by a network that has seen none of its generator or source.
+    Duplicates stay together. All fakes of a generator, and all real images of a source, stay together as well if two
+    conditions hold. The label must have at least as many of them as there are folds, and none may hold more than two
+    folds' worth of its images. Each image is then scored by a network that has seen nothing of its generator or source.
 
     Args:
         data: The data folder.
-        rows: Of its manifest, n.
+        rows: Rows of its manifest, n.
         folds: How many; 2 or more.
-        seed: Of the order in which they are dealt.
+        seed: Seed of the order in which they are dealt.
 
     Returns:
         Fold of each row, int64, n, from 0.

@@ -53,7 +53,7 @@ def group_names(
     """Return the group of each image, None where it has none.
 
     Args:
-        ids: Of the images.
+        ids: IDs of the images.
         data: Where a column is read from; not needed with `file`.
         by: One of `COLUMNS`.
         file: The table.

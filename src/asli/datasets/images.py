@@ -55,7 +55,7 @@ EXTENSIONS = frozenset(
 """Endings of image files, in lower case; see `is_image`."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "PPM")
-"""What is opened, by Pillow's names. Its other plugins are for rare files; one would start a PostScript interpreter."""
+"""Formats that are opened, by Pillow's names. Its other plugins are for rare files; one runs PostScript."""
 
 SIDEWAYS = range(5, 9)
 """EXIF orientations that swap width and height."""
@@ -71,7 +71,7 @@ _STORED: dict[int, Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]] = {
     7: lambda upright: upright[::-1, ::-1].transpose(1, 0, 2),
     8: lambda upright: np.rot90(upright, -1),
 }
-"""By EXIF orientation: a view of upright pixels in which they lie as the file stores them."""
+"""Functions by EXIF orientation. Each maps upright pixels to a view in the order in which the file stores them."""
 
 GIANT = 50_000_000
 """Pixels of an image above which only one is decoded at a time, to bound memory."""
@@ -81,7 +81,7 @@ STRIP = 1 << 22
 """Pixels that are converted at a time."""
 
 _MOST_SCANS = 100
-"""Of a JPEG file. Encoders write about ten; each costs a pass over all pixels, and a few bytes are enough for one."""
+"""Most scans of a JPEG file. Encoders write about ten. Each takes a pass over all pixels, yet only a few bytes."""
 _RAW = frozenset({".arw", ".cr2", ".dng", ".iiq", ".nef", ".nrw", ".orf", ".pef", ".raw", ".rw2", ".sr2", ".srw"})
 _BEGINNINGS = re.compile(
     rb"\xff\xd8\xff"  # JPEG
@@ -98,14 +98,15 @@ _BEGINNINGS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a file says of itself before its pixels are looked at; None where a fact does not apply."""
+    """Facts of an image file that are known before its pixels are read; None where a fact does not apply."""
 
     format: str | None = None
     mode: str | None = None
     """Pillow's, with `;16` added to color of 16 bits, which Pillow reads as 8."""
     width: int | None = None
-    """Of the pixels as stored, before EXIF turns them; likewise `height`."""
+    """Width of the stored pixels, before EXIF turns them."""
     height: int | None = None
+    """Height of the stored pixels, before EXIF turns them."""
     bytes: int | None = None
     subsampling: str | None = None
     quantization: str | None = None

@@ -1,4 +1,4 @@
-"""What the quantization tables of a JPEG file tell: which ones they are, and the quality they stand for."""
+"""The quantization tables of a JPEG file: a hash of them, and the quality that they correspond to."""
 
 import hashlib
 from functools import lru_cache

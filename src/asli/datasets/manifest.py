@@ -50,7 +50,7 @@ READ_SCHEMA = pa.schema(
         "error": pa.string(),
     }
 )
-"""What reading the files one by one can say; the split that the source names is `named_split`."""
+"""Columns that reading each file by itself can fill; the split that the source names is `named_split`."""
 
 SCHEMA = pa.schema(
     [
@@ -161,7 +161,7 @@ def finish(read: pa.Table, splits: pa.Array, groups: npt.NDArray[np.int64], cros
 
 
 def content_hash(path: Path) -> str:
-    """Hash what a manifest says of images, whatever wrote the file: id, label, split and pixels of each, in order."""
+    """Hash id, label, split and pixels of each image in order, independent of the program that wrote the file."""
     digest = hashlib.sha256()
     columns = ["id", "label", "split", "pixel_sha256"]
     for batch in pq.ParquetFile(path).iter_batches(columns=columns):

@@ -116,8 +116,8 @@ class _Cursor:
 class ParquetRows:
     """Rows of Parquet files as named images: row 7 of `data/train-0.parquet` is `data/train-0.parquet/00000007`.
 
-    Each reading thread goes forward through a row group `BATCH` rows at a time, so files of any size need little
-    memory; reading in the order of the names is fast, reading backwards is not.
+    Each reading thread goes through a row group `BATCH` rows at a time, so files of any size need little memory.
+    Reading in the order of the names is fast; reading backwards is slow.
 
     Args:
         root: The folder names are relative to.

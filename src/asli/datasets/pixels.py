@@ -88,9 +88,9 @@ class FilePixels:
 
     Args:
         source: Where the files' bytes are.
-        names: Of every row.
+        names: Names of every row.
         sizes: Upright height and width of every row, int64, rows x 2.
-        threads: Of the pool; one a core by default.
+        threads: Threads of the pool; one a core by default.
     """
 
     def __init__(

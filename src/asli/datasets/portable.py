@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 FOLDERS = ("", "images/", "image/", "imgs/", "img/", "data/")
-"""Where the images of a table usually lie, relative to it."""
+"""Usual folders of a table's images, relative to the table."""
 
 SUFFIXES = ("", ".jpg", ".png", ".jpeg", ".webp", ".JPG", ".PNG", ".JPEG", ".tif", ".bmp")
-"""What is tried behind a name without an ending."""
+"""Endings that are tried for a name without one."""
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -39,7 +39,7 @@ def resolve(name: str, exists: Callable[[str], bool]) -> str | None:
     that exists is taken.
 
     Args:
-        name: As written.
+        name: Name, as written.
         exists: Whether a file of that name is there.
     """
     if exists(name):

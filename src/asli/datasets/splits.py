@@ -1,4 +1,4 @@
-"""Who belongs to which part: validation and calibration are carved out of train, test where the source has none.
+"""Assign images to splits: validation and calibration come out of train, and test if the source has none.
 
 Validation chooses, calibration fits, test is opened once.
 """
@@ -17,7 +17,7 @@ from asli.errors import DataError
 from asli.transforms.randomness import order
 
 SEED = 0
-"""Of the split; independent of every training seed."""
+"""Seed of the split; independent of every training seed."""
 
 HELD_OUT = 100
 """Images of each label that a held-out part should have; small folders give up larger shares for them."""
@@ -28,9 +28,9 @@ class Shares:
     """Shares of the four parts among the images whose part the source leaves open.
 
     Attributes:
-        train: What the other parts leave; a share of a part that the source names itself falls to train.
-        validation: Chooses.
-        calibration: Fits temperature and thresholds.
+        train: The rest; if the source names a part itself, the share of that part goes to train.
+        validation: Used to choose.
+        calibration: Used to fit temperature and thresholds.
         test: Drawn only where the source names no part at all.
 
     Raises:
@@ -81,7 +81,7 @@ def assign_splits(
         strata: Label and category of each image, `LABEL/CATEGORY`; each is represented alike.
         named: The split the source names, or None.
         groups: Group of duplicates of each image, -1 without one.
-        seed: Of the draw.
+        seed: Seed of the draw.
         shares: None takes those that fit the number of images that are lent, see `Shares.fitting`.
     """
     have = {split for split in named if split}
@@ -149,7 +149,7 @@ def stratified_sample(strata: Sequence[str], count: int, seed: int = SEED) -> np
     Args:
         strata: Label and category of each image.
         count: How many to draw; all where there are no more.
-        seed: Of the draw; fixed, so that runs with other training seeds see the same sample.
+        seed: Seed of the draw; fixed, so that runs with other training seeds see the same sample.
     """
     if count >= len(strata):
         return np.arange(len(strata))

@@ -61,7 +61,7 @@ class Adopted(Classifier):
         """Describe a network whose files lie in a folder; `save` writes the detector.
 
         Args:
-            folder: With the author's files, or an adopted detector.
+            folder: Folder with the author's files, or an adopted detector.
             network: See `network_info`.
             preprocessing: From an image to its input.
             card: Thresholds, domain, license.

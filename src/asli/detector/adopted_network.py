@@ -18,7 +18,7 @@ Activation = Literal["softmax", "sigmoid"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """What an author's outputs mean.
+    """Meaning of the outputs of an author's network.
 
     Attributes:
         activation: `softmax`: P(fake) is the sum over `fake`; `sigmoid`: one output is used by itself.
@@ -100,7 +100,7 @@ def load_network(folder: Path, library: Library) -> nn.Module:
     """Open the network in a folder, in float32 and evaluation mode.
 
     Args:
-        folder: With `config.json` and `model.safetensors`, as the library wrote them.
+        folder: Folder with `config.json` and `model.safetensors`, as the library wrote them.
         library: Which.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What every kind of detector offers: load, predict, stream, logits; each kind adds how it prepares and computes."""
+"""Interface of all kinds of detectors: load, predict, stream, logits. Each kind adds preparation and computation."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -38,8 +38,8 @@ class Detector(ABC):
     Attributes:
         kind: `classifier`, `adopted`, `ensemble`, `family`, or one of a package (entry point group `asli.detectors`).
         card: Thresholds, domain, origin and figures.
-        hash: SHA-256 over all that gives its verdicts; None until it is saved.
-        folder: Where it is saved, or None.
+        hash: SHA-256 of everything that determines its verdicts; None until it is saved.
+        folder: The folder in which it is saved, or None.
     """
 
     kind: ClassVar[str]
@@ -96,13 +96,13 @@ class Detector(ABC):
     @property
     @abstractmethod
     def preparation(self) -> Preparation:
-        """Return what prepares the images of a data folder, which all go to this one detector."""
+        """Return the preparation for images of a data folder, if this one detector scores all of them."""
 
     @abstractmethod
     def runtime(
         self, device: "torch.device | str | None" = None, kind: Kind | None = None, threads: int | None = None
     ) -> Runtime:
-        """Return what computes logits of prepared images; arguments as in `load`.
+        """Return a runtime that computes logits of prepared images; arguments as in `load`.
 
         Raises:
             DetectorError: It has no such form, or that is damaged.
@@ -124,14 +124,14 @@ class Detector(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """Return what it is, in a few words: the architecture, or the members."""
+        """Return a short name: the architecture, or the members."""
 
     def prepare(self, pixels: Array, facts: Facts) -> Any:
         """Turn one image into what `forward` takes.
 
         Args:
             pixels: uint8, height x width x 3.
-            facts: Of its file.
+            facts: Facts of its file.
 
         Raises:
             ImageError: It is so narrow that, enlarged, it would exhaust memory.
@@ -177,17 +177,17 @@ class Detector(ABC):
         return None
 
     def near(self, device: "torch.device") -> "torch.device | str":
-        """Return where it computes when others compute on `device`."""
+        """Return the device it computes on if others compute on `device`."""
         return device
 
     @property
     def thresholds(self) -> Thresholds:
-        """Return where scores become verdicts."""
+        """Return the thresholds that turn scores into verdicts."""
         return self.card.thresholds
 
     @property
     def domain(self) -> Any:
-        """Return the kind of input it was calibrated on."""
+        """Return the domain: the kind of image it was calibrated on."""
         return self.card.domain
 
     @property
@@ -275,7 +275,7 @@ class Detector(ABC):
         """Return the logits of images, float64, n x 2 (real, fake): softmax of a row gives the score.
 
         Args:
-            images: As in `predict`; one image gives one row.
+            images: Images, as in `predict`; one image gives one row.
             batch_size: Images computed at a time; None chooses by input size.
 
         Raises:

@@ -16,9 +16,9 @@ def assemble(folder: Path, architecture: str, size: int, trunk: Path | None) -> 
     """Build a network and load its weights.
 
     Args:
-        folder: Of the detector; holds `model.safetensors`.
+        folder: Folder of the detector; holds `model.safetensors`.
         architecture: Name of the network.
-        size: Of its input, in pixels.
+        size: Size of its input, in pixels.
         trunk: A trunk's file, for all but the head; None where the detector's weights hold everything.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Temperature and thresholds, from the calibration part and nothing else: the verb behind `asli calibrate`."""
+"""Temperature and thresholds, from the calibration part and nothing else: the function behind `asli calibrate`."""
 
 import dataclasses
 import logging
@@ -66,8 +66,8 @@ def calibrate(
         data: A data folder with a calibration part.
         out: The new detector's folder.
         policy: How thresholds are chosen.
-        license: Under which the weights may be used, for the card; None keeps what the detector says.
-        split: Must be `calibration`: what chose the network or judges it may not set its thresholds.
+        license: License under which the weights may be used, for the card; None keeps the detector's license.
+        split: Must be `calibration`: images that chose or evaluate the network may not set its thresholds.
         group_by: A column of the manifest, such as `source`. A promised false positive rate then holds for each group
             of photographs, groups too small for that being taken together; without a promise a group counts as one
             independent image.
@@ -82,8 +82,8 @@ def calibrate(
         The new detector.
 
     Raises:
-        DataError: Another part was asked for, a label is missing in it, it is too small for the promise, or the
-            detector was trained on all of it; where it was trained on some of it, these are left out.
+        DataError: The part is not `calibration`, lacks a label, is too small for the promise, or consists of training
+            images of the detector. If only some are training images, they are left out.
         DetectorError: The detector cannot be used, or `out` exists.
     """
     if split != "calibration":
@@ -150,7 +150,7 @@ def _folds(detector: Detector, data: DataFolder) -> Path | None:
 
 
 def fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Return which calibration images the detector was not trained on: of others it is too sure.
+    """Return which calibration images the detector was not trained on; it is overconfident on the others.
 
     Raises:
         DataError: It was trained on all of them.
@@ -179,12 +179,12 @@ def fit(
     folds: int | None = None,
     named: Named | None = None,
 ) -> tuple[float, Thresholds]:
-    """Return temperature and thresholds for the logits of calibration images; warn where they rest on too little.
+    """Return temperature and thresholds for the logits of calibration images; warn if there are too few images.
 
     Args:
         logits: n x 2 (real, fake) of the rows, in their order, before temperature.
         data: The folder; its labels and duplicates are used.
-        rows: Of its calibration part.
+        rows: Rows of its calibration part.
         policy: How thresholds are chosen.
         folds: How many networks gave the logits, where they are out-of-fold ones.
         named: Groups of photographs for each of which the promise shall hold.
@@ -240,7 +240,7 @@ def _warn(temperature: float, thresholds: Thresholds) -> None:
     low, high = TEMPERATURES
     if not low * 1.01 < temperature < high / 1.01:
         logger.warning(
-            "temperature %.4f is at its bound (%g to %g): the scores hardly bear on the label, or there are too few"
+            "temperature %.4f is at its bound (%g to %g): the scores hardly depend on the label, or there are too few"
             " calibration images",
             temperature,
             low,
@@ -305,7 +305,7 @@ def domain_of(
 
     Args:
         data: The folder.
-        rows: Of its calibration part.
+        rows: Rows of its calibration part.
         preprocessing: The network's.
         saved: The views they were scored in, whose formats the domain then contains.
     """

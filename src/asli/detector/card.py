@@ -21,7 +21,7 @@ WEAK = 0.2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Thresholds:
-    """Where scores become verdicts, fitted on the calibration part.
+    """Thresholds that turn scores into verdicts, fitted on the calibration part.
 
     Attributes:
         low: Scores below are `real`.
@@ -32,16 +32,17 @@ class Thresholds:
         real: Real calibration images, a group of duplicates counted once; None where an older asli did not say.
         fake: Fake ones, a group of duplicates counted once; None where an older asli did not say.
         target: The error rate that was promised, or None where none was.
-        confidence: Of the promise.
+        confidence: Confidence of the promise.
         band: Whether the rate of missed fakes was promised too.
         errors: On the calibration part itself: real images called fake, fake ones called real, and `unsure` ones.
         folds: How many networks gave the out-of-fold scores that the thresholds come from, each of images it was not
             trained on; None where this detector's own scores gave them.
-        evidence: Figures with intervals on whether the scores beat a constant answer: `auroc`, and `loss_gain`, the
-            loss (nats) of always answering the share of fakes minus that of the scores; None in older detectors.
-        groups: Where the promise holds for each group of photographs: `by`, what groups them; `confidence` of each
-            group's bound; `images` of each group; `errors`, those called fake; `pooled`, groups too small for a promise
-            of their own; None where it holds for all photographs together.
+        evidence: Metrics with intervals on whether the scores beat a constant answer: `auroc` and `loss_gain`. The
+            latter is the loss (nats) of always answering the share of fakes, minus the loss of the scores. None in
+            older detectors.
+        groups: If the promise holds for each group of photographs: `by`, the column that groups them; `confidence` of
+            each group's bound; `images` of each group; `errors`, those called fake. `pooled` lists groups that are too
+            small for a promise of their own. None if the promise holds for all photographs together.
     """
 
     low: float
@@ -143,34 +144,35 @@ class Thresholds:
     @property
     def promise(self) -> str | None:
         """Return in a sentence what error rate was promised, or None."""
-        if self.target is None:
+        if self.target is None or self.confidence is None:
             return None
-        both = " and at most as many fakes called real, each" if self.band else ","
+        share = f"{100 * self.target:.3g} %"
+        both = f" and at most {share} of fakes called real, each" if self.band else ","
         each = "" if self.groups is None else f" in each of {len(self.groups['images'])} groups by {self.groups['by']}"
         return (
-            f"at most {self.target:.3g} of photographs{each} called fake{both} with {self.confidence:.0%} confidence"
+            f"at most {share} of photographs{each} called fake{both} with {100 * self.confidence:.0f} % confidence"
             f" over calibration sets, for images like the {self.n:,} {self._images}"
         )
 
 
 def _interval(figure: dict[str, Any]) -> str:
-    return f"{figure['value']:.3f} (95% CI {figure['low']:.3f} to {figure['high']:.3f})"
+    return f"{figure['value']:.3f} (95 % CI {figure['low']:.3f} to {figure['high']:.3f})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
-    """What is known of a detector.
+    """Facts about a detector.
 
     Attributes:
         temperature: Its logits are divided by it already.
-        thresholds: Of the verdict.
+        thresholds: Thresholds of the verdict.
         domain: The kind of input it was calibrated on.
         trained_on: Name, content hash and counts of the training data.
         figures: Measured ones with their intervals, by the data they were measured on.
-        recipe_hash: Of the recipe.
-        seed: Of the run; None of an adopted network.
+        recipe_hash: Hash of the recipe.
+        seed: Seed of the run; None of an adopted network.
         start_weights: Where training started.
-        license: Under which the weights may be used; those of data and start weights bear on it.
+        license: License under which the weights may be used; those of data and start weights bear on it.
     """
 
     temperature: float

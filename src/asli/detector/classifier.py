@@ -256,7 +256,7 @@ class Classifier(Detector):
         """Keep a domain study in this saved detector's card, in place of an older one on the same data; `hash` stays.
 
         Args:
-            study: As `asli.evaluation.domain_study.for_card` returns it.
+            study: Study, as `asli.evaluation.domain_study.for_card` returns it.
         """
         others = [old for old in self._info.get("domain_studies", []) if old["data"]["hash"] != study["data"]["hash"]]
         self._add({"domain_studies": [*others, study]})
@@ -340,7 +340,7 @@ def as_classifier(detector: Detector, what: str) -> Classifier:
     """Return a detector as a classifier, for what only one network can do.
 
     Args:
-        detector: Of any kind.
+        detector: Detector of any kind.
         what: What is asked of it, for the message: `int8`, for example.
 
     Raises:

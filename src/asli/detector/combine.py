@@ -1,4 +1,4 @@
-"""Make one detector of several: the verb behind `asli combine`."""
+"""Make one detector of several: the function behind `asli combine`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,7 +38,7 @@ def combine(
         data: A data folder; its calibration part fits the ensemble's weights, temperature and thresholds.
         method: How an ensemble combines scores: `mean`, `stacking`, `noisy-or` or `maximum`; `family` makes a family.
             None takes `stacking` with data and `family` without.
-        names: Of the members; by default those of their folders.
+        names: Names of the members; by default those of their folders.
         policy: How an ensemble's thresholds are chosen.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.

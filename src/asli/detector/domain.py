@@ -1,4 +1,4 @@
-"""What a detector was trained on, and whether an image is of that kind."""
+"""The kind of image that a detector was trained on, and whether an image is of that kind."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class Domain:
         formats: For example JPEG; none where nothing is known of it (`unknown`).
         sizes: Smallest and largest height or width, in pixels.
         qualities: Lowest and highest JPEG quality, or None where none of them was a JPEG.
-        generators: Of the fake training images, as far as they are named.
+        generators: Generators of the fake training images, as far as they are named.
         pixels: Statistics of what the network sees of them; None in detectors that were made without.
         photographs: Whether screenshots and drawings lie outside (`asli.detector.drawn`).
     """
@@ -97,7 +97,9 @@ class Domain:
         if not self.formats:
             return "not known (no calibration images)"
         size = _range(self.sizes)
-        quality = f", JPEG quality {self.qualities[0]} to {self.qualities[1]}" if self.qualities else ""
+        lowest, highest = self.qualities or (0, 0)
+        several = f" to {highest}" if highest > lowest else ""
+        quality = f", JPEG quality {lowest}{several}" if self.qualities else ""
         return f"{', '.join(self.formats)} of {size} a side{quality}"
 
     @classmethod
@@ -117,7 +119,7 @@ class Domain:
         """Return in plain words why an image lies outside, or None where it lies inside.
 
         Args:
-            facts: Of its file.
+            facts: Facts of its file.
             fitted: What the network sees of it, uint8, windows x size x size x 3.
         """
         return self.why_all_outside([facts], [fitted])[0]

@@ -33,7 +33,7 @@ def fetch_detector(name: str) -> Path:
 
 
 def pull(name: str, out: str | Path) -> Path:
-    """Download a detector into a folder of the caller's: the verb behind `asli pull`.
+    """Download a detector into a folder of the caller's: the function behind `asli pull`.
 
     Args:
         name: `owner/name`, or `owner/name@revision`; `hub:` may stand before it.

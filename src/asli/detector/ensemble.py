@@ -39,9 +39,9 @@ class Combination:
             1992); `noisy-or`: 1 minus the product of the members' probabilities of real (Pearl 1988); `maximum`.
         center: Mean log-odds of each member over real calibration images.
         spread: Their standard deviation.
-        weights: Of each member; all equal unless `stacking`.
-        slope: Of the final map, positive.
-        intercept: Of the final map.
+        weights: Weights of each member; all equal unless `stacking`.
+        slope: Slope of the final map, positive.
+        intercept: Intercept of the final map.
     """
 
     method: Method

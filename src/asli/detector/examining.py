@@ -26,7 +26,7 @@ class Decoded:
 
     Attributes:
         pixels: uint8, height x width x 3, upright.
-        facts: As far as they are known.
+        facts: File facts, as far as they are known.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -38,7 +38,7 @@ class Examined:
     """An image before the network.
 
     Attributes:
-        facts: Of the file; None with an error.
+        facts: Facts of the file; None with an error.
         prepared: What the detector computes on; None with an error.
         outside: Why it lies outside the detector's domain, or None.
         provenance: What the file states about its own origin, or None.

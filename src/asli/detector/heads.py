@@ -1,4 +1,4 @@
-"""A detector out of a frozen trunk and a linear head that was fitted to its features: the verb behind `asli head`."""
+"""Make a detector from a frozen trunk and a linear head fitted to its features: the function behind `asli head`."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def trunk_file(name: str) -> Path:
     """Return the file of a network's trunk: the one that `asli trunk fetch` left, or that in the detector `photo`.
 
     Args:
-        name: Of the network.
+        name: Name of the network.
 
     Raises:
         WeightsError: It is not here.
@@ -104,7 +104,7 @@ def unfitted(
         head: Before temperature.
         preprocessing: Gives the windows.
         card: States the temperature, too.
-        trunk_sha256: Of the trunk's file.
+        trunk_sha256: SHA-256 of the trunk's file.
         training_images: `DataFolder.keys` of the images that the head was fitted to, where they are known.
         temperature: Divides the logits; it is folded into the head.
     """
@@ -120,8 +120,8 @@ def origin_of(name: str, trunk_sha256: str) -> str:
     """Return where a network's weights come from, in words, for its card.
 
     Args:
-        name: Of the network.
-        trunk_sha256: Of its trunk's file.
+        name: Name of the network.
+        trunk_sha256: SHA-256 of its trunk's file.
     """
     trunk = FROZEN[name].trunk
     what = (
@@ -169,17 +169,17 @@ def detector_of_head(
 
     Args:
         head: The head, or its .npz file.
-        network: One of `asli.models.frozen.FROZEN`: whose features it reads.
+        network: The network whose features it reads, one of `asli.models.frozen.FROZEN`.
         data: A data folder; its calibration part gives temperature, thresholds and domain.
         out: The new detector's folder.
         policy: How thresholds are chosen.
         crop_mode: `grid` or `texture`; see the recipe's `data.crop_mode`.
-        crops: Windows a picture.
-        pooling: How their logits become one.
-        short_side: To which larger pictures are shrunk first; 0 for never.
+        crops: Windows per picture.
+        pooling: How their logits are combined.
+        short_side: Shorter side to which larger pictures are shrunk first; 0 for never.
         trunk: The trunk's file; None takes that of `trunk_file`.
-        license: Under which the weights may be used.
-        trained_on: What the head was fitted to, in words; the data's name by default.
+        license: License under which the weights may be used.
+        trained_on: The data that the head was fitted to; the data's name by default.
         group_by: See `calibrate`.
         group_file: See `calibrate`.
         views: See `calibrate`.
@@ -211,7 +211,7 @@ def detector_of_head(
 
 
 def crop_preprocessing(network: Network, crop_mode: str, crops: int, pooling: str, short_side: int) -> Preprocessing:
-    """Return what such a network sees: native crops of 224 px.
+    """Return the preprocessing of such a network: crops of 224 px without resampling.
 
     Raises:
         RecipeError: A setting is none that a recipe allows.

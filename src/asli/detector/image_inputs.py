@@ -1,4 +1,4 @@
-"""What users give to be scored: paths, bytes, file objects, Pillow images, arrays, folders, and iterables of these."""
+"""Inputs that can be scored: paths, bytes, file objects, Pillow images, arrays, folders, and iterables of these."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a detector is, in a few lines: the verb behind `asli info`."""
+"""Describe a detector in a few lines: the function behind `asli info`."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from asli.notebook import html_text
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DetectorInfo:
-    """What `info` returns.
+    """Result of `info`.
 
     Attributes:
         name: Architecture, or kind and members.
         kind: `classifier`, `ensemble`, `family` or another.
-        hash: Of all that gives its verdicts.
+        hash: Hash of all that gives its verdicts.
         folder: Where it is.
         bytes: Size of its files.
         card: Thresholds, domain, origin, figures.

@@ -27,8 +27,8 @@ def linked_weights(folder: Path, shapes: Shapes) -> Weights:
     """Return the weights that a graph lacks, coded ones as whole multiples of steps, which the graph holds.
 
     Args:
-        folder: Of the detector.
-        shapes: Of these weights.
+        folder: Folder of the detector.
+        shapes: Shapes of these weights.
 
     Raises:
         DetectorError: The file of weights is damaged or another one.
@@ -45,8 +45,8 @@ def unlink(graph: Path, folder: Path) -> Shapes:
     """Take out of an ONNX file what a detector's file of weights holds.
 
     Args:
-        graph: As `asli.exporting.onnx.store_small` leaves it; rewritten.
-        folder: Of the detector.
+        graph: Graph, as `asli.exporting.onnx.store_small` leaves it; rewritten.
+        folder: Folder of the detector.
 
     Returns:
         What the graph lacks now; nothing where the file holds none of it.

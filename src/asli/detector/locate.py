@@ -1,4 +1,4 @@
-"""Which folder a name of a detector means."""
+"""Find the folder that a detector's name means."""
 
 from importlib import resources
 from pathlib import Path

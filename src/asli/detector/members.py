@@ -1,4 +1,4 @@
-"""What an ensemble and a family share: members, each a detector with a folder of its own inside theirs."""
+"""Common code of ensembles and families: members, each a detector in its own folder inside theirs."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ class Composite(Detector):
     """A detector made of others.
 
     Attributes:
-        members: By name, in their order.
+        members: Members by name, in their order.
     """
 
     template = "members_card.md.j2"

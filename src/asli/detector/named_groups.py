@@ -19,7 +19,7 @@ class Named:
 
     Attributes:
         by: What groups them, in words.
-        names: Of every row of the manifest; None where an image has no group.
+        names: Names of every row of the manifest; None where an image has no group.
     """
 
     by: str

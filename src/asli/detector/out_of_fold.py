@@ -49,12 +49,12 @@ def write_out_of_fold(
     """Write `scores.parquet`: what every out-of-fold figure and threshold is made of, for anyone to make again.
 
     Args:
-        folder: Of the folds, in the run.
+        folder: Folder of the folds, in the run.
         data: The data folder.
-        rows: Of its manifest, n.
-        fold: Of each row, from 0, n.
+        rows: Rows of its manifest, n.
+        fold: Fold of each row, from 0, n.
         logits: n x 2, before temperature.
-        temperature: Of the score.
+        temperature: Temperature of the score.
     """
     known = data.table(["id", "label", "split", "generator", "source"], rows)
     columns = {

@@ -1,4 +1,4 @@
-"""Score images: the verb behind `asli predict`."""
+"""Score images: the function behind `asli predict`."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a detector answers of one image, and of many."""
+"""Predictions of a detector for one image, and for many."""
 
 import dataclasses
 import json
@@ -45,14 +45,14 @@ class Stability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """A detector's answer for one image.
+    """A detector's prediction for one image.
 
     Attributes:
         path: The image's path or name.
         score: P(fake), float64 in [0, 1]; None with an error. It means little outside the domain.
         verdict: `real`, `unsure` or `fake`; None with an error.
-        reasons: Why the verdict is `unsure`, or must be read with care.
-        thresholds: Of the detector, or of the member that answered.
+        reasons: Why the verdict is `unsure`, or is weak evidence.
+        thresholds: Thresholds of the detector, or of the member that answered.
         domain: Whether the image lies inside the detector's domain; None with an error.
         provenance: What the file states about its own origin (`asli.provenance`); it affects neither score nor verdict.
         stability: See `Stability`; None unless it was asked for.
@@ -98,10 +98,10 @@ class Prediction:
 
 
 class Predictions(Sequence[Prediction]):
-    """The answers for several images, in their order.
+    """Predictions for several images, in their order.
 
     Attributes:
-        detector: What answered, as plain JSON (`Detector.describe`).
+        detector: The detector, as plain JSON (`Detector.describe`).
     """
 
     def __init__(self, predictions: Sequence[Prediction], detector: dict[str, Any] | None = None) -> None:
@@ -193,7 +193,7 @@ def decide(
     """Return the verdict on a scored image and its reasons: the same at every entry point.
 
     Args:
-        thresholds: Of the detector that answers.
+        thresholds: Thresholds of the detector that answers.
         score: P(fake).
         outside: Why the image lies outside the detector's domain, or None.
         force_domain: Give a verdict there, too.

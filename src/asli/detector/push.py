@@ -1,4 +1,4 @@
-"""Upload a detector to the Hugging Face hub: the verb behind `asli push`."""
+"""Upload a detector to the Hugging Face hub: the function behind `asli push`."""
 
 from pathlib import Path
 

@@ -82,7 +82,7 @@ class OnnxRuntime:
     Args:
         path: Its graph maps `images`, uint8, n x size x size x 3, to `logits`, float32, n x 2.
         preprocessing: States how the logits of an image's windows are pooled.
-        threads: Of one operation; None takes `OMP_NUM_THREADS`, else one for each CPU this process may use.
+        threads: Threads of one operation; None takes `OMP_NUM_THREADS`, else one for each CPU this process may use.
         temperature: Divides the logits, where the graph does not.
         weights: Those that the graph lacks, by name.
 
@@ -176,7 +176,7 @@ def logits_of_rows(
 
     Args:
         runtime: Computes them.
-        pixels: Of the data folder.
+        pixels: Pixels of the data folder.
         rows: Which of them.
         preparation: The detector's; batches shrink as its size grows, to bound memory.
     """

@@ -18,7 +18,7 @@ logger = logging.getLogger("asli")
 
 JPEG_QUALITIES = (40, 100)
 OTHER_QUALITIES = (50, 95)
-"""Of WebP, AVIF and HEIC files, lowest and highest."""
+"""Lowest and highest quality of WebP, AVIF and HEIC files."""
 
 _SEED = 0x7361766564
 

@@ -26,7 +26,7 @@ class Scores:
     """Scored rows of a data folder.
 
     Attributes:
-        rows: Of the manifest, int64, n.
+        rows: Rows of the manifest, int64, n.
         score: P(fake), float64, n.
         logits: float64, n x 2 (real, fake), after temperature; None where only scores are known.
     """
@@ -59,9 +59,9 @@ def logits_of_split(
     Args:
         detector: What scores.
         data: The data folder.
-        split: Of it.
+        split: Split of the data folder.
         device: Where to compute.
-        pixels: Of its images in other views; None takes them as they are.
+        pixels: Pixels of its images in other views; None takes them as they are.
     """
     rows, parts, compute = data.rows(split), [], row_logits(detector, device)
     with progress(f"scoring {split}", len(rows), unit="images") as bar:
@@ -97,7 +97,7 @@ def count_seen(detector: Detector, data: DataFolder, split: str) -> int | None:
         return None
     if seen.any() and split != "train":
         logger.warning(
-            "%s of %s images of the %s part were seen in the training of %s: its figures on them flatter",
+            "%s of %s images of the %s part were training images of %s: metrics on them are optimistic",
             f"{int(seen.sum()):,}",
             f"{len(seen):,}",
             split,

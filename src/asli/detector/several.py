@@ -15,7 +15,7 @@ from asli.errors import DetectorError
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What several detectors answer for one image.
+    """Predictions of several detectors for one image.
 
     Attributes:
         path: The image's path or name.
@@ -38,7 +38,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class SeveralPredictions:
-    """What `predict_with` returns.
+    """Result of `predict_with`.
 
     Attributes:
         detectors: What answered, by name (`Detector.describe`).
@@ -72,7 +72,8 @@ def predict_with(
     """Score images with several detectors.
 
     Args:
-        images: As in `asli.predict`; files and iterators are read once a detector, so give paths, bytes or arrays.
+        images: Images, as in `asli.predict`; files and iterators are read once a detector, so give paths, bytes or
+            arrays.
         detectors: Two or more; equal names are numbered.
         batch_size: Images computed at a time; None chooses by input size.
         stability: Also score re-encoded and resized views of each image.

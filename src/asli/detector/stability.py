@@ -32,7 +32,7 @@ def score_range(pixels: Array, score: float, preparation: Preparation, runtime: 
 
     Args:
         pixels: uint8, height x width x 3.
-        score: Of the image itself.
+        score: Score of the image itself.
         preparation: The detector's.
         runtime: The detector's.
 

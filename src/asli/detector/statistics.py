@@ -1,7 +1,7 @@
 """How unlike the calibration images an image's pixels are: a Mahalanobis distance of five simple statistics.
 
-The statistics are taken of what the network sees, after preprocessing: an image shrunk by an unusual kernel, a drawing
-or a chart differs in them even where its file looks like any other.
+The statistics are computed after preprocessing, from the pixels that the network sees. An image shrunk by an unusual
+kernel, a drawing or a chart differs in them even if its file looks like any other.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ NAMES = (
     "detail at 4 px",
     "diagonal detail",
 )
-"""Of the statistics, in their order."""
+"""Names of the statistics, in their order."""
 
 _FLOOR = 1e-3
 """Added before logarithms, in levels squared of [0, 1]: below it, detail is rounding."""
@@ -43,10 +43,10 @@ def statistics(fitted: Sequence[npt.NDArray[np.uint8]]) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class PixelDomain:
-    """Where the calibration images lie in the space of the statistics.
+    """Distribution of the calibration images in the space of the statistics.
 
     Attributes:
-        mean: Of each statistic.
+        mean: Mean of each statistic.
         precision: Inverse of their covariance, row after row.
         limit: Distance within which `KEPT` of the calibration images lie.
         n: Calibration images.

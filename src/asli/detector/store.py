@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from asli.detector.base import Detector
 
 VERSION = 2
-"""Of `detector.json`. Version 1 (asli 0.1.0) has no `kind`: its bundles are classifiers."""
+"""Version of `detector.json`. Version 1 (asli 0.1.0) has no `kind`: its bundles are classifiers."""
 
 INFO, CONFIG, CARD = "detector.json", "config.json", "README.md"
 PROCESSOR = "preprocessor_config.json"
-"""Of an adopted detector: its author's, beside which `config.json` and the weights are the author's, too."""
+"""The author's image processor of an adopted detector, whose `config.json` and weights are the author's, too."""
 
 WEIGHTS, ONNX, TRAINING_IMAGES, MEMBERS = "model.safetensors", "model.onnx", "training_images.npy", "members"
 FILES = (CONFIG, PROCESSOR, INFO, CARD, TRAINING_IMAGES, ONNX, WEIGHTS)
@@ -71,7 +71,7 @@ def describe_in(detector: "Detector", part: Path, own: dict[str, Any]) -> dict[s
     """Write `detector.json` and the model card of a detector that is being saved; leave the detector as it is.
 
     Args:
-        detector: Of any kind.
+        detector: Detector of any kind.
         part: The folder being written.
         own: What its kind adds to `detector.json`.
 

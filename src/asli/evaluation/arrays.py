@@ -43,7 +43,7 @@ def evaluate_scores(
         duplicates: n: what images that depend on each other share, such as a hash or the id of a scene; they are
             resampled together. None takes images as independent.
         prevalences: Shares of fakes among images to come, for PPV and NPV.
-        name: Of the scores, for reports.
+        name: Name of the scores, for reports.
 
     Returns:
         The result; `save` writes it.

@@ -39,7 +39,7 @@ def breakdown(properties: Mapping[str, Sequence[str | None]], of: LabeledScores)
     A generator makes fakes only, so its AUROC is against all real images.
 
     Args:
-        properties: As `group_names` returns them.
+        properties: Properties, as `group_names` returns them.
         of: The images, at the saved threshold.
     """
     found = {}

@@ -22,13 +22,13 @@ def evaluate_command(
     """Return the command of an evaluation as typed into a shell.
 
     Args:
-        detector: As given to `evaluate`, as are all others.
+        detector: Detector, as given to `evaluate`, as are all others.
         data: The data folder.
         split: Which part.
         out: Folder of the report.
         robustness: Images that are corrupted, at most.
         against: What it is compared with.
-        threshold: Of a table of scores.
+        threshold: Threshold of a table of scores.
         prevalences: Shares of fakes.
     """
     words: list[str | Path] = ["asli", "evaluate", detector, data, "--split", split]

@@ -1,4 +1,4 @@
-"""Compare detectors and tables of scores on the same images: the verb behind `asli compare`."""
+"""Compare detectors and tables of scores on the same images: the function behind `asli compare`."""
 
 import shlex
 from collections.abc import Sequence
@@ -31,16 +31,16 @@ CONTENT = "compare.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ComparisonResult(Record):
-    """What `compare` returns and `asli compare --json` prints.
+    """Result of `compare`, and output of `asli compare --json`.
 
     Attributes:
-        version: Of this structure.
+        version: Version of this structure.
         asli: Version that computed it.
-        date: When, ISO 8601, UTC.
-        data: The images that all have scores of.
-        comparison: The detectors, every test, and what they do side by side.
+        date: Date, ISO 8601, UTC.
+        data: The images that all detectors scored.
+        comparison: The detectors, every test, and their results side by side.
         test_opened: How often scores of this part were computed.
-        command: That computes it again.
+        command: Command that computes it again.
         pictures: PNG files of the disagreements, by row.
         folder: Where it was saved.
     """
@@ -81,14 +81,14 @@ def compare(
     Args:
         detectors: Two or more detectors, their folders, runs or names, or tables of scores as files or mappings.
         data: A data folder.
-        split: Which part; the data folder's ledger records that `test` was scored, once a detector.
+        split: The part to evaluate; the ledger gets an entry per detector if it is `test`.
         out: Folder of the report; None writes nothing.
-        threshold: Fake from here on, for tables of scores; None takes 0.5. A detector has its own.
+        threshold: Threshold for tables of scores; None takes 0.5. A detector has its own.
         group_by: A column of the manifest, such as `source`, whose groups are resampled as one for every interval.
         group_file: A table of `id,group` for the same.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
-        language: Of the report's page; None takes the browser's.
+        language: Language of the report's page; None takes the browser's.
 
     Raises:
         DetectorError, DataError: See their messages.

@@ -40,14 +40,14 @@ class Contender:
 
     Attributes:
         name: In the report.
-        hash: Of the detector or the table.
-        rows: Of the manifest, ascending, int64, n.
+        hash: Hash of the detector or the table.
+        rows: Rows of the manifest, ascending, int64, n.
         score: P(fake), float64, n.
         threshold: Its own saved one; fake from here on.
         family: What runs share that differ by their seed alone; None where that is not known.
-        seed: Of its run.
+        seed: Seed of its run.
         thresholds: All of its thresholds; None where only the one is known.
-        license: Of its weights; None for a table of scores.
+        license: License of its weights; None for a table of scores.
         seconds: Median time of an image; None where it was not measured.
     """
 
@@ -173,17 +173,17 @@ def compare(
 ) -> Comparison:
     """Test every difference between the first detector and the others, with one correction for all tests.
 
-    Two trained models are compared with images as units: accuracy by McNemar's exact test on one of each group of
-    duplicates, AUROC by DeLong's (few images: by exchanges), F1 by exchanges, each at its own threshold. Where the
-    first recipe and another have two or more seeds each, the recipes are compared with seeds as units; further seeds of
-    the first recipe then serve that alone.
+    Two trained models are compared with images as units, each at its own threshold. Accuracy is tested by McNemar's
+    exact test on one of each group of duplicates. AUROC is tested by DeLong's test (few images: by permutations), F1 by
+    permutations. If the first recipe and another have two or more seeds each, the recipes are compared with seeds as
+    units. Further seeds of the first recipe are used for that alone.
 
     Args:
         first: The evaluated one.
         others: What it is compared with.
-        labels: Of the images, 0 real, 1 fake.
-        groups: Of identical images.
-        seed: Of the bootstrap.
+        labels: Labels of the images, 0 real, 1 fake.
+        groups: Groups of identical images.
+        seed: Seed of the bootstrap.
 
     Raises:
         DataError: Two runs share recipe and seed.

@@ -1,4 +1,4 @@
-"""What a result states about the detector, or the table of scores, that it evaluated."""
+"""Description of the evaluated detector or table of scores in a result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ class MemberSummary(Record):
     """A member of an ensemble or family.
 
     Attributes:
-        kind: Of detector.
-        hash: Of the member.
+        kind: Kind of detector.
+        hash: Hash of the member.
         thresholds: Its own, which count in a family; missing in an ensemble.
     """
 
@@ -30,16 +30,16 @@ class DetectorSummary(Record):
 
     Attributes:
         network: Architecture, or members; of a table its name.
-        kind: Of detector; None for a table.
+        kind: Kind of detector; None for a table.
         hash: SHA-256 of the detector; of a table, of its scores.
-        recipe_hash: Of the recipe it was trained by; None where there is none.
+        recipe_hash: Hash of the recipe it was trained by; None where there is none.
         thresholds: Where scores become verdicts.
         caveats: What must be said of its verdicts, such as that it is not calibrated.
         trained_on: Name of the training data; None where unknown.
         temperature: Divides the logits; missing for a table.
         start_weights: Where training started; missing for a table.
-        members: By name; missing for what has none.
-        origin: Of an adopted detector: source, license and what proved it equal; missing for others.
+        members: Members by name; missing for what has none.
+        origin: Origin of an adopted detector: source, license and what proved it equal; missing for others.
         scores: Whether it is a table of scores.
     """
 

@@ -1,4 +1,4 @@
-"""What a detector says of ordinary pictures, shrunk to its size: the verb behind `asli domain-study`.
+"""Test a detector on ordinary pictures that are shrunk to its size: the function behind `asli domain-study`.
 
 A detector for small images may tell photographs from fakes by how they were shrunk. Here whole pictures go through
 every common kernel, are encoded as the images of the detector's domain, and are scored at the unchanged threshold.
@@ -166,7 +166,7 @@ def _central_square(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _quality(detector: Classifier) -> int | None:
-    """Return the JPEG quality in the middle of what the detector knows, or None where it knows no JPEG."""
+    """Return the middle of the JPEG qualities in the detector's domain, or None without JPEG."""
     known = detector.card.domain.qualities
     return None if known is None else sum(known) // 2
 

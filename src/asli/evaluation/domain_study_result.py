@@ -1,4 +1,4 @@
-"""What a domain study measures, as records, text and the part that a detector's card keeps."""
+"""Result of a domain study, as records, as text, and as the part that a detector's card keeps."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +17,8 @@ class StudyData(Record):
     """The pictures of a study.
 
     Attributes:
-        name: Of the data folder.
-        hash: Of the data folder.
+        name: Name of the data folder.
+        hash: Hash of the data folder.
         pictures: How many are large enough.
         too_small: How many are not.
     """
@@ -76,15 +76,15 @@ class FalseAlarms(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DomainStudy(Record):
-    """What a detector makes of ordinary pictures, shrunk by every kernel.
+    """Verdicts on ordinary pictures, shrunk by every kernel.
 
     Attributes:
-        version: Of this structure.
+        version: Version of this structure.
         detector: The detector.
         threshold: Fake from here on.
         data: The pictures.
         encoding: How the small pictures were encoded.
-        kernels: By kernel.
+        kernels: Results by kernel.
         false_alarms: How far they move between kernels.
     """
 

@@ -1,4 +1,4 @@
-"""Evaluate a detector, or anyone's scores, on a part of a data folder: the verb behind `asli evaluate`."""
+"""Evaluate a detector, or anyone's scores, on a part of a data folder: the function behind `asli evaluate`."""
 
 import logging
 from collections.abc import Sequence
@@ -64,18 +64,18 @@ def evaluate(
         detector: A detector, its folder, run or name; or anyone's scores, as a table of `filename,score` or a mapping
             from file names to P(fake).
         data: A data folder.
-        split: Which part; the data folder's ledger records that `test` was scored.
+        split: The part to evaluate; the ledger gets an entry if it is `test`.
         out: Folder of the report, see `report_folder`; None writes nothing, the result's `save` does.
         robustness: How many images at most to corrupt and score again; 0 for none.
-        against: Detectors, runs or tables to compare with on the same images; several runs of a recipe that differ by
-            their seed are taken together.
-        threshold: Fake from here on, for a table of scores; None takes 0.5. A detector has its own.
+        against: Detectors, runs or tables to compare with on the same images. Runs of one recipe with different seeds
+            are combined.
+        threshold: Threshold for a table of scores; None takes 0.5. A detector has its own.
         prevalences: Shares of fakes among images to come, for PPV and NPV.
         group_by: A column of the manifest, such as `source`, whose groups are resampled as one for every interval.
         group_file: A table of `id,group` for the same.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
-        language: Of the report's summary; None takes the browser's.
+        language: Language of the report's summary; None takes the browser's.
         track: `wandb` adds metrics, confusion matrix, figures and the report to the W&B run of the detector's run.
 
     Raises:

@@ -25,7 +25,7 @@ class Joined:
     """A score file, joined with a part of a data folder.
 
     Attributes:
-        scores: Of the images that have one.
+        scores: Scores of the images that have one.
         missing: Ids of the part's images without a score.
         extra: Names in the file that are no image of the data folder.
         elsewhere: Number of scores for images of its other parts, or for unreadable ones.
@@ -88,8 +88,8 @@ def read_scores(path: Path) -> dict[str, float]:
 def join(given: Mapping[str, float], data: DataFolder, split: str, where: str) -> Joined:
     """Find the image behind each name.
 
-    A name is an id of the data folder or ends in one, or is the end of one, down to the bare file name; where several
-    images fit, it is ambiguous.
+    A name is an id of the data folder, ends in one, or is the end of one, down to the bare file name. It is ambiguous
+    if several images fit.
 
     Raises:
         DataError: A name is ambiguous, two names mean one image, or no image of the part has a score.

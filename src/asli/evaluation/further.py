@@ -34,7 +34,7 @@ class SeedDifference(PairedDifference):
 
     Attributes:
         method: `paired` by seed or `Welch`.
-        means: Of both recipes.
+        means: Means of both recipes.
         spreads: Standard deviation over seeds of both.
         seeds_needed: Seeds of each recipe that find such a difference with 80% power; None where over 1,000 or unknown.
     """
@@ -51,9 +51,9 @@ class ComparedDetector(Record):
 
     Attributes:
         name: In the comparison.
-        hash: Of the detector or the table of scores.
+        hash: Hash of the detector or the table of scores.
         family: What runs share that differ by their seed alone.
-        seed: Of its run.
+        seed: Seed of its run.
         threshold: Its own.
         figures: F1, accuracy and AUROC.
     """
@@ -75,7 +75,7 @@ class DetectorPair(Record):
         same_recipe: Whether the two differ by their seed alone.
         first_only: Images that only the first classifies correctly.
         other_only: Images that only the other classifies correctly.
-        tests: By metric.
+        tests: Tests by metric.
     """
 
     other: str
@@ -92,8 +92,8 @@ class RecipePair(Record):
     Attributes:
         first: Names of the first recipe's runs.
         other: Names of the other's.
-        seeds: Of both.
-        tests: By metric.
+        seeds: Seeds of both.
+        tests: Tests by metric.
     """
 
     first: tuple[str, ...]
@@ -107,10 +107,10 @@ class Comparison(Record):
     """The evaluated detector against others on the same images.
 
     Attributes:
-        level: Of significance.
+        level: Level of significance.
         tests: How many there are, all corrected together.
         images: That all detectors have scores of.
-        independent: Of these, groups of duplicates counted once.
+        independent: Independent ones among them: a group of duplicates counts once.
         detectors: The evaluated one first.
         pairs: It against each other one.
         recipes: Its recipe against each other one with two seeds or more.
@@ -169,7 +169,7 @@ class Robustness(Record):
 
     Attributes:
         ladder: Version of the list of corruptions.
-        seed: Of the draw and of random corruptions.
+        seed: Seed of the draw and of random corruptions.
         detector: Hash of the detector.
         data: Hash of the data folder.
         rows: Hash of the drawn rows.
@@ -209,13 +209,14 @@ class AppearanceTest(Record):
     """Whether mistakes of a kind look different from correctly classified images of the same label.
 
     Attributes:
-        kind: Of mistake.
-        measure: Of appearance.
+        kind: Kind of mistake.
+        measure: Measure of appearance.
         mistakes: How many.
         right: Correctly classified images.
-        medians: Of mistakes and of correctly classified images; missing, as what follows, where too few to test.
+        medians: Medians of mistakes and of correctly classified images; missing, as what follows, where too few to
+            test.
         area: Probability that a mistake measures higher.
-        p: Of Mann-Whitney's test.
+        p: p value of Mann-Whitney's test.
         p_holm: After Holm's correction over all these tests.
         direction: `higher`, `lower` or `not shown`.
     """
@@ -236,13 +237,13 @@ class Mistake(Record):
     """One of the most confident mistakes.
 
     Attributes:
-        id: Of the image.
-        category: Of the image.
-        generator: Of the image.
+        id: ID of the image.
+        category: Category of the image.
+        generator: Generator of the image.
         score: P(fake).
-        colorfulness: As measured.
-        texture: As measured.
-        flatness: As measured.
+        colorfulness: Colorfulness, as measured.
+        texture: Texture, as measured.
+        flatness: Flatness, as measured.
         row: In the manifest.
     """
 
@@ -265,9 +266,9 @@ class Mistakes(Record):
         independent: One of each group of duplicates, without those called unsure: what the tests count.
         threshold: Fake from here on.
         unsure: Images in the abstention band.
-        level: Of significance.
+        level: Level of significance.
         counts: Mistakes of each kind.
-        tests: By kind and measure.
+        tests: Tests by kind and measure.
         worst: The most confident ones of each kind.
     """
 

@@ -44,7 +44,7 @@ def figures_of_group(
     """Return a group's figures.
 
     Args:
-        name: Of the group.
+        name: Name of the group.
         n: Its images.
         folds: Scores of the left-out real and of the left-out fake images of each fold.
         thresholds: That each fold promised; None where it could promise nothing.

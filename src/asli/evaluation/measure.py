@@ -46,15 +46,15 @@ class IntervalMethods(Record):
 
     Attributes:
         confidence: Their level.
-        resamples: Of each bootstrap.
-        shares: Of shares of images.
-        f1: Of F1.
-        balanced_accuracy: Of balanced accuracy.
-        predictive_values: Of PPV and NPV.
-        auroc: Of AUROC.
-        tpr_at_fpr: Of true positive rates at fixed false positive rates.
-        rms_error: Of the calibration error.
-        others: Of everything else.
+        resamples: Resamples of each bootstrap.
+        shares: Method for shares of images.
+        f1: Method for F1.
+        balanced_accuracy: Method for balanced accuracy.
+        predictive_values: Method for PPV and NPV.
+        auroc: Method for AUROC.
+        tpr_at_fpr: Method for true positive rates at fixed false positive rates.
+        rms_error: Method for the calibration error.
+        others: Method for all other metrics.
     """
 
     confidence: float = CONFIDENCE
@@ -71,7 +71,7 @@ class IntervalMethods(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured(Record):
-    """What `measure` returns.
+    """Result of `measure`.
 
     Attributes:
         intervals: How 95% intervals are computed.

@@ -20,7 +20,7 @@ class DataSummary(Record):
     """The evaluated images.
 
     Attributes:
-        name: Of the data folder, or of the arrays.
+        name: Name of the data folder, or of the arrays.
         hash: Content hash of the data folder; of arrays, of their values.
         split: Part of the data folder; None for arrays.
         images: How many.
@@ -99,8 +99,8 @@ class WorstGroup(Record):
     """The group with the highest rate of an error.
 
     Attributes:
-        property: Of the group.
-        name: Of the group.
+        property: Property of the group.
+        name: Name of the group.
         of: Groups among which it is the worst.
         figure: The rate.
     """
@@ -204,7 +204,7 @@ class WithoutCrossSplitDuplicates(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlwaysFake(Record):
-    """What answering fake always would reach.
+    """Metrics of a detector that always answers fake.
 
     Attributes:
         f1: F1.
@@ -220,7 +220,7 @@ class Histogram(Record):
     """Scores of each label.
 
     Attributes:
-        edges: Of the bins.
+        edges: Edges of the bins.
         real: Real images in each bin.
         fake: Fake images in each bin.
     """
@@ -258,10 +258,10 @@ class PrecisionRecallCurve(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curves(Record):
-    """What figures are drawn from.
+    """Data of the figures.
 
     Attributes:
-        histogram: Of the scores.
+        histogram: Histogram of the scores.
         roc: None where a label is missing.
         precision_recall: None where a label is missing.
     """
@@ -276,7 +276,7 @@ class Openings(Record):
     """How often scores of this part were computed, by the data folder's ledger.
 
     Attributes:
-        times: Of all detectors and tables of scores.
+        times: Number of evaluations, of all detectors and tables of scores.
         recipes: For how many different recipes or tables.
     """
 
@@ -286,7 +286,7 @@ class Openings(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachments:
-    """What a saved report holds besides the result.
+    """Content of a saved report besides the result.
 
     Attributes:
         scores: One row an image, for `scores.parquet`.

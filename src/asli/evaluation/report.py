@@ -44,7 +44,7 @@ def write_report_folder(
         content: What `EvaluationResult.to_dict` returns.
         attached: What else the report holds.
         folder: Where it goes.
-        language: Of the report's summary; None takes the browser's.
+        language: Language of the report's summary; None takes the browser's.
 
     Returns:
         The path of the report.

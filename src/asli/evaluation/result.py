@@ -18,30 +18,30 @@ from asli.notebook import html_table
 from asli.records import HIDDEN, OPTIONAL
 
 VERSION: Final = 3
-"""Of `metrics.json`."""
+"""Version of `metrics.json`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class EvaluationResult(Measured):
-    """What `asli.evaluate` and `asli.evaluate_scores` return.
+    """Result of `asli.evaluate` and `asli.evaluate_scores`.
 
     Attributes:
-        version: Of this structure.
+        version: Version of this structure.
         asli: Version that computed it.
-        date: When, ISO 8601, UTC.
+        date: Date, ISO 8601, UTC.
         detector: The detector, or the table of scores.
-        seed: Of the detector's run.
-        thresholds: Where scores become verdicts.
+        seed: Seed of the detector's run.
+        thresholds: Thresholds of the verdict.
         data: The evaluated images.
         unreadable: Images of the data folder that could not be decoded; they are not counted.
         unscored: How a table of scores and the data differ; None for a detector.
-        seen_in_training: Evaluated images, to the pixel, that the detector was trained on; None where unknown.
+        seen_in_training: Number of evaluated images whose pixels equal those of a training image; None if unknown.
         test_opened: How often scores of this part were computed; None for arrays.
-        comparison: With other detectors.
-        robustness: Under corruptions.
-        mistakes: The most confident ones, and how mistakes look.
+        comparison: Comparison with other detectors.
+        robustness: Robustness under corruptions.
+        mistakes: The most confident mistakes, and how mistakes look.
         folder: Where it was saved.
-        attachments: What a report holds besides.
+        attachments: Further content of a report.
     """
 
     version: Literal[3] = VERSION
@@ -95,7 +95,7 @@ class EvaluationResult(Measured):
 
         Args:
             folder: Where.
-            language: Of the report's summary; None takes the browser's.
+            language: Language of the report's summary; None takes the browser's.
 
         Returns:
             The path of `report.html`.

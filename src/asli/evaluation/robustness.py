@@ -92,17 +92,17 @@ def sweep(
 ) -> Robustness:
     """Score corrupted images at every level of the ladder.
 
-    Each level's logits are kept as they are finished, under a name that hashes all they depend on, so that an
-    interrupted sweep resumes and a finished one is only read.
+    The logits of each finished level are kept under a name that hashes everything they depend on. So an interrupted
+    sweep resumes, and a finished one is only read.
 
     Args:
         detector: The evaluated one; its threshold is used unchanged.
         data: The data folder.
-        scores: Of the uncorrupted images; the rows are drawn from theirs.
+        scores: Scores of the uncorrupted images; the rows are drawn from theirs.
         folder: Keeps the logits of each level; None keeps none.
         device: Where to compute.
         images: How many to draw at most.
-        seed: Of the draw and of chance in corruptions.
+        seed: Seed of the draw and of chance in corruptions.
         ladder: The corruptions.
 
     Raises:
@@ -168,9 +168,9 @@ def mean_f1(labels: npt.NDArray[np.int8], called: npt.NDArray[np.bool_], kinds: 
     not count for more. Intervals by bootstrap, an image being drawn together with all its corrupted forms.
 
     Args:
-        labels: Of the images.
+        labels: Labels of the images.
         called: 1 + levels x images: which are called fake, clean ones first.
-        kinds: Of each level.
+        kinds: Kinds of each level.
     """
     names = list(dict.fromkeys(kinds))
     shares = np.array([1 / kinds.count(kind) / len(names) for kind in kinds])

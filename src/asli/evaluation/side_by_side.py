@@ -1,4 +1,4 @@
-"""What several detectors do on the same images: error rates by group, promises, speed, and where they disagree."""
+"""Several detectors on the same images: error rates by group, promises, speed, and images on which they disagree."""
 
 import io
 import statistics
@@ -30,7 +30,7 @@ RATES = ("false_positive_rate", "false_negative_rate")
 COMPARED = ("f1", "accuracy", "auroc", *RATES)
 
 PROPERTIES = ("generator", "source")
-"""Of the images, by which error rates are compared."""
+"""Groups of the images by which error rates are compared."""
 
 SHOWN = 12
 """Pictures of disagreement that a report shows."""
@@ -47,10 +47,10 @@ class GroupRates(Record):
 
     Attributes:
         property: `generator` or `source`.
-        name: Of the group.
+        name: Name of the group.
         real: Real images.
         fake: Fake images.
-        rates: By detector: false positive and false negative rate at its own threshold.
+        rates: Rates by detector: false positive and false negative rate at its own threshold.
     """
 
     property: str
@@ -62,7 +62,7 @@ class GroupRates(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers(Record):
-    """What one detector does on the images that all have scores of.
+    """Results of one detector on the images that all detectors scored.
 
     Attributes:
         name: In the comparison.
@@ -74,7 +74,7 @@ class Answers(Record):
         kept: Whether the images are in line with that promise: False where the whole interval lies above it; None
             without a promise or real images.
         caveats: What must be stated of its thresholds.
-        license: Of its weights; None for a table of scores.
+        license: License of its weights; None for a table of scores.
         seconds: Median time of an image, with decoding and preprocessing; None for a table of scores.
     """
 
@@ -95,12 +95,12 @@ class Disagreement(Record):
     """A picture that detectors judge differently.
 
     Attributes:
-        id: Of the image.
+        id: ID of the image.
         label: Its label.
         generator: Where known.
         source: Where known.
         scores: P(fake) by detector.
-        verdicts: By detector.
+        verdicts: Verdicts by detector.
         row: In the manifest.
     """
 
@@ -140,7 +140,7 @@ class Scored:
         name: In the comparison.
         score: P(fake), float64, n.
         thresholds: Its own.
-        license: Of its weights, or None.
+        license: License of its weights, or None.
         seconds: Median time of an image, or None.
     """
 
@@ -157,7 +157,7 @@ def side_by_side(scored: Sequence[Scored], data: DataFolder, rows: npt.NDArray[n
     Args:
         scored: Two or more.
         data: The data folder.
-        rows: Of the images, in the order of the scores.
+        rows: Rows of the images, in the order of the scores.
     """
     labels, groups = data.labels[rows], data.groups(rows)
     of = {one.name: LabeledScores.of(labels, one.score, groups, threshold=one.thresholds.high) for one in scored}

@@ -1,4 +1,4 @@
-"""What is evaluated or compared with: a detector, or a table of anyone's scores."""
+"""The subject of an evaluation or comparison: a detector, or a table of anyone's scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Subject:
     Attributes:
         name: In comparisons.
         where: In messages: its path.
-        hash: Of the detector, or of the table.
+        hash: Hash of the detector, or of the table.
         thresholds: Where its scores become verdicts.
         detector: None for a table.
         joined: The table's scores; None for a detector.

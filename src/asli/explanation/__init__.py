@@ -1,1 +1,1 @@
-"""Where a score comes from: maps over the picture, and a check whether they hold. They say where, not why."""
+"""Maps of the regions that change a score, and checks of these maps. A map shows where, not why."""

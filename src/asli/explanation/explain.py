@@ -1,4 +1,4 @@
-"""Show where in a picture a score comes from: the verb behind `asli explain`."""
+"""Show where in a picture a score comes from: the function behind `asli explain`."""
 
 import warnings
 from dataclasses import asdict, dataclass
@@ -40,20 +40,20 @@ def explain(
     threads: int | None = None,
     language: Language | None = None,
 ) -> "Explanations":
-    """Score pictures and draw where each score comes from.
+    """Score pictures and draw the regions that change each score.
 
     Args:
-        images: As in `asli.predict`. One that cannot be read is reported in its place, not dropped.
+        images: Images, as in `asli.predict`. One that cannot be read is reported in its place, not dropped.
         detector: A detector, a detector folder, a run folder, `hub:owner/name[@revision]`, or `default`.
         out: Folder of the pictures, of `explain.html` and of `explain.json`.
-        method: `grad-cam` asks the network's gradients, `occlusion` covers part after part and asks any detector.
-        layer: Whose map Grad-CAM takes; by default the last one with a map of 4 x 4 or more.
-        check: Also measure whether the map holds (see `asli.explanation.map_check`).
+        method: `grad-cam` uses the network's gradients. `occlusion` covers one part after another, for any detector.
+        layer: Layer for Grad-CAM; by default the last one with a map of 4 x 4 or more.
+        check: Also test whether the map is valid (see `asli.explanation.map_check`).
         feature_maps: Also draw the feature maps of successive layers.
         force_domain: Give a verdict on images outside the detector's domain too.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves the library's choice.
-        language: Of pictures and page; None draws English pictures, and the page follows the browser.
+        language: Language of pictures and page; None draws English pictures, and the page follows the browser.
 
     Returns:
         The prediction of each image with its explanation, which is None where the image could not be scored.
@@ -94,14 +94,14 @@ def explain(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Where in an image its score comes from.
+    """Map of the regions of an image that change its score.
 
     Attributes:
         method: `grad-cam` or `occlusion`.
-        of: What the map adds up to.
-        layer: Whose map it is; None where no layer was asked.
+        of: The quantity that the map adds up to.
+        layer: Layer of the map; None for occlusion.
         map_size: Side of that layer's map.
-        log_odds: Of fake, for the image.
+        log_odds: Log-odds of fake, for the image.
         cells: The map by cells, rows x columns, in nats of log-odds; positive is evidence for fake.
         check: Whether the map holds, by what measure (`asli.explanation.map_check`); None where it was not asked for.
         picture: Path of the drawn map.
@@ -137,11 +137,11 @@ class ExplainedImage:
 
 @dataclass(frozen=True, slots=True)
 class Explanations:
-    """What `explain` returns.
+    """Result of `explain`.
 
     Attributes:
-        detector: What answered (`Detector.describe`).
-        images: In the order given.
+        detector: The detector (`Detector.describe`).
+        images: Predictions and explanations, in the order given.
     """
 
     detector: dict[str, Any]
@@ -156,7 +156,7 @@ class _Maker:
     """Explains images by one network.
 
     Args:
-        detector: Of the network.
+        detector: The network's detector.
         method: How.
         layer: Whose map Grad-CAM takes, or None.
         device: Where to compute, or None.
@@ -184,11 +184,11 @@ class _Maker:
         """Explain one image and draw the map.
 
         Args:
-            prediction: Of the image.
+            prediction: Prediction of the image.
             pixels: uint8, height x width x 3.
             view: What the network sees of it.
             place: Path of the drawings, without their endings.
-            language: Of the drawing.
+            language: Language of the drawing.
         """
         found, check = self._maps.make(view)
         picture, maps = (place.with_name(f"{place.name}.{kind}.png") for kind in ("explained", "maps"))

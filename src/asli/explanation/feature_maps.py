@@ -1,4 +1,4 @@
-"""What successive layers make of one picture: edges, then textures, then patterns (figure 5 of the paper)."""
+"""Outputs of successive layers for one picture: edges, then textures, then patterns (figure 5 of the paper)."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -30,10 +30,10 @@ MOST_PREFIX = 8
 def layers(module: nn.Module, size: int) -> dict[str, int]:
     """Return the layers that end a stage, from the input to the head, and the side of their maps.
 
-    A stage ends with the last output of one map size of whose places something reaches the head: not what follows the
-    last block of a network that reads its class token alone. It counts where its pattern over the places depends on the
-    input: not a code of positions, nor what hardly differs from one. Only the network's own parts count, and the parts
-    of those that are sequences: inside a block an output may be one of several ways.
+    A stage ends with the last output of one map size. Two conditions must hold. Places of the map reach the head, which
+    excludes outputs after the last block of a network that reads its class token alone. The pattern over the places
+    depends on the input, which excludes position codes. Only direct children of the network are candidates, and the
+    children of sequences: inside a block, an output may be one of several parallel paths.
 
     Args:
         module: A network; left in evaluation mode.
@@ -90,8 +90,8 @@ def as_maps(out: torch.Tensor) -> torch.Tensor:
     """Return values by place as maps, n x channels x side x side.
 
     Args:
-        out: Maps, with the channels second or last, or tokens, n x tokens x channels: as many as a square has, in its
-            order, behind up to `MOST_PREFIX` others such as the class token.
+        out: Maps, with the channels second or last, or tokens (n x tokens x channels). Tokens must form a square, in
+            its order, after up to `MOST_PREFIX` others such as the class token.
     """
     form = _form(out)
     if form == "channels last":
@@ -147,7 +147,7 @@ def gradcam(module: nn.Module, inputs: torch.Tensor, layer: str) -> Floats:
     """Return the map of each input.
 
     Args:
-        module: Of two classes, in evaluation mode.
+        module: Module of two classes, in evaluation mode.
         inputs: float32, n x 3 x size x size.
         layer: Name of a module whose output has values by place (see `layers`).
 

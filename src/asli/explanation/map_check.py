@@ -37,13 +37,12 @@ def check(view: View, heat: Floats, log_odds: LogOdds, *, seed: int = 0) -> dict
         view: What the detector looks at.
         heat: The map, height x width; positive is evidence for fake.
         log_odds: The detector's.
-        seed: Of the random orders.
+        seed: Seed of the random orders.
 
     Returns:
-        `deletion` and `insertion`: the mean log-odds along the way, towards the label the picture leans to, for the
-        map's order and as a mean over `orders` random ones (`random`). A map that marks what counts makes the first low
-        and the second high; `beats` is the share of random orders whose difference it exceeds, and `holds` whether that
-        is at least `NEEDED`.
+        `deletion` and `insertion` are the mean log-odds of the more likely label over all steps, for the map's order
+        and as a mean over `orders` random ones (`random`). A good map makes the first low and the second high. `beats`
+        is the share of random orders whose difference it exceeds. `holds` is true if that is at least `NEEDED`.
     """
     side = 1.0 if log_odds([view.fitted()])[0] >= 0 else -1.0
     cells = _seen_cells(view)

@@ -22,7 +22,7 @@ RANDOM_NETWORKS = 3
 """Networks with fresh weights that the check asks."""
 
 TOO_ALIKE = 0.5
-"""Mean rank correlation with their maps from which on a map says nothing about what was learnt."""
+"""From this mean rank correlation with maps of random networks, a map does not show what was learned."""
 
 
 class Abandoned(Exception):  # noqa: N818 - nobody waits for the map any more: no fault of anything
@@ -36,7 +36,7 @@ class Explained:
     Attributes:
         heat: height x width of the view, in nats of log-odds a pixel; positive is evidence for fake.
         layer: Whose map it is; None where no layer was asked.
-        side: Of that layer's map.
+        side: Side of that layer's map.
     """
 
     heat: Floats
@@ -53,7 +53,7 @@ class MapMaker:
     """Makes maps of images by one network, and checks them.
 
     Args:
-        detector: Of the network.
+        detector: The network's detector.
         method: How.
         layer: Whose map Grad-CAM takes; None for the last one with a map of 4 x 4 or more.
         device: Where to compute gradients; None takes the best there is.

@@ -11,15 +11,15 @@ from asli.reports.kit import CaptionedImage, Report, Section, Text
 from asli.reports.render import write_report
 
 NAME = "explain.html"
-"""Of the page, beside the drawn maps."""
+"""Name of the page, beside the drawn maps."""
 
 
 def title_of(image: dict[str, Any], name: str) -> Message:
     """Return a picture's name with its verdict and score; outside the domain a score means nothing, so none is shown.
 
     Args:
-        image: As `explain` returns it.
-        name: Of the file, as it can be shown.
+        image: Image, as `explain` returns it.
+        name: Name of the file, as it can be shown.
     """
     verdict = message(f"verdict.{image['verdict']}")
     if image["domain"] and not image["domain"]["inside"]:
@@ -31,7 +31,7 @@ def check_text(check: dict[str, Any] | None, too_alike: float) -> Message:
     """Return in words whether a map holds.
 
     Args:
-        check: As `explain` returns it; None where it was not asked for.
+        check: Check, as `explain` returns it; None where it was not asked for.
         too_alike: Likeness to maps of random weights from which a map fails.
     """
     if check is None:
@@ -59,7 +59,7 @@ def write_page(
     """Write the page of an explanation.
 
     Args:
-        folder: Of the drawn maps.
+        folder: Folder of the drawn maps.
         result: What `explain` returns.
         drawn: The drawn map of each image; None where it could not be scored.
         too_alike: See `check_text`.

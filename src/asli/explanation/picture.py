@@ -31,7 +31,7 @@ def draw(
         heat: height x width of the view; positive is evidence for fake. What no window looks at (NaN) stays gray.
         lines: The title, then what stands below.
         failed: Whether the check of the map failed; a warning then lies across the map.
-        language: Of all text.
+        language: Language of all text.
     """
     texts = catalog(language)
     title, *below = (line.text(language) if isinstance(line, Message) else line for line in lines)

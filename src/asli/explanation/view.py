@@ -24,7 +24,7 @@ CELLS = 8
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a detector's windows of one picture lie in.
+    """The part of a picture that contains the detector's windows.
 
     Attributes:
         pixels: uint8, height x width x 3: the picture as the windows cut it, resized where they resize it.
@@ -58,7 +58,8 @@ class View:
 
         Args:
             maps: windows x size x size, in the order of `fitted`.
-            log_odds: Of fake of each window, which decide where only some windows count (`Preprocessing.pooling`).
+            log_odds: Log-odds of fake of each window, which decide where only some windows count
+                (`Preprocessing.pooling`).
 
         Returns:
             height x width; NaN where no window looks. A window that does not count adds 0.

@@ -42,12 +42,12 @@ logger = logging.getLogger("asli")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Int8Export:
-    """What `export_int8` returns; the figures are of the validation part.
+    """Result of `export_int8`; metrics are of the validation part.
 
     Attributes:
         folder: The new detector.
         bytes: Size of its graph.
-        images: Of the validation part.
+        images: Images of the validation part.
         flips: Verdicts that differ from the float32 detector's.
         f1: F1 of the new detector.
         f1_lost: F1 of the float32 detector minus that.

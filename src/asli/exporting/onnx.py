@@ -75,7 +75,7 @@ class Exported(nn.Module):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxExport:
-    """What `export_onnx` returns.
+    """Result of `export_onnx`.
 
     Attributes:
         file: The graph.

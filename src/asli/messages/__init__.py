@@ -30,7 +30,7 @@ class Message:
 
     Attributes:
         key: Section and name in the catalog, such as `report.flagged`.
-        values: By name: text, `Number`, int, another message, or a list of these, which is joined by semicolons.
+        values: Values by name: text, `Number`, int, another message, or a list of these, which is joined by semicolons.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""What a picture looks like, in three numbers: is it vivid, textured, before a plain background?"""
+"""Three numbers about a picture: colorfulness, texture, and flatness of the background."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ FLAT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Of one picture.
+    """Appearance of one picture.
 
     Attributes:
         colorfulness: Hasler & Suesstrunk (2003), equation 11: about 0 for gray, 109 for extremely colorful.
         texture: Root of the energy of the gradient (Subbarao, Choi & Nikzad 1993): the root mean square difference of
-            neighbouring pixels' brightness, in levels of 255.
+            adjacent pixels' brightness, in levels of 255.
         flatness: Share of flat blocks along the picture's edge: the outer ring of a grid of 8 x 8. Things are mostly
             shown in the middle, so the ring stands in for the background.
     """

@@ -157,7 +157,7 @@ CARD_METRICS = (
     *("f1", "precision", "recall", "accuracy", "balanced_accuracy", "false_positive_rate"),
     *("auroc", "average_precision", "loss", "brier"),
 )
-"""What a detector's card keeps, in this order."""
+"""Metrics that a detector's card keeps, in this order."""
 
 
 def built_in(*names: str) -> list[Metric]:

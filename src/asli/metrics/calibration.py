@@ -24,7 +24,7 @@ def fit_temperature(labels: Labels, logits: Floats) -> float:
     """Return the temperature T that minimises the negative log-likelihood of logits / T, or 1 where none lowers it.
 
     Args:
-        labels: Of the calibration part.
+        labels: Labels of the calibration part.
         logits: n x 2 (real, fake), before scaling.
     """
 
@@ -91,9 +91,9 @@ def ece_if_calibrated(scores: Floats, groups: npt.NDArray[np.int64], bins: Bins,
 def calibration_error(labels: Labels, scores: Floats, groups: npt.NDArray[np.int64], bins: Bins) -> Estimate:
     """Return the root mean square calibration error over bins, without the part that chance adds, with its interval.
 
-    From each bin's squared distance its variance is taken (the debiased estimator of Kumar, Liang & Ma 2019, arXiv
-    1909.10155, eq. 6), by groups of duplicates. The interval is normal on the squared scale, with variance
-    4 d^2 s^2 + 2 s^4 for a bin with distance d and standard error s, cut at 0.
+    The variance of each bin is subtracted from its squared distance (the debiased estimator of Kumar, Liang & Ma 2019,
+    arXiv 1909.10155, eq. 6), by groups of duplicates. The interval is normal on the squared scale and cut at 0. A bin
+    with distance d and standard error s has the variance `4 d^2 s^2 + 2 s^4`.
     """
     residuals, n = labels - scores, len(labels)
     square, variance = 0.0, 0.0
@@ -118,7 +118,7 @@ class ChanceError(Record):
     """The ECE of perfectly calibrated scores like these, over draws of labels from the scores.
 
     Attributes:
-        mean: Of the draws.
+        mean: Mean of the draws.
         p95: Their 95th percentile.
     """
 
@@ -147,7 +147,7 @@ class Calibration(Record):
         ece: Expected calibration error over bins of equally many images; chance alone makes it positive.
         ece_if_calibrated: What chance alone makes of it.
         rms_error: Root mean square error, debiased (Kumar, Liang & Ma 2019).
-        bins: Of the reliability plot, by score.
+        bins: Bins of the reliability plot, by score.
     """
 
     ece: float

@@ -14,14 +14,14 @@ SHIFTS = (-10.0, 10.0)
 def against_constant(labels: Labels, logits: Floats, groups: npt.NDArray[np.int64]) -> dict[str, Estimate]:
     """Return the figures that compare scores with the best constant answer, the share of fakes.
 
-    The loss is taken after a shift of all logits by the same amount, since the share of fakes here need not be that of
-    the training images: the constant answer has the same freedom. So what is compared is an intercept with the scores
-    and an intercept alone.
+    All logits are first shifted by the same fitted amount, since the share of fakes may differ from that of the
+    training images. The constant answer has the same freedom. So the comparison is between scores with an intercept and
+    an intercept alone.
 
     Args:
         labels: 0 real, 1 fake; both occur.
         logits: n x 2 (real, fake), after temperature.
-        groups: Of duplicates.
+        groups: Groups of duplicates.
 
     Returns:
         `auroc`; `loss_gain`: loss (nats) of the constant minus that of the scores, with a bootstrap interval over

@@ -41,7 +41,7 @@ def auroc_covariance(
     Args:
         labels: 0 real, 1 fake, n.
         scores: k x n.
-        groups: Of images that depend on each other; None takes each image for itself.
+        groups: Groups of images that depend on each other; None takes each image for itself.
 
     Returns:
         k areas; k x k.
@@ -72,12 +72,14 @@ def auroc_covariance(
 def auroc_interval(labels: Labels, scores: Floats, groups: npt.NDArray[np.int64] | None = None) -> Estimate:
     """Return the AUROC with its 95% interval, which stays within [0, 1].
 
-    It is symmetric on the logit scale. Where a label has at most `FEW` independent images the variance is itself too
-    uncertain: it is then not taken below that of Hanley & McNeil (1982), and the interval is Wilson's for as many
-    images as have this variance (chosen by simulation, `benchmarks/coverage.py`). Where the labels do not overlap at
-    all the variance is 0; the bound is then Wilson's for as many successes as the rarer label has images, a group
-    counting once. A single image, or group, of a label says nothing about others like it: the interval is then all of
-    [0, 1].
+    It is symmetric on the logit scale. There are three exceptions:
+
+    - If a label has at most `FEW` independent images, the variance itself is too uncertain. It is then at least that of
+      Hanley & McNeil (1982), and the interval is Wilson's for the number of images that has this variance (chosen by
+      simulation, `benchmarks/coverage.py`).
+    - If the labels do not overlap, the variance is 0. The bound is then Wilson's for as many successes as the rarer
+      label has images; a group counts once.
+    - A single image, or group, of a label gives no information about others like it. The interval is then [0, 1].
     """
     areas, covariance = auroc_covariance(labels, scores[None], groups)
     area, variance, n = float(areas[0]), max(float(covariance[0, 0]), 0.0), len(labels)
@@ -109,9 +111,9 @@ def paired_test(
 ) -> Difference:
     """Test whether two scores of the same images have the same AUROC.
 
-    The interval comes from those of both areas and their correlation by DeLong. So does p, by the normal distribution,
-    where each label has more than `FEW` independent images; below that the normal distribution promises too much, and
-    p counts exchanges of the two detectors.
+    The interval comes from those of both areas and their correlation by DeLong. If each label has more than `FEW`
+    independent images, p comes from the same correlation and the normal distribution. With fewer, the normal
+    distribution is too optimistic, and p counts permutations of the two detectors.
     """
     areas, covariance = auroc_covariance(labels, np.stack([first, second]), groups)
     difference = float(areas[0] - areas[1])

@@ -44,9 +44,9 @@ def difference_interval(first: Estimate, second: Estimate, correlation: float) -
     [-1, 1] where these are within [0, 1].
 
     Args:
-        first: With its interval; defined.
+        first: First estimate, with its interval; defined.
         second: Subtracted from it; with its interval; defined.
-        correlation: Of the two values over samples of images.
+        correlation: Correlation of the two values over samples of images.
     """
     assert first.value is not None
     assert first.low is not None
@@ -75,9 +75,9 @@ def auroc_swap_test(
     Args:
         labels: 0 real, 1 fake; both occur.
         first: Scores of one detector.
-        second: Of the other.
-        groups: Of duplicates.
-        seed: Of the draws.
+        second: The other estimate.
+        groups: Groups of duplicates.
+        seed: Seed of the draws.
     """
     one, other, fake = rankdata(first), rankdata(second), labels == 1
 

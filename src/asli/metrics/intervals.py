@@ -117,10 +117,10 @@ def share_above(
 ) -> Estimate:
     """Return the share of fakes above the score that a share `rate` of real images exceeds, read off these images.
 
-    How many of these real images lie above the true score is binomial, so two of their scores enclose it (an interval
-    of a quantile by order statistics); where it may be none, no score of theirs does, and the interval reaches down
-    to 0. What the score leaves open and what the number of fakes does are independent: squared and added, as in
-    `mean_of`. A bootstrap, which knows nothing beyond the most extreme image, is far too short at small rates.
+    The number of these real images above the true score is binomial, so two of their scores enclose it (an interval of
+    a quantile by order statistics). If the number may be zero, no score is a bound, and the interval reaches down to 0.
+    The uncertainty of the score and that of the fakes are independent: they are added in squares, as in `mean_of`. A
+    bootstrap has no image beyond the most extreme one, so its interval is far too short at small rates.
 
     Args:
         real: Scores of the real images, one or more.
@@ -174,8 +174,8 @@ def resampled(statistic: Callable[[Floats], Floats], groups: npt.NDArray[np.int6
 
     Args:
         statistic: Maps image weights, resamples x n, to resamples, or resamples x k.
-        groups: Of each image; members of one are drawn together.
-        seed: Of the resampling.
+        groups: Groups of each image; members of one are drawn together.
+        seed: Seed of the resampling.
     """
     _, members = np.unique(groups, return_inverse=True)
     number = int(members.max()) + 1
@@ -197,8 +197,8 @@ def bootstrap(
     Args:
         statistic: Maps image weights, resamples x n, to the statistic of each resample.
         value: The statistic of the data as they are.
-        groups: Of each image; members of one are drawn together.
-        seed: Of the resampling.
+        groups: Groups of each image; members of one are drawn together.
+        seed: Seed of the resampling.
     """
     return percentile(resampled(statistic, groups, seed), value, len(groups))
 
@@ -208,7 +208,7 @@ def percentile(drawn: Floats, value: float, n: int, independent: int | None = No
 
     Args:
         drawn: Resamples.
-        value: Of the data as they are.
+        value: Value on the data itself, without resampling.
         n: Images.
         independent: The percentiles are expanded as Student's t is, for so many independent images (Hesterberg 2015,
             The American Statistician 69, 371); None takes them as they are.
@@ -229,7 +229,7 @@ def mean_interval(values: Floats, labels: Labels, groups: npt.NDArray[np.int64])
     Args:
         values: One an image, n; none is negative.
         labels: 0 real, 1 fake; one of them may be missing.
-        groups: Of duplicates.
+        groups: Groups of duplicates.
     """
     mean, n = float(values.mean()), len(values)
     if mean <= 0:
@@ -249,9 +249,9 @@ def logit_interval(drawn: Floats, value: float, labels: Labels, groups: npt.NDAr
 
     Args:
         drawn: Resamples; undefined ones are NaN.
-        value: Of the data as they are.
+        value: Value on the data itself, without resampling.
         labels: 0 real, 1 fake; both occur.
-        groups: Of duplicates.
+        groups: Groups of duplicates.
     """
     if min(value, 1 - value) < 1e-9:  # sums that should be 1 may miss it by a rounding error
         value = float(round(value))

@@ -19,7 +19,7 @@ BOOTSTRAP = "percentile bootstrap of groups of duplicates"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabeledScores:
-    """What every metric is computed from: arrays of one length n.
+    """Input of every metric: arrays of one length n.
 
     Attributes:
         labels: 0 real, 1 fake, int8.
@@ -105,9 +105,9 @@ class Metric(Record):
         compute: Returns an `Estimate`, or a `Bootstrap` whose interval asli computes.
         interval: How the 95% interval is computed.
         description: What it measures, in a sentence.
-        better: Which end is good.
+        better: `higher` or `lower`.
         format: How the value is printed, as in Python's `format`.
-        both_labels: Undefined where all images are real or all are fake.
+        both_labels: Whether it is undefined if all images have one label.
     """
 
     name: str

@@ -22,7 +22,7 @@ MOST_SEEDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class McNemar:
-    """Which of two detectors is right where they disagree.
+    """Counts of images on which exactly one of two detectors is right.
 
     Attributes:
         first_only: Images only the first judges rightly.
@@ -60,17 +60,18 @@ def f1_difference(
 ) -> Difference:
     """Compare F1 of two detectors on the same images.
 
-    The p exchanges the two detectors' verdicts on whole groups of identical images: where neither is better, any
-    exchange was as likely. The interval is that of the paired bootstrap over groups, its percentiles expanded for few
-    images. What both detectors make of a group is its kind; how many groups of a kind are drawn or exchanged is
-    multinomial or binomial, so kinds are drawn instead of groups: the same distribution at a fraction of the work.
+    For p, the two detectors' verdicts are exchanged on whole groups of identical images: if neither is better, every
+    exchange is equally likely. The interval is that of the paired bootstrap over groups, with percentiles expanded for
+    few images. Groups on which both detectors give the same verdicts are of one kind. The number of groups drawn or
+    exchanged per kind is multinomial or binomial. So kinds are drawn instead of groups: the distribution is the same at
+    a fraction of the work.
 
     Args:
         labels: 0 real, 1 fake; both occur.
         first: What the first calls fake.
         second: What the second calls fake.
-        groups: Of each image; members of one are drawn or exchanged together.
-        seed: Of the resampling.
+        groups: Groups of each image; members of one are drawn or exchanged together.
+        seed: Seed of the resampling.
     """
     fake = labels == 1
     parts = np.stack([fake & first, fake ^ first, fake & second, fake ^ second], axis=1).astype(np.int64)
@@ -101,8 +102,8 @@ class OverSeeds:
         result: Difference of the means over seeds.
         method: `paired` by seed where both have exactly the same seeds, else `Welch`.
         spread: Standard deviation over seeds of each recipe; of several, the root of their mean variance.
-        needed: Seeds of each recipe with which a difference of this size and spread is found at the 5% level with a
-            probability of 80%; None where it is over `MOST_SEEDS`, or where there is no difference or no spread.
+        needed: Seeds of each recipe that detect a difference of this size and spread at the 5 % level with 80 % power.
+            None if it is over `MOST_SEEDS`, or if there is no difference or no spread.
     """
 
     result: Difference

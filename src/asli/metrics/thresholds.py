@@ -16,12 +16,12 @@ PolicyName = Literal["max-f1", "argmax", "target-fpr"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """How scores become verdicts.
+    """How thresholds are chosen.
 
     Attributes:
         name: `max-f1`, `argmax` (0.5), or `target-fpr`: the lowest threshold that promises a false positive rate.
-        target: The error rate promised.
-        confidence: That the promise holds, over calibration sets.
+        target: The promised error rate.
+        confidence: Confidence that the promise holds, over calibration sets.
         band: Promise the false negative rate too, by a second threshold below which an image is called real; between
             the two it is `unsure`.
 
@@ -70,7 +70,7 @@ def choose(
         policy: How to choose.
         labels: 0 real, 1 fake.
         scores: P(fake), after temperature.
-        groups: Of duplicates; a promise counts each group once, with its worst score.
+        groups: Groups of duplicates; a promise counts each group once, with its worst score.
         high: Where fake begins, where a promise for groups has decided that already (`asli.metrics.worst_group`).
 
     Raises:
@@ -101,14 +101,14 @@ def upper_threshold(scores: Floats, every: Floats, policy: Policy, label: str) -
     """Return the lowest threshold that at most a share `policy.target` of all images like these reach or exceed.
 
     With k of n independent scores at or above it, the Clopper-Pearson upper bound for k of n is at most the target. The
-    threshold depends on the scores only through their ranks, so the bound holds for it although it was chosen (Wilks
-    1941): P(rate <= target) >= confidence over calibration sets, for any distribution; ties only lower the rate.
+    threshold depends on ranks only, so the bound holds although the same scores chose it (Wilks 1941). For any
+    distribution, P(rate <= target) >= confidence over calibration sets. Ties only lower the rate.
 
     Args:
         scores: One an independent image.
         every: All scores of the calibration part; the threshold lies half-way to the next one of them.
         policy: Target and confidence.
-        label: Of the images, for the message.
+        label: Label of the images, for the message.
 
     Raises:
         DataError: There are too few images for the promise.
@@ -157,9 +157,9 @@ def images_needed(target: float, confidence: float) -> int:
 
 
 def max_f1_threshold(labels: Labels, scores: Floats) -> float:
-    """Return the threshold with the highest F1, half-way between two neighbouring scores.
+    """Return the threshold with the highest F1, half-way between two adjacent scores.
 
-    Of equal ones the lowest is taken. An image is called fake from the threshold on (`score >= threshold`).
+    If several are equal, the lowest is taken. An image is called fake from the threshold on (`score >= threshold`).
     """
     descending = np.argsort(-scores, kind="stable")
     ordered = scores[descending]

@@ -16,7 +16,7 @@ OTHERS = "others together"
 
 @dataclass(frozen=True, slots=True)
 class GroupPromise:
-    """What a threshold promises for groups of images.
+    """Promise of a threshold for groups of images.
 
     Attributes:
         high: The threshold.

@@ -1,7 +1,7 @@
 """Autoencoders that turn a photograph into an aligned fake: the same content, through a generator's last layers.
 
-A latent generator's picture leaves through a decoder; a photograph sent through encoder and decoder carries that
-decoder's traces and nothing else that would tell it from the photograph (Rajan et al. 2025; Chen et al. 2025).
+A latent generator produces its picture with a decoder. A photograph that passes encoder and decoder gets the traces of
+that decoder and differs from the original in nothing else (Rajan et al. 2025; Chen et al. 2025).
 """
 
 from collections.abc import Callable, Sequence
@@ -184,8 +184,8 @@ def train_small(
     Args:
         upsampling: See `SmallAutoencoder`.
         crops: uint8, 3 x side x side each.
-        updates: Of the optimizer (Adam, 2e-3, falling to 0).
-        seed: Of weights and order.
+        updates: Updates of the optimizer (Adam, 2e-3, falling to 0).
+        seed: Seed of weights and order.
         batch: Crops an update.
     """
     torch.manual_seed(seed)

@@ -8,14 +8,15 @@ from torch.nn import functional as F
 class BirdLotfi(nn.Module):
     """Two convolutions, one hidden layer, for 32 px images.
 
-    From the paper, as its readers summarize it (its text could not be fetched to check this against): two layers of 32
-    filters, each with ReLU and followed by max-pooling, one dense layer of 64, and an answer by a sigmoid. A public
-    reimplementation (github YS7538/CIFAKE_implementation, models/cnn_paper.py) has the same layers and widths, but pads
-    its convolutions by 1 and answers with two logits: what the authors padded is not known to us.
-    Assumed, as Keras has it by default: 3x3 filters of stride 1 without padding, 2x2 pools, ReLU after the dense layer,
-    Glorot's uniform initial weights (Glorot & Bengio 2010) and zero biases. So the maps measure 30, 15, 13, 6 pixels.
-    Ours: two logits in place of one sigmoid. Their difference is that sigmoid's logit: the functions are the same, with
-    65 parameters more.
+    Published summaries describe the paper's network; we could not check them against its text. It has two layers of 32
+    filters, each with ReLU and max-pooling, one dense layer of 64, and a sigmoid. A public reimplementation (github
+    YS7538/CIFAKE_implementation, models/cnn_paper.py) has the same layers and widths. It pads its convolutions by 1 and
+    has two logits. We do not know the authors' padding.
+
+    These assumptions are Keras' defaults: 3x3 filters of stride 1 without padding, 2x2 pools, ReLU after the dense
+    layer. Initial weights are Glorot's uniform ones (Glorot & Bengio 2010), biases are zero. The maps have 30, 15, 13
+    and 6 pixels a side. Here, two logits replace the sigmoid. Their difference is the sigmoid's logit, so the functions
+    are the same, with 65 more parameters.
 
     Args:
         num_classes: Outputs.

@@ -40,7 +40,7 @@ class BasicBlock(nn.Module):
     Args:
         inputs: Channels that come in.
         outputs: Channels that go out.
-        stride: Of the first convolution.
+        stride: Stride of the first convolution.
         shortcut: What is added before the last activation; None takes the one without parameters.
     """
 

@@ -47,7 +47,7 @@ def decoded(tensors: Mapping[str, torch.Tensor], network: torch.nn.Module) -> di
     """Return a file's tensors with the coded ones as numbers; a network without coded tensors gets them as they are.
 
     Args:
-        tensors: Of a file: `NAME.codes` in place of `NAME`.
+        tensors: Tensors of a file: `NAME.codes` in place of `NAME`.
         network: Whose tensors they are: gives names, shapes and order of the steps (`FrozenFeatures.coded`).
 
     Raises:

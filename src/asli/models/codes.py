@@ -15,9 +15,9 @@ def multiples_of(name: str, code: bytes, shape: tuple[int, ...]) -> npt.NDArray[
     """Return a coded tensor in multiples of its step.
 
     Args:
-        name: Of the tensor, for the message.
+        name: Name of the tensor, for the message.
         code: zlib's bytes.
-        shape: Of the tensor.
+        shape: Shape of the tensor.
 
     Raises:
         WeightsError: The code is damaged or of another shape.

@@ -1,8 +1,8 @@
 """Compact residual networks for 32 px images: as much accuracy as a CPU minute buys.
 
-Basic blocks (He et al. 2015) in three stages of width w, 2w and 4w on maps of 16, 8 and 4 px. The stem, one convolution
-of w/2 channels, looks at every pixel at its native resolution, where the traces of a generator are; all later work
-happens on wide, small maps, on which a CPU is fastest. Where a stage changes the shape, the shortcut is average pooling
+Basic blocks (He et al. 2015) in three stages of width w, 2w and 4w on maps of 16, 8 and 4 px. The stem is one
+convolution of w/2 channels at native resolution, where the traces of a generator are. All later layers have wide, small
+maps, on which a CPU is fastest. Where a stage changes the shape, the shortcut is average pooling
 and a 1 x 1 convolution ("ResNet-D", He et al. 2018, arXiv 1812.01187), so that no pixel is skipped.
 """
 

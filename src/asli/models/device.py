@@ -17,7 +17,7 @@ from asli.errors import AsliError
 from asli.threads import choose_threads
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""As in glibc's malloc.h."""
+"""Constant of glibc's malloc.h."""
 
 CUDA_126 = "pip install 'torch<2.15' torchvision --index-url https://download.pytorch.org/whl/cu126"
 """The last wheels with kernels for Maxwell, Pascal and Volta (compute capability 5.0 to 7.0)."""
@@ -110,7 +110,7 @@ def has_kernels(capability: tuple[int, int], built: Sequence[str]) -> bool:
 
     Args:
         capability: Major and minor version.
-        built: As `torch.cuda.get_arch_list()` returns them.
+        built: Architectures, as `torch.cuda.get_arch_list()` returns them.
     """
     for name in built:
         found = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", name)

@@ -1,7 +1,7 @@
 """Networks for photographs: a linear head on features that many layers of a frozen trunk leave.
 
-Traces of generators lie in early and middle layers, which a network's last features have forgotten; so statistics of
-several layers go to the head (the idea of Corvi et al. 2023 and Cozzolino et al. 2024, among others).
+Traces of generators are visible in early and middle layers, but not in a network's last features. So the head gets
+statistics of several layers (the idea of Corvi et al. 2023 and Cozzolino et al. 2024, among others).
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ LITE0_WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320)
 
 
 class FrozenFeatures(nn.Module, ABC):
-    """What these networks share: features and a linear head.
+    """Base class of these networks: features and a linear head.
 
     Attributes:
         trunk: Name of the trunk whose weights all but the head has (`asli.models.trunks`).
@@ -149,7 +149,7 @@ FROZEN: dict[str, type[FrozenFeatures]] = {
     "clip-b16-blocks": ClipB16Blocks,
     "clip-b16-early": ClipB16Early,
 }
-"""By the name that recipes and detectors use."""
+"""Networks by the name that recipes and detectors use."""
 
 
 def _mean_and_std(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -33,7 +33,7 @@ def gradients_by_stage(network: Network, images: npt.NDArray[np.uint8], labels: 
     was.
 
     Args:
-        network: Of two classes.
+        network: Network of two classes.
         images: uint8, n x size x size x 3.
         labels: n, 0 real and 1 fake.
     """

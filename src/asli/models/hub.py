@@ -52,12 +52,12 @@ def fetch(name: str) -> tuple[Path, str]:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the hub tells of a weight file without sending it.
+    """Facts about a weight file that the hub returns without sending the file.
 
     Attributes:
-        commit: Of the repository.
-        shapes: Of each tensor, by name.
-        bytes: Of the file.
+        commit: Commit of the repository.
+        shapes: Shapes of each tensor, by name.
+        bytes: Bytes of the file.
     """
 
     commit: str
@@ -70,7 +70,7 @@ def header_of(name: str, filename: str = "model.safetensors") -> Header:
 
     Args:
         name: `owner/name`, or `owner/name@revision`.
-        filename: Of the weights.
+        filename: Filename of the weights.
 
     Raises:
         WeightsError: The hub cannot be reached, or does not have it.

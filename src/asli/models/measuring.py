@@ -29,15 +29,15 @@ def measure_network(name: str, size: int, *, threads: int | None, runs: int) -> 
     """Measure a network's forward pass of one image in a process of its own.
 
     Args:
-        name: As in a recipe.
-        size: Of its input, in pixels.
+        name: Name, as in a recipe.
+        size: Size of its input, in pixels.
         threads: CPU threads of one operation; torch's choice by default.
         runs: Timed passes, after 2 untimed ones.
 
     Returns:
-        `seconds` (median), `fastest`, `slowest`, `runs`, `threads`, `cpu`, and `peak_memory_bytes`: what building the
-        network and the passes added to the process's resident memory at its highest; None where the system does not
-        tell (it is Linux that does).
+        `seconds` (median), `fastest`, `slowest`, `runs`, `threads`, `cpu`, and `peak_memory_bytes`. The
+        latter is the peak resident memory that building the network and the passes added to the process; None except
+        on Linux.
 
     Raises:
         AsliError: The process failed.
@@ -54,9 +54,9 @@ def sample_gradients(name: str, size: int, seed: int = 0) -> Gradients:
     """Return how much gradient each stage of a fresh network gets.
 
     Args:
-        name: As in a recipe.
-        size: Of its input, in pixels.
-        seed: Of its fresh weights.
+        name: Name, as in a recipe.
+        size: Size of its input, in pixels.
+        seed: Seed of its fresh weights.
     """
     return gradients_on_sample(create_network(name, size=size, seed=seed), size)
 
@@ -65,8 +65,8 @@ def gradients_on_sample(network: Network, size: int) -> Gradients:
     """Return how much gradient each stage gets of images of the bundled sample, as many real as fake ones.
 
     Args:
-        network: Of two classes; left as it was.
-        size: Of its input, in pixels.
+        network: Network of two classes; left as it was.
+        size: Size of its input, in pixels.
     """
     from asli.sample import sample_archive
 

@@ -104,9 +104,9 @@ class Network:
     """A network and what one must know to feed, freeze and save it.
 
     Attributes:
-        name: As in the recipe.
+        name: Name, as in the recipe.
         module: Maps float32, n x 3 x h x w, to logits, n x classes.
-        mean: Of each input channel, of values in [0, 1].
+        mean: Mean of each input channel, of values in [0, 1].
         std: Standard deviation of each input channel, of values in [0, 1].
         head: Name of the last linear layer.
         timm: Whether timm builds it by that name.
@@ -138,7 +138,7 @@ def create_network(name: str, *, size: int, num_classes: int = 2, seed: int = 0)
         name: One of `OWN`, or a timm classifier.
         size: Height and width of its input; transformers need it to build their position embedding.
         num_classes: Outputs.
-        seed: Of the initial weights.
+        seed: Seed of the initial weights.
 
     Raises:
         RecipeError: There is no network of that name, it has no linear head, or it does not take images of that size.
@@ -270,7 +270,7 @@ def draw_head(network: Network, seed: int) -> None:
 
     Args:
         network: Changed in place.
-        seed: Of the draw.
+        seed: Seed of the draw.
     """
     head = network.module.get_submodule(network.head)
     assert isinstance(head, nn.Linear)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from asli.models import cifar_resnet
 
 Reading = Literal["all", "stage"]
-"""Which shortcuts go: all of them, or the one of the block that opens each stage."""
+"""Shortcuts that are removed: all, or that of the first block of each stage."""
 
 
 class _WithoutShortcut:

@@ -34,17 +34,18 @@ SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a network costs.
+    """Costs of a network.
 
     Attributes:
-        name: Of the network.
+        name: Name of the network.
         size: Height and width of its input here, in pixels.
         printed: Millions of parameters in the paper's table 2.
-        parameters_1000: With 1,000 classes, as the paper counts.
-        parameters: With our two classes.
-        flops: Of one image's forward pass: 2 a multiply-add, in convolutions and matrix products; the rest is small.
+        parameters_1000: Parameters with 1,000 classes, as the paper counts.
+        parameters: Parameters with our two classes.
+        flops: FLOPs of one image's forward pass: 2 a multiply-add, in convolutions and matrix products; the rest is
+            small.
         measured: Latency and memory, where asked for.
-        gradients: By stage, with fresh weights, where asked for.
+        gradients: Gradients by stage, with fresh weights, where asked for.
     """
 
     name: str
@@ -83,8 +84,8 @@ def profile(name: str, size: int | None = None) -> Profile:
     """Count a network's parameters and arithmetic, without computing anything.
 
     Args:
-        name: As in a recipe.
-        size: Of its input, in pixels; `usual_size` by default.
+        name: Name, as in a recipe.
+        size: Size of its input, in pixels; `usual_size` by default.
 
     Raises:
         RecipeError: No such network, or it does not take that size.
@@ -118,7 +119,7 @@ def profile_networks(
 
     Args:
         names: Which; all that `known_networks` lists by default.
-        size: Of the input, in pixels; each one's usual size by default.
+        size: Size of the input, in pixels; each one's usual size by default.
         measure: Whether to measure latency and memory, and the gradient each stage gets of real images.
         threads: CPU threads of one operation in the measurement; torch's choice by default.
         runs: Timed forward passes, of which the median is taken.

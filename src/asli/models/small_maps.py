@@ -1,7 +1,7 @@
 """Convolutions on maps smaller than their kernel, without the work on zeros.
 
-At 32 px the last stage of an ImageNet ResNet sees maps of 1 x 1: of a padded 3 x 3 kernel only the center meets the
-image, the other eight weights are multiplied by padding, forward and backward. Leaving these out gives the same result
+At 32 px the last stage of an ImageNet ResNet has maps of 1 x 1. Only the center of a padded 3 x 3 kernel meets the
+image. The other eight weights are multiplied by padding, forward and backward. Leaving these out gives the same result
 (up to the order of a sum) and makes ResNet-18 at 32 px train about a fifth faster on a CPU (`benchmarks/`).
 """
 

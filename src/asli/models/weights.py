@@ -18,15 +18,15 @@ from asli.models.networks import Network
 
 @dataclass(frozen=True, slots=True)
 class LoadedWeights:
-    """What became of a file of weights.
+    """Result of loading a file of weights.
 
     Attributes:
-        source: As in the recipe.
+        source: Source, as in the recipe.
         revision: Commit of the hub's repository, or None where the weights did not come from the hub.
-        sha256: Of the file.
+        sha256: SHA-256 of the file.
         loaded: Parameters and buffers taken over.
         replaced: The head's: new, because its number of classes differs.
-        missing: Of the network, but not in the file.
+        missing: Tensors of the network that the file lacks.
         unexpected: In the file, but not of the network.
     """
 
@@ -98,7 +98,7 @@ def load_start_weights(network: Network, start: str) -> tuple[Network, LoadedWei
 
 
 INCEPTION_MEAN = INCEPTION_STD = (0.5, 0.5, 0.5)
-"""What GoogLeNet's published weights were trained with: torchvision loads them with `transform_input`, which turns
+"""Normalization of GoogLeNet's published weights: torchvision loads them with `transform_input`, which turns
 ImageNet's normalization into this one."""
 
 
@@ -156,7 +156,7 @@ def _same(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
 
 
 def _locate(start: str) -> tuple[Path, dict[str, Any], str | None]:
-    """Find the file, what its folder says of preprocessing, and the commit where it came from the hub."""
+    """Return the file, its folder's settings of preprocessing, and the commit if it came from the hub."""
     if start.startswith("hub:"):
         from asli.models.hub import fetch
 

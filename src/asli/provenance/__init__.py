@@ -1,1 +1,1 @@
-"""What a file says of its own origin: evidence beside the score, never inside it."""
+"""Statements of a file about its own origin: evidence beside the score, which they do not affect."""

@@ -1,4 +1,4 @@
-"""Where image files keep statements about themselves: every block of metadata, found in the file's own structure."""
+"""Blocks of metadata in image files, found in the structure of the file."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ class Block(NamedTuple):
         kind: How it is read.
         source: What holds it, in words: PNG text, EXIF, XMP, IPTC, JPEG comment and the like.
         field: Its name there.
-        content: As it lies in the file, decompressed; None where it is damaged or longer than `MOST`.
+        content: Content, as it lies in the file, decompressed; None where it is damaged or longer than `MOST`.
     """
 
     kind: Literal["text", "exif", "xmp", "iptc"]

@@ -1,4 +1,4 @@
-"""What a file's metadata claim, and what that means where it is known to mean something."""
+"""Claims in a file's metadata, and their meaning where it is known."""
 
 import re
 from collections.abc import Iterable
@@ -77,7 +77,7 @@ _MAKER = re.compile(
     r"|text[- ]to[- ]image|txt2img|img2img)(?!\w)|即梦|豆包|通义|文心|混元|可灵",
     re.IGNORECASE,
 )
-"""What generators write of themselves."""
+"""Names that generators write into files."""
 
 _KEYWORD_FIELDS = frozenset({"keywords", "subject", "xpkeywords", "hierarchicalsubject", "supplementalcategories"})
 _KEYWORD = re.compile(
@@ -101,7 +101,7 @@ class Claim:
     Attributes:
         source: What holds it: PNG text, EXIF, XMP, C2PA, C2PA of an earlier version, and the like.
         field: Its name there.
-        value: As written, cut after 200 characters.
+        value: Value, as written, cut after 200 characters.
         says: In plain words, or None where the value is only shown.
         ai: True where it states that AI made or edited the picture or a part of it, False where it states another
             origin, None where it is not understood.

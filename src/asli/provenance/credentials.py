@@ -28,16 +28,16 @@ _AI_ASSERTION = re.compile(r"generative[-_]?ai\b|\bai[-_]?(?:disclosure|generate
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What content credentials say, and how far that is proven.
+    """Content of content credentials, and how far it is proven.
 
     Attributes:
-        state: `valid`: the file is as it was signed, by whomever; `trusted`: and the signer is on a trust list, which
-            is not built in; `invalid`: changed since, or badly made; `unchecked`: the extra is not installed, or the
-            library cannot read them.
-        why: Of the last two.
-        signer: Whom the certificate names.
+        state: `valid` means unmodified since signing; the signer is not verified. `trusted` means that the signer is
+            also on a trust list; none is built in. `invalid` means modified since signing, or malformed. `unchecked`
+            means that the extra is not installed or the library cannot read them.
+        why: Reason, if it is `invalid` or `unchecked`.
+        signer: Name in the certificate.
         made_with: Software that the statements name.
-        claims: Of origin, by this version of the picture, by earlier ones and by what else it was made from.
+        claims: Claims of origin, by this version of the picture, by earlier ones and by what else it was made from.
     """
 
     state: State

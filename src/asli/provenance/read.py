@@ -1,4 +1,4 @@
-"""All that a file says of its origin, as `predict` gives it."""
+"""All statements of a file about its origin, as `predict` returns them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,16 +10,18 @@ from asli.provenance.metadata import Unread, metadata_claims
 
 
 def provenance(data: bytes) -> dict[str, Any] | None:
-    """Read what a file says of its origin. It bears on no score and no verdict; saying nothing proves nothing.
+    """Read the statements of a file about its origin, which do not affect scores.
+
+    A file without statements proves nothing.
 
     Args:
         data: The file's bytes.
 
     Returns:
-        As plain JSON, `says`: what is understood, a line each with how far it is proven, statements of AI origin first;
-        `claims` of its metadata; `credentials` (see `asli.provenance.credentials`); `unread`: metadata that could not
-        be read, and why; `not_understood`: how many claims and unread parts have no meaning known to asli. None where
-        the file has none of these.
+        Plain JSON. `says` lists the understood statements and how far each is proven, those of AI origin first.
+        `claims` are those of the metadata. `credentials` are content credentials (see `asli.provenance.credentials`).
+        `unread` lists metadata that could not be read, and why. `not_understood` is the number of claims and unread
+        parts without a known meaning. None if the file has none of these.
     """
     (claims, unread), signed = metadata_claims(data), credentials(data)
     if not claims and not unread and signed is None:

@@ -24,7 +24,7 @@ def properties(packet: bytes) -> Iterator[tuple[str, str]]:
     Namespaces are not compared: writers leave them undeclared or get them wrong.
 
     Args:
-        packet: As it lies in the file. UTF-8 by the standard, yet UTF-16, UTF-32 and Latin-1 occur.
+        packet: Packet, as it lies in the file. UTF-8 by the standard, yet UTF-16, UTF-32 and Latin-1 occur.
 
     Raises:
         XmpError: It is damaged, after what comes before the damage.

@@ -13,7 +13,7 @@ Pooling = Literal["mean", "trimmed", "top", "max"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataSettings:
-    """What the network sees of an image at evaluation."""
+    """The part of an image that the network sees at evaluation."""
 
     size: int = 224
     """Height and width of the network's input, in pixels."""
@@ -25,7 +25,7 @@ class DataSettings:
     crops: int = 4
     """Windows of crop modes `grid` (a square number) and `texture`."""
     pooling: Pooling = "mean"
-    """How the logits of an image's windows become one: their mean; `trimmed`, without the lowest and highest quarter by
+    """How the logits of an image's windows are combined: `mean`; `trimmed`, without the lowest and highest quarter by
     log-odds of fake; `top`, of the upper half; `max`, the highest."""
     short_side: int = 0
     """A larger shorter side is shrunk to this many pixels before windows are cut by `grid` and `texture`; 0 never
@@ -35,12 +35,12 @@ class DataSettings:
     drop_cross_split_duplicates: bool = False
     """Leave out of training the images whose exact duplicate lies in another official split."""
     balance: float = 0.0
-    """With `optim.name=logistic`, how evenly sources and generators count within their label: 0 by their size, 0.5 by
+    """With `optim.name=logistic`, weight of sources and generators within their label: 0 by their size, 0.5 by
     its root, 1 all the same. Both labels always count the same."""
     sample: int = 0
     """Train on this many images, drawn in proportion over label and category; 0 takes all."""
     sample_seed: int = 0
-    """Of the draw of `sample` images; independent of `loop.seed`."""
+    """Seed of the draw of `sample` images; independent of `loop.seed`."""
 
     def __post_init__(self) -> None:
         _require(self.size > 0, "data.size", "must be positive")
@@ -54,7 +54,7 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSettings:
-    """Which network."""
+    """The network."""
 
     name: str = "resnet152"
     """A timm classifier, or one of asli's own (`asli models` lists them)."""
@@ -62,7 +62,7 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeightSettings:
-    """Where training starts, and what of the network it may change."""
+    """Start weights, and the layers that training changes."""
 
     start: str = "scratch"
     """`scratch`, a .safetensors file, a folder in the hub's format, or `hub:owner/name[@revision]`."""
@@ -80,7 +80,7 @@ class WeightSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AugmentSettings:
-    """What chance does to a training image. Each draw is a function of (seed, epoch, image)."""
+    """Random changes of a training image. Each draw is a function of (seed, epoch, image)."""
 
     crop: Literal["none", "random", "random-resized", "padded"] = "none"
     """`random` takes a square of the network's size anywhere, without resampling; `random-resized` is torchvision's
@@ -167,7 +167,7 @@ class ScheduleSettings:
     """Learning rate over updates."""
 
     shape: Literal["linear", "cosine", "constant"] = "linear"
-    """What follows the warm-up; `linear` and `cosine` end at 0."""
+    """Schedule after the warm-up; `linear` and `cosine` end at 0."""
     warmup: float = 0.1
     """Share of all updates over which the rate rises linearly from 0."""
 
@@ -194,7 +194,7 @@ class LoopSettings:
     ema: float = 0.0
     """Decay of the exponential moving average of the weights; 0 keeps none. Averaged weights are the ones judged."""
     select: Literal["best", "last"] = "best"
-    """Which weights become the detector: the best on the validation part by `select_by`, or the last."""
+    """Weights that become the detector: the best on the validation part by `select_by`, or the last."""
     select_by: Literal["f1", "loss", "auroc"] = "f1"
     """Validation metric that decides which weights are best. F1 has a floor that a constant answer reaches (0.667 where
     half of the images are fake); loss and AUROC have none."""
@@ -202,7 +202,7 @@ class LoopSettings:
     """Micro-batches of training images from which BatchNorm's statistics are computed anew before each evaluation; 0
     keeps the running averages, which lag behind in short runs."""
     seed: int = 42
-    """Of initial weights, order, augmentation and dropout; not of the split, whose seed is the data's."""
+    """Seed of initial weights, order, augmentation and dropout. The split has its own seed, in the data folder."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "micro_batch", "accumulation"):
@@ -220,8 +220,8 @@ class PrecisionSettings:
     """Type of the forward pass in training (autocast); weights and evaluation stay float32. float16 scales the loss and
     skips updates whose gradients overflow. GPUs before Ampere only emulate bfloat16 and refuse it."""
     tf32: Literal["off", "convolutions", "all"] = "convolutions"
-    """What of float32 training may use TensorFloat-32, on GPUs that have it (Ampere and later); convolutions alone are
-    torch's own default. Evaluation never does."""
+    """Operations of float32 training that may use TensorFloat-32, on GPUs that have it (Ampere and later). torch's own
+    default is convolutions alone. Evaluation never uses it."""
     deterministic: bool = False
     """Use deterministic algorithms only (cuDNN, cuBLAS, torch): needed for the same bits again on a GPU, and slower."""
     channels_last: bool = False

@@ -3,14 +3,14 @@
 from enum import StrEnum
 
 REAL, FAKE, INK, GRID, FAINT = "#0072B2", "#D55E00", "#333333", "#E5E5E5", "#AAAAAA"
-"""Of figures, on a light ground."""
+"""Colors of figures, on a light background."""
 
 VARIABLES = {REAL: "--real", FAKE: "--fake", INK: "--ink", GRID: "--grid", FAINT: "--faint"}
 """The same in a page's style sheet, which has another value for a dark ground."""
 
 
 class Status(StrEnum):
-    """What a number or finding means for the reader; each has a color, a symbol and a word of its own."""
+    """Meaning of a number or finding for the reader; each has its own color, symbol and word."""
 
     GOOD = "good"
     CAUTION = "caution"

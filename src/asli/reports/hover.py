@@ -22,7 +22,7 @@ class HoverFigure(Figure):
     """A matplotlib figure that keeps texts for places in it.
 
     Attributes:
-        hover_texts: Of each artist's id in the SVG: one for a rectangle, one a point for markers.
+        hover_texts: Hover texts of each artist's id in the SVG: one for a rectangle, one a point for markers.
     """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
@@ -75,7 +75,7 @@ def inline(svg: bytes, name: str, title: str = "", texts: dict[str, list[str]] |
 
     Args:
         svg: From `to_svg`.
-        name: Of the figure; unique in the page.
+        name: Name of the figure; unique in the page.
         title: Says to screen readers what it shows.
         texts: From `HoverFigure.hover_texts`.
     """

@@ -12,8 +12,8 @@ def interval_drawing(value: float, low: float, high: float, reach: float, status
 
     Args:
         value: In the middle or so.
-        low: Of the interval.
-        high: Of the interval.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
         reach: The largest distance from zero that the cells of a column share.
         status: Its color; neutral intervals have a hollow point.
     """

@@ -71,7 +71,7 @@ class ReportFigure:
     """A drawing; it is written to `figures/` as SVG and PNG, and the SVG into the page.
 
     Attributes:
-        name: Of its files; unique in the report.
+        name: Name of its files; unique in the report.
         title: Above it.
         drawing: A matplotlib figure; or a finished SVG file, which is only put into the page; or None where it is
             missing, and `note` tells why.
@@ -95,7 +95,7 @@ class CaptionedImage:
 
     Attributes:
         data: Bytes of a PNG file.
-        lines: Of text, the first one bold.
+        lines: Lines of text, the first one bold.
         alternative: What it shows, for those who do not see it.
         wide: It takes a whole row.
     """

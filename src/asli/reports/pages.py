@@ -13,7 +13,7 @@ def require_page(path: Path, option: str = "--html") -> None:
     """Refuse to write a page where something else is.
 
     Args:
-        path: Of the page.
+        path: Path of the page.
         option: By which another is given.
 
     Raises:

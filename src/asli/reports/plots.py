@@ -50,7 +50,7 @@ def confusion_matrix(counts: Confusion, threshold: float, *, band: bool = False)
     """Draw counts, and shares of each true label, at a threshold (figure 9 of the paper).
 
     Args:
-        counts: Of both labels.
+        counts: Counts of both labels.
         threshold: Fake from here on.
         band: What lies below is not all called real, some is called unsure.
     """
@@ -145,7 +145,7 @@ def precision_recall(curve: dict[str, list[float]], point: tuple[float, float] |
     Args:
         curve: `recall` and `precision`.
         point: Recall and precision at the saved threshold, or None where nothing is called fake.
-        share: Of fakes, which is the precision of guessing.
+        share: Share of fakes, which is the precision of guessing.
     """
     with canvas() as (figure, axes):
         axes.plot(curve["recall"], curve["precision"], color=REAL, linewidth=1.8)

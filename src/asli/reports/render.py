@@ -21,7 +21,7 @@ from asli.reports.pages import MARK
 from asli.reports.plots import STYLE
 
 ODDS = (2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
-"""Of how many pictures one is fake: the positions of the slider."""
+"""Positions of the slider: one picture in so many is fake."""
 
 FIRST = 100
 """The position it starts at."""
@@ -47,7 +47,7 @@ def render(template: str, language: Language | None = None, *, scripts: tuple[st
         template: Its text; it extends `base.html.j2`.
         language: The one shown first; None takes the browser's.
         scripts: Texts of further scripts, run after the kit's own.
-        values: Of the template.
+        values: Values of the template.
     """
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(asset), finalize=_unbroken

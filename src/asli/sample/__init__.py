@@ -1,4 +1,4 @@
-"""3,300 real images of CIFAKE inside the package, so that demo and tests run anywhere, offline.
+"""3,300 images of CIFAKE inside the package, so that demo and tests run anywhere, offline.
 
 Per label and category 100 images for training, 15 for validation, 30 for calibration and 20 for testing; no image has
 a duplicate. All of them, the test part too, come from CIFAKE's train split (Bird & Lotfi 2023, MIT license), so

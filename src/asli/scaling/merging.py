@@ -1,4 +1,4 @@
-"""Prove that a sharded scan is complete, and join its parts: the verb behind `asli scan merge`."""
+"""Prove that a sharded scan is complete, and join its parts: the function behind `asli scan merge`."""
 
 import hashlib
 import tempfile
@@ -28,7 +28,7 @@ DONE = "scan.json"
 """Written into the folder when all was proven."""
 
 Hashes = npt.NDArray[np.uint64]
-"""Of ids, n x 2."""
+"""Hashes of ids, n x 2."""
 
 _COMMON = ("version", "asli", "detector", "runtime", "force_domain", "inputs")
 

@@ -23,7 +23,7 @@ def score_once(
         places: Gives their names.
         detector: Scores them.
         known: Rows by SHA-256; those of this batch are added.
-        force_domain: As in a scan.
+        force_domain: The same as in a scan.
     """
     first: dict[str, int] = {}
     fresh: list[Read] = []

@@ -13,8 +13,8 @@ class Picture:
     """One picture of a sharded scan.
 
     Attributes:
-        id: As in the table.
-        path: As in the table.
+        id: ID, as in the table.
+        path: Path, as in the table.
         data: Its bytes, where they are at hand.
         load: Returns its bytes, where they are not.
         error: Why it has no bytes.
@@ -33,7 +33,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What one process reads without the others: a shard, a row group, or some rows of something larger.
+    """Unit of work of one process: a shard, a row group, or some rows of a larger file.
 
     Attributes:
         name: The same in every process; its hash decides which shard of the scan it belongs to.
@@ -46,7 +46,7 @@ class Unit:
 
 @dataclass(slots=True)
 class Tally:
-    """What was there and is no row.
+    """Contents that have no row.
 
     Attributes:
         skipped: Files that are no images, by ending.

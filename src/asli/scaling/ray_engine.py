@@ -61,7 +61,7 @@ def run_on_ray(job: Job, given: str | None, *, address: str | None, workers: int
     Args:
         job: The scan; every node must reach its inputs, its folder and its detector.
         given: `/n` for the number of shards; None takes that of the parts that are there, or eight for each CPU.
-        address: Of the cluster, or None.
+        address: Address of the cluster, or None.
         workers: Actors at most; None takes one for each CPU.
 
     Raises:

@@ -8,7 +8,7 @@ from asli.records import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartsResult(Record):
-    """What a sharded scan returns.
+    """Result of a sharded scan.
 
     Attributes:
         out: The folder of parts.
@@ -17,12 +17,12 @@ class PartsResult(Record):
         images: Rows of this share.
         errors: Rows of this call that have an error.
         first_error: One of them, or None.
-        parts: Of this share.
+        parts: Parts of this share.
         done_before: Rows that earlier calls had written.
         not_images: Files that were not taken for images, by ending.
         ignored: What else was not scanned, and why.
-        seconds: Of this call.
-        images_per_second: Of this call; None where there was nothing to do.
+        seconds: Seconds of this call.
+        images_per_second: Images per second of this call; None where there was nothing to do.
     """
 
     out: str
@@ -41,7 +41,7 @@ class PartsResult(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeResult(Record):
-    """What `asli scan merge` returns.
+    """Result of `asli scan merge`.
 
     Attributes:
         folder: The parts.

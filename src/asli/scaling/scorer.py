@@ -39,8 +39,8 @@ class Scorer:
         allow_hosts: `host:port` of private servers that URLs may lead to.
 
     Attributes:
-        schema: Of the result: the columns of `asli scan`.
-        hash: Of the detector; a process that finds another one refuses to score.
+        schema: Schema of the result: the columns of `asli scan`.
+        hash: Hash of the detector; a process that finds another one refuses to score.
 
     Raises:
         DetectorError: There is no such detector, or it was not saved.

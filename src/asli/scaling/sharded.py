@@ -1,4 +1,4 @@
-"""Score inputs by URL, or a share of them, into a folder of parts: the verb behind `asli scan -o FOLDER/`."""
+"""Score inputs by URL, or a share of them, into a folder of parts: the function behind `asli scan -o FOLDER/`."""
 
 import multiprocessing
 import os
@@ -29,7 +29,7 @@ class Job:
         paths: Paths and URLs.
         out: The folder of parts.
         detector: Its folder or name.
-        hash: Of the detector; another one under its name is refused.
+        hash: Hash of the detector; another one under its name is refused.
         shards: Processes that share the work.
     """
 
@@ -103,7 +103,7 @@ def scan_parts(
         shard: `i/n`, `/n` to take i from an array job, or None to take both; with an engine, `/n`.
         workers: Processes here, each with a share of the shard; with an engine, its processes at most.
         engine: `ray` runs the shards on a Ray cluster.
-        address: Of the cluster; None starts one on this machine or takes what `RAY_ADDRESS` states.
+        address: Address of the cluster; None starts one on this machine or takes what `RAY_ADDRESS` states.
         batch_size: Images computed at a time; None chooses by input size.
         force_domain: Give a verdict on images outside the detector's domain too.
         include_hidden: Also score hidden files and those in system and thumbnail folders.

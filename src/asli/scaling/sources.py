@@ -262,7 +262,7 @@ class Sources(Pictures):
         """Return what loads the bytes behind a path or URL.
 
         Args:
-            url: As written.
+            url: URL, as written.
             beside: The list or table that holds it; relative names are relative to that.
             trusted: Whether the user gave it.
         """

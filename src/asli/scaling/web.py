@@ -16,7 +16,7 @@ from asli._version import __version__
 from asli.scaling.urls import LARGEST_PICTURE, TRIES, brief, pause
 
 SECONDS = 60.0
-"""For one picture, redirects included; half of it for the server to answer."""
+"""Seconds for one picture, with redirects; the server must answer within half of them."""
 
 REDIRECTS = 5
 

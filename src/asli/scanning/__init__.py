@@ -1,1 +1,1 @@
-"""Scoring many images: whatever holds them, streaming, and going on where it was cut."""
+"""Score many images from any container, as a stream, with resume."""

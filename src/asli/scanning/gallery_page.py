@@ -32,7 +32,7 @@ def require_place(path: Path, taken: Iterable[Path]) -> None:
     """Refuse to write the page where something else is or will be.
 
     Args:
-        path: Of the page.
+        path: Path of the page.
         taken: What the scan itself writes.
 
     Raises:
@@ -47,8 +47,8 @@ def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing:
     """Write the page.
 
     Args:
-        path: Of the HTML file.
-        summary: Of the finished table.
+        path: Path of the HTML file.
+        summary: Summary of the finished table.
         result: What the scan returns.
         listing: Its images; those with the most telling scores are read again, and shown even without their files.
         detector: The one that scored them.

@@ -54,7 +54,7 @@ class GalleryRows:
 
     Attributes:
         rows: In the order of the table.
-        counts: By category.
+        counts: Counts by category.
     """
 
     rows: list[ListedRow]

@@ -1,4 +1,4 @@
-"""What a scan goes through: folders, archives, Parquet files, lists and files, as one sequence of named images."""
+"""Inputs of a scan: folders, archives, Parquet files, lists and files, as one sequence of named images."""
 
 import logging
 from collections import Counter

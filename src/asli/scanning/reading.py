@@ -28,7 +28,7 @@ class Read:
     Attributes:
         item: Which.
         found: What was found of it.
-        sha256: Of the file's bytes, in hexadecimal; None where they could not be read.
+        sha256: SHA-256 of the file's bytes, in hexadecimal; None where they could not be read.
     """
 
     item: Any

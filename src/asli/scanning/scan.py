@@ -1,4 +1,4 @@
-"""Score everything below some paths: the verb behind `asli scan`."""
+"""Score everything below some paths: the function behind `asli scan`."""
 
 import logging
 import time
@@ -39,7 +39,7 @@ def scan(
     runtime: Kind | None = None,
     threads: int | None = None,
 ) -> ScanResult:
-    """Score every image below some paths into a table; a call that was cut goes on when it is repeated.
+    """Score every image in some paths and write a table; repeat an interrupted call to resume it.
 
     Args:
         paths: Folders, zip and tar archives, Parquet files with images inside, lists of paths (`.txt`), image files.
@@ -156,7 +156,7 @@ def _score(
         Interrupted: Ctrl-C.
     """
     if start:
-        logger.info("going on: %s of %s images were scored before", f"{start:,}", f"{listing.count:,}")
+        logger.info("resuming: %s of %s images were scored before", f"{start:,}", f"{listing.count:,}")
     read = read_batches(listing.items(start), places, detector, batch=batch, threads=threads)
     done = start
     with stop_on_signal() as stop, progress("scanning", listing.count, unit="images", done=start) as bar:

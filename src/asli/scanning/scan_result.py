@@ -22,7 +22,7 @@ class CountedReasons(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatedOrigins(Record):
-    """What files state about their own origin.
+    """Counts of statements of files about their own origin.
 
     Attributes:
         count: Images whose files name a source.
@@ -37,7 +37,7 @@ class StatedOrigins(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanResult(Record):
-    """What `scan` returns.
+    """Result of `scan`.
 
     Attributes:
         out: The table.
@@ -52,8 +52,8 @@ class ScanResult(Record):
         ignored: What else was not scanned, and why.
         unsafe_entries: Archive entries that would leave their folder; they are not read.
         done_before: Images that earlier calls had scored.
-        seconds: Of this call.
-        images_per_second: Of this call; None where the scan was finished before.
+        seconds: Seconds of this call.
+        images_per_second: Images per second of this call; None where the scan was finished before.
         html: The page, or None.
     """
 

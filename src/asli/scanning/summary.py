@@ -1,4 +1,4 @@
-"""What a finished scan says in all: counts by verdict, errors by reason, and which images to look at first."""
+"""Summary of a finished scan: counts by verdict, errors by reason, and the images to look at first."""
 
 import json
 import re
@@ -56,7 +56,7 @@ class Summary:
     outside: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     said: Counter[str] = field(default_factory=Counter)
-    """Images by what their files say of their own origin; one that says several things is counted for each."""
+    """Images by the statements of their files about their origin; one with several statements counts for each."""
     saying: int = 0
     """Images whose files name a source."""
     not_understood: int = 0
@@ -91,7 +91,7 @@ def summarize(out: Path, thresholds: Thresholds) -> Summary:
 
     Args:
         out: The table.
-        thresholds: Of the detector; unsure images are sorted by their distance to the band's middle.
+        thresholds: Thresholds of the detector; unsure images are sorted by their distance to the band's middle.
     """
     found = Summary()
     middle = (thresholds.low + thresholds.high) / 2

@@ -77,7 +77,7 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
     """Return the API of some detectors.
 
     Args:
-        served: By name; the first is the default.
+        served: Detectors by name; the first is the default.
         max_bytes: Largest body of a request.
         max_images: Most pictures in a request.
     """

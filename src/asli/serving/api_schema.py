@@ -1,4 +1,4 @@
-"""What the API answers, as types, for `/openapi.json`. The answers themselves are what the detectors' results give."""
+"""Answers of the API, as types, for `/openapi.json`. The answers themselves are what the detectors' results give."""
 
 from typing import Any, Literal
 
@@ -56,7 +56,7 @@ class FullThresholds(BaseModel, extra="allow"):
 
 
 class Detector(BaseModel, extra="allow"):
-    """What answered."""
+    """The detector that answered."""
 
     network: str
     kind: str
@@ -96,7 +96,7 @@ class Check(BaseModel, extra="allow"):
 
 
 class Explanation(BaseModel):
-    """Where in a picture its score comes from."""
+    """Map of the regions of a picture that change its score."""
 
     method: Literal["grad-cam", "occlusion"]
     of: str
@@ -135,7 +135,7 @@ class Supported(BaseModel):
 
 
 class Limits(BaseModel):
-    """What a request may bring."""
+    """Limits of a request."""
 
     bytes: int
     images: int
@@ -158,7 +158,7 @@ class Abouts(BaseModel):
 
 
 class Health(BaseModel):
-    """That the server answers."""
+    """State of the server."""
 
     status: Literal["ok"]
     detector: str | None = Field(description="Hash of the default detector.")

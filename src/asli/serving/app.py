@@ -47,7 +47,7 @@ def create_app(
         embed_in: Sites whose pages may show this page within, such as `https://huggingface.co`; none by default.
         token: Asked of every request to the API; None lets everyone in.
         access_log: Note each request on the logger `asli.access`, without names of files.
-        language: Of the page; None takes the browser's.
+        language: Language of the page; None takes the browser's.
 
     Raises:
         AsliError: One of the sites is none.

@@ -24,9 +24,9 @@ class Job:
     """An image that waits for its score.
 
     Attributes:
-        name: Of the file.
+        name: Name of the file.
         read: Returns its bytes.
-        size: Of the file, in bytes.
+        size: Size of the file, in bytes.
         stability: See `Detector.predict`.
         force_domain: See `Detector.predict`.
         done: Gets the prediction.

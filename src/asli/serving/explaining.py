@@ -60,7 +60,7 @@ class Explainer:
         unchecked, and again at the end.
 
         Args:
-            name: Of the file.
+            name: Name of the file.
             read: Returns its bytes.
             left: Returns whether the client has left; the computation then ends.
             method: `grad-cam` or `occlusion`.

@@ -17,10 +17,10 @@ class Picture:
     """A picture of a form.
 
     Attributes:
-        name: Of its file.
-        size: Of its file, in bytes.
+        name: Name of its file.
+        size: Size of its file, in bytes.
         content: The file.
-        sha256: Of its bytes; empty before `read`, which runs in a thread, where a large file holds nobody up.
+        sha256: SHA-256 of its bytes; empty before `read`, which runs in a thread, where a large file holds nobody up.
     """
 
     name: str
@@ -62,7 +62,7 @@ def pictures_of(form: FormData, kind: str) -> list[Picture]:
         kind: The request's content type.
 
     Raises:
-        HTTPException: There is none (422); the message says what came instead, and what to send.
+        HTTPException: There is none (422). The message names what came instead and what to send.
     """
     if not kind.startswith("multipart/form-data"):
         what = (

@@ -158,10 +158,10 @@ async def refuse(
     A connection that is closed on a client which is still sending is reset, and the client never sees the answer.
 
     Args:
-        scope: Of the request.
-        receive: Of the request.
-        send: Of the request.
-        status: Of the answer.
+        scope: Scope of the request, as in ASGI.
+        receive: Callable that receives the request, as in ASGI.
+        send: Callable that sends the answer, as in ASGI.
+        status: Status of the answer.
         text: Why.
         headers: Further ones of the answer.
         whole: Whether the body has been read already.

@@ -1,4 +1,4 @@
-"""Answer over HTTP until told to stop: the verb behind `asli serve`."""
+"""Answer over HTTP until told to stop: the function behind `asli serve`."""
 
 import logging
 import os
@@ -46,7 +46,7 @@ def serve(
         embed_in: Sites whose pages may show this page within, such as `https://huggingface.co`; none by default.
         token: Asked of every request to the API, as `Authorization: Bearer TOKEN`; None lets everyone in.
         access_log: Log each request without names of files: method, address, status, bytes, milliseconds.
-        language: Of the page; None takes the browser's.
+        language: Language of the page; None takes the browser's.
         device: cuda, mps or cpu; None leaves it to the runtime.
         runtime: torch or onnx; None takes ONNX where there is nothing against it.
         threads: CPU threads of one operation; None leaves the library's choice.

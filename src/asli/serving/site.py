@@ -30,13 +30,13 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
-"""Of the page: nothing comes from elsewhere, nothing goes elsewhere; who may show it within another page is added."""
+"""Headers of the page. It loads and sends nothing elsewhere. Sites that may frame it are added."""
 
 EXAMPLES = 6
 """Pictures offered for a first try, half of them photographs."""
 
 ADDRESSES = (*FILES, "/texts.json", *(f"/examples/{number}.jpg" for number in range(EXAMPLES)))
-"""Of the page."""
+"""Addresses of the page's files."""
 
 _ORIGIN = re.compile(r"https?://[\w*.-]+(:\d+)?", re.ASCII)
 _USED = ("verdict.", "web.", "explain.", "reason.")
@@ -47,7 +47,7 @@ def site(embed_in: Sequence[str], language: Language | None) -> APIRouter:
 
     Args:
         embed_in: Sites whose pages may show this page within.
-        language: Of the page; None takes the browser's.
+        language: Language of the page; None takes the browser's.
 
     Raises:
         AsliError: One of the sites is none.

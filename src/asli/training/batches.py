@@ -42,7 +42,7 @@ class Draft:
     Attributes:
         shown: Its images.
         targets: int64, n: 0 real, 1 fake.
-        rows: Of the manifest, int64, n.
+        rows: Rows of the manifest, int64, n.
         epoch: From 0.
     """
 

@@ -1,8 +1,8 @@
 """BatchNorm's running statistics: computed anew for an evaluation, and merged from several processes.
 
-In a short run the averages still hold the statistics of weights long gone: after 48 updates with momentum 0.1 a deep
-network's evaluation loss can rise while its training loss falls. Wu & Johnson (2021, arXiv 2105.07576, section 3)
-compute them exactly instead, as here.
+In a short run the averages still contain statistics of early weights. After 48 updates with momentum 0.1, a deep
+network's evaluation loss can rise while its training loss falls. As in Wu & Johnson (2021, arXiv 2105.07576, section
+3), this module computes them exactly instead.
 """
 
 from collections.abc import Iterable

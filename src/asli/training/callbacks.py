@@ -12,7 +12,7 @@ class Callback:
     """Empty hooks."""
 
     def on_start(self, *, update: int, total: int) -> None:
-        """Training begins, or goes on, after `update` of `total` updates."""
+        """Training begins, or resumes, after `update` of `total` updates."""
 
     def on_update(self, *, update: int, metrics: Metrics, images: int) -> None:
         """An update was done; updates are counted from 1.

@@ -125,7 +125,7 @@ def keep_newest(folder: Path, count: int) -> None:
     """Remove resumable checkpoints but the newest `count`; what `last` and `best` name stays.
 
     Args:
-        folder: Of the checkpoints.
+        folder: Folder of the checkpoints.
         count: 0 keeps all.
     """
     if not count:

@@ -13,7 +13,7 @@ class AveragedWeights:
 
     Args:
         module: The network that is trained.
-        decay: Of the average, below 1.
+        decay: Decay of the average, below 1.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:

@@ -37,8 +37,8 @@ class Extractor:
     """Features of images, by a network with a frozen trunk.
 
     Attributes:
-        network: With its trunk's weights.
-        trunk_sha256: Of the trunk's file.
+        network: Network with its trunk's weights.
+        trunk_sha256: SHA-256 of the trunk's file.
         half: Whether its weights were rounded to 16 bits.
         preprocessing: Gives the windows.
     """
@@ -71,7 +71,7 @@ class Extractor:
 
         Args:
             data: The data folder.
-            rows: Of its manifest.
+            rows: Rows of its manifest.
             view: 0 for the images as they are, else the number of a degraded view.
             device: Where to compute what is not in the cache; None takes the CPU.
         """

@@ -46,7 +46,7 @@ class LinearHead:
 
     Attributes:
         weight: float32, one a feature of the network; 0 where a feature is not used.
-        bias: Of the log-odds.
+        bias: Bias of the log-odds.
     """
 
     weight: npt.NDArray[np.float32]
@@ -96,7 +96,7 @@ def fit_head(features: Features, labels: npt.NDArray[np.integer], weights: Float
     Args:
         features: float32, n x d.
         labels: 0 real, 1 fake, n; both must occur.
-        weights: Of the images, n, of mean 1.
+        weights: Weights of the images, n, of mean 1.
         penalty: Half of it times the squared norm of the weights is added to the sum of the losses.
     """
     n, d = features.shape

@@ -46,8 +46,8 @@ class Training:
         recipe: What determines the run.
         batches: Its training stream.
         evaluate: Scores the validation part; None where there is none, and nothing to select.
-        folder: Of the checkpoints.
-        log: Of the measurements.
+        folder: Folder of the checkpoints.
+        log: Log of the measurements.
         callbacks: Watches.
         machine: What the last bits depend on; kept in each checkpoint and compared on resume.
         recovery_minutes: How often the state is saved for a resume, besides the recipe's checkpoints.

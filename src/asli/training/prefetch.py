@@ -1,4 +1,4 @@
-"""Batches made ahead by threads while the device computes; the same bits, whoever makes them and when."""
+"""Batches made ahead by threads while the device computes; the bits do not depend on the threads."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Prefetching:
     Args:
         batches: The stream.
         updates: How many updates there will be; none is made beyond.
-        threads: Of the pool.
+        threads: Threads of the pool.
     """
 
     def __init__(self, batches: TrainingBatches, updates: int, threads: int) -> None:

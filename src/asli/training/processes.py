@@ -34,7 +34,7 @@ class Processes:
     Attributes:
         rank: This one's number.
         size: How many there are.
-        device: Of the tensors they exchange.
+        device: Device of the tensors they exchange.
     """
 
     rank: int = 0

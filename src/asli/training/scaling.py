@@ -7,7 +7,7 @@ import torch
 from asli.errors import RunError
 
 START, FACTOR, INTERVAL, LEAST = 65536.0, 2.0, 2000, 1.0
-"""As torch.amp.GradScaler: the first scale, what it is multiplied or divided by, and updates until it grows."""
+"""As in torch.amp.GradScaler: the first scale, what it is multiplied or divided by, and updates until it grows."""
 
 
 class LossScaler:

@@ -51,7 +51,7 @@ class Shown:
     weights: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def pinned(self) -> "Shown":
-        """Return the same in memory that a GPU copies from while the program goes on."""
+        """Return the same in pinned memory, from which a GPU copies while the program continues."""
         weights = None if self.weights is None else (self.weights[0].pin_memory(), self.weights[1].pin_memory())
         return Shown(self.images.pin_memory(), weights)
 
@@ -105,7 +105,7 @@ def to_input(pixels: torch.Tensor, mean: tuple[float, float, float], std: tuple[
 
     Args:
         pixels: n x 3 x height x width, any type.
-        mean: Of each channel, of values in [0, 1].
+        mean: Mean of each channel, of values in [0, 1].
         std: Divides each channel afterwards.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What an adopted network sees of an image: the author's resize, crop and normalization, reproduced to the pixel."""
+"""Preprocessing of an adopted network: the author's resize, crop and normalization, reproduced to the pixel."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -31,7 +31,7 @@ class AuthorPreprocessing(Preprocessing):
     edge: int
     """Side in pixels before the center of `size` x `size` is cut out, or padded where the image is smaller."""
     resampler: Resampler = "pillow"
-    """Which library resizes: their results differ by a level of 255 here and there."""
+    """Library that resizes: some pixels differ by a level of 255 between them."""
     rounding: Rounding = "floor"
     """Where an odd margin goes: `round` (torchvision on Pillow images, timm), `floor` (fast image processors of
     transformers), `pad-ceil` (slow ones: crops like `floor`, pads the larger half before)."""

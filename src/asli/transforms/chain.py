@@ -12,7 +12,7 @@ from asli.transforms.corruptions import Array, Kernel
 from asli.transforms.randomness import uniforms
 
 VERSION = 1
-"""Of the chain; a change of what a view looks like raises it."""
+"""Version of the chain; a change of its views raises it."""
 
 LEAST_SIDE = 224
 """Pixels of the shorter side below which a picture is not shrunk."""
@@ -25,13 +25,17 @@ _KERNELS: tuple[Kernel, ...] = tuple(kernel for kernel in get_args(Kernel) if ke
 def degraded(pixels: Array, *, view: int, key: int) -> Array:
     """Return one degraded view of an image.
 
-    In this order: shrunk to 0.4 to 1 times its size by a random kernel (two thirds of the views), sharpened (a
-    quarter), saved as JPEG, WebP or AVIF of quality 60 to 95 (half), and saved once more, of quality 40 to 95 (all).
+    In this order:
+
+    - shrunk to 0.4 to 1 times its size by a random kernel (two thirds of the views);
+    - sharpened (a quarter);
+    - saved as JPEG, WebP or AVIF of quality 60 to 95 (half);
+    - saved once more, of quality 40 to 95 (all).
 
     Args:
         pixels: uint8, height x width x 3.
         view: Number of the view, from 1; 0 is the image as it is.
-        key: Of the image's content, such as the first 63 bits of its pixels' hash.
+        key: Key of the image's content, such as the first 63 bits of its pixels' hash.
     """
     if view == 0:
         return pixels

@@ -1,7 +1,7 @@
 """Random color: each training image as another light and another camera would have given it.
 
-A linear map of the three channels of every pixel, in floating point and without clipping: what lies between
-neighbouring pixels, where a generator's traces are, only changes its scale.
+The change is a linear map of the three channels of every pixel, in floating point and without clipping. Differences
+between adjacent pixels, where a generator's traces are, only change their scale.
 """
 
 import numpy as np
@@ -19,14 +19,14 @@ def color(
 ) -> torch.Tensor:
     """Change contrast, brightness, saturation and white balance of every image.
 
-    With s for the strength and every u drawn evenly from [-1, 1): saturation exp(1.5 s u), about the pixel's gray (the
-    mean of its channels); then each channel is multiplied by exp(s u) exp(0.4 s u_c) and s u + 0.5 s u_c is added, u
-    for the image and u_c for the channel.
+    Let s be the strength. Every u is drawn evenly from [-1, 1): u once for the image, u_c for each channel. Saturation
+    changes by `exp(1.5 s u)` about the pixel's gray, the mean of its channels. Each channel is then multiplied by
+    `exp(s u) exp(0.4 s u_c)`, and `s u + 0.5 s u_c` is added.
 
     Args:
         images: float32, n x 3 x height x width, normalized, so that 1 is about a standard deviation.
         strength: s.
-        seed: Of the run.
+        seed: Seed of the run.
         epoch: From 0.
         samples: Row of each image in its manifest; its map depends on (seed, epoch, that row) alone.
 

@@ -133,7 +133,7 @@ def crop(pixels: Array, share: float, place: tuple[float, float] = (0.5, 0.5)) -
 
     Args:
         pixels: uint8, height x width x 3.
-        share: Of the height and of the width that stays, at least one pixel of each.
+        share: Share of the height and of the width that stays, at least one pixel of each.
         place: How far down and to the right the window lies, 0 to 1 of the room there is.
     """
     height, width = (max(1, round(side * share)) for side in pixels.shape[:2])
@@ -155,14 +155,15 @@ def contrast(pixels: Array, factor: float) -> Array:
 def screenshot(pixels: Array, zoom: float, amount: float = 0.3, quality: int = 85) -> Array:
     """Do what becomes of a picture that is captured from a screen and posted.
 
-    It is drawn at a zoom that is no whole number (bilinear, as browsers draw), captured without loss, sharpened a
-    little as phones do (unsharp mask, radius 1 px), and posted as JPEG with 4:2:0. The size is that on the screen.
+    The picture is drawn at a zoom that is not a whole number (bilinear, as in browsers) and captured without loss. It
+    is sharpened a little, as phones do (unsharp mask, radius 1 px), and saved as JPEG 4:2:0. The size is that on the
+    screen.
 
     Args:
         pixels: uint8, height x width x 3.
-        zoom: Of the display.
-        amount: Of the sharpening.
-        quality: Of the JPEG.
+        zoom: Zoom of the display.
+        amount: Amount of the sharpening.
+        quality: Quality of the JPEG.
     """
     return jpeg(sharpen(scaled(pixels, zoom, "bilinear"), amount), quality)
 

@@ -22,16 +22,16 @@ def cutmix(
     epoch: int,
     samples: npt.NDArray[np.int64],
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mix a share of the images with their neighbours in the micro-batch.
+    """Mix a share of the images with the next ones in the micro-batch.
 
-    The rectangle has the image's proportions and covers a share of it drawn evenly from [0, 1) (the paper's
-    Beta(1, 1)); its center lies anywhere, and what reaches beyond the image is lost, as in the paper.
+    The rectangle has the image's proportions and covers a share of it, drawn evenly from [0, 1) (the paper's Beta(1,
+    1)). Its center is anywhere in the image, and parts beyond the edge are cut off, as in the paper.
 
     Args:
         images: n x 3 x height x width.
         targets: int64, n: 0 real, 1 fake.
-        share: Of the images that are mixed.
-        seed: Of the run.
+        share: Share of the images that are mixed.
+        seed: Seed of the run.
         epoch: From 0.
         samples: Row of each image in its manifest; its rectangle depends on (seed, epoch, that row) alone.
 

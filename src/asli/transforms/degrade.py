@@ -34,13 +34,13 @@ def degrade(
 ) -> Array:
     """Degrade a share of the images, each by a chain of its own.
 
-    In this order: brightness (half of them), down and up again (a quarter), blur or sharpening (all), noise (a
-    quarter), JPEG (three quarters); each of a strength drawn evenly from nothing to the settings' most.
+    In this order: brightness (half of them), shrinking and enlarging (a quarter), blur or sharpening (all), noise (a
+    quarter), JPEG (three quarters). Each strength is drawn evenly from zero to the maximum in the settings.
 
     Args:
         images: uint8, n x height x width x 3.
         augment: The share and the strengths.
-        seed: Of the run.
+        seed: Seed of the run.
         epoch: From 0.
         samples: Row of each image in its manifest.
         threads: That share the work where images are large; the result does not depend on it.

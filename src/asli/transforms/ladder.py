@@ -93,10 +93,10 @@ def corrupted(pixels: Array, corruption: Corruption, level: float | str, *, seed
 
     Args:
         pixels: uint8, height x width x 3.
-        corruption: Of the ladder.
-        level: Of its levels.
-        seed: Of all chance in a sweep; crops and noise of an image are the same at each level but for their size.
-        row: Of the image in its manifest.
+        corruption: Corruption of the ladder.
+        level: One of its levels.
+        seed: Seed of all chance in a sweep; crops and noise of an image are the same at each level but for their size.
+        row: Row of the image in its manifest.
     """
     stream = zlib.crc32(corruption.name.encode())
     return corruption.apply(pixels, level, lambda: derived_seed(seed, stream, row))

@@ -1,4 +1,4 @@
-"""What a network sees of an image at evaluation: deterministic, saved in the detector, the same at every door."""
+"""Preprocessing at evaluation: deterministic, saved in the detector, the same at every entry point."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 Kernel = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
-"""Of a resize, as Pillow names it; recipes offer three of them."""
+"""Kernel of a resize, as Pillow names it; recipes offer three of them."""
 
 RESAMPLING: dict[Kernel, Image.Resampling] = {name: Image.Resampling[name.upper()] for name in get_args(Kernel)}
 
@@ -51,10 +51,10 @@ class Preprocessing:
     """Height and width of the network's input, in pixels."""
     interpolation: Kernel
     mean: tuple[float, float, float]
-    """Of each channel, red first, of values in [0, 1]."""
+    """Mean of each channel, red first, of values in [0, 1]."""
     std: tuple[float, float, float]
     crop_mode: CropMode = "resize"
-    """What is looked at (see the recipe's `data.crop_mode`); a smaller image is enlarged to `size` first."""
+    """Cropping (see the recipe's `data.crop_mode`); a smaller image is enlarged to `size` first."""
     crops: int = 4
     """Windows of `grid` and `texture`."""
     pooling: Pooling = "mean"
@@ -69,8 +69,8 @@ class Preprocessing:
         """Return what a recipe's network sees at evaluation.
 
         Args:
-            data: Of the recipe.
-            mean: Of the network's input; see the attribute.
+            data: Data section of the recipe.
+            mean: Mean of the network's input; see the attribute.
             std: Standard deviation of the network's input; see the attribute.
         """
         return cls(

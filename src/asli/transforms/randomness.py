@@ -27,7 +27,7 @@ def uniforms(seed: int, epoch: int, samples: npt.NDArray[np.int64], count: int) 
     """Draw numbers for the augmentation of each sample.
 
     Args:
-        seed: Of the run.
+        seed: Seed of the run.
         epoch: From 0.
         samples: Row of each image in its manifest.
         count: Numbers an image.

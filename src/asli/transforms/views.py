@@ -46,7 +46,7 @@ def random_views(
         augment: What chance may do.
         sizes: int64, n x 2: height and width of each image, in pixels.
         size: Height and width of the network's input; only `random` asks for it.
-        seed: Of the run.
+        seed: Seed of the run.
         epoch: From 0.
         samples: Row of each image in its manifest; its view depends on (seed, epoch, that row) alone.
     """

@@ -1,4 +1,4 @@
-"""What both checks of duplicates count."""
+"""Counts that both checks of duplicates use."""
 
 from typing import Any
 

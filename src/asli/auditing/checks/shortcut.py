@@ -1,4 +1,4 @@
-"""What the checks of shortcuts share: a classifier that sees only what should not matter."""
+"""Common code of the checks of shortcuts: a classifier that sees only properties that should not matter."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ def examine_shortcut(
     """Return a check's `examine` for one kind of feature.
 
     Args:
-        kind: Of `Evidence.shortcuts`.
+        kind: Kind of `Evidence.shortcuts`.
         seen: What the classifier sees, as the end of a sentence.
         bounds: AUROC from which it is a warning, and from which it is a failure.
         lead: Begins the finding where it is a failure.

@@ -1,7 +1,7 @@
-"""Which images there are, and what is stated about them: label, split, category, generator, source, prompt, date.
+"""Find images and their label, split, category, generator, source, prompt and date.
 
-`trees` and `imagefolder` read folder names, `tables` reads tables, `webdataset` reads tar shards, `published` has data
-sets whose labels are numbers; `registry` takes layouts of other packages; `labels` holds what a name means.
+`trees` and `imagefolder` read folder names, `tables` reads tables, and `webdataset` reads tar shards. `published` has
+data sets whose labels are numbers. `registry` takes layouts of other packages. `labels` holds the meaning of names.
 """
 
 from asli.datasets.layouts.labels import LABEL_ALIASES, LABELS, SPLIT_ALIASES, SPLITS, LabelNames

@@ -52,7 +52,7 @@ def imagefolder(parts: Collection[Parts], names: LabelNames) -> Reading:
 
 
 class _Tree:
-    """Which folder names say labels, and where both labels stand side by side."""
+    """Folder names that mean a label, and folders that contain both labels."""
 
     def __init__(self, parts: Collection[Parts], names: LabelNames) -> None:
         self.names = names

@@ -1,4 +1,4 @@
-"""What a name means: label or split, by aliases. Numbers mean real here and fake there and are never guessed."""
+"""The label or split that a name means, by aliases. The meaning of numbers differs by data set and is never guessed."""
 
 import re
 from collections import Counter
@@ -65,7 +65,7 @@ OPPOSITE = {a: b for pair in _PAIRS for a, b in (pair, pair[::-1])}
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a name says.
+    """Meaning of a name.
 
     Attributes:
         label: real or fake.
@@ -78,13 +78,13 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class LabelNames:
-    """What names mean: the known aliases, and what the user says beyond them.
+    """Meaning of names: the known aliases, and further ones that the user gives.
 
     Attributes:
         real: Further names of real images; of a pair such as 0 and 1 the other one is then fake.
-        fake: Further names of fake images, likewise.
+        fake: Further names of fake images, in the same form.
         drop: Names of images that are not used.
-        depth: Which folder below the path says the label, counted from 1; None finds it.
+        depth: Level of the folder that names the label, counted from 1; None finds it.
 
     Raises:
         DataError: A name is given for both labels.

@@ -26,7 +26,7 @@ logger = logging.getLogger("asli")
 
 @dataclass(frozen=True)
 class Found:
-    """What lies at a path.
+    """Files at a path.
 
     Attributes:
         path: The folder, archive or file.

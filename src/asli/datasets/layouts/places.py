@@ -1,4 +1,4 @@
-"""What folders say of the images in them: the words that layouts of folder names share."""
+"""Meaning of folder names: the words that layouts of folder names share."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ PLATFORMS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FolderMeaning:
-    """What a folder says of the images in it."""
+    """Facts that a folder's name states about the images in it."""
 
     label: str
     said: str
-    """The name that says the label, as written."""
+    """The name that means the label, as written."""
     split: str | None = None
     category: str | None = None
     generator: str | None = None
@@ -49,10 +49,10 @@ class FolderMeaning:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one layout makes of a tree.
+    """A tree of folders as one layout reads it.
 
     Attributes:
-        places: By folder.
+        places: Places by folder.
         sure: No other kind of tree looks like this.
         notes: What was decided and is not plain to see.
         loose: Folders above those that name a label; images that lie in them themselves are ignored.

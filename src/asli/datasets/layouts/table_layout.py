@@ -52,7 +52,7 @@ DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ].*)?)?)?")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a table says of one image; values as they are in the table."""
+    """One image in a table; values as they are in the table."""
 
     name: str
     label: Any
@@ -96,7 +96,7 @@ def rows_of(
     """Turn records into rows; those that name no image are added to `bad`.
 
     Args:
-        records: Of the table.
+        records: Records of the table.
         columns: Column of each meaning.
         bad: Takes the reasons.
         where: The table's name.

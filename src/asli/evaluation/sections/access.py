@@ -5,7 +5,7 @@ from typing import Any
 from asli.metrics.classification import Confusion
 
 Result = dict[str, Any]
-"""What `metrics.json` holds."""
+"""Content of `metrics.json`."""
 
 Measured = Any
 """A figure with `value`, `low`, `high` and `n`; `asli.reports.numbers` reads it."""

@@ -21,7 +21,7 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
     """
     tables = [
         ReportTable(
-            caption=f"{_TITLES[kind]}, against rightly judged images of the same label",
+            caption=f"{_TITLES[kind]}, compared with correct verdicts of the same label",
             columns=[
                 "measure",
                 "median: mistakes",
@@ -45,9 +45,9 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
         tables=tables,
         notes=[
             f"All {part['images']:,} images were measured, {part['independent']:,} of them count (one of each group of"
-            f" identical images{unsure}): {counts}. Mistakes are held against rightly judged images of the same label."
-            f" Mann-Whitney's test; interval of the chance: DeLong's; Holm over these {tested} claims. It says how"
-            " mistakes differ, not what makes them.",
+            f" identical images{unsure}): {counts}. Mistakes are compared with correct verdicts of the same label."
+            f" Mann-Whitney's test; interval of the chance: DeLong's; Holm over these {tested} tests. This shows"
+            " how mistakes differ, not what causes them.",
             "Colorfulness: Hasler and Suesstrunk 2003. Texture: root mean square difference of neighboring pixels'"
             " brightness (energy of the gradient). Background flatness: share of blocks along the picture's edge whose"
             " brightness varies by less than 5 levels of 255. The panels below show the most confident mistakes first.",
@@ -96,7 +96,7 @@ def _row(claim: dict[str, Any]) -> list[str]:
 
 
 def headline(part: dict[str, Any]) -> list[Message]:
-    """Return a sentence on how mistakes differ from rightly judged images, where a difference is shown."""
+    """Return a sentence on how mistakes differ from correctly classified images, where a difference is shown."""
     shown = [claim for claim in part["tests"] if claim.get("direction", "not shown") != "not shown"]
     parts = [
         message(

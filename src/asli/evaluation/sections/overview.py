@@ -44,7 +44,7 @@ def report_of(
         result: The whole of it.
         further: Sections of what only some evaluations measure; they stand before the origin.
         command: That produced it, as typed.
-        language: Of the summary; None takes the browser's.
+        language: Language of the summary; None takes the browser's.
     """
     data = result["data"]
     sections = [

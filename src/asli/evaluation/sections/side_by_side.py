@@ -18,7 +18,7 @@ def comparison_report(content: Part, pictures: Mapping[int, bytes], language: La
     Args:
         content: The whole of it.
         pictures: PNG files of the disagreements, by row.
-        language: Of the page; None takes the browser's.
+        language: Language of the page; None takes the browser's.
     """
     data, part = content["data"], content["comparison"]
     return Report(

@@ -13,7 +13,7 @@ class Compared:
     """A network of table 2.
 
     Attributes:
-        network: As in a recipe.
+        network: Network, as in a recipe.
         starts: Where its training starts.
         settings: In place of the base recipe's.
         variant: Distinguishes cells of one network; part of the cell's name.
@@ -36,7 +36,7 @@ class Budget:
     """How much is run.
 
     Attributes:
-        name: Of the budget and of its base recipe, `study/NAME`.
+        name: Name of the budget and of its base recipe, `study/NAME`.
         means: For whom it is.
         depths: Networks that stand for the paper's four, from shallow to deep.
         compared: The other networks.
@@ -46,8 +46,9 @@ class Budget:
         setting_network: Whose single settings are varied.
         setting_start: Where these runs start.
         schedule_network: Whose schedule is varied.
-        schedule_settings: Of these runs; empty as the base recipe's.
-        steady_settings: Of the deepest networks in which stability is measured; empty takes the corners themselves.
+        schedule_settings: Schedule settings of these runs; empty as the base recipe's.
+        steady_settings: Steady settings of the deepest networks in which stability is measured; empty takes the corners
+            themselves.
         parts: Most images of a part that are scored; parts not named are scored whole.
         timed: Forward passes of which the median latency is taken.
         bundled: Whether it runs on the bundled sample where no data is given.
@@ -192,7 +193,7 @@ BUDGETS = {
         ),
         Budget(
             name="smoke",
-            means="minutes, on the bundled sample: it shows that all works, and its figures mean nothing",
+            means="minutes, on the bundled sample: tests the installation; its numbers have no meaning",
             depths=_CIFAR,
             compared=(
                 Compared(network="resnet18", starts=_SCRATCH),

@@ -12,7 +12,7 @@ class PaperClaim:
     """A claim of the paper.
 
     Attributes:
-        text: As a sentence that is true or false.
+        text: Text, as a sentence that is true or false.
         where: In the paper.
         contrasts: All must hold.
         credited: Whether it is a technique that the abstract credits and never ablates.

@@ -1,4 +1,4 @@
-"""What the study's networks cost; kept, since measuring takes a while."""
+"""Costs of the study's networks; stored, since measuring takes a while."""
 
 import logging
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from asli.study.sweep.tabular import TextTable
 logger = logging.getLogger("asli")
 
 Costs = dict[str, dict[str, Any]]
-"""By `NETWORK SIZE`: what `profile` counts, and `measured` where it was run."""
+"""Counts of `profile` by `NETWORK SIZE`, and `measured` where it was run."""
 
 
 def costs(budget: Budget, sweep: Sweep, results: Results) -> Costs:

@@ -21,7 +21,7 @@ def research_flow(recipe: Recipe, trained: int, scored: Mapping[str, int], seeds
     """Draw the way from data to tables, with the values of a recipe (figure 1).
 
     Args:
-        recipe: Of the runs.
+        recipe: Recipe of the runs.
         trained: Training images.
         scored: Images of the other parts, those that are known.
         seeds: Runs of each cell at most.
@@ -29,7 +29,7 @@ def research_flow(recipe: Recipe, trained: int, scored: Mapping[str, int], seeds
     optim, loop, schedule = recipe.optim, recipe.loop, recipe.schedule
     counts = {part: f"{scored[part]:,} " if part in scored else "" for part in ("validation", "calibration", "test")}
     steps = [
-        ("Data", f"{trained:,} images train, real and fake alike"),
+        ("Data", f"{trained:,} training images, real and fake"),
         ("Preprocessing", f"{recipe.augment.crop} crop, flip, {recipe.data.size} px, normalize (figure 3)"),
         ("Network", "start weights or scratch; with its shortcuts, without one per stage, without any;\nnew head of 2"),
         (
@@ -39,7 +39,7 @@ def research_flow(recipe: Recipe, trained: int, scored: Mapping[str, int], seeds
         ),
         ("Validation", f"{counts['validation']}other images choose the weights, by {CHOSEN_BY[loop.select_by]}"),
         ("Calibration", f"{counts['calibration']}others fit temperature and threshold"),
-        ("Test", f"{counts['test']}others, opened once a run, recorded in the ledger"),
+        ("Test", f"{counts['test']}others, evaluated once per run, recorded in the ledger"),
         ("Tables", f"mean and spread over up to {seeds} seed{'s' if seeds != 1 else ''}, beside the paper's figures"),
     ]
     with canvas(6.0, 0.82 * len(steps)) as (figure, axes):
@@ -51,8 +51,8 @@ def preprocessing_flow(recipe: Recipe, mean: Sequence[float], std: Sequence[floa
     """Draw what happens to an image in training and at evaluation, side by side (figure 3).
 
     Args:
-        recipe: Of the run.
-        mean: Of each input channel, as the start weights want it, of values in [0, 1].
+        recipe: Recipe of the run.
+        mean: Mean of each input channel, as the start weights want it, of values in [0, 1].
         std: Standard deviation of each input channel, of values in [0, 1].
     """
     augment, size, kernel = recipe.augment, recipe.data.size, recipe.data.interpolation
@@ -81,7 +81,7 @@ def preprocessing_flow(recipe: Recipe, mean: Sequence[float], std: Sequence[floa
         "center-crop": ("No resampling", ""),
         "tiles": ("Tiles", f"squares of {size} px"),
         "grid": ("Grid", f"{recipe.data.crops} squares of {size} px"),
-        "texture": ("Texture", f"the {recipe.data.crops} richest squares of {size} px"),
+        "texture": ("Texture", f"the {recipe.data.crops} squares of {size} px with the most texture"),
     }
     whole = recipe.data.crop_mode in ("resize", "mirrored", "center-crop")
     square = [("Central square", f"{size} x {size}")] if whole else []
@@ -129,8 +129,8 @@ class Block:
 
     Attributes:
         shortcut: `identity`, `projection`, or None where the block's output is that of its convolutions alone.
-        kernels: Of its convolutions, in pixels.
-        channels: Of its output.
+        kernels: Kernels of its convolutions, in pixels.
+        channels: Channels of its output.
         side: Height and width of its output.
     """
 

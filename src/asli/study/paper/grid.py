@@ -9,7 +9,7 @@ from asli.study.paper.budgets import STARTS, Budget
 from asli.study.sweep.cells import Cell
 
 KINDS = ("residual", "plain", "plain-stage")
-"""With its shortcuts; without any; without the one that opens each stage."""
+"""Networks with all shortcuts, without any, and without those of the first block of each stage."""
 
 GROUP = load_recipe("paper").loop.accumulation
 """Micro-batches of an update in the paper's table 1."""
@@ -20,7 +20,7 @@ class PaperCell(Cell):
     """A cell of the paper's study.
 
     Attributes:
-        kind: Of the network, one of `KINDS`.
+        kind: Kind of the network, one of `KINDS`.
         place: Which of the paper's four depths it stands for, from 0; None for other networks.
     """
 

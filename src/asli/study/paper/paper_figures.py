@@ -35,7 +35,7 @@ class StudyFigure:
     """A figure of the study.
 
     Attributes:
-        name: Of its files.
+        name: Name of its files.
         title: Above it.
         origin: What it was drawn from, or why it is missing.
         svg: None where it is missing.
@@ -52,7 +52,7 @@ class Wanted:
     """A figure to draw.
 
     Attributes:
-        name: Of its files.
+        name: Name of its files.
         title: Above it.
         origin: What it is drawn from, or why it cannot be drawn.
         draw: Draws it; None where it cannot be drawn.
@@ -102,9 +102,9 @@ def _drawn(wanted: Wanted, folder: Path) -> StudyFigure:
         before = folder / f"{wanted.name}.svg"
         if before.exists():  # drawn when the run's folder was there
             text = before.read_text(encoding="utf-8")
-            origin = f"{wanted.origin}; drawn by an earlier call, the run's folder is gone"
+            origin = f"{wanted.origin}; drawn by an earlier call, the run's folder no longer exists"
             return StudyFigure(wanted.name, wanted.title, origin, text[text.index("<svg") :])
-        return StudyFigure(wanted.name, wanted.title, f"{wanted.origin}: the run's folder is gone or incomplete", None)
+        return StudyFigure(wanted.name, wanted.title, f"{wanted.origin}: the run's folder is incomplete or gone", None)
     return StudyFigure(wanted.name, wanted.title, wanted.origin, svg)
 
 
@@ -115,7 +115,7 @@ def _wanted(budget: Budget, sweep: Sweep, results: Results, seeds: int) -> Itera
     of_recipe = f"the recipe of {made['cell']}, seed {made['seed']}" if made else f"asli recipes {budget.base}"
     of_data = f"training part of {data.name}"
     images: int = made["training_images"] if made else base.data.sample or len(data.rows("train"))
-    title = "Figure 1: the way of the study"
+    title = "Figure 1: the steps of the study"
     yield Wanted("figure1", title, of_recipe, lambda: diagrams.research_flow(base, images, _scored(made), seeds))
     yield Wanted("figure2", "Figure 2: samples of each category", of_data, lambda: pictures.sample_sheet(data))
     network = create_network(base.model.name, size=base.data.size)
@@ -206,7 +206,7 @@ def _overlay(
 def _reason(item: CellResults | None, kind: str) -> str:
     if item is None:
         return "no such cell in this budget"
-    return item.why or f"its results do not hold the {kind} loss"
+    return item.why or f"its results lack the {kind} loss"
 
 
 def _from(sweep: Sweep, item: CellResults | None, name: str, title: str, draw: Callable[[Source], Figure]) -> Wanted:

@@ -55,7 +55,7 @@ class Report:
         budget: How much was run.
         sweep: Where and on what.
         with_weights: Whether a folder of start weights was given.
-        results: Of its runs.
+        results: Results of its runs.
         answered: The paper's claims, each with its answers.
         tables: The claims' first.
         pictures: All figures.
@@ -179,7 +179,7 @@ class Report:
         made = next((result for item in self.results.showing("table 7") for result in item.done), None)
         ours = recipe_of_result(made) if made else load_recipe(budget.base)
         lines = [
-            "Weights are chosen on a validation part and the threshold fitted on a calibration part, both carved out"
+            "Weights are chosen on a validation part and the threshold fitted on a calibration part, both taken out"
             " of train; the paper names neither, and probably chose on test.",
             "The paper gives one run of each network, without seeds or intervals.",
             "Its start weights are not named; `paper.toml` marks what else it leaves open.",
@@ -206,7 +206,7 @@ class Report:
                 " finding, at this budget."
             )
         if budget.name == "smoke":
-            lines.insert(0, "**The smoke budget shows that all works. None of its figures means anything.**")
+            lines.insert(0, "**The smoke budget tests the installation. Its numbers have no meaning.**")
         return lines
 
     def _markdown(self) -> str:

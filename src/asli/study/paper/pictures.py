@@ -76,7 +76,7 @@ def curves(result: Result) -> list[dict[str, Any]]:
 
 
 COLORS = (REAL, FAKE, "#009E73")
-"""Of up to three conditions; from the palette of Okabe & Ito (2008)."""
+"""Colors of up to three conditions; from the palette of Okabe & Ito (2008)."""
 
 SPAN = 11
 """Updates over which a training loss is smoothed in a figure of several runs."""

@@ -1,7 +1,7 @@
 """The paper's remarks on its figure 10, the misclassified samples, as directions that a measurement can bear out.
 
 The evaluation measures every image (`asli.metrics.appearance`) and gives the chance that a mistake of one kind measures
-higher than a rightly judged image of the same label. That chance, minus a half, is what a remark is about.
+higher than a correctly classified image of the same label. That chance, minus a half, is what a remark is about.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Remark:
     Attributes:
         claim: In a few words.
         quote: What the paper, or our digest of it, has.
-        directions: By kind of mistake and measure: 1 where mistakes should measure higher, -1 lower.
+        directions: Directions by kind of mistake and measure: 1 where mistakes should measure higher, -1 lower.
     """
 
     claim: str
@@ -53,7 +53,7 @@ def contrasts_of(remark: Remark, cell: str) -> list[Contrast]:
     """Return a remark's contrasts, from the mistakes of one cell's runs."""
     return [
         Contrast(
-            f"{kind}: {measure} {'higher' if sign > 0 else 'lower'} than of rightly judged images",
+            f"{kind}: {measure} {'higher' if sign > 0 else 'lower'} than of correctly classified images",
             {"chance above 1/2": _chance(cell, kind, measure, sign)},
         )
         for (kind, measure), sign in remark.directions.items()
@@ -71,7 +71,7 @@ def _chance(cell: str, kind: str, measure: str, sign: int) -> Quantity:
                 if (line["kind"], line["measure"]) == (kind, measure) and "area" in line:
                     values[result["seed"]] = sign * (line["area"]["value"] - 0.5)
         if not values:
-            raise MissingError(f"{cell}: its results do not hold how mistakes look")
+            raise MissingError(f"{cell}: its results lack the measures of mistakes")
         return values
 
     return quantity

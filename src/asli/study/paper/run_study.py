@@ -1,4 +1,4 @@
-"""The paper's study: the verb behind `asli study paper`."""
+"""The paper's study: the function behind `asli study paper`."""
 
 import logging
 from collections.abc import Sequence
@@ -125,7 +125,7 @@ def run_study(
     """Run cells and write every table and figure from all runs the folder holds.
 
     Args:
-        study: As `open_study` returns it.
+        study: Study, as `open_study` returns it.
         only: Cells to run, by name, pattern, table or figure; all by default.
         seeds: Runs of each cell at most; the budget's own number by default.
         report_only: Train nothing; write tables and figures from the runs there are.

@@ -58,7 +58,7 @@ def starts_from(budget: Budget, folder: Path | None, pins: Pins | None = None) -
 
     Args:
         budget: Only `full` asks the hub.
-        folder: Of weight files, each named after its network, those of CIFAR-10 `cifar10_resnetNN.safetensors`.
+        folder: Folder of weight files, each named after its network, those of CIFAR-10 `cifar10_resnetNN.safetensors`.
         pins: Pins hub repositories to a commit, which then belongs to the run's identity.
     """
 

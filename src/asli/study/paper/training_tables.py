@@ -204,7 +204,7 @@ def claims_table(answered: Sequence[tuple[PaperClaim, Sequence[Answer]]]) -> Tex
         ),
         rows,
         (
-            "A difference above 0 speaks for the claim. Seeds are blocks: runs of one seed share sample, order and"
+            "A difference above 0 supports the claim. Seeds are blocks: runs of one seed share sample, order and"
             " augmentation, so each contrast is computed within each seed, and its values over seeds are tested"
             " against 0 by Student's t. p after Holm: over all contrasts of a metric (F1 argmax, F1 fitted, AUROC), and"
             f" over all in other units together; {tests} tests in all. Intervals are not adjusted. *Seeds needed*: to"

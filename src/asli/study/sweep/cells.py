@@ -21,7 +21,7 @@ class Cell:
         name: Unique in its grid, and the name of its folders.
         shows: Tables and figures it appears in.
         says: What it is, for a person.
-        network: As in a recipe.
+        network: Network, as in a recipe.
         start: Where training starts.
         settings: In place of the base recipe's.
         against: The cell it differs from in one setting, where that is its purpose.
@@ -51,7 +51,7 @@ def recipe_of(base: str, cell: Cell, seed: int, start: str) -> Recipe:
     Args:
         base: Name of the base recipe.
         cell: What differs from it.
-        seed: Of the run.
+        seed: Seed of the run.
         start: `weights.start`.
     """
     settings = [f"model.name={cell.network}", f"weights.start={json.dumps(start)}", *cell.settings]

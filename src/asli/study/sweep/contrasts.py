@@ -15,11 +15,11 @@ from asli.study.sweep.results import AUROC, F1, F1_ARGMAX, Pick, Results
 LEVEL = 0.05
 
 RANKS: Mapping[str, Pick] = MappingProxyType({"F1 argmax": F1_ARGMAX, "F1 fitted": F1, "AUROC": AUROC})
-"""By which networks are compared: F1 at 0.5, F1 at the threshold fitted on the calibration part, and AUROC."""
+"""Metrics by which networks are compared: F1 at 0.5, F1 at the threshold fitted on the calibration part, and AUROC."""
 
 YES, NO, OPEN = "yes", "no", "not settled"
 LEANS_YES, LEANS_NO = "leans yes", "leans no"
-"""The 95% interval lies on one side of 0, which Holm's correction does not let stand: more seeds would tell."""
+"""The 95 % interval is on one side of 0, but not after Holm's correction: more seeds are needed."""
 
 
 def agreed(verdicts: Sequence[str]) -> str | None:
@@ -57,7 +57,7 @@ def linear(terms: Mapping[str, float], pick: Pick) -> Quantity:
                 raise MissingError(f"{name}: {cell.why if cell else 'no such cell in this budget'}")
             values[name] = cell.by_seed(pick)
             if not values[name]:
-                raise MissingError(f"{name}: its results do not hold this number")
+                raise MissingError(f"{name}: its results lack this number")
         shared = set.intersection(*(set(of) for of in values.values()))
         return {seed: sum(weight * values[name][seed] for name, weight in terms.items()) for seed in sorted(shared)}
 
@@ -70,7 +70,7 @@ class Contrast:
 
     Attributes:
         says: What is compared with what.
-        quantities: By metric.
+        quantities: Quantities by metric.
         hindrance: Returns why these runs cannot answer it, or an empty text.
         printed: The same contrast of the F1 that the paper prints, or None.
     """
@@ -148,7 +148,7 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the runs say of a contrast.
+    """Result of a contrast over its runs.
 
     Attributes:
         contrast: Which.
@@ -212,7 +212,7 @@ def _test(of: Quantity, results: Results) -> tuple[OverSeeds | None, str]:
     except MissingError as reason:
         return None, str(reason)
     if len(values) < 2:
-        return None, f"{len(values)} seed{'s' if len(values) != 1 else ''}: no spread to judge by"
+        return None, f"{len(values)} seed{'s' if len(values) != 1 else ''}: no spread, so no test"
     return over_seeds(values, dict.fromkeys(values, 0.0)), ""
 
 

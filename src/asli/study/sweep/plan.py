@@ -38,7 +38,7 @@ class Planned:
     Attributes:
         cell: Which.
         runs: Still to do.
-        seconds: Of all these; None where the cell is not run.
+        seconds: Seconds of all these; None where the cell is not run.
         says: Size, images, epochs and speed, or why it is not run.
     """
 

@@ -24,7 +24,7 @@ SUSTAINED = 4e12
 """Operations a second that a P100, the paper's GPU, is taken to sustain in float32: 40% of its peak of 9.5e12."""
 
 BYTES = 4
-"""Of a float32."""
+"""Bytes of a float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class WeightFile:
     """A weight file of the hub.
 
     Attributes:
-        start: As `weights.start` names it, `hub:owner/name`.
+        start: Start, as `weights.start` names it, `hub:owner/name`.
         network: Whose weights they are.
         commit: The repository's, or None where the hub cannot be reached.
         fits: Whether every tensor of the network's body is there in its shape; None where that is not known.
@@ -51,7 +51,7 @@ def check_weights(start: str, network: str) -> WeightFile:
 
     Args:
         start: `hub:owner/name`.
-        network: As in a recipe.
+        network: Network, as in a recipe.
     """
     from asli.models.hub import header_of
 
@@ -69,7 +69,7 @@ def check_weights(start: str, network: str) -> WeightFile:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What one run needs.
+    """Needs of one run.
 
     Attributes:
         hours: On a P100, estimated from its arithmetic.
@@ -90,7 +90,7 @@ def needs_of(recipe: Recipe, images: int, scored: int) -> Needs:
     A training step costs three forward passes: one forward, two for the gradients of inputs and of weights.
 
     Args:
-        recipe: Of the run.
+        recipe: Recipe of the run.
         images: It trains on in an epoch.
         scored: Images it scores in all.
     """
@@ -118,8 +118,8 @@ def activations(name: str, size: int) -> int:
     """Return the bytes of all layers' outputs for one image: what a backward pass needs kept, roughly.
 
     Args:
-        name: Of a network, as in a recipe.
-        size: Of its input, in pixels.
+        name: Name of a network, as in a recipe.
+        size: Size of its input, in pixels.
     """
     bare = skeleton(create_network(name, size=size).module)
     total = 0

@@ -39,7 +39,7 @@ def record(
 
     Args:
         cell: Which.
-        seed: Of the run.
+        seed: Seed of the run.
         run: Its folder, checkpoints included.
         identity: Hash of what determines the result.
         judged: `metrics.json` of its evaluation on the test part.

@@ -13,14 +13,16 @@ from asli.study.sweep.cells import Cell
 from asli.study.sweep.record import Result
 
 NONE = "-"
-"""What stands where there is no number."""
+"""Text in place of a missing number."""
 
 HOTTEST = 19.9
 """Temperature from which the fit ended at its upper bound, 20."""
 
 LEARNED_AUROC, CONSTANT_LOSS = 0.6, math.log(2)
-"""A network has learned where the AUROC interval of each of its runs lies above the first, and their mean loss lies
-below the second, that of a constant answer on a balanced set, in nats."""
+"""Limits for "has learned": the AUROC interval of each run is above the first, and the mean loss is below the second.
+
+The second is the loss of a constant answer on a balanced set, in nats.
+"""
 
 Pick = Callable[[Result], float | None]
 """Takes a number out of the result of one run."""

@@ -1,4 +1,4 @@
-"""Run the cells: what is done is skipped, what was cut is resumed, what fails is reported and the rest goes on.
+"""Run the cells: skip finished ones, resume interrupted ones, report failed ones and continue.
 
 runs/CELL-seed1/          the run folder, its checkpoints removed once it is evaluated
 results/CELL-seed1.json   what tables are made of
@@ -124,7 +124,7 @@ def _guarded(sweep: Sweep, cell: Cell, seed: int, turn: str) -> Result:
                 write_json(path, result)
             return result
     except Timeout:
-        return without(cell, seed, "busy", "another process is at it")
+        return without(cell, seed, "busy", "another process is working on it")
 
 
 def _once(sweep: Sweep, cell: Cell, seed: int, path: Path, turn: str) -> Result:

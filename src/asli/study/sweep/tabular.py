@@ -12,7 +12,7 @@ class TextTable:
     """A table.
 
     Attributes:
-        name: Of its files.
+        name: Name of its files.
         title: Above it.
         columns: Their headings.
         rows: Cells as text, as many as there are columns.
