@@ -147,8 +147,8 @@ def problems(text: Text) -> Iterator[tuple[bool, str]]:
     prose = re.sub(r"`+[^`]*`+", "", text.words)
     for found in BARE_NUMBER.finditer(prose):
         yield True, f"number without a leading zero: {found[0]}"
-    if text.documents and (found := RIDDLE.match(prose)):
-        yield True, f"'{found[0]} ...' without its noun: {prose[:40]}"
+    if text.documents and (riddle := RIDDLE.match(prose)):
+        yield True, f"'{riddle[0]} ...' without its noun: {prose[:40]}"
     for pattern, better in WORDS.items():
         for found in re.finditer(pattern, prose, flags=re.IGNORECASE):
             yield True, f"'{found[0]}'; better: {better}"
