@@ -1,6 +1,5 @@
 """The folder of a saved evaluation: files for programs, and the report for people."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from asli.files import read_json, replacing, write_json, write_text
 from asli.messages import Language, Message
 from asli.reports.pages import require_page
 from asli.reports.render import write_report
-
-logger = logging.getLogger("asli")
 
 
 def require_report_folder(folder: Path) -> None:
@@ -66,9 +63,7 @@ def write_report_folder(
         sections += robustness.robustness_sections(content["robustness"])
     if "mistakes" in content:
         sections += mistakes.gallery_sections(content["mistakes"], attached.pictures)
-    report = write_report(folder, report_of(content, sections, command=attached.command, language=language))
-    logger.info("report: %s", report)
-    return report
+    return write_report(folder, report_of(content, sections, command=attached.command, language=language))
 
 
 def headlines(content: dict[str, Any]) -> list[Message]:
