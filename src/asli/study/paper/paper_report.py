@@ -183,6 +183,10 @@ class Report:
             " of train; the paper names neither, and probably chose on test.",
             "The paper gives one run of each network, without seeds or intervals.",
             "Its start weights are not named; `paper.toml` marks what else it leaves open.",
+            "Its review asks that VGG and DenseNet be compared on generalization and Inception on varied features. The"
+            " paper measures neither. They are compared on the test part (table 2), and on costs (table 2, costs),"
+            " where EfficientNet's compute and speed stand, too.",
+            "Vanishing gradients are measured in the ResNets with and without shortcuts, not in VGG-16.",
         ]
         if budget.name != "full":
             lines += [

@@ -142,7 +142,8 @@ def stability_claims(budget: Budget) -> Iterator[PaperClaim]:
         "section on ablation",
         tuple(
             Contrast(
-                f"{deepest}, {start}, {words}: stem's gradient over the last stage's, residual over plain",
+                f"{deepest}, {start}, {words}: stem's gradient over the last stage's, residual over plain"
+                " (below 0, plain gradients explode)",
                 {
                     "log10": linear(
                         {corner("residual", start, deepest): 1, corner("plain", start, deepest): -1}, reach(when)
