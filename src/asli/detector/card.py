@@ -147,11 +147,10 @@ class Thresholds:
         if self.target is None or self.confidence is None:
             return None
         share = f"{100 * self.target:.3g} %"
-        confidence = 100 * (self.confidence or 0)
         both = f" and at most {share} of fakes called real, each" if self.band else ","
         each = "" if self.groups is None else f" in each of {len(self.groups['images'])} groups by {self.groups['by']}"
         return (
-            f"at most {share} of photographs{each} called fake{both} with {confidence:.0f} % confidence"
+            f"at most {share} of photographs{each} called fake{both} with {100 * self.confidence:.0f} % confidence"
             f" over calibration sets, for images like the {self.n:,} {self._images}"
         )
 

@@ -86,7 +86,7 @@ class MapMaker:
 
         Args:
             view: What the network looks at.
-            watch: Is told how far the work is.
+            watch: Called with the progress, see `Watch`.
 
         Raises:
             Abandoned: `watch` raised it.

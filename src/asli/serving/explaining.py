@@ -26,7 +26,7 @@ ASKED = 0.25
 """Seconds after which a computation asks again whether its client is still there."""
 
 STEP = 0.01
-"""Share of the work after which progress is told again."""
+"""Share of the work after which progress is reported again."""
 
 PREVIEW = 1024
 """Pixels of a preview's longer side."""
