@@ -124,6 +124,7 @@ def test_the_run_is_judged_like_any_other(folded, small, tmp_path):
     page = (tmp_path / "report/report.html").read_text()
     assert "come from 80 images scored out of fold by other networks" in page
     assert "not calibrated: 39 photographs and 39 AI pictures set its thresholds" in page
+    assert "not calibrated: 39 real and 39 fake images scored out of fold" in page
     # Anyone can judge the out-of-fold scores themselves.
     again = evaluate(folded.folds / "scores.parquet", small, split="train", out=tmp_path / "scores")
     (kept,) = Detector.load(folded.path).card.figures.values()

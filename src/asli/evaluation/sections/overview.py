@@ -147,7 +147,9 @@ def base_rate(result: Result) -> BaseRate | None:
 def limits(result: Result) -> list[Text]:
     """Return what a reader must know who reads nothing else."""
     data, opened, out = result["data"], result["test_opened"], result["unscored"]
-    lines: list[Text] = [message("report.caveat", caveat=reason_text(one)) for one in result["detector"]["caveats"]]
+    lines: list[Text] = [
+        message("report.caveat", caveat=reason_text(one), said=one) for one in result["detector"]["caveats"]
+    ]
     lines.append(message("report.like_these", name=data["name"]))
     if is_score_table(result):
         lines.append(message("report.scores_given", threshold=Number(f"{result['threshold']:.4g}")))
