@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from asli.detector.base import Detector
 from asli.detector.card import Card
 from asli.detector.classifier import Classifier
-from asli.detector.linked import Shapes
 from asli.detector.model_card import model_card
-from asli.detector.runtimes import OnnxRuntime
 from asli.detector.store import (
     CARD,
     FILES,
@@ -101,10 +99,6 @@ class Adopted(Classifier):
     def graph_temperature(self) -> float:
         """Return what the ONNX form divides its logits by: nothing."""
         return 1.0
-
-    def run_graph(self, path: Path, threads: int | None, linked: Shapes | None = None) -> OnnxRuntime:
-        """Return what computes logits by an ONNX form."""
-        return OnnxRuntime(path, self.preprocessing, threads, self.temperature)
 
     def recalibrated(self, temperature: float, card: Card) -> "Adopted":
         """Return a copy whose logits are divided by a temperature; see `Detector.recalibrated`."""

@@ -145,7 +145,7 @@ class Classifier(Detector):
             linked: Weights that it lacks and this detector's own file holds.
         """
         weights = linked_weights(self.folder, linked) if linked and self.folder is not None else None
-        return OnnxRuntime(path, self.preprocessing, threads, weights=weights)
+        return OnnxRuntime(path, self.preprocessing, threads, self.temperature / self.graph_temperature, weights)
 
     def untrained(self, seed: int) -> "nn.Module":
         """Return the network with fresh random weights."""
