@@ -1,4 +1,4 @@
-"""Imports point one way, and no two packages import each other."""
+"""Imports point one way, no two packages import each other, and files are small and named once."""
 
 import ast
 from functools import cache
@@ -97,3 +97,10 @@ def test_no_modules_import_each_other_while_they_load():
     for name in graph:
         if name not in seen:
             visit(name)
+
+
+def test_every_file_has_a_name_of_its_own_and_fits_in_one_reading():
+    paths = {name: path for name, path in modules() if path.name != "__init__.py"}
+    names = [name.rpartition(".")[2] for name in paths]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+    assert {name: lines for name, path in paths.items() if (lines := len(path.read_text().splitlines())) > 360} == {}

@@ -11,7 +11,8 @@ from PIL import Image, ImageOps
 from scipy.fft import dctn
 
 from asli.datasets import images
-from asli.datasets.images import EXTENSIONS, SIDEWAYS, decode, is_image, perceptual_hashes, pixel_sha256, thumbnail
+from asli.datasets.hashes import perceptual_hashes, pixel_sha256, thumbnail
+from asli.datasets.images import EXTENSIONS, SIDEWAYS, decode, is_image
 from asli.errors import ImageError
 
 

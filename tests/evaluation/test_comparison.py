@@ -12,7 +12,7 @@ from asli.errors import DataError, DetectorError
 from asli.evaluation.comparison import Contender, compare
 from asli.evaluation.evaluate import evaluate
 from asli.evaluation.result import present_figures
-from asli.evaluation.sections.comparison import comparison_section
+from asli.evaluation.sections.comparison_section import comparison_section
 from asli.files import read_json
 from asli.metrics.paired import holm
 from asli.recipe import load_recipe

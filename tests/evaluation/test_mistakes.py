@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from asli.detector.card import Thresholds
 from asli.evaluation.evaluate import evaluate
 from asli.evaluation.mistakes import KINDS, find_mistakes, pictures_of
-from asli.evaluation.sections.mistakes import gallery_sections
+from asli.evaluation.sections.mistakes_section import gallery_sections
 from asli.metrics.appearance import measure
 
 HALF = Thresholds(low=0.5, high=0.5, policy="argmax", n=0, calibration_hash="")

@@ -19,7 +19,7 @@ from asli.detector.scoring import Scores, score_split
 from asli.errors import DataError
 from asli.evaluation import robustness
 from asli.evaluation.evaluate import evaluate
-from asli.evaluation.sections.robustness import corruption_text, robustness_sections
+from asli.evaluation.sections.robustness_section import corruption_text, robustness_sections
 from asli.metrics.classification import score_of_logits
 from asli.transforms.corruptions import blur
 from asli.transforms.ladder import LADDER, corrupted

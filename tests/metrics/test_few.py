@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.metrics import f1_score, roc_auc_score
 
 from asli.evaluation.comparison import Contender, compare
-from asli.evaluation.sections.comparison import headline
+from asli.evaluation.sections.comparison_section import headline
 from asli.metrics.built_in import built_in
 from asli.metrics.delong import auroc_interval, paired_test
 from asli.metrics.differences import auroc_swap_test, difference_interval

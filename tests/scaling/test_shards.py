@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from asli.errors import DataError, RunError
+from asli.scaling.input_sources import Sources, shard_of
 from asli.scaling.merging import merge_parts
 from asli.scaling.shard import Shard, find_shard
 from asli.scaling.sharded import scan_parts
-from asli.scaling.sources import Sources, shard_of
 from tests.conftest import run_asli
 from tests.scaling.conftest import DETECTOR, ENGINES, tarred
 from tests.scaling.test_sharded import base, differing, rows_of

@@ -28,7 +28,7 @@ from asli.errors import DataError
 from asli.files import visible
 
 if TYPE_CHECKING:
-    from asli.scaling.result import PartsResult
+    from asli.scaling.parts_result import PartsResult
     from asli.scanning.scan_result import ScanResult
 
 SHARDS = Group("Shards, engines and folders of parts", sort_key=50)

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from asli.datasets import manifest
 from asli.datasets.folder import PACK_LIMIT
-from asli.datasets.images import decoding, perceptual_hashes, pixel_sha256, thumbnail
+from asli.datasets.hashes import perceptual_hashes, pixel_sha256, thumbnail
+from asli.datasets.images import decoding
 from asli.datasets.layouts import Listing
 from asli.datasets.sources import Source
 from asli.errors import DataError, ImageError

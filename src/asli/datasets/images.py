@@ -15,7 +15,6 @@ How each kind is treated (the same in training, evaluation and every later use):
   coded data of a JPEG file cannot be told: any bits decode to something.
 """
 
-import hashlib
 import io
 import re
 import struct
@@ -282,34 +281,6 @@ def _rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def perceptual_hashes(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """Hash what images look like: 64-bit pHash of 32x32 gray images.
-
-    The 8x8 lowest frequencies of the two-dimensional DCT-II, each compared with their median (Zauner 2010).
-
-    Args:
-        images: uint8, n x 32 x 32 (see `thumbnail`).
-    """
-    k, x = np.arange(8)[:, None], np.arange(32)[None, :]
-    basis = np.cos(np.pi * k * (2 * x + 1) / 64)
-    low = (basis @ images.astype(np.float64) @ basis.T).reshape(len(images), 64)
-    bits = low > np.median(low, axis=1, keepdims=True)
-    return np.packbits(bits, axis=1).view(">u8").astype(np.uint64).reshape(-1)
-
-
-def thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return an image as 32x32 gray levels, uint8."""
-    gray = Image.fromarray(pixels).convert("L")
-    return np.asarray(gray if gray.size == (32, 32) else gray.resize((32, 32), Image.Resampling.LANCZOS))
-
-
-def pixel_sha256(pixels: npt.NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of decoded pixels and their shape, in hexadecimal."""
-    digest = hashlib.sha256(np.array(pixels.shape, dtype="<i8").tobytes())
-    digest.update(np.ascontiguousarray(pixels).data)
-    return digest.hexdigest()
 
 
 def _exif(image: Image.Image) -> Image.Exif:

@@ -56,7 +56,7 @@ class ComparisonResult(Record):
     folder: Path | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __repr__(self) -> str:
-        from asli.evaluation.sections.side_by_side import comparison_text
+        from asli.evaluation.sections.side_by_side_section import comparison_text
 
         return comparison_text(self.to_dict())
 
@@ -147,7 +147,7 @@ def _require_own(folder: Path) -> None:
 
 
 def _save(result: ComparisonResult, folder: Path, language: Language | None) -> None:
-    from asli.evaluation.sections.side_by_side import comparison_report
+    from asli.evaluation.sections.side_by_side_section import comparison_report
     from asli.reports.render import write_report
 
     content: dict[str, Any] = result.to_dict()

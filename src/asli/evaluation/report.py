@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from asli.errors import DataError
 from asli.evaluation.parts import Attachments
-from asli.evaluation.sections import comparison, mistakes, robustness, side_by_side
+from asli.evaluation.sections import comparison_section, mistakes_section, robustness_section, side_by_side_section
 from asli.evaluation.sections.overview import report_of, training_section
 from asli.files import read_json, replacing, write_json, write_text
 from asli.messages import Language, Message
@@ -56,13 +56,15 @@ def write_report_folder(
         write_text(folder / "model_card.md", attached.model_card)
     sections = [training_section(list(attached.training))] if attached.training else []
     if "comparison" in content:
-        sections.append(comparison.comparison_section(content["comparison"]))
+        sections.append(comparison_section.comparison_section(content["comparison"]))
         if "side_by_side" in content["comparison"]:
-            sections += side_by_side.side_by_side_sections(content["comparison"]["side_by_side"], attached.pictures)
+            sections += side_by_side_section.side_by_side_sections(
+                content["comparison"]["side_by_side"], attached.pictures
+            )
     if "robustness" in content:
-        sections += robustness.robustness_sections(content["robustness"])
+        sections += robustness_section.robustness_sections(content["robustness"])
     if "mistakes" in content:
-        sections += mistakes.gallery_sections(content["mistakes"], attached.pictures)
+        sections += mistakes_section.gallery_sections(content["mistakes"], attached.pictures)
     return write_report(folder, report_of(content, sections, command=attached.command, language=language))
 
 
@@ -73,8 +75,8 @@ def headlines(content: dict[str, Any]) -> list[Message]:
         content: What `EvaluationResult.to_dict` returns.
     """
     kinds = (
-        ("comparison", comparison.headline),
-        ("robustness", robustness.headline),
-        ("mistakes", mistakes.headline),
+        ("comparison", comparison_section.headline),
+        ("robustness", robustness_section.headline),
+        ("mistakes", mistakes_section.headline),
     )
     return [line for key, says in kinds if key in content for line in says(content[key])]

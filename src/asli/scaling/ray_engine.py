@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from asli.errors import AsliError, DataError, MissingExtraError
 from asli.scaling.part_folder import PartFolder
-from asli.scaling.result import PartsResult
+from asli.scaling.parts_result import PartsResult
 from asli.scaling.shard import Shard
 from asli.scaling.sharded import Job, combined
 

@@ -17,12 +17,12 @@ from asli.detector.base import Detector
 from asli.errors import Interrupted, RunError
 from asli.files import sha256_of_json
 from asli.progress import LINE_SECONDS
+from asli.scaling.input_sources import Sources, shard_of
 from asli.scaling.once import score_once
 from asli.scaling.part_folder import PART_ROWS, Part, PartFolder, header_of
+from asli.scaling.parts_result import PartsResult
 from asli.scaling.pictures import Picture
-from asli.scaling.result import PartsResult
 from asli.scaling.shard import Shard
-from asli.scaling.sources import Sources, shard_of
 from asli.scanning import score_table
 from asli.scanning.reading import read_batches
 from asli.signals import stop_on_signal

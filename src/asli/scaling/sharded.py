@@ -12,11 +12,11 @@ from asli.detector.base import Detector
 from asli.detector.locate import DEFAULT
 from asli.detector.runtimes import Kind
 from asli.errors import AsliError, DataError, DetectorError, Interrupted, RunError
+from asli.scaling.input_sources import Sources
 from asli.scaling.part_folder import PART_ROWS, PartFolder
-from asli.scaling.result import PartsResult
+from asli.scaling.parts_result import PartsResult
 from asli.scaling.scan_shard import scan_shard
 from asli.scaling.shard import Shard, find_shard
-from asli.scaling.sources import Sources
 from asli.signals import stop_on_signal
 from asli.threads import usable_cpus
 

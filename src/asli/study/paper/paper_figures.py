@@ -14,7 +14,7 @@ from asli.models.networks import create_network
 from asli.recipe import load_recipe
 from asli.reports import plots
 from asli.run import Run
-from asli.study.paper import diagrams, pictures
+from asli.study.paper import diagrams, study_pictures
 from asli.study.paper.budgets import Budget
 from asli.study.paper.grid import corner, schedule_base, steady
 from asli.study.sweep.record import Result, recipe_of_result
@@ -117,7 +117,7 @@ def _wanted(budget: Budget, sweep: Sweep, results: Results, seeds: int) -> Itera
     images: int = made["training_images"] if made else base.data.sample or len(data.rows("train"))
     title = "Figure 1: the steps of the study"
     yield Wanted("figure1", title, of_recipe, lambda: diagrams.research_flow(base, images, _scored(made), seeds))
-    yield Wanted("figure2", "Figure 2: samples of each category", of_data, lambda: pictures.sample_sheet(data))
+    yield Wanted("figure2", "Figure 2: samples of each category", of_data, lambda: study_pictures.sample_sheet(data))
     network = create_network(base.model.name, size=base.data.size)
     yield Wanted(
         "figure3",
@@ -135,7 +135,7 @@ def _wanted(budget: Budget, sweep: Sweep, results: Results, seeds: int) -> Itera
     trained = [corner("residual", start, budget.depths[-1]) for start in ("pretrained", "scratch")]
     shown = _first(results, trained)
     title = "Figure 5: feature maps of successive layers"
-    yield _from(sweep, shown, "figure5", title, lambda s: pictures.feature_maps(s.run, data))
+    yield _from(sweep, shown, "figure5", title, lambda s: study_pictures.feature_maps(s.run, data))
     title = "Figure 6: learning rate"
     group = base.loop.micro_batch * base.loop.accumulation
     updates: int = made["updates"] if made else base.loop.epochs * math.ceil(images / group)
@@ -144,9 +144,9 @@ def _wanted(budget: Budget, sweep: Sweep, results: Results, seeds: int) -> Itera
     yield Wanted("figure6", title, of_recipe, lambda: plots.learning_rate(points))
     yield from _schedules(budget, results)
     title = "Figure 9: confusion matrix, test part"
-    yield _from(sweep, shown, "figure9", title, lambda s: pictures.confusion(s.result))
+    yield _from(sweep, shown, "figure9", title, lambda s: study_pictures.confusion(s.result))
     title = "Figure 10: most confident mistakes"
-    yield _from(sweep, shown, "figure10", title, lambda s: pictures.mistakes(s.run, s.result, data))
+    yield _from(sweep, shown, "figure10", title, lambda s: study_pictures.mistakes(s.run, s.result, data))
     for reading, end in (("all shortcuts removed", ""), ("without the first shortcut of each stage", "_stage")):
         yield _architecture(f"figure11{end}", f"Figure 11: ResNet-152, {reading}", f"plain_{ARCHITECTURE}{end}", size)
     yield _overlay(
@@ -158,7 +158,7 @@ def _wanted(budget: Budget, sweep: Sweep, results: Results, seeds: int) -> Itera
             ("with residual connections", steady(budget, "residual")),
         ],
         "validation",
-        pictures.unsteady,
+        study_pictures.unsteady,
     )
 
 
@@ -181,7 +181,7 @@ def _schedules(budget: Budget, results: Results) -> Iterator[Wanted]:
     ]
     for name, number, kind in (("figure7", 7, "training"), ("figure8", 8, "validation")):
         title = f"Figure {number}: {kind} loss with and without the scheduler"
-        yield _overlay(name, title, results, cells, kind, partial(pictures.overlaid, kind=kind))
+        yield _overlay(name, title, results, cells, kind, partial(study_pictures.overlaid, kind=kind))
 
 
 def _overlay(

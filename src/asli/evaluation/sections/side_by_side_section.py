@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asli.evaluation.sections.comparison import comparison_section
+from asli.evaluation.sections.comparison_section import comparison_section
 from asli.messages import Language
 from asli.reports.colors import Status
 from asli.reports.kit import CaptionedImage, Cell, Report, ReportTable, Section
