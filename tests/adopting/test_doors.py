@@ -110,6 +110,7 @@ def test_a_detector_is_adopted_from_the_hub_with_its_commit_and_license(hub, ado
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
 
 
+@pytest.mark.slow
 def test_prediction_needs_no_transformers(adopted, pictures):
     code = (
         "import sys, json\nsys.modules['transformers'] = None\n"  # an import then fails as if it were not installed
@@ -178,6 +179,7 @@ def test_evaluate_scan_and_explain(calibrated, sample, pictures, tmp_path):
     assert 0 <= one.explanation.check["beats"] <= 1
 
 
+@pytest.mark.slow
 def test_the_server_gives_the_same_score(calibrated, pictures):
     process = subprocess.Popen(
         [sys.executable, "-m", "asli", "serve", "--detector", str(calibrated), "--port", "0"],

@@ -48,6 +48,7 @@ def test_an_adopted_network_gives_the_pipelines_scores(name, tmp_path):
     assert "fast, torchvision" in detector.origin["processor"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["convnext", "mobilevit"])
 def test_the_slow_image_processor_is_matched_where_it_is_asked_for(name, tmp_path):
     folder = networks.save(name, tmp_path / "author")
@@ -56,6 +57,7 @@ def test_the_slow_image_processor_is_matched_where_it_is_asked_for(name, tmp_pat
     assert "slow, Pillow" in detector.origin["processor"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "percent"), [("border", 0.9), ("squash", 1.0), ("center", 0.875)])
 def test_timm_networks_in_transformers_wrapper(mode, percent, tmp_path):
     folder = networks.save_timm_wrapper(tmp_path / "author", mode, percent)

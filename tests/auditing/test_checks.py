@@ -65,6 +65,7 @@ def audited(tmp_path, module, entry):
     return subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_the_check_of_the_documentation_runs_once_its_package_is_installed(tmp_path):
     blocks = re.findall(r"```(?:python|toml)\n(.*?)```", DOCS.read_text(), flags=re.DOTALL)
     first = next(number for number, block in enumerate(blocks) if "Check(" in block)

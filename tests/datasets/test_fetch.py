@@ -101,6 +101,7 @@ def one_line(done, *words):
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_kaggle_broken_download_goes_on_and_makes_the_right_data_folder(tree, archive, tmp_path):
     shop = Shop({"archive.zip": archive})
     shop.breaks = [("archive.zip", 2_500_000)]
@@ -173,6 +174,7 @@ def hub(address, tmp_path, out, revision=""):
     )
 
 
+@pytest.mark.slow
 def test_hub_broken_download_goes_on_and_makes_the_right_data_folder(tree, mirror, tmp_path):
     names = {split: mirror[f"names-{split}"].decode().split("\n") for split in ("train", "test")}
     shop = Shop({name: data for name, data in mirror.items() if not name.startswith("names")})
@@ -208,6 +210,7 @@ def test_hub_broken_download_goes_on_and_makes_the_right_data_folder(tree, mirro
         assert not (tmp_path / "third").exists()
 
 
+@pytest.mark.slow
 def test_hub_that_fails_for_good_keeps_whole_files(mirror, tmp_path):
     shop = Shop({name: data for name, data in mirror.items() if not name.startswith("names")})
     shop.breaks = [(TRAIN, 0)] * 8  # the client gives up after five tries without a byte

@@ -104,6 +104,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", ["mirrored", "tiles"])
 def test_training_on_photos_resumes_bit_exactly_and_is_judged(photos, tmp_path, monkeypatch, window):
     settings = [*SETTINGS, f"data.crop_mode={window}"]

@@ -14,6 +14,7 @@ from tests.detector.conftest import scores
 from tests.detector.upload_hub import UploadHub, upload_hub
 
 
+@pytest.mark.slow
 def test_pushed_detector_is_the_same_by_its_name_on_the_hub(exported, files, tmp_path):
     with upload_hub(tmp_path / "cache") as hub:
         done = run_asli("push", exported, "owner/mine", "--private", **hub)

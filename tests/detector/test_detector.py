@@ -77,6 +77,7 @@ def test_score_does_not_depend_on_the_company(finished, sample):
     assert np.abs(together - alone).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_timm_network_opens_in_timm_and_transformers_with_the_same_score(sample, tmp_path):
     import timm
     from transformers import pipeline

@@ -157,6 +157,7 @@ def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
         export_onnx(tmp_path / "int8", tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_one_with_an_onnx_form_is_calibrated_as_one_without(finished, sample, tmp_path):
     opened = Detector.load(finished.detector)
     fold_temperature(opened.network, 3.0)

@@ -117,6 +117,7 @@ def test_a_family_gives_each_image_to_the_member_whose_domain_holds_it(family, f
     assert answers[3].domain.why == "1000 x 800 pixels; supported are images of 40 to 400 px a side"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ensemble", "family"])
 def test_every_entry_point_gives_the_same_scores(kind, request, mixed, sample, tmp_path):
     folder = request.getfixturevalue(kind)

@@ -120,6 +120,7 @@ def shaken(finished, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_evaluate_against_another_run(finished, sample, shaken, tmp_path):
     result = evaluate(finished.path, sample, split="validation", out=tmp_path / "out", against=[shaken])
     (pair,) = result.comparison.pairs
@@ -153,6 +154,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_scored(finished, 
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_each_detector_opens_test_for_itself(finished, shaken, tmp_path):
     from asli.sample import open_sample
 
@@ -189,6 +191,7 @@ def test_tables_of_scores_can_be_compared_with(finished, sample, shaken, tmp_pat
         evaluate(own, sample, split="validation", out=tmp_path / "no", robustness=10)
 
 
+@pytest.mark.slow
 def test_results_of_version_2_are_still_read(finished, sample, shaken, tmp_path):
     """asli 0.1.0 wrote this `metrics.json`, less its curves, gallery and most groups."""
     former = Path(__file__).parent / "metrics-version-2.json"

@@ -168,6 +168,7 @@ def test_twenty_thousand_images_fit_in_memory(rng):
     tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_judging_on_images_seen_in_training_is_said_everywhere(finished, judged, tmp_path, caplog):
     """The bundled sample is part of what the default detector was trained on."""
     result, data = judged
@@ -192,6 +193,7 @@ def test_a_damaged_list_of_training_images_is_one_line(finished, judged, tmp_pat
     assert evaluate(tmp_path / "copy", judged[1], out=tmp_path / "report").seen_in_training is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "text"), [("report.html", "<p>mine</p>"), ("metrics.json", '{"mine": 1}')])
 def test_a_report_is_written_over_nothing_but_a_report(finished, judged, tmp_path, name, text):
     (tmp_path / name).write_text(text)

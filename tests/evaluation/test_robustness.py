@@ -48,6 +48,7 @@ def undisturbed(detector, sample, scores, tmp_path_factory):
     return swept(detector, sample, scores, tmp_path_factory.mktemp("sweep"))
 
 
+@pytest.mark.slow
 def test_figures_follow_from_scores_of_corrupted_images_one_by_one(undisturbed, detector, sample, scores):
     rows = robustness.drawn_rows(sample, scores.rows, 60, 0)
     labels, runtime = sample.labels[rows], detector.runtime(CPU)
@@ -64,6 +65,7 @@ def test_figures_follow_from_scores_of_corrupted_images_one_by_one(undisturbed, 
     assert clean == pytest.approx((whole[labels == 0] >= detector.card.thresholds.high).mean())
 
 
+@pytest.mark.slow
 def test_mean_f1_weighs_kinds_alike_and_clean_as_much_as_all_of_them(undisturbed):
     kinds = {}
     for line in undisturbed.levels:
@@ -78,6 +80,7 @@ def test_mean_f1_weighs_kinds_alike_and_clean_as_much_as_all_of_them(undisturbed
         assert 0 < figure.low < figure.value < figure.high < 1
 
 
+@pytest.mark.slow
 def test_the_worst_is_the_worst(undisturbed):
     levels, worst = undisturbed.levels, undisturbed.worst
     assert len(levels) == sum(len(corruption.levels) for corruption in SHORT)
@@ -96,6 +99,7 @@ def test_strong_blur_of_a_detector_that_reads_sharpness_is_seen(detector, sample
     assert max(abs(line.auroc.value - clean) for line in result.levels) > 0.05
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_goes_on_to_the_same_result(detector, sample, scores, undisturbed, tmp_path, monkeypatch):
     real, calls = robustness.corrupted, []
 
@@ -167,6 +171,7 @@ def test_photographs_of_many_sizes(detector, tmp_path, rng):
         np.testing.assert_array_equal(windows, expected)
 
 
+@pytest.mark.slow
 def test_section_shows_every_figure_and_names_the_worst(undisturbed):
     section, every = robustness_sections(undisturbed.to_dict())
     (table,) = every.tables

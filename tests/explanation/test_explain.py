@@ -258,6 +258,7 @@ def test_a_true_map_holds_and_a_false_one_does_not(rng, label):
     assert likeness(view, np.zeros((32, 32)), [true]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["grad-cam", "occlusion"])
 def test_command_draws_maps_and_says_the_same_score(finished, pictures, tmp_path, method):
     broken = tmp_path / "broken.jpg"
@@ -299,6 +300,7 @@ def test_wrong_layer_is_refused_before_anything_is_scored(finished, pictures, tm
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse names that are not UTF-8")
 def test_any_name_is_drawn_and_no_map_overwrites_another(finished, pictures, tmp_path):
     data = pictures[0].read_bytes()

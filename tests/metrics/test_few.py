@@ -75,6 +75,7 @@ def test_duplicates_are_exchanged_together(rng):
     assert twice == once
 
 
+@pytest.mark.slow
 def test_p_of_an_f1_difference_counts_exchanges(rng):
     labels, first, second = drawn(rng, 5, (1.5, 0.2))
     a, b = first >= 0, second >= 0

@@ -74,6 +74,7 @@ def test_f1_difference_equals_the_plain_bootstrap_over_groups(rng):
     assert claim.high == pytest.approx(np.quantile(differences, 0.975), abs=0.2 * spread)
 
 
+@pytest.mark.slow
 def test_image_tests_err_in_five_of_a_hundred_where_there_is_no_difference(rng):
     wrong = {"accuracy": 0, "auroc": 0, "f1": 0}
     for seed in range(600):
@@ -136,6 +137,7 @@ def test_cells_of_equal_spread_are_compared_as_a_linear_model_does(rng):
     assert ours.result.high - ours.result.low == pytest.approx(np.ptp(reference.conf_int()), rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spreads", [(1, 1, 1, 1), (5, 1, 1, 0.2)])
 def test_a_contrast_of_cells_errs_in_at_most_five_of_a_hundred(rng, spreads):
     """Three runs a cell, means and spreads all different, no difference between the two means."""

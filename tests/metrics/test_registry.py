@@ -112,6 +112,7 @@ def test_a_metric_of_both_labels_is_not_computed_without_one(scored):
     assert measure([metric(lambda of: 1 / 0)], reals)["theirs"].value is None
 
 
+@pytest.mark.slow
 def test_the_documented_metric_works_from_a_package_of_its_own(tmp_path):
     (source,) = re.findall(
         r"^```py\n(# metrics_of_others\.py\n.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL

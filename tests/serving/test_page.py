@@ -154,6 +154,7 @@ def test_a_verdict_that_saving_again_may_change_is_called_unstable(page, picture
     until(lambda: "aved again" not in page.locator("#results").inner_text())
 
 
+@pytest.mark.slow
 def test_an_explanation_is_checked_and_a_failed_one_is_struck_through(page, pictures):
     choose(page, pictures, "fake.jpg")
     shown = card(page, "fake.jpg")

@@ -100,6 +100,7 @@ def test_any_selection_ends_with_a_page(tmp_path):
     assert again.read_text() == page
 
 
+@pytest.mark.slow
 def test_runs_are_tracked(sample, tmp_path):
     study = open_study("smoke", sample, tmp_path, device="cpu", threads=1, trackers=["tensorboard"]).sweep
     (cell,) = chosen(KNOWN, ["clip-none"])
@@ -134,6 +135,7 @@ def test_cell_deleted_and_run_again_gives_identical_scores_and_others_are_skippe
     assert scores(json.loads(path.read_text())) == scores(before)
 
 
+@pytest.mark.slow
 def test_failed_cell_is_reported_and_the_rest_goes_on(sample, tmp_path, monkeypatch, caplog):
     real = runner.train
 
@@ -153,6 +155,7 @@ def test_failed_cell_is_reported_and_the_rest_goes_on(sample, tmp_path, monkeypa
     assert [result["status"] for result in again] == ["done", "done"]
 
 
+@pytest.mark.slow
 def test_interrupted_study_goes_on_and_ends_alike(sample, tmp_path, monkeypatch):
     study, other = quick(sample, tmp_path / "cut"), quick(sample, tmp_path / "whole")
     (cell,) = chosen(KNOWN, ["clip-none"])
@@ -204,6 +207,7 @@ def test_parts_are_sampled_evenly_and_alike(sample, tmp_path):
     assert study.data.hash != sample.hash
 
 
+@pytest.mark.slow
 def test_wrong_calls_are_refused(tmp_path):
     with pytest.raises(DataError, match="needs --data"):
         open_study("cpu", None, tmp_path / "x")

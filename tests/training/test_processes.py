@@ -134,6 +134,7 @@ def test_sigterm_on_the_second_saves_and_stops_all_and_one_process_goes_on(sampl
     assert len((out / "metrics.jsonl").read_text().splitlines()) == len(one.read_metrics())
 
 
+@pytest.mark.slow
 def test_an_error_of_all_processes_is_one_line(sample, tmp_path):
     launcher = torchrun(sample, tmp_path / "run", "--resume-from", tmp_path / "nowhere")
     _, errors = launcher.communicate(timeout=120)

@@ -47,6 +47,7 @@ def test_resume_is_bit_exact_wherever_it_was_stopped(sample, tmp_path, undisturb
     assert not (tmp_path / "run/checkpoints/recovery").exists()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_its_number_of_threads(sample, tmp_path, undisturbed, monkeypatch):
     def breaking(self, **measured):
         if measured["update"] == 6:
