@@ -32,6 +32,22 @@ def require_report_folder(folder: Path) -> None:
             raise DataError(f"{metrics} is there already and asli did not write it; give another --out")
 
 
+def write_numbers(content: dict[str, Any], attached: Attachments, folder: Path) -> None:
+    """Write `scores.parquet`, `metrics.json` and, where images have no score, `unscored.txt`.
+
+    Args:
+        content: What `EvaluationResult.to_dict` returns.
+        attached: What else was measured.
+        folder: Where they go.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "scores.parquet") as temporary:
+        pq.write_table(attached.scores, temporary, compression="zstd")
+    if attached.left_out:
+        write_text(folder / "unscored.txt", "".join(f"{line}\n" for line in attached.left_out))
+    write_json(folder / "metrics.json", content)
+
+
 def write_report_folder(
     content: dict[str, Any], attached: Attachments, folder: Path, language: Language | None = None
 ) -> Path:
@@ -46,12 +62,7 @@ def write_report_folder(
     Returns:
         The path of the report.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "scores.parquet") as temporary:
-        pq.write_table(attached.scores, temporary, compression="zstd")
-    if attached.left_out:
-        write_text(folder / "unscored.txt", "".join(f"{line}\n" for line in attached.left_out))
-    write_json(folder / "metrics.json", content)
+    write_numbers(content, attached, folder)
     if attached.model_card is not None:
         write_text(folder / "model_card.md", attached.model_card)
     sections = [training_section(list(attached.training))] if attached.training else []

@@ -184,10 +184,9 @@ LARGEST_TRIED = 512
 
 def _require_size(network: Network, size: int) -> None:
     """Refuse a size the network fails at, naming one that it takes."""
-    meta = skeleton(network.module)
-    # What meta tensors cannot do is no reason to refuse a network: then it must really fail.
-    if _takes(meta, size) or _takes(network.module, size):
+    if _takes(network.module, size):  # one real image is quicker than loading what meta tensors need
         return
+    meta = skeleton(network.module)
     taken = (tried for tried in range(1, LARGEST_TRIED + 1) if _takes(meta, tried))
     smallest = next(taken, None)
     if smallest is None:
@@ -210,7 +209,7 @@ def _takes(module: nn.Module, size: int) -> bool:
     training = module.training
     device = next(module.parameters()).device
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # what a network keeps of inference mode could not be trained with
             module.eval()(torch.zeros(1, 3, size, size, device=device))
     except (RuntimeError, AssertionError, ValueError):
         return False

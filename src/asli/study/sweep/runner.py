@@ -154,7 +154,10 @@ def _once(sweep: Sweep, cell: Cell, seed: int, path: Path, turn: str) -> Result:
         )
         judged = run.evaluation(f"{sweep.data.name}-test") / "metrics.json"
         if not judged.exists():  # the test part is opened once a run
-            evaluate(run.path, sweep.data, out=judged.parent, device=sweep.device, threads=sweep.threads)
+            from asli.evaluation.report import write_numbers  # brings matplotlib
+
+            found = evaluate(run.path, sweep.data, device=sweep.device, threads=sweep.threads)
+            write_numbers(found.to_dict(), found.attachments, judged.parent)  # a page for each run takes too long
     scored = {part: len(sweep.data.rows(part)) for part in ("validation", "calibration", "test")}
     result = record(cell, seed, run, identity, read_json(judged), scored, read_json(times))
     write_json(path, result)
