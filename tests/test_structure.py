@@ -24,7 +24,7 @@ LAYERS = [
     {"explanation", "scanning", "exporting"},
     {"adopting", "scaling"},
     {"serving"},
-    {"cross_validation", "fitting", "doctor"},
+    {"cross_validation", "fitting", "machine"},
     {"head_training", "alignment"},
     {"pipeline"},
     {"study", "demonstration", "generalization"},

@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     from asli.exporting.int8 import export_int8
     from asli.exporting.onnx import export_onnx
     from asli.generalization import generalize
+    from asli.machine import doctor
     from asli.metrics.intervals import Estimate
     from asli.metrics.metric import Metric
     from asli.metrics.thresholds import Policy
     from asli.models.profile import list_models
+    from asli.models.trunks import convert_trunk, fetch_trunk
     from asli.pipeline import train
     from asli.recipe import Recipe, list_recipes, load_recipe
     from asli.sample import open_sample
@@ -72,8 +74,10 @@ _HOME = {
     "calibrate": "asli.detector.calibrate",
     "combine": "asli.detector.combine",
     "compare": "asli.evaluation.compare",
+    "convert_trunk": "asli.models.trunks",
     "demo": "asli.demonstration",
     "detector_of_head": "asli.detector.heads",
+    "doctor": "asli.machine",
     "domain_study": "asli.evaluation.domain_study",
     "equalize": "asli.auditing.equalize",
     "evaluate": "asli.evaluation.evaluate",
@@ -81,6 +85,7 @@ _HOME = {
     "explain": "asli.explanation.explain",
     "export_int8": "asli.exporting.int8",
     "export_onnx": "asli.exporting.onnx",
+    "fetch_trunk": "asli.models.trunks",
     "generalize": "asli.generalization",
     "info": "asli.detector.info",
     "list_models": "asli.models.profile",
@@ -123,8 +128,10 @@ __all__ = [
     "calibrate",
     "combine",
     "compare",
+    "convert_trunk",
     "demo",
     "detector_of_head",
+    "doctor",
     "domain_study",
     "equalize",
     "evaluate",
@@ -132,6 +139,7 @@ __all__ = [
     "explain",
     "export_int8",
     "export_onnx",
+    "fetch_trunk",
     "generalize",
     "info",
     "list_models",

@@ -50,11 +50,12 @@ class MissingExtraError(AsliError):
 
     Args:
         library: What could not be imported.
-        extra: The extra of asli that installs it.
+        extra: The extra of asli that installs it; None where no extra does.
     """
 
-    def __init__(self, library: str, extra: str) -> None:
-        super().__init__(f"{library} is not installed; install it with: pip install 'asli[{extra}]'")
+    def __init__(self, library: str, extra: str | None) -> None:
+        wanted = library if extra is None else f"'asli[{extra}]'"
+        super().__init__(f"{library} is not installed; install it with: pip install {wanted}")
 
 
 class FoundError(AsliError):

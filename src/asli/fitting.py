@@ -26,7 +26,7 @@ from asli.tracking.jsonl import JsonLines
 from asli.training import checkpoint
 from asli.training.batches import TrainingBatches
 from asli.training.callbacks import Callback, Callbacks, ProgressBar
-from asli.training.loop import JUDGED, Training
+from asli.training.loop import EVALUATED, Training
 from asli.training.prefetch import Prefetching
 from asli.training.processes import ALONE, Processes
 from asli.training.protocols import Batches, Evaluate
@@ -130,7 +130,7 @@ class Job:
         chosen = checkpoint.pointed(states, loop.select)
         assert chosen is not None, "a finished run has saved its last update"
         network.module.cpu()
-        restore(network.module, chosen / f"{JUDGED[loop.ema > 0]}.safetensors")
+        restore(network.module, chosen / f"{EVALUATED[loop.ema > 0]}.safetensors")
         return chosen
 
     def _evaluation(self, rows: npt.NDArray[np.int64], preprocessing: Preprocessing) -> Evaluate:
@@ -138,8 +138,8 @@ class Job:
         processes = self.session.processes
         own = np.arange(len(rows))[processes.rank :: processes.size]
 
-        def evaluate(judged: nn.Module) -> dict[str, float]:
-            runtime = TorchRuntime(judged, preprocessing, self.device)
+        def evaluate(module: nn.Module) -> dict[str, float]:
+            runtime = TorchRuntime(module, preprocessing, self.device)
             parts = list(logits_of_rows(runtime, self.data.pixels, rows[own], preprocessing))
             logits = np.concatenate(parts) if parts else np.empty((0, 2))
             if processes.size > 1:

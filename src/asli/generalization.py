@@ -164,9 +164,9 @@ def generalize(
 
     values = _metadata(data, rows)
     key = sha256_of_json([recipe.hash(), extractor.describe(0), data.hash, names.tolist(), leave_out, least])[:16]
-    judged = 1 if leave_out == "generator" else 0
-    groups = _judge(by_head, labels, parts, judged, out / f"folds-{key}", promise=True)
-    floor = _judge(by_metadata, labels, parts, judged, out / f"floor-{key}", promise=False)
+    side = 1 if leave_out == "generator" else 0
+    groups = _left_out_each(by_head, labels, parts, side, out / f"folds-{key}", promise=True)
+    floor = _left_out_each(by_metadata, labels, parts, side, out / f"floor-{key}", promise=False)
     result = Generalization(
         leave_out, groups, floor, _camps(found, labels, parts[0], recipe), recipe.hash(), recipe.model.name, data.hash
     )
@@ -208,16 +208,16 @@ def dealt(groups: npt.NDArray[np.str_], count: int) -> list[set[str]]:
     return [fold for fold in folds if fold]
 
 
-def _judge(
+def _left_out_each(
     scorer: Scorer,
     labels: npt.NDArray[np.int8],
     parts: list[npt.NDArray[np.str_]],
-    judged: int,
+    side: int,
     kept: Path,
     *,
     promise: bool,
 ) -> list[GroupFigures]:
-    own, other = parts[judged], parts[1 - judged]
+    own, other = parts[side], parts[1 - side]
     against = dealt(other, min(FOLDS, len(set(other[other != ""]))))
     names = sorted(set(own[own != ""]))
     found = []

@@ -1,7 +1,26 @@
-"""How results look in notebooks."""
+"""Results in notebooks: tables, text and data frames."""
 
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
+
+from asli.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+def data_frame(table: "pa.Table") -> "pd.DataFrame":
+    """Return an Arrow table as a data frame.
+
+    Raises:
+        MissingExtraError: pandas is not installed.
+    """
+    try:
+        return table.to_pandas()
+    except ImportError as error:
+        raise MissingExtraError("pandas", None) from error
 
 
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -235,7 +235,7 @@ def _make_detector(
         temperature, thresholds = fit(logits, data, rows, policy, folds)
         write_out_of_fold(run.folds, data, rows, fold, logits, temperature)
         figures = figures_out_of_fold(logits / temperature, data, rows, fold, policy, thresholds.high)
-        judged = out_of_fold_of(data, folds)
+        origin = out_of_fold_of(data, folds)
         left = fold_temperature(network, temperature)
         logger.info("temperature and thresholds come from %s", thresholds.origin)
     else:
@@ -243,18 +243,18 @@ def _make_detector(
         temperature, thresholds = fit(job.logits(prepared, calibration), data, calibration, policy)
         left = fold_temperature(network, temperature)
         figures = figures_of(job.logits(prepared, data.rows("validation")), data, "validation", thresholds)
-        judged = validation_of(data, chose=True)
+        origin = validation_of(data, chose=True)
     card = Card(
         temperature=temperature,
         thresholds=thresholds,
         domain=domain_of(data, calibration, prepared.preprocessing),
         trained_on={"name": data.name, "hash": data.hash, "images": len(rows)},
-        figures={judged: plain(figures)},
+        figures={origin: plain(figures)},
         recipe_hash=recipe.hash(),
         seed=recipe.loop.seed,
         start_weights=prepared.start,
     )
     Classifier(network, prepared.preprocessing, card, data.keys(rows), temperature=left).save(run.detector)
     seconds = checkpoint.State.read(checkpoint.pointed(run.checkpoints, "last") or chosen).seconds
-    logger.info("detector of %s: %s: F1 %s, AUROC %s", chosen.name, judged, figures["f1"], figures["auroc"])
+    logger.info("detector of %s: %s: F1 %s, AUROC %s", chosen.name, origin, figures["f1"], figures["auroc"])
     logger.info("trained in %s; the detector is %s", duration(seconds), run.detector)

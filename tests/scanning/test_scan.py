@@ -238,6 +238,32 @@ def test_the_command_prints_a_summary_or_json_and_one_line_for_what_is_wrong(fin
         assert not list(tmp_path.glob("*.parts"))
 
 
+@pytest.mark.slow
+def test_a_fake_or_an_unreadable_image_sets_the_status_where_asked_for(finished, pictures, tmp_path):
+    detector = Detector.load(finished.path)
+    detector.card = replace(detector.card, thresholds=replace(detector.card.thresholds, low=0.0, high=0.0))
+    detector.save(tmp_path / "all-fake")
+    shutil.copytree(pictures, tmp_path / "some")
+    (tmp_path / "some/empty.png").touch()
+    # status, of the twelve images and of these with an unreadable one
+    expected = {
+        "scan": {"": (0, 0), "error": (0, 1), "fake": (3, 3)},
+        "predict": {"": (0, 1), "error": (0, 1), "fake": (3, 3)},
+    }
+    for command, cases in expected.items():
+        for wanted, statuses in cases.items():
+            for folder, status in zip((pictures, tmp_path / "some"), statuses, strict=True):
+                options = ["--fail-on", wanted] if wanted else []
+                out = ["-o", f"{folder.name}.csv", "--batch-size", "4"] if command == "scan" else []
+                done = run_asli(command, folder, "--detector", "all-fake", *out, *options, cwd=tmp_path)
+                assert (done.returncode, command, wanted) == (status, command, wanted), done.stderr
+                assert ("were called fake" in done.stderr) == (status == 3)
+                assert ("could not be scored" in done.stderr) == (status == 1)
+    assert (tmp_path / "some.csv").exists()
+    done = run_asli("scan", pictures, "-o", "parts/", "--fail-on", "fake", cwd=tmp_path)
+    assert (done.returncode, "asli scan merge" in done.stderr) == (1, True)
+
+
 def test_errors_are_asli_errors(finished, tmp_path):
     with pytest.raises(AsliError):
         scan([tmp_path], tmp_path / "x.json", finished.path)

@@ -12,7 +12,7 @@ from asli.errors import RecipeError, RunError
 from asli.pipeline import train
 from asli.recipe import load_recipe, recipe_from_dict
 from asli.training.callbacks import Callback, ProgressBar
-from asli.training.ema import AveragedWeights
+from asli.training.ema import EMA
 from asli.training.schedule import Schedule
 from tests.training.runs import Noise, Plain, training
 
@@ -79,7 +79,7 @@ def test_decay_spares_vectors(tmp_path):
 
 def test_averaged_weights_are_the_moving_average(tmp_path):
     module = Plain()
-    average = AveragedWeights(module, 0.5)
+    average = EMA(module, 0.5)
     expected = module.head.weight.detach().clone()
     for update in range(20):
         with torch.no_grad():

@@ -15,7 +15,7 @@ def shortcut_areas(areas: dict[str, dict[str, Any]]) -> Figure:
     """Draw how well labels are told from each kind of feature, with 95% intervals, beside what chance gives.
 
     Args:
-        areas: Areas by name, with `auroc` and `null` as `asli.auditing.shortcuts.judge` returns them.
+        areas: Areas by name, with `auroc` and `null` as `asli.auditing.shortcuts.cross_validated` returns them.
     """
     with canvas(7.0, 0.6 + 0.45 * len(areas)) as (figure, axes):
         places = np.arange(len(areas))[::-1]

@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from asli.auditing.hamming import BUCKET_LIMIT, RADIUS, neighbours
+from asli.auditing.hamming import BUCKET_LIMIT, RADIUS, neighbors
 from asli.auditing.read_pixels import Image8, Pixels
 from asli.datasets.folder import DataFolder
 
@@ -92,7 +92,7 @@ def find_duplicates(data: DataFolder, pixels: Pixels) -> Duplicates:
     exact = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     heads = rows[first]  # one of each exact group stands for it
     hashes = table["phash"].take(heads).to_numpy()
-    found = neighbours(hashes)
+    found = neighbors(hashes)
     nearest = _nearest_of_each(found.pairs, found.distances, len(heads))
     left_out = len(found.pairs) - len(nearest)
     common = np.arange(len(heads)) if len(heads) <= ALL else found.skipped
@@ -118,17 +118,17 @@ def find_duplicates(data: DataFolder, pixels: Pixels) -> Duplicates:
         part = Counter("across" if splits[a] != splits[b] else "within" for a, b in pairs)
         test = Counter("test" in (splits[a], splits[b]) and splits[a] != splits[b] for a, b in pairs)
         other = sum(labels[a] != labels[b] for a, b in pairs)
-        judged = {r for a, b in pairs for r, o in ((a, b), (b, a)) if splits[r] == "test" != splits[o]}
-        real = sum(labels[r] == "real" for r in judged)
+        paired = {r for a, b in pairs for r, o in ((a, b), (b, a)) if splits[r] == "test" != splits[o]}
+        real = sum(labels[r] == "real" for r in paired)
         return {
             "pairs": len(pairs),
             "within_a_split": part["within"],
             "across_splits": part["across"],
             "across_test": test[True],
             "across_labels": other,
-            "test_images": len(judged),
+            "test_images": len(paired),
             "test_images_real": real,
-            "test_images_fake": len(judged) - real,
+            "test_images_fake": len(paired) - real,
         }
 
     def listed(pairs: npt.NDArray[np.int64]) -> list[list[str]]:

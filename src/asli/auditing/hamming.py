@@ -22,7 +22,7 @@ _BLOCK = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbours:
+class Neighbors:
     """Result of a search.
 
     Attributes:
@@ -36,7 +36,7 @@ class Neighbours:
     skipped: npt.NDArray[np.int64]
 
 
-def neighbours(hashes: npt.NDArray[np.uint64], radius: int = RADIUS, bucket_limit: int = BUCKET_LIMIT) -> Neighbours:
+def neighbors(hashes: npt.NDArray[np.uint64], radius: int = RADIUS, bucket_limit: int = BUCKET_LIMIT) -> Neighbors:
     """Find all pairs of hashes that differ in at most `radius` bits.
 
     Time and memory are bounded by `len(hashes) * bucket_limit` comparisons for each of 68 look-ups, done in blocks.
@@ -62,7 +62,7 @@ def neighbours(hashes: npt.NDArray[np.uint64], radius: int = RADIUS, bucket_limi
     found = np.unique(np.concatenate(codes)) if codes else np.zeros(0, dtype=np.int64)
     pairs = np.stack(np.divmod(found, max(len(hashes), 1)), axis=1)
     distances = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
-    return Neighbours(pairs, distances, np.flatnonzero(skipped))
+    return Neighbors(pairs, distances, np.flatnonzero(skipped))
 
 
 def _candidates(keys: npt.NDArray[np.uint16]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:

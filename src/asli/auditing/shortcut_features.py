@@ -99,7 +99,7 @@ SPECTRUM_NAMES = (
     *[f"color spectrum, band {k + 1} of {_BANDS}" for k in range(_BANDS)],
     "spectrum across over down, high frequencies",
     "high-pass energy",
-    *[f"period of neighbour differences, {k + 1} of 8" for k in range(8)],
+    *[f"period of neighbor differences, {k + 1} of 8" for k in range(8)],
     "JPEG block edges across",
     "JPEG block edges down",
 )

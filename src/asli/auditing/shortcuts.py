@@ -26,7 +26,7 @@ from asli.metrics.delong import auroc_interval
 from asli.progress import progress
 
 IMAGES = 20_000
-"""Images the classifiers are trained and judged on, drawn in proportion to label, generator and category."""
+"""Images the classifiers are trained and evaluated on, drawn in proportion to label, generator and category."""
 
 NULL_IMAGES = 1000
 """Images of the permutation test, one of each group of duplicates."""
@@ -77,7 +77,7 @@ def measure(
         threadpool_limits(1, user_api="openmp"),
         progress("fitting shortcut classifiers", len(kinds) * (2 + PERMUTATIONS), unit="fits") as bar,
     ):
-        measured = {name: judge(seen, labels, members, seed, bar.advance) for name, seen in kinds.items()}
+        measured = {name: cross_validated(seen, labels, members, seed, bar.advance) for name, seen in kinds.items()}
     return {
         **result,
         "crop": side,
@@ -86,7 +86,7 @@ def measure(
     }
 
 
-def judge(
+def cross_validated(
     features: Features,
     labels: Labels,
     groups: npt.NDArray[np.int64],

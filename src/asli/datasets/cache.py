@@ -5,13 +5,14 @@ import os
 import shutil
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from asli.datasets.build import make
 from asli.datasets.division import Division, as_plan
 from asli.datasets.folder import DataFolder, is_data_folder
+from asli.datasets.layouts import LabelNames
 from asli.datasets.splits import Shares
-from asli.datasets.survey import understand
+from asli.datasets.survey import SurveyOptions, understand
 from asli.errors import DataError
 from asli.files import sha256_of_json, sha256_of_json_array
 
@@ -23,7 +24,7 @@ def open_data(
     *,
     division: Division | None = None,
     fractions: Shares | None = None,
-    **how: Any,
+    **how: Unpack[SurveyOptions],
 ) -> DataFolder:
     """Open a data folder, or images as `asli data open` takes them.
 
@@ -42,7 +43,7 @@ def open_data(
     if isinstance(data, DataFolder):
         return data
     if data is not None and is_data_folder(Path(data)):
-        given = [name for name, value in how.items() if value and (name != "labels" or any(astuple(value)))]
+        given = [name for name, value in how.items() if value and value != LabelNames()]
         given += ["another split"] if fractions is not None or division not in (None, Division()) else []
         if given:
             raise DataError(f"{data} is a data folder already: {', '.join(given)} cannot change it; name its images")

@@ -37,7 +37,7 @@ class Pixels(Protocol):
         """Return each row's view at `size` x `size`, ready for a device."""
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
-        """Return each row's image, prepared by `preparation.fit`."""
+        """Return each row's image, prepared by `preparation.to_input`."""
 
     def image(self, row: int) -> Array:
         """Return one whole upright image, uint8, height x width x 3."""
@@ -70,7 +70,7 @@ class PackedPixels:
         return resampling(images, views, size, kernel)
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
-        """Return each row's image, prepared by `preparation.fit`."""
+        """Return each row's image, prepared by `preparation.to_input`."""
         return [preparation.to_input(image) for image in self._images[rows]]
 
     def image(self, row: int) -> Array:
@@ -123,7 +123,7 @@ class FilePixels:
         return Shown(torch.from_numpy(shown))
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
-        """Return each row's image, prepared by `preparation.fit`."""
+        """Return each row's image, prepared by `preparation.to_input`."""
         return self.map(lambda _, image: preparation.to_input(image), rows)
 
     def map(self, function: Callable[[int, Array], T], rows: Rows) -> list[T]:

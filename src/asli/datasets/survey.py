@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 from asli.datasets import cifake as cifake_data
 from asli.datasets import walking
@@ -43,6 +44,17 @@ class Survey:
         head = f"{self.origin}: {len(self.listing.entries):,} images, layout {self.layout}"
         hidden = walking.describe(self.source.left_out.hidden)
         return "\n".join([head, self.listing.describe(), *([f"  {hidden}"] if hidden else [])])
+
+
+class SurveyOptions(TypedDict, total=False):
+    """How images are understood: keyword arguments of `understand`."""
+
+    real: Sequence[str | Path]
+    fake: Sequence[str | Path]
+    layout: str | None
+    labels: LabelNames | None
+    generator: str | None
+    include_hidden: bool
 
 
 def understand(

@@ -13,6 +13,7 @@ from PIL import Image
 
 from asli.datasets.images import Facts
 from asli.detector.card import Card, Thresholds
+from asli.detector.domain import Domain
 from asli.detector.examining import Examined
 from asli.detector.image_inputs import ImageLike, is_one
 from asli.detector.locate import DEFAULT, find_detector
@@ -186,7 +187,7 @@ class Detector(ABC):
         return self.card.thresholds
 
     @property
-    def domain(self) -> Any:
+    def domain(self) -> Domain:
         """Return the domain: the kind of image it was calibrated on."""
         return self.card.domain
 

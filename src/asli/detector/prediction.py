@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, overload
 
 from asli.detector.card import Thresholds, Verdict
-from asli.errors import MissingExtraError
+from asli.notebook import data_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,11 +157,7 @@ class Predictions(Sequence[Prediction]):
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        try:
-            import pandas  # noqa: F401 - what `pyarrow` needs
-        except ImportError as error:
-            raise MissingExtraError("pandas", "pandas") from error
-        return self.to_arrow().to_pandas()
+        return data_frame(self.to_arrow())
 
     def __repr__(self) -> str:
         counts = {name: sum(p.verdict == name for p in self) for name in ("real", "unsure", "fake")}

@@ -39,7 +39,7 @@ class Fitted(Protocol):
     """Anything that gives what evaluation sees of a data folder's rows: its pixels, or pixels changed on the way."""
 
     def fitted(self, rows: npt.NDArray[np.int64], preparation: Preparation) -> list[Any]:
-        """Return each row's image, prepared by `preparation.fit`."""
+        """Return each row's image, prepared by `preparation.to_input`."""
 
 
 class TorchRuntime:

@@ -45,7 +45,7 @@ class SavedPixels:
             logger.warning("HEIC is left out of the views: pip install 'asli[heif]' brings it")
 
     def fitted(self, rows: npt.NDArray[np.int64], preparation: Preparation) -> list[Any]:
-        """Return each row's image in its view, prepared by `preparation.fit`."""
+        """Return each row's image in its view, prepared by `preparation.to_input`."""
         return self._pixels.map(lambda row, image: preparation.to_input(self.view(row, image)), rows)
 
     def view(self, row: int, image: Array) -> Array:

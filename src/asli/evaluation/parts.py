@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from asli.metrics.intervals import Estimate
-from asli.notebook import html_table
+from asli.notebook import data_frame, html_table
 from asli.records import FLAT, Record
 
 if TYPE_CHECKING:
@@ -170,8 +170,12 @@ class GroupTable:
         return pa.Table.from_pylist(self.to_rows())
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return `to_rows` as a pandas data frame; needs pandas."""
-        return self.to_arrow().to_pandas()
+        """Return `to_rows` as a data frame.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return data_frame(self.to_arrow())
 
     def __repr__(self) -> str:
         lines = [f"{self.property}: {len(self)} groups"]

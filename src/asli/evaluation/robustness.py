@@ -49,7 +49,7 @@ class CorruptedPixels:
     seed: int
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
-        """Return each row's corrupted image, prepared by `preparation.fit`."""
+        """Return each row's corrupted image, prepared by `preparation.to_input`."""
 
         def one(row: int, image: Array) -> Any:
             return preparation.to_input(corrupted(image, self.corruption, self.level, seed=self.seed, row=row))

@@ -1,6 +1,7 @@
 """Show where in a picture a score comes from: the function behind `asli explain`."""
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from asli.detector.base import Detector
 from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.examining import examine_all
-from asli.detector.image_inputs import inputs
+from asli.detector.image_inputs import ImageLike, inputs
 from asli.detector.locate import DEFAULT
 from asli.detector.prediction import Prediction
 from asli.errors import DetectorError
@@ -27,7 +28,7 @@ from asli.progress import progress
 
 
 def explain(
-    images: Any,
+    images: ImageLike | Iterable[ImageLike],
     detector: str | Path | Detector = DEFAULT,
     *,
     out: str | Path = "explained",

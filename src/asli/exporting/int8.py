@@ -34,7 +34,7 @@ from asli.transforms.preprocessing import Preprocessing
 RANGE_IMAGES = 512
 """Training images whose activations give the ranges."""
 
-QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat")
+QUANTIZED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat")
 """Operators computed in integers; normalization of the pixels and the head stay in floating point."""
 
 logger = logging.getLogger("asli")
@@ -177,7 +177,7 @@ def _quantize(floating: Path, graph: Path, ranges: _Ranges) -> None:
             graph,
             ranges,
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(QUANTISED),
+            op_types_to_quantize=list(QUANTIZED),
             nodes_to_exclude=head,
             per_channel=True,
             # 7-bit weights: with 8, processors without VNNI overflow in 16 bits, and the score would depend on them.

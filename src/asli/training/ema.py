@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-class AveragedWeights:
+class EMA:
     """A second network whose floating-point tensors follow the first's.
 
     The decay rises to its value as (1 + t) / (10 + t), so that the first updates do not weigh on the average for long.

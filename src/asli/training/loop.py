@@ -21,7 +21,7 @@ from asli.training.batches import MicroBatch
 from asli.training.batchnorm import RunningStatistics, reestimate
 from asli.training.callbacks import Callback
 from asli.training.checkpoint import State, step_name
-from asli.training.ema import AveragedWeights
+from asli.training.ema import EMA
 from asli.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
 from asli.training.processes import ALONE, Processes
 from asli.training.protocols import Batches, Evaluate, Log
@@ -31,8 +31,8 @@ from asli.transforms.randomness import derived_seed
 
 logger = logging.getLogger("asli")
 
-JUDGED = {False: "model", True: "ema"}
-"""Which of a checkpoint's files holds the judged weights, by whether the recipe averages."""
+EVALUATED = {False: "model", True: "ema"}
+"""Which of a checkpoint's files holds the evaluated weights, by whether the recipe averages."""
 
 LOW = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """Type of autocast by the recipe's name."""
@@ -80,7 +80,7 @@ class Training:
         self._statistics = RunningStatistics(module, processes)
         self.optimizer = make_optimizer(module, recipe.optim)
         self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.ema = AveragedWeights(module, recipe.loop.ema) if recipe.loop.ema else None
+        self.ema = EMA(module, recipe.loop.ema) if recipe.loop.ema else None
         self.planned = recipe.loop.epochs * batches.updates_per_epoch
         self.total = min(self.planned, recipe.loop.max_updates or self.planned)
         self.schedule = Schedule(recipe.schedule, recipe.optim.lr, self.planned)
@@ -91,7 +91,7 @@ class Training:
         self._device = self.parameters[0].device
 
     @property
-    def judged(self) -> nn.Module:
+    def evaluated(self) -> nn.Module:
         """Return the network that is evaluated and becomes the detector: the averaged one where there is one."""
         return self.ema.module if self.ema else self.module
 
@@ -247,8 +247,8 @@ class Training:
 
     def _evaluate(self, evaluate: Evaluate) -> None:
         self._reestimate()
-        self.judged.eval()
-        metrics = evaluate(self.judged)
+        self.evaluated.eval()
+        metrics = evaluate(self.evaluated)
         if self._processes.first:
             self.log.append("validation", self.update, metrics)
             self.callbacks.on_evaluation(update=self.update, metrics=metrics)
@@ -264,7 +264,7 @@ class Training:
         """Compute BatchNorm's statistics anew, where the recipe asks for it."""
         count = self.recipe.loop.reestimate_batchnorm
         if count:
-            reestimate(self.judged, self._latest_inputs(count))
+            reestimate(self.evaluated, self._latest_inputs(count))
 
     def _latest_inputs(self, count: int) -> Iterator[torch.Tensor]:
         """Make again the inputs of the newest micro-batches, as many as asked for or as there were."""
@@ -278,7 +278,7 @@ class Training:
             return
         previous = checkpoint.pointed(self.folder, "best")
         folder = self.folder / step_name(self.update)
-        checkpoint.save(folder, self._state(), **{JUDGED[self.ema is not None]: self.judged.state_dict()})
+        checkpoint.save(folder, self._state(), **{EVALUATED[self.ema is not None]: self.evaluated.state_dict()})
         checkpoint.point(self.folder, "best", folder.name)
         if previous and previous != folder and not checkpoint.tensor_file(previous, "optimizer").exists():
             shutil.rmtree(previous)

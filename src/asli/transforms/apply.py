@@ -89,17 +89,6 @@ def resampling(images: npt.NDArray[np.uint8], views: Views, size: int, interpola
     return Shown(torch.from_numpy(np.ascontiguousarray(images)), (rows, columns))
 
 
-def resample(
-    images: npt.NDArray[np.uint8], views: Views, size: int, interpolation: Interpolation, device: torch.device
-) -> torch.Tensor:
-    """Cut each box, resize it to a square and mirror it: `resampling` and `Shown.on` in one.
-
-    Returns:
-        float32 in [0, 255] (a little beyond with negative lobes), n x 3 x size x size.
-    """
-    return resampling(images, views, size, interpolation).on(device)
-
-
 def to_input(pixels: torch.Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]) -> torch.Tensor:
     """Scale pixels from [0, 255] to [0, 1] and normalize each channel.
 

@@ -21,7 +21,7 @@ from asli.study.paper.starts import Pins, starts_from
 from asli.study.paper.training_tables import claims_table, training_tables
 from asli.study.sweep.cells import chosen
 from asli.study.sweep.contrasts import Answer, answer
-from asli.study.sweep.plan import Planned, describe
+from asli.study.sweep.plan import describe
 from asli.study.sweep.plan import plan as make_plan
 from asli.study.sweep.preflight import preflight_text
 from asli.study.sweep.record import Result
@@ -104,11 +104,6 @@ def seeds_of_study(study: Study, number: int | None) -> int:
     if number is not None and number < 1:
         raise RecipeError("--seeds must be 1 or more")
     return number or study.budget.seeds
-
-
-def plan_study(study: Study, *, only: Sequence[str] = (), seeds: int | None = None) -> list[Planned]:
-    """Plan what `run_study` would run, from speeds measured here."""
-    return make_plan(study.sweep, chosen(cells(study.budget), only), seeds_of_study(study, seeds))
 
 
 def plan_text(study: Study, *, only: Sequence[str] = (), seeds: int | None = None) -> str:

@@ -75,9 +75,9 @@ def _planned(sweep: Sweep, cell: Cell, seeds: int, speeds: "Speeds", scored: dic
     updates = loop.epochs * -(-images // (loop.micro_batch * loop.accumulation))
     looks = updates // loop.evaluate_every + 1 if loop.evaluate_every else 1
     # Calibration is scored before and after the temperature, validation once more by the finished detector.
-    judged = (looks + 1) * scored["validation"] + 2 * scored["calibration"] + scored["test"]
-    judged += looks * loop.reestimate_batchnorm * loop.micro_batch
-    seconds = images * loop.epochs / trains + judged / scores + FIXED
+    scored_images = (looks + 1) * scored["validation"] + 2 * scored["calibration"] + scored["test"]
+    scored_images += looks * loop.reestimate_batchnorm * loop.micro_batch
+    seconds = images * loop.epochs / trains + scored_images / scores + FIXED
     says = f"{recipe.data.size} px, {images:,} images x {loop.epochs}, {trains:,.0f} images/s"
     return Planned(cell, len(left), seconds * len(left), says)
 

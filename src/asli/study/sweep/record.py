@@ -31,7 +31,7 @@ def record(
     seed: int,
     run: Run,
     identity: str,
-    judged: dict[str, Any],
+    evaluation: dict[str, Any],
     scored: dict[str, int],
     times: dict[str, float],
 ) -> Result:
@@ -42,7 +42,7 @@ def record(
         seed: Seed of the run.
         run: Its folder, checkpoints included.
         identity: Hash of what determines the result.
-        judged: `metrics.json` of its evaluation on the test part.
+        evaluation: `metrics.json` of its evaluation on the test part.
         scored: Images of each part that are scored.
         times: Wall and process seconds.
     """
@@ -69,20 +69,20 @@ def record(
         "start_weights": environment.pop("start_weights").replace(str(start), start.name),
         "training_images": data["training_images"],
         "updates": state.update,
-        "data": judged["data"],
+        "data": evaluation["data"],
         "scored": scored,
-        "threshold": judged["threshold"],
+        "threshold": evaluation["threshold"],
         "temperature": card["temperature"],
-        "raw_loss": raw_loss(run, judged["data"]["name"], card["temperature"]),
-        "confusion": judged["confusion"],
-        "figures": judged["figures"],
-        "mistakes": judged["mistakes"]["tests"] if "mistakes" in judged else judged["gallery"]["claims"],
+        "raw_loss": raw_loss(run, evaluation["data"]["name"], card["temperature"]),
+        "confusion": evaluation["confusion"],
+        "figures": evaluation["figures"],
+        "mistakes": evaluation["mistakes"]["tests"] if "mistakes" in evaluation else evaluation["gallery"]["claims"],
         "gradients": _gradients(run, last),
         "validation": [[m["update"], m["loss"], m["f1"], m["auroc"]] for m in metrics if m["kind"] == "validation"],
         "training": [[m["update"], m["loss"], m["lr"]] for m in metrics if m["kind"] == "train"],
         "seconds": {**times, "training": state.seconds, "images_per_second": passes / state.seconds},
         "machine": environment,
-        "test_opened": judged["test_opened"],
+        "test_opened": evaluation["test_opened"],
     }
 
 

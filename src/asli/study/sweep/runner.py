@@ -152,14 +152,14 @@ def _once(sweep: Sweep, cell: Cell, seed: int, path: Path, turn: str) -> Result:
             threads=sweep.threads,
             trackers=sweep.trackers,
         )
-        judged = run.evaluation(f"{sweep.data.name}-test") / "metrics.json"
-        if not judged.exists():  # the test part is opened once a run
+        measured = run.evaluation(f"{sweep.data.name}-test") / "metrics.json"
+        if not measured.exists():  # the test part is opened once a run
             from asli.evaluation.report import write_numbers  # brings matplotlib
 
             found = evaluate(run.path, sweep.data, device=sweep.device, threads=sweep.threads)
-            write_numbers(found.to_dict(), found.attachments, judged.parent)  # a page for each run takes too long
+            write_numbers(found.to_dict(), found.attachments, measured.parent)  # a page for each run takes too long
     scored = {part: len(sweep.data.rows(part)) for part in ("validation", "calibration", "test")}
-    result = record(cell, seed, run, identity, read_json(judged), scored, read_json(times))
+    result = record(cell, seed, run, identity, read_json(measured), scored, read_json(times))
     write_json(path, result)
     shutil.rmtree(run.checkpoints)
     return result

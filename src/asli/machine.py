@@ -41,7 +41,7 @@ LITTLE_DISK = 5 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class MachineFact:
     """One line of the examination.
 
     Attributes:
@@ -55,7 +55,7 @@ class Finding:
     status: Status = "ok"
 
 
-def examine(*, offline: bool = False) -> list[Finding]:
+def doctor(*, offline: bool = False) -> list[MachineFact]:
     """Return what this machine offers asli.
 
     Args:
@@ -64,7 +64,7 @@ def examine(*, offline: bool = False) -> list[Finding]:
     return [*_versions(), *_devices(), *_processors(), *_access(offline), *_disks()]
 
 
-def to_dict(findings: list[Finding]) -> dict[str, Any]:
+def to_dict(findings: list[MachineFact]) -> dict[str, Any]:
     """Return the findings for programs."""
     return {
         "problems": sum(finding.status == "problem" for finding in findings),
@@ -72,14 +72,16 @@ def to_dict(findings: list[Finding]) -> dict[str, Any]:
     }
 
 
-def _versions() -> Iterator[Finding]:
-    yield Finding("asli", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
-    yield Finding("libraries", ", ".join(f"{name} {_version(name)}" for name in CORE))
+def _versions() -> Iterator[MachineFact]:
+    yield MachineFact("asli", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
+    yield MachineFact("libraries", ", ".join(f"{name} {_version(name)}" for name in CORE))
     there = [f"{extra} ({package} {found})" for extra, package in EXTRAS.items() if (found := _version(package))]
     absent = [extra for extra, package in EXTRAS.items() if _version(package) is None]
-    yield Finding("extras", ", ".join(there) or "none")
+    yield MachineFact("extras", ", ".join(there) or "none")
     if absent:
-        yield Finding("extras not installed", f"{', '.join(absent)}; install one with: pip install 'asli[{absent[0]}]'")
+        yield MachineFact(
+            "extras not installed", f"{', '.join(absent)}; install one with: pip install 'asli[{absent[0]}]'"
+        )
 
 
 def _version(package: str) -> str | None:
@@ -89,32 +91,32 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _devices() -> Iterator[Finding]:
+def _devices() -> Iterator[MachineFact]:
     import torch
 
     from asli.models.device import describe_device, emulates_bfloat16, no_gpu
 
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         device = torch.device("cuda", number)
-        yield Finding(f"GPU {number}", describe_device(device))
+        yield MachineFact(f"GPU {number}", describe_device(device))
         problem = _computing_problem(device)
         if problem is not None:
-            yield Finding(f"GPU {number} kernels", problem, "problem")
+            yield MachineFact(f"GPU {number} kernels", problem, "problem")
             continue
         slow = emulates_bfloat16(device)
         low = "float16 (bfloat16 is emulated here and refused)" if slow else "bfloat16 or float16"
-        yield Finding(f"GPU {number} kernels", f"there; for speed set precision.dtype to {low}")
+        yield MachineFact(f"GPU {number} kernels", f"there; for speed set precision.dtype to {low}")
     if not torch.cuda.is_available():
         reason = no_gpu()
         if reason is not None:
-            yield Finding("GPU", reason, "problem")
+            yield MachineFact("GPU", reason, "problem")
         else:
             kind = "mps" if torch.backends.mps.is_available() else "none: asli computes on the CPU"
-            yield Finding("GPU", kind)
+            yield MachineFact("GPU", kind)
     built = " ".join(torch.cuda.get_arch_list()) if torch.cuda.is_available() else ""
     cuda = torch.version.cuda or "none"
-    yield Finding("torch build", f"CUDA {cuda}" + (f", kernels for {built}" if built else ""))
-    yield Finding("CPU", describe_device(torch.device("cpu")))
+    yield MachineFact("torch build", f"CUDA {cuda}" + (f", kernels for {built}" if built else ""))
+    yield MachineFact("CPU", describe_device(torch.device("cpu")))
 
 
 def _computing_problem(device: "torch.device") -> str | None:
@@ -133,42 +135,42 @@ def _computing_problem(device: "torch.device") -> str | None:
         return f"does not compute: {str(error).splitlines()[0]}"
 
 
-def _processors() -> Iterator[Finding]:
+def _processors() -> Iterator[MachineFact]:
     wanted = os.environ.get("OMP_NUM_THREADS")
     given = f", OMP_NUM_THREADS={wanted}" if wanted else ""
-    yield Finding("CPUs", f"{usable_cpus()} usable of {os.cpu_count()}{given}")
+    yield MachineFact("CPUs", f"{usable_cpus()} usable of {os.cpu_count()}{given}")
 
 
-def _access(offline: bool) -> Iterator[Finding]:
+def _access(offline: bool) -> Iterator[MachineFact]:
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
-        yield Finding("hub", "not asked: HF_HUB_OFFLINE is set", "note")
+        yield MachineFact("hub", "not asked: HF_HUB_OFFLINE is set", "note")
     else:
         yield _site("hub", constants.ENDPOINT, offline, "start weights must be local or cached")
     token = "HF_TOKEN is set" if os.environ.get("HF_TOKEN") else "HF_TOKEN is not set (public models need none)"
-    yield Finding("hub token", token)
+    yield MachineFact("hub token", token)
     yield _site("Kaggle", "https://www.kaggle.com", offline, "give CIFAKE with --from PATH")
     mounted = Path("/kaggle/input")
     if mounted.is_dir():
         names = sorted(item.name for item in mounted.iterdir())
-        yield Finding(
+        yield MachineFact(
             "Kaggle data sets", ", ".join(names) or "none mounted; add one under Input", "ok" if names else "note"
         )
     if _version("wandb"):
-        yield Finding("W&B", "not asked: --offline") if offline else _wandb()
+        yield MachineFact("W&B", "not asked: --offline") if offline else _wandb()
 
 
-def _wandb() -> Finding:
+def _wandb() -> MachineFact:
     from asli.tracking.wandb import key_problem
 
     problem = key_problem()
-    return Finding("W&B", "ready" if problem is None else problem, "ok" if problem is None else "note")
+    return MachineFact("W&B", "ready" if problem is None else problem, "ok" if problem is None else "note")
 
 
-def _site(topic: str, address: str, offline: bool, without: str) -> Finding:
+def _site(topic: str, address: str, offline: bool, without: str) -> MachineFact:
     if offline:
-        return Finding(topic, "not asked: --offline")
+        return MachineFact(topic, "not asked: --offline")
     start = time.monotonic()
     try:
         request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": f"asli/{__version__}"})  # noqa: S310
@@ -178,11 +180,11 @@ def _site(topic: str, address: str, offline: bool, without: str) -> Finding:
         pass
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        return Finding(topic, f"{address} cannot be reached ({reason}); {without}", "note")
-    return Finding(topic, f"{address} answers in {time.monotonic() - start:.1f} s")
+        return MachineFact(topic, f"{address} cannot be reached ({reason}); {without}", "note")
+    return MachineFact(topic, f"{address} answers in {time.monotonic() - start:.1f} s")
 
 
-def _disks() -> Iterator[Finding]:
+def _disks() -> Iterator[MachineFact]:
     from huggingface_hub import constants
 
     for topic, place in (
@@ -194,4 +196,6 @@ def _disks() -> Iterator[Finding]:
         free = shutil.disk_usage(there).free
         writable = os.access(there, os.W_OK)
         status: Status = "ok" if writable and free > LITTLE_DISK else "note" if writable else "problem"
-        yield Finding(topic, f"{place}: {free / 2**30:.1f} GiB free" + ("" if writable else ", not writable"), status)
+        yield MachineFact(
+            topic, f"{place}: {free / 2**30:.1f} GiB free" + ("" if writable else ", not writable"), status
+        )
