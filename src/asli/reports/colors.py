@@ -2,10 +2,10 @@
 
 from enum import StrEnum
 
-REAL, FAKE, INK, GRID, FAINT = "#0072B2", "#D55E00", "#333333", "#E5E5E5", "#AAAAAA"
+REAL, FAKE, INK, GRID, FAINT, RAISED = "#0072B2", "#D55E00", "#333333", "#E5E5E5", "#AAAAAA", "#F3F6F9"
 """Colors of figures, on a light background."""
 
-VARIABLES = {REAL: "--real", FAKE: "--fake", INK: "--ink", GRID: "--grid", FAINT: "--faint"}
+VARIABLES = {REAL: "--real", FAKE: "--fake", INK: "--ink", GRID: "--grid", FAINT: "--faint", RAISED: "--raised"}
 """The same in a page's style sheet, which has another value for a dark ground."""
 
 

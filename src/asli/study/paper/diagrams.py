@@ -12,6 +12,7 @@ from torch import nn
 
 from asli.models.networks import create_network, skeleton
 from asli.recipe import Recipe
+from asli.reports.colors import RAISED
 from asli.reports.plots import FAKE, INK, REAL, canvas
 
 CHOSEN_BY = {"f1": "F1", "loss": "loss", "auroc": "AUROC"}
@@ -105,7 +106,7 @@ def _flow(axes: Axes, steps: Sequence[tuple[str, str]], left: float = 0.0, width
             width - 0.02,
             0.72,
             boxstyle="round,pad=0,rounding_size=0.02",
-            fc="#F3F6F9",
+            fc=RAISED,
             ec=REAL,
         )
         axes.add_patch(box)
@@ -194,7 +195,7 @@ def architecture(name: str, size: int) -> Figure:
             axes.plot([left - 0.6, left + len(blocks) * step], [y + height / 2] * 2, color=INK, linewidth=0.8, zorder=0)
             for i, block in enumerate(blocks):
                 x = left + i * step
-                axes.add_patch(Rectangle((x, y), width, height, fc="#DDE7EF", ec=INK, linewidth=0.7))
+                axes.add_patch(Rectangle((x, y), width, height, fc=RAISED, ec=INK, linewidth=0.7))
                 if block.shortcut:
                     color, style = (REAL, "-") if block.shortcut == "identity" else (FAKE, "--")
                     axes.add_patch(

@@ -9,14 +9,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
 from markupsafe import Markup
 
 from asli._version import __version__
 from asli.files import write_text
 from asli.progress import duration
 from asli.recipe import load_recipe
-from asli.reports.pages import MARK
+from asli.reports.hover import inline
+from asli.reports.render import render
 from asli.study.paper.budgets import Budget
 from asli.study.paper.claim import PaperClaim, verdict
 from asli.study.paper.paper_figures import StudyFigure
@@ -246,20 +246,23 @@ class Report:
 
     def _html(self) -> str:
         source = (resources.files("asli") / "study" / "paper" / "study.html.j2").read_text(encoding="utf-8")
-        environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
         lines = (self.threshold_line, self.influence_line, self.level_line)
         extra: list[tuple[str, list[str]]] = [(line, []) for line in lines if line]
-        return environment.from_string(source).render(
-            mark=MARK,
+        return render(
+            source,
+            "en",
             command=self.command,
-            origin=[_bold(line) for line in self.origin],
-            over_seeds=OVER_SEEDS,
-            terms=[_bold(line) for line in TERMS],
-            answers=[(_bold(line), [_bold(of) for of in measured]) for line, measured in [*self.answers, *extra]],
-            changes=[_bold(line.removeprefix("- ")) for line in changes().splitlines()],
-            limits=[_bold(line) for line in self.not_comparable],
-            tables=[Markup(table.to_html()) for table in self.tables],  # noqa: S704 - escaped there
-            pictures=[(p.title, p.origin, Markup(p.svg) if p.svg else None) for p in self.pictures],  # noqa: S704
+            origin=self.origin,
+            over_seeds=OVER_SEEDS.replace("*", ""),
+            terms=TERMS,
+            answers=[*self.answers, *extra],
+            changes=[line.removeprefix("- ") for line in changes().splitlines()],
+            limits=self.not_comparable,
+            tables=self.tables,
+            pictures=[
+                (p.title, p.origin, Markup(inline(p.svg.encode(), p.name, p.title)) if p.svg else None)  # noqa: S704
+                for p in self.pictures
+            ],
         )
 
 
@@ -322,9 +325,3 @@ def _compact(result: Result) -> Result:
             [update, round(loss, DIGITS), float(f"{lr:.3g}")] for update, loss, lr in small["training"]
         ]
     return small
-
-
-def _bold(line: str) -> Markup:
-    """Return a line of Markdown whose only marks are ** and backquotes as HTML."""
-    pieces = [Markup.escape(piece) for piece in line.replace("`", "").split("**")]
-    return Markup("").join(Markup("<b>{}</b>").format(p) if i % 2 else p for i, p in enumerate(pieces))

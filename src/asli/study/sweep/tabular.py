@@ -1,10 +1,11 @@
-"""A table of text, as Markdown, CSV and HTML."""
+"""A table of text, as Markdown, CSV and for a page."""
 
 import csv
-import html
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from asli.reports.kit import ReportTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,10 @@ class TextTable:
         csv.writer(stream, lineterminator="\n").writerows([self.columns, *self.rows])
         return stream.getvalue()
 
-    def to_html(self) -> str:
-        """Return title, table and notes as HTML."""
-        head = "".join(f"<th>{html.escape(column)}</th>" for column in self.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n" for row in self.rows
-        )
-        notes = "".join(f'<p class="soft">{html.escape(note)}</p>\n' for note in self.notes)
-        table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
-        return f"<h3>{html.escape(self.title)}</h3>\n{table}\n{notes}"
+    @property
+    def for_page(self) -> ReportTable:
+        """Return it as a table of the report kit, which readers can sort."""
+        return ReportTable(columns=self.columns, rows=self.rows, caption=self.title, notes=self.notes)
 
 
 def _line(cells: tuple[str, ...] | list[str]) -> str:
