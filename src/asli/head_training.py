@@ -185,4 +185,14 @@ def train_head(
         )
         made.save(run.detector)
         logger.info("head on %s: %s: AUROC %s", recipe.model.name, out_of_fold_of(data, folds), figures["auroc"])
+        alarms, recall = figures["false_positive_rate"], figures["recall"]
+        if alarms.value is not None and recall.value is not None:
+            logger.info(
+                "of 100 photographs like these, about %.0f would be called fake; of 100 fakes, about %.0f."
+                " For a promised rate: asli calibrate %s %s --target-fpr 5%% --out NEW",
+                100 * alarms.value,
+                100 * recall.value,
+                run.path,
+                data.path,
+            )
     return run

@@ -270,7 +270,7 @@ def test_words_inside_names_are_proposed(tmp_path, real, fake):
     found = understand(tree(tmp_path, f"{real}/a.jpg", f"{fake}/b.jpg"))
     assert labels(found) == {f"{real}/a.jpg": "real", f"{fake}/b.jpg": "fake"}
     if real == "Real images":
-        assert "using 'Real images' as real (matched 'real'); check with --dry-run" in found.describe()
+        assert "using 'Real images' as real (matched 'real'); if that is wrong: --real-label NAME" in found.describe()
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,7 @@ class DataFolder:
         fake = table.filter(pa.compute.equal(table["label"], "fake"))
         counted = [_counts(part[name]) for name, part in zip(names, (fake, table, table, table), strict=True)]
         generators, sources, categories, dates = counted
+        sources[None] -= pa.compute.sum(fake["source"].is_null()).as_py() or 0  # a fake has a generator instead
         prompts = manifest.count_known(self.path / "manifest.parquet", "prompt")
         return origins(generators, sources, categories, dates, prompts)
 

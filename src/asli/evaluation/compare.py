@@ -108,7 +108,7 @@ def compare(
     place = pick_device(device)
     scores = first.score(folder, split, place)
     seconds = None if first.detector is None else seconds_per_image(first.detector, folder, split, place)
-    contender = Contender.of(first, scores, seconds)
+    contender = Contender.of(first, scores, folder, seconds)
     comparison, rows = compare_with(contender, others, folder, split, place, timed=True)
     words: list[str | Path] = ["asli", "compare", *(one.where for one in (first, *others)), folder.path]
     words += ["--split", split, *([] if threshold is None else ["--threshold", str(threshold)])]

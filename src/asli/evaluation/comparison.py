@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
 from asli.detector.card import Thresholds
-from asli.detector.scoring import Scores, count_seen
+from asli.detector.scoring import Scores, count_seen, seen_in_training
 from asli.errors import DataError
 from asli.evaluation.further import (
     ComparedDetector,
@@ -49,6 +49,7 @@ class Contender:
         thresholds: All of its thresholds; None where only the one is known.
         license: License of its weights; None for a table of scores.
         seconds: Median time of an image; None where it was not measured.
+        seen: n, whether its training had each image; None where that is not known.
     """
 
     name: str
@@ -61,9 +62,10 @@ class Contender:
     thresholds: Thresholds | None = None
     license: str | None = None
     seconds: float | None = None
+    seen: npt.NDArray[np.bool_] | None = None
 
     @classmethod
-    def of(cls, subject: Subject, scores: Scores, seconds: float | None = None) -> "Contender":
+    def of(cls, subject: Subject, scores: Scores, data: DataFolder, seconds: float | None = None) -> "Contender":
         """Return what was opened with the scores it gave and the time it took."""
         return cls(
             name=subject.name,
@@ -76,6 +78,7 @@ class Contender:
             thresholds=subject.thresholds,
             license=None if subject.detector is None else subject.detector.card.license,
             seconds=seconds,
+            seen=None if subject.detector is None else seen_in_training(subject.detector, data, scores.rows),
         )
 
 
@@ -133,7 +136,7 @@ def compare_with(
         scores = other.score(data, split, device)
         measured = timed and other.detector is not None
         seconds = seconds_per_image(other.detector, data, split, device) if measured and other.detector else None
-        contenders.append(Contender.of(other, scores, seconds))
+        contenders.append(Contender.of(other, scores, data, seconds))
     names = [contender.name for contender in contenders]
     common = reduce(np.intersect1d, [contender.rows for contender in contenders])
     if len(np.unique(data.labels[common])) < 2:
@@ -143,6 +146,7 @@ def compare_with(
             contender,
             rows=common,
             score=contender.score[np.searchsorted(contender.rows, common)],
+            seen=None if contender.seen is None else contender.seen[np.searchsorted(contender.rows, common)],
             name=contender.name
             if names.count(contender.name) == 1
             else f"{contender.name} {(contender.hash or '')[:8]}",
@@ -212,6 +216,7 @@ def compare(
                 seed=contender.seed,
                 threshold=contender.threshold,
                 figures=_metrics(contender, labels),
+                seen_in_training=None if contender.seen is None else int(contender.seen.sum()),
             )
             for contender in (first, *others)
         ),

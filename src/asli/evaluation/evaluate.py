@@ -97,7 +97,7 @@ def evaluate(
     tracker = _tracker(subject, folder) if "wandb" in track else None  # a missing key is found before test is opened
     place = pick_device(device)
     scores = subject.score(data, split, place)
-    comparison = compare_with(Contender.of(subject, scores), others, data, split, place)[0] if others else None
+    comparison = compare_with(Contender.of(subject, scores, data), others, data, split, place)[0] if others else None
     mistakes = find_mistakes(data, scores.rows, scores.score, subject.thresholds)
     result = _measured(subject, scores, data, split, prevalences)
     command = evaluate_command(

@@ -56,6 +56,7 @@ class ComparedDetector(Record):
         seed: Seed of its run.
         threshold: Its own.
         figures: F1, accuracy and AUROC.
+        seen_in_training: How many of the images, to the pixel, its training had; None where that is not known.
     """
 
     name: str
@@ -64,6 +65,7 @@ class ComparedDetector(Record):
     seed: int | None
     threshold: float
     figures: dict[str, float]
+    seen_in_training: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from asli.metrics import built_in, registry
 from asli.metrics.calibration import RMS_ERROR, Calibration, calibration_of
 from asli.metrics.classification import Confusion, Floats
 from asli.metrics.intervals import CONFIDENCE, RESAMPLES, Estimate
-from asli.metrics.metric import BOOTSTRAP, LabeledScores, Metric
+from asli.metrics.metric import OTHERS, LabeledScores, Metric
 from asli.metrics.rates import (
     PREDICTIVE_VALUES,
     TPR_AT_FPR,
@@ -66,7 +66,7 @@ class IntervalMethods(Record):
     auroc: str = built_in.AUROC
     tpr_at_fpr: str = TPR_AT_FPR
     rms_error: str = RMS_ERROR
-    others: str = BOOTSTRAP
+    others: str = OTHERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,12 @@ Groups = npt.NDArray[np.int64]
 BOOTSTRAP = "percentile bootstrap of groups of duplicates"
 """The interval of every metric that does not state another."""
 
+OTHERS = (
+    "Student's t on the log scale (loss, Brier score), normal on the logit scale from bootstrap resamples (average"
+    " precision), percentile bootstrap (metrics of other packages), all over groups of duplicates"
+)
+"""The intervals of metrics that a report does not describe one by one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabeledScores:

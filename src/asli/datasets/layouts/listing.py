@@ -73,7 +73,7 @@ class Listing:
             lines.append(f"  split {split}: {counts['real']:,} real + {counts['fake']:,} fake")
         lines += origins(
             Counter(entry.generator for entry in self.entries if entry.label == "fake"),
-            Counter(entry.source for entry in self.entries),
+            Counter(entry.source for entry in self.entries if entry.label == "real" or entry.source is not None),
             Counter(entry.category for entry in self.entries),
             Counter(entry.date for entry in self.entries),
             sum(entry.prompt is not None for entry in self.entries),

@@ -253,7 +253,7 @@ def _labels(rows: Iterable[Row], names: LabelNames, where: str) -> tuple[dict[st
 
 def proposal(name: str, label: str, word: str) -> str:
     """Return how a name is read of which only a word says the label."""
-    return f"using '{name}' as {label} (matched '{word}'); check with --dry-run"
+    return f"using '{name}' as {label} (matched '{word}'); if that is wrong: --real-label NAME or --fake-label NAME"
 
 
 class _Splits:

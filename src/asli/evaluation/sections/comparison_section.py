@@ -57,9 +57,15 @@ def comparison_section(part: dict[str, Any]) -> Section:
 
 
 def headline(part: dict[str, Any]) -> list[Message]:
-    """Return a sentence for each comparison: what was shown first, what was not shown last."""
+    """Return which detectors were trained on these images, and a sentence for each comparison."""
     figures = {line["name"]: line["figures"] for line in part["detectors"]}
-    return [_pair(part, pair, figures) for pair in part["pairs"]] + [_over(part, line) for line in part["recipes"]]
+    seen = [
+        message("finding.seen", name=line["name"], seen=line["seen_in_training"], images=part["images"])
+        for line in part["detectors"]
+        if line.get("seen_in_training")  # results of 0.1.0 do not have it
+    ]
+    pairs = [_pair(part, pair, figures) for pair in part["pairs"]]
+    return [*seen, *pairs, *(_over(part, line) for line in part["recipes"])]
 
 
 def draw(part: dict[str, Any]) -> Figure:
@@ -118,13 +124,14 @@ def _claims_table(part: dict[str, Any]) -> ReportTable:
 def _detectors_table(part: dict[str, Any]) -> ReportTable:
     return ReportTable(
         caption="Detectors, each at its own saved threshold",
-        columns=["detector", "seed", "threshold", *NAMES.values(), "hash"],
+        columns=["detector", "seed", "threshold", *NAMES.values(), "images of its training", "hash"],
         rows=[
             [
                 line["name"],
                 "" if line["seed"] is None else str(line["seed"]),
                 f"{line['threshold']:.4f}",
                 *(f"{line['figures'][key]:.4f}" for key in NAMES),
+                "not known" if line.get("seen_in_training") is None else f"{line['seen_in_training']:,}",
                 (line["hash"] or "")[:16],
             ]
             for line in part["detectors"]
@@ -216,11 +223,11 @@ def _answer(claims: dict[str, dict[str, Any]]) -> Message:
 
 
 def _results(claims: dict[str, dict[str, Any]], values: dict[str, Sequence[float]]) -> list[Message]:
-    """Return what was shown, the surest first, and then what was not."""
+    """Return the surest of what was shown, or what was not shown; the table has the others."""
     shown = sorted((key for key in claims if claims[key]["shown"]), key=lambda key: float(claims[key]["p_holm"]))
     hidden = [key for key in claims if not claims[key]["shown"]]
     texts = []
-    for key in [*shown, *hidden]:
+    for key in shown[:1] or hidden:
         claim = claims[key]
         low, high = _interval(claim).split(" to ")
         figures = {"difference": _difference(claim), "low": low, "high": high, "p": p_text(claim["p_holm"])}

@@ -133,7 +133,8 @@ def calibration_section(result: Result) -> Section:
         figures=[ReportFigure(name="reliability", title="Reliability", drawing=plots.reliability(found["bins"]))],
         notes=[
             f"The ECE is biased upwards: perfectly calibrated scores would show {chance['mean']:.4f} on average and"
-            f" stay below {chance['p95']:.4f} 95 times in 100 (1,000 draws of labels from the scores). It is {beyond}."
+            f" stay below {chance['p95']:.4f} 95 times in 100 (1,000 draws of labels from the scores)."
+            f" The measured {found['ece']:.4f} is {beyond}."
             " The root mean square error is debiased (Kumar, Liang & Ma 2019)."
             " Calibration holds at the share of fakes found here and moves with it."
         ],
@@ -177,8 +178,10 @@ def groups_section(result: Result) -> Section | None:
         return None
     notes = [
         f"The worst group has the highest rate among those with at least {found['enough']} images of that label. Of"
-        " many groups the worst looks worse than it is. The AUROC of a generator is that of its fakes against all real"
-        " images."
+        " many groups the worst looks worse than it is."
+        if found["worst"]
+        else f"No group has {found['enough']} images of a label, so none is named the worst.",
+        "The AUROC of a generator is that of its fakes against all real images.",
     ]
     if single:
         notes.append(f"All images share one {', one '.join(single)}.")
