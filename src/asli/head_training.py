@@ -113,10 +113,10 @@ def extractor_of(recipe: Recipe) -> Extractor:
 
 def features_of(extractor: Extractor, data: DataFolder, rows: Rows, recipe: Recipe) -> FrozenFeatureSet:
     """Return the features of a data folder's rows, from the cache as far as they are there."""
-    windows = extractor.of_rows(data, rows)
-    views = [windows, *(extractor.of_rows(data, rows, view) for view in range(1, recipe.augment.views + 1))]
+    count = recipe.augment.views
+    views = [extractor.of_rows(data, rows, view, views=count) for view in range(count + 1)]
     means = [np.stack([one.mean(axis=0) for one in view]) for view in views]
-    return FrozenFeatureSet(windows, means, extractor.preprocessing)
+    return FrozenFeatureSet(views[0], means, extractor.preprocessing)
 
 
 def groups_of(data: DataFolder, rows: Rows) -> npt.NDArray[np.str_]:

@@ -24,7 +24,7 @@ from asli.explanation.view import Array, Method, View
 from asli.files import printable, replacing, visible, write_json
 from asli.messages import Language, message
 from asli.models.device import set_threads
-from asli.progress import progress
+from asli.progress import Progress, progress
 
 
 def explain(
@@ -73,19 +73,21 @@ def explain(
     given = list(inputs(images))
     with progress("explaining", len(given), unit="pictures") as bar:
         for one in given:
-            bar.advance(1)
             (examined,) = examine_all([one.load], detector, keep_pixels=True)
             (prediction,) = detector.predictions([(one.name, examined)], force_domain=force_domain)
             if examined.pixels is None:
                 made.append(ExplainedImage(prediction))
+                bar.advance()
                 continue
             leaf = as_classifier(detector.answering(examined.prepared)[0], "an explanation")
             if id(leaf) not in makers:
                 makers[id(leaf)] = _Maker(leaf, method, layer, device, check=check, feature_maps=feature_maps)
             view = View.of(examined.pixels, leaf.preprocessing)
             stem = _new_name(_short(Path(one.name).stem), names)
-            explanation = makers[id(leaf)].explain(prediction, examined.pixels, view, folder / stem, language or "en")
+            maker, place = makers[id(leaf)], folder / stem
+            explanation = maker.explain(prediction, examined.pixels, view, place, language or "en", bar)
             made.append(ExplainedImage(prediction, explanation))
+            bar.advance()
     result = Explanations(described, made)
     write_json(folder / "explain.json", result.to_dict())
     drawn = [None if image.explanation is None else Path(image.explanation.picture) for image in made]
@@ -180,7 +182,7 @@ class _Maker:
         self._stages = _stages(detector) if feature_maps else []
 
     def explain(
-        self, prediction: Prediction, pixels: Array, view: View, place: Path, language: Language
+        self, prediction: Prediction, pixels: Array, view: View, place: Path, language: Language, bar: Progress
     ) -> Explanation:
         """Explain one image and draw the map.
 
@@ -190,11 +192,13 @@ class _Maker:
             view: What the network sees of it.
             place: Path of the drawings, without their endings.
             language: Language of the drawing.
+            bar: Where the share of the work is shown.
         """
-        found, check = self._maps.make(view)
+        name = _short(visible(Path(prediction.path).name))
+        found, check = self._maps.make(view, lambda share, _: bar.advance(0, note=f"{share:.0%} of {name}"))
         picture, maps = (place.with_name(f"{place.name}.{kind}.png") for kind in ("explained", "maps"))
         lines = [
-            title_of(prediction.to_dict(), _short(visible(Path(prediction.path).name))),
+            title_of(prediction.to_dict(), name),
             *reasons_of(prediction.to_dict()),
             check_text(check, TOO_ALIKE),
             message("explain.caption"),

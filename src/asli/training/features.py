@@ -66,7 +66,9 @@ class Extractor:
             "chain": chain.VERSION if view else None,
         }
 
-    def of_rows(self, data: DataFolder, rows: Rows, view: int = 0, device: torch.device | None = None) -> list[Floats]:
+    def of_rows(
+        self, data: DataFolder, rows: Rows, view: int = 0, device: torch.device | None = None, views: int = 0
+    ) -> list[Floats]:
         """Return each row's features, windows x features, float32, kept as 16-bit numbers.
 
         Args:
@@ -74,6 +76,7 @@ class Extractor:
             rows: Rows of its manifest.
             view: 0 for the images as they are, else the number of a degraded view.
             device: Where to compute what is not in the cache; None takes the CPU.
+            views: How many degraded views the caller takes in all; for the progress alone.
         """
         place = self.place(view)
         hashes = data.table(["pixel_sha256"], rows)["pixel_sha256"].to_pylist()
@@ -82,7 +85,7 @@ class Extractor:
         if missing:
             write_json(place / "features.json", self.describe(view))
             module = self.network.module.to(device or torch.device("cpu")).eval()
-            name = f"features of {self.network.name}" + (f", view {view}" if view else "")
+            name = f"features of {self.network.name}, pass {view + 1} of {max(view, views) + 1}"
             with progress(name, len(missing), unit="images") as bar:
                 for start in range(0, len(missing), AT_ONCE):
                     part = missing[start : start + AT_ONCE]
