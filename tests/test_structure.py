@@ -23,6 +23,7 @@ LAYERS = [
     {"evaluation", "auditing"},
     {"explanation", "scanning", "exporting"},
     {"adopting", "scaling"},
+    {"tables"},
     {"serving"},
     {"cross_validation", "fitting", "doctor"},
     {"head_training", "alignment"},

@@ -47,8 +47,9 @@ def write_report_folder(
         The path of the report.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "scores.parquet") as temporary:
-        pq.write_table(attached.scores, temporary, compression="zstd")
+    if attached.scores is not None:
+        with replacing(folder / "scores.parquet") as temporary:
+            pq.write_table(attached.scores, temporary, compression="zstd")
     if attached.left_out:
         write_text(folder / "unscored.txt", "".join(f"{line}\n" for line in attached.left_out))
     write_json(folder / "metrics.json", content)
