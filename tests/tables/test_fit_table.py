@@ -1,5 +1,7 @@
 """Temperature and thresholds from a table are those from arrays; a detector is calibrated on its own scan."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +21,7 @@ from asli.tables.calibrate_table import calibrate_table
 from asli.tables.fit_table import TableFit
 from asli.tables.rows import Reader
 from asli.tables.tally import Collected
+from tests.conftest import run_asli
 from tests.tables.test_evaluate_table import drawn
 
 POLICIES = [
@@ -66,7 +69,7 @@ def test_a_promise_is_kept_on_the_table_itself(calibration):
     real = found.filter(pc.equal(found["label"], "real"))["score"].to_numpy()
     with Collected(Reader.open(path, None, None, (), None), Binning([]), 0.5) as collected:
         fit = TableFit(collected)
-        high = fit._band(Policy(name="target-fpr", target=0.05), fit.real).high
+        high = fit._band(Policy(name="target-fpr", target=0.05), fit.tally.counts).high
     share = (real >= high).mean()
     assert 0.03 < share <= 0.05
 
@@ -90,8 +93,12 @@ def test_a_detector_is_calibrated_on_its_own_scan(tmp_path):
     places = (tmp_path / "scores.parquet", tmp_path / "labels.parquet")
     made = calibrate_table("thumbnail", *places, tmp_path / "detector", policy)
     again = Detector.load(tmp_path / "detector")
+    done = run_asli("table", "evaluate", places[0], "--labels", places[1], "--detector", "thumbnail", "--json")
+    evaluated = json.loads(done.stdout)
+    assert evaluated["threshold"] == Detector.load("thumbnail").thresholds.high
+    assert evaluated["detector"]["hash"] == Detector.load("thumbnail").hash
     assert again.card.thresholds == made.card.thresholds
     assert again.card.thresholds.n == len(ids)
     assert again.card.domain == Detector.load("thumbnail").card.domain
-    with pytest.raises(DataError, match="own scores"):
+    with pytest.raises(DataError, match="belong to its own scores"):
         calibrate_table(again, *places, tmp_path / "third", policy)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from asli.cli.common import EVALUATE, OTHER, AsJson, DetectorName, InLanguage, Seed, Share, app, examples
+from asli.cli.common import EVALUATE, OTHER, AsJson, DetectorName, InLanguage, Seed, Share, app, examples, leave
 from asli.cli.policies import policy_of, print_calibrated
 
 table = cyclopts.App(
@@ -40,7 +40,8 @@ def evaluate(
     *,
     labels: Labels = None,
     split: str | None = None,
-    threshold: float = 0.5,
+    detector: DetectorName | None = None,
+    threshold: float | None = None,
     by: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     duplicates: Duplicates = None,
     prevalence: Annotated[list[Share] | None, Parameter(negative="", consume_multiple=True)] = None,
@@ -53,19 +54,24 @@ def evaluate(
     Args:
         scores: A table with a column score (Parquet, CSV, TSV), or a folder of Parquet parts; a path or URL.
         split: Rows to evaluate, if there is a column split; test by default, all for every row.
-        threshold: Fake from here on.
+        detector: The detector whose scan it is: its thresholds are used.
+        threshold: Fake from here on; 0.5 by default.
         by: Columns of groups; by default generator, source, category and format, if they exist.
         prevalence: Shares of fakes among future images, such as 1%; by default 50%, 10%, 1% and 0.1%.
         out: Also write a report into this folder.
     """
     from asli.evaluation.measure import PREVALENCES
     from asli.tables.evaluate_table import evaluate_table
+    from asli.tables.origin import thresholds_of
 
+    if detector is not None and threshold is not None:
+        leave("--detector brings its own thresholds; leave --threshold out", 2)
+    limits = thresholds_of(detector, scores) if detector is not None else 0.5 if threshold is None else threshold
     result = evaluate_table(
         scores,
         labels,
         split=_split(split, "test"),
-        threshold=threshold,
+        threshold=limits,
         by=by,
         duplicates=duplicates,
         prevalences=prevalence or PREVALENCES,

@@ -14,7 +14,7 @@ from asli.metrics.thresholds import Policy
 from asli.tables.binning import Binning
 from asli.tables.evaluate_table import require_rows
 from asli.tables.fit_table import TableFit
-from asli.tables.origin import scan_header
+from asli.tables.origin import require_own
 from asli.tables.reading import TableFile
 from asli.tables.rows import Reader
 from asli.tables.tally import Collected
@@ -60,7 +60,7 @@ def calibrate_table(
         raise DetectorError(f"{out} exists; give another --out")
     opened = detector if isinstance(detector, Detector) else Detector.load(detector)
     reader = Reader.open(scores, labels, split, (), duplicates)
-    _require_own(opened, reader.scores)
+    require_own(opened, reader.scores)
     _require_unseen(opened, reader.described, split)
     with Collected(reader, Binning([]), 0.5) as collected:
         require_rows(reader, collected.tally.n)
@@ -72,16 +72,6 @@ def calibrate_table(
     made = opened.recalibrated(temperature, card)
     made.save(out)
     return made
-
-
-def _require_own(detector: Detector, table: TableFile) -> None:
-    header = scan_header(table)
-    if header is None or header.get("detector") != detector.hash:
-        found = "no scan by asli" if header is None else f"a scan by detector {str(header.get('detector'))[:12]}"
-        raise DataError(
-            f"{table.place} is {found}, and this detector is {str(detector.hash)[:12]}; thresholds are fitted on the"
-            " detector's own scores: run asli scan with it"
-        )
 
 
 def _require_unseen(detector: Detector, described: TableFile, split: str | None) -> None:

@@ -31,8 +31,8 @@ def evaluate_table(
 ) -> EvaluationResult:
     """Compute every metric with its interval from tables, in memory that does not depend on their length.
 
-    Metrics of ranks (AUROC, average precision, TPR at an FPR, calibration bins) take scores as equal that agree to 1
-    part in 8,192 of the smaller of score and 1 - score; all others are exact.
+    Some metrics depend on ranks: AUROC, average precision, TPR at an FPR and calibration bins. They take scores as
+    equal that agree to 1 part in 8,192 of the smaller of score and 1 - score. All other metrics are exact.
 
     Args:
         scores: Parquet, CSV or TSV with a column `score`, or a folder of Parquet files, such as that of a scan. Local
@@ -41,8 +41,8 @@ def evaluate_table(
         split: Part to evaluate, where there is a column `split`; None takes all rows.
         threshold: Fake from here on; a pair: real below the first, unsure between.
         by: Columns of groups; by default generator, source, category and format, where they are there.
-        duplicates: Column whose equal values mark images that depend on each other, such as `sha256`; None takes rows
-            as independent.
+        duplicates: Column whose equal values mark images that depend on each other, such as `sha256`; None takes
+            `duplicate_group` where it is there, else rows as independent.
         prevalences: Shares of fakes among images to come, for PPV and NPV.
 
     Returns:

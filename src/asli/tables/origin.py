@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from asli.datasets.folder import record_opening
+from asli.detector.base import Detector
+from asli.detector.card import Thresholds
+from asli.errors import DataError
 from asli.evaluation.parts import Openings
 from asli.tables.reading import TableFile
 
@@ -41,3 +44,30 @@ def record(described: TableFile, split: str | None, digest: str, images: int) ->
     lines = [json.loads(line) for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
     opened = [line for line in lines if line["split"] == split]
     return Openings(times=len(opened), recipes=len({line["recipe_hash"] for line in opened}))
+
+
+def require_own(detector: Detector, table: TableFile) -> None:
+    """Refuse a table that is not the scan of a detector.
+
+    Raises:
+        DataError: It is another detector's, or no scan.
+    """
+    header = scan_header(table)
+    if header is None or header.get("detector") != detector.hash:
+        found = "no scan by asli" if header is None else f"a scan by detector {str(header.get('detector'))[:12]}"
+        raise DataError(
+            f"{table.place} is {found}, and this detector is {str(detector.hash)[:12]}; its thresholds"
+            " belong to its own scores: run asli scan with it"
+        )
+
+
+def thresholds_of(detector: str | Path | Detector, scores: str | Path) -> Thresholds:
+    """Return the thresholds of the detector whose scan a table is.
+
+    Raises:
+        DataError: The scores are not those of this detector.
+        DetectorError: The detector cannot be used.
+    """
+    opened = detector if isinstance(detector, Detector) else Detector.load(detector)
+    require_own(opened, TableFile(scores))
+    return opened.thresholds
