@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Files stay whole, since they share fixtures and one listens on a fixed port; tests/conftest.py sets their order.
 TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check docs words format lint types clean
+.PHONY: help demo test coverage check engines docs words format lint types clean
 
 help:           ## list the commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/ \t/'
@@ -22,6 +22,10 @@ $(BIN)/python:
 
 .venv/.dev: $(BIN)/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/.test .venv/.user
+
+.venv/.engines: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[engines]'
 	@touch $@ .venv/.test .venv/.user
 
 demo: .venv/.user   ## install, then train, evaluate and score on the bundled real sample
@@ -53,6 +57,9 @@ words: .venv/.dev   ## check numbers, words and sentence length of docs, help an
 check: .venv/.dev   ## all that CI runs: format, lint, types, words, site, every test
 	$(MAKE) --jobs 2 --output-sync lint types words docs
 	$(BIN)/python -m pytest $(TWO) --durations=40 --durations-min=5
+
+engines: .venv/.engines   ## scan 2,000 thumbnails on Ray, Spark and datasets; needs Java
+	ASLI_REQUIRE_ENGINES=1 $(BIN)/python -m pytest tests/scaling/test_engines.py --durations=10
 
 clean:          ## remove what the commands above made
 	rm -rf .venv asli-demo site htmlcov .coverage .coverage.*

@@ -23,6 +23,7 @@ LAYERS = [
     {"evaluation", "auditing"},
     {"explanation", "scanning", "exporting"},
     {"adopting", "scaling"},
+    {"tables"},
     {"serving"},
     {"cross_validation", "fitting", "machine"},
     {"head_training", "alignment"},

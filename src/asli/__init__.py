@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from asli.scanning.scan import scan
     from asli.serving.serve import serve
     from asli.study.paper.run_study import open_study, run_study
+    from asli.tables.audit_table import audit_table
+    from asli.tables.calibrate_table import calibrate_table
+    from asli.tables.evaluate_table import evaluate_table
 
 _HOME = {
     "AsliError": "asli.errors",
@@ -70,8 +73,10 @@ _HOME = {
     "Shares": "asli.datasets.splits",
     "align": "asli.alignment",
     "audit": "asli.auditing.audit",
+    "audit_table": "asli.tables.audit_table",
     "adopt": "asli.adopting.adopt",
     "calibrate": "asli.detector.calibrate",
+    "calibrate_table": "asli.tables.calibrate_table",
     "combine": "asli.detector.combine",
     "compare": "asli.evaluation.compare",
     "convert_trunk": "asli.models.trunks",
@@ -82,6 +87,7 @@ _HOME = {
     "equalize": "asli.auditing.equalize",
     "evaluate": "asli.evaluation.evaluate",
     "evaluate_scores": "asli.evaluation.arrays",
+    "evaluate_table": "asli.tables.evaluate_table",
     "explain": "asli.explanation.explain",
     "export_int8": "asli.exporting.int8",
     "export_onnx": "asli.exporting.onnx",
@@ -125,7 +131,9 @@ __all__ = [
     "adopt",
     "align",
     "audit",
+    "audit_table",
     "calibrate",
+    "calibrate_table",
     "combine",
     "compare",
     "convert_trunk",
@@ -136,6 +144,7 @@ __all__ = [
     "equalize",
     "evaluate",
     "evaluate_scores",
+    "evaluate_table",
     "explain",
     "export_int8",
     "export_onnx",

@@ -141,10 +141,12 @@ def _shares(column: pa.ChunkedArray) -> str:
 
 
 def _share_true(column: pa.ChunkedArray) -> str:
-    return f"{np.mean(column.to_numpy()):.0%}" if len(column) else "-"
+    known = column.drop_null()
+    return f"{np.mean(known.to_numpy()):.0%}" if len(known) else "-"
 
 
 def _spread(values: npt.NDArray[np.float64], digits: int = 0) -> str:
+    values = values[np.isfinite(values)]  # a table of others may lack some
     if not len(values):
         return "-"
     low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])

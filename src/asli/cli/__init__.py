@@ -20,6 +20,7 @@ from asli.cli import (  # noqa: F401
     photographs,
     scanning,
     study,
+    tables,
     training,
     using,
 )

@@ -163,16 +163,7 @@ class DataFolder:
 
     def record_opening(self, *, split: str, recipe_hash: str, detector_hash: str, images: int) -> None:
         """Record in `ledger.jsonl` that scores of a split were computed."""
-        line = {
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "split": split,
-            "recipe_hash": recipe_hash,
-            "detector_hash": detector_hash,
-            "images": images,
-        }
-        path = self.path / "ledger.jsonl"
-        with writing(path), path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+        record_opening(self.path, split=split, recipe_hash=recipe_hash, detector_hash=detector_hash, images=images)
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return every recorded opening of the test part, oldest first."""
@@ -228,6 +219,20 @@ class DataFolder:
     def _polarity(self) -> str:
         real, fake = (int((self.labels[self.readable] == code).sum()) for code in (0, 1))
         return f"{real:,} real (0), {fake:,} fake (1, positive)"
+
+
+def record_opening(folder: Path, *, split: str, recipe_hash: str, detector_hash: str, images: int) -> None:
+    """Record in a data folder's `ledger.jsonl` that scores of a split were computed."""
+    line = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "split": split,
+        "recipe_hash": recipe_hash,
+        "detector_hash": detector_hash,
+        "images": images,
+    }
+    path = folder / "ledger.jsonl"
+    with writing(path), path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
 
 
 def is_data_folder(path: Path) -> bool:

@@ -231,11 +231,11 @@ def fit(
         band.high,
         thresholds.basis,
     )
-    _warn(temperature, thresholds)
+    warn_of(temperature, thresholds)
     return temperature, thresholds
 
 
-def _warn(temperature: float, thresholds: Thresholds) -> None:
+def warn_of(temperature: float, thresholds: Thresholds) -> None:
     """Warn of a temperature at its bound and of thresholds that rest on too little."""
     low, high = TEMPERATURES
     if not low * 1.01 < temperature < high / 1.01:

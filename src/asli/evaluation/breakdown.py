@@ -47,6 +47,11 @@ def breakdown(properties: Mapping[str, Sequence[str | None]], of: LabeledScores)
         names = np.array([value or "" for value in values])
         groups = [_group(str(name), names == name, of, property_) for name in np.unique(names) if name]
         found[property_] = tuple(sorted(groups, key=lambda group: -(group.real + group.fake)))
+    return with_worst(found)
+
+
+def with_worst(found: dict[str, tuple[Group, ...]]) -> Groups:
+    """Return groups of each property with the worst one for either kind of error."""
     worst: dict[ErrorRate, WorstGroup | None] = {
         "false_positive_rate": _worst(found, "false_positive_rate", lambda group: group.real),
         "false_negative_rate": _worst(found, "false_negative_rate", lambda group: group.fake),

@@ -166,17 +166,17 @@ def _curves(of: LabeledScores) -> Curves:
     if not of.has_both_labels:
         return Curves(histogram=histogram, roc=None, precision_recall=None)
     false, true, _ = roc_curve(of.labels, of.scores, drop_intermediate=False)
-    kept = _thinned(false, true)
+    kept = thinned(false, true)
     roc = RocCurve(fpr=tuple(false[kept].tolist()), tpr=tuple(true[kept].tolist()))
     precision, recall, _ = precision_recall_curve(of.labels, of.scores)
-    kept = _thinned(recall[::-1])
+    kept = thinned(recall[::-1])
     curve = PrecisionRecallCurve(
         recall=tuple(recall[::-1][kept].tolist()), precision=tuple(precision[::-1][kept].tolist())
     )
     return Curves(histogram=histogram, roc=roc, precision_recall=curve)
 
 
-def _thinned(*ascending: Floats) -> npt.NDArray[np.int64]:
+def thinned(*ascending: Floats) -> npt.NDArray[np.int64]:
     """Return the points of a curve that a picture can show: a few hundred, dense near 0 on a logarithmic scale."""
     grid = np.concatenate([np.linspace(0, 1, 201), np.geomspace(1e-5, 1, 151)])
     found = [np.searchsorted(values, grid) for values in ascending]

@@ -293,7 +293,7 @@ class Attachments:
     """Content of a saved report besides the result.
 
     Attributes:
-        scores: One row an image, for `scores.parquet`.
+        scores: One row an image, for `scores.parquet`; None where they stay in a table of their own.
         left_out: Lines of `unscored.txt`.
         training: Lines of the run's `metrics.jsonl`.
         pictures: PNG files of the most confident mistakes, by row of the manifest.
@@ -301,7 +301,7 @@ class Attachments:
         command: That evaluates again.
     """
 
-    scores: "pa.Table"
+    scores: "pa.Table | None" = None
     left_out: Sequence[str] = ()
     training: Sequence[dict[str, Any]] = ()
     pictures: Mapping[int, bytes] = field(default_factory=dict)

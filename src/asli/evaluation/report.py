@@ -41,8 +41,9 @@ def write_numbers(content: dict[str, Any], attached: Attachments, folder: Path) 
         folder: Where they go.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "scores.parquet") as temporary:
-        pq.write_table(attached.scores, temporary, compression="zstd")
+    if attached.scores is not None:
+        with replacing(folder / "scores.parquet") as temporary:
+            pq.write_table(attached.scores, temporary, compression="zstd")
     if attached.left_out:
         write_text(folder / "unscored.txt", "".join(f"{line}\n" for line in attached.left_out))
     write_json(folder / "metrics.json", content)

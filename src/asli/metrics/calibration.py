@@ -20,16 +20,17 @@ DRAWS = 1000
 RMS_ERROR = "normal on the squared scale, variance by groups of duplicates"
 
 
-def fit_temperature(labels: Labels, logits: Floats) -> float:
+def fit_temperature(labels: Labels, logits: Floats, weights: Floats | None = None) -> float:
     """Return the temperature T that minimises the negative log-likelihood of logits / T, or 1 where none lowers it.
 
     Args:
         labels: Labels of the calibration part.
         logits: n x 2 (real, fake), before scaling.
+        weights: Images that each row stands for; None takes one.
     """
 
     def loss(log_temperature: float) -> float:
-        return float(log_losses(labels, logits / math.exp(log_temperature)).mean())
+        return float(np.average(log_losses(labels, logits / math.exp(log_temperature)), weights=weights))
 
     found = minimize_scalar(loss, bounds=(math.log(TEMPERATURES[0]), math.log(TEMPERATURES[1])), method="bounded")
     return math.exp(found.x) if found.fun < loss(0.0) else 1.0
@@ -96,7 +97,7 @@ def calibration_error(labels: Labels, scores: Floats, groups: npt.NDArray[np.int
     with distance d and standard error s has the variance `4 d^2 s^2 + 2 s^4`.
     """
     residuals, n = labels - scores, len(labels)
-    square, variance = 0.0, 0.0
+    distances, errors = [], []
     for number, count in enumerate(bins.counts):
         inside = bins.of == number
         distance = float(residuals[inside].mean())
@@ -104,7 +105,22 @@ def calibration_error(labels: Labels, scores: Floats, groups: npt.NDArray[np.int
         sums = np.bincount(members, residuals[inside] - distance)
         if len(sums) < 2:
             return Estimate.undefined(n)  # a bin of one image has no variance to take away
-        error = float((sums**2).sum() / count**2 * len(sums) / (len(sums) - 1))
+        distances.append(distance)
+        errors.append(float((sums**2).sum() / count**2 * len(sums) / (len(sums) - 1)))
+    return debiased(np.array(distances), np.array(errors), bins.counts)
+
+
+def debiased(distances: Floats, errors: Floats, counts: npt.NDArray[np.int64]) -> Estimate:
+    """Return the root mean square of distances without the part that chance adds; see `calibration_error`.
+
+    Args:
+        distances: Mean label minus mean score of each bin.
+        errors: Squared standard error of each.
+        counts: Images in each.
+    """
+    n = int(counts.sum())
+    square, variance = 0.0, 0.0
+    for distance, error, count in zip(distances.tolist(), errors.tolist(), counts.tolist(), strict=True):
         weight = count / n
         square += weight * (distance**2 - error)
         variance += weight**2 * (4 * max(distance**2 - error, 0) * error + 2 * error**2)

@@ -82,10 +82,22 @@ def auroc_interval(labels: Labels, scores: Floats, groups: npt.NDArray[np.int64]
     - A single image, or group, of a label gives no information about others like it. The interval is then [0, 1].
     """
     areas, covariance = auroc_covariance(labels, scores[None], groups)
-    area, variance, n = float(areas[0]), max(float(covariance[0, 0]), 0.0), len(labels)
-    members = np.arange(n) if groups is None else groups
+    members = np.arange(len(labels)) if groups is None else groups
     reals, fakes = (len(np.unique(members[labels == code])) for code in (0, 1))
-    rarer = min(reals, fakes)
+    return area_interval(float(areas[0]), float(covariance[0, 0]), reals, fakes, len(labels))
+
+
+def area_interval(area: float, variance: float, reals: int, fakes: int, n: int) -> Estimate:
+    """Return an AUROC with its 95% interval, see `auroc_interval`.
+
+    Args:
+        area: The AUROC.
+        variance: Its variance by DeLong.
+        reals: Independent real images.
+        fakes: Independent fake images.
+        n: Images.
+    """
+    variance, rarer = max(variance, 0.0), min(reals, fakes)
     if rarer < 2:
         return Estimate(area, 0.0, 1.0, n)
     if area in (0.0, 1.0):

@@ -232,13 +232,24 @@ def mean_interval(values: Floats, labels: Labels, groups: npt.NDArray[np.int64])
         groups: Groups of duplicates.
     """
     mean, n = float(values.mean()), len(values)
-    if mean <= 0:
-        return Estimate(mean, 0.0, 0.0, n)
     _, members = np.unique(groups, return_inverse=True)
     sums = np.bincount(members, values - mean)
-    error = np.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1)) / n
-    freedom = max(rarer_label(labels, groups) - 1, 1)
-    half = float(t.ppf(0.5 + CONFIDENCE / 2, freedom) * error / mean)
+    error = float(np.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1)) / n)
+    return log_interval(mean, error, rarer_label(labels, groups), n)
+
+
+def log_interval(mean: float, error: float, rarer: int, n: int) -> Estimate:
+    """Return a mean that is 0 or more with Student's interval on the log scale.
+
+    Args:
+        mean: The mean.
+        error: Its standard error.
+        rarer: Independent images of the rarer label.
+        n: Images.
+    """
+    if mean <= 0:
+        return Estimate(mean, 0.0, 0.0, n)
+    half = float(t.ppf(0.5 + CONFIDENCE / 2, max(rarer - 1, 1)) * error / mean)
     return Estimate(mean, mean * float(np.exp(-half)), mean * float(np.exp(min(half, 700.0))), n)
 
 
@@ -253,13 +264,25 @@ def logit_interval(drawn: Floats, value: float, labels: Labels, groups: npt.NDAr
         labels: 0 real, 1 fake; both occur.
         groups: Groups of duplicates.
     """
+    return spread_interval(value, float(np.nanstd(drawn)), rarer_label(labels, groups), len(labels))
+
+
+def spread_interval(value: float, spread: float, rarer: int, n: int) -> Estimate:
+    """Return a value in [0, 1] with its normal interval on the logit scale.
+
+    Args:
+        value: The value.
+        spread: Its standard error.
+        rarer: Independent images of the rarer label.
+        n: Images.
+    """
     if min(value, 1 - value) < 1e-9:  # sums that should be 1 may miss it by a rounding error
         value = float(round(value))
-        bound = proportion(round(value) * rarer_label(labels, groups), rarer_label(labels, groups))
-        return Estimate(value, bound.low, bound.high, len(labels))
-    half = norm.ppf(0.5 + CONFIDENCE / 2) * float(np.nanstd(drawn)) / (value * (1 - value))
+        bound = proportion(round(value) * rarer, rarer)
+        return Estimate(value, bound.low, bound.high, n)
+    half = norm.ppf(0.5 + CONFIDENCE / 2) * spread / (value * (1 - value))
     low, high = expit(logit(value) + np.array([-half, half]))
-    return Estimate(value, float(low), float(high), len(labels))
+    return Estimate(value, float(low), float(high), n)
 
 
 def rarer_label(labels: Labels, groups: npt.NDArray[np.int64]) -> int:

@@ -114,15 +114,7 @@ def upper_threshold(scores: Floats, every: Floats, policy: Policy, label: str) -
         DataError: There are too few images for the promise.
     """
     n = len(scores)
-    allowed = allowed_errors(n, policy.target, policy.confidence)
-    if allowed is None:
-        least = images_needed(policy.target, policy.confidence)
-        best = 1 - (1 - policy.confidence) ** (1 / n)
-        raise DataError(
-            f"an error rate of {policy.target:.3g} cannot be promised at {policy.confidence:.0%} confidence:"
-            f" that takes {least:,} independent {label} calibration images without an error and there are {n:,};"
-            f" give more, or promise no less than {math.ceil(best * 1e4) / 1e4:.4f}"
-        )
+    allowed = allowed_or_refuse(n, policy, label)
     excluded = float(np.sort(scores)[n - 1 - allowed])  # the highest score that must stay below
     above = every[every > excluded]
     if not len(above):
@@ -132,6 +124,24 @@ def upper_threshold(scores: Floats, every: Floats, policy: Policy, label: str) -
         )
     middle = (excluded + float(above.min())) / 2
     return middle if middle > excluded else float(above.min())
+
+
+def allowed_or_refuse(n: int, policy: Policy, label: str) -> int:
+    """Return how many of n independent images may exceed the threshold of a promise.
+
+    Raises:
+        DataError: There are too few images for the promise.
+    """
+    allowed = allowed_errors(n, policy.target, policy.confidence)
+    if allowed is None:
+        least = images_needed(policy.target, policy.confidence)
+        best = 1 - (1 - policy.confidence) ** (1 / n)
+        raise DataError(
+            f"an error rate of {policy.target:.3g} cannot be promised at {policy.confidence:.0%} confidence:"
+            f" that takes {least:,} independent {label} calibration images without an error and there are {n:,};"
+            f" give more, or promise no less than {math.ceil(best * 1e4) / 1e4:.4f}"
+        )
+    return allowed
 
 
 def allowed_errors(n: int, target: float, confidence: float) -> int | None:

@@ -88,7 +88,8 @@ def run_on_ray(job: Job, given: str | None, *, address: str | None, workers: int
         shards = int(given[1:]) if given else there[0].of if there else SHARDS_PER_CPU * cpus
         job = replace(job, shards=shards, threads=job.threads or 1)
         logger.info("ray: %d shards, %d CPUs in the cluster", shards, cpus)
-        done = ray.data.range(shards, override_num_blocks=shards).map_batches(
+        numbers = ray.data.from_items([{"id": number} for number in range(shards)], override_num_blocks=shards)
+        done = numbers.map_batches(  # items, since a range takes worker processes of its own
             _ShardActor,
             fn_constructor_args=(job,),
             batch_size=1,

@@ -1,12 +1,18 @@
 """Images with identical pixels."""
 
+from typing import Any
+
 from asli.auditing.checks.check import Check, Severity
 from asli.auditing.checks.duplicate_counts import LEAK, places, test_share
 from asli.auditing.evidence import Evidence
 
 
 def _examine(evidence: Evidence) -> tuple[Severity, str]:
-    summary = evidence.duplicates.summary
+    return pairs_found(evidence.duplicates.summary)
+
+
+def pairs_found(summary: dict[str, Any]) -> tuple[Severity, str]:
+    """Return what a summary of exact duplicates means."""
     found, total = summary["exact"], summary["test_total"]
     if not found["pairs"]:
         return Severity.PASS, "no two images have identical pixels"

@@ -1,6 +1,7 @@
 """Common code of the checks of shortcuts: a classifier that sees only properties that should not matter."""
 
 from collections.abc import Callable
+from typing import Any
 
 from asli.auditing.checks.check import Severity
 from asli.auditing.evidence import Evidence
@@ -23,19 +24,26 @@ def examine_shortcut(
         bounds: AUROC from which it is a warning, and from which it is a failure.
         lead: Begins the finding where it is a failure.
     """
-    warning, failure = bounds
 
     def examine(evidence: Evidence) -> tuple[Severity, str]:
-        if kind not in evidence.shortcuts["kinds"]:
-            return Severity.NOT_CHECKED, evidence.shortcuts["why"]
-        found = evidence.shortcuts["kinds"][kind]
-        area, null = found["auroc"], found["null"]
-        by_chance = area["low"] <= 0.5 or null["auroc_there"] <= null["high"]
-        text = f"AUROC {area['value']:.3f} (95 % CI {area['low']:.3f} to {area['high']:.3f}) from {seen} alone"
-        if by_chance or area["value"] < warning:
-            return Severity.PASS, f"{text}; chance gives {null['low']:.2f} to {null['high']:.2f}"
-        names = ", ".join(f"{line['feature']} ({line['auroc']:.2f})" for line in found["telling"][:3])
-        severity = Severity.FAIL if area["value"] >= failure else Severity.WARNING
-        return severity, f"{lead if severity is Severity.FAIL else ''}{text}; strongest: {names}"
+        return shortcut_found(evidence.shortcuts, kind, seen, bounds, lead)
 
     return examine
+
+
+def shortcut_found(
+    shortcuts: dict[str, Any], kind: str, seen: str, bounds: tuple[float, float] = PIXELS, lead: str = ""
+) -> tuple[Severity, str]:
+    """Return what a measured shortcut means; see `examine_shortcut`."""
+    warning, failure = bounds
+    if kind not in shortcuts["kinds"]:
+        return Severity.NOT_CHECKED, shortcuts["why"]
+    found = shortcuts["kinds"][kind]
+    area, null = found["auroc"], found["null"]
+    by_chance = area["low"] <= 0.5 or null["auroc_there"] <= null["high"]
+    text = f"AUROC {area['value']:.3f} (95 % CI {area['low']:.3f} to {area['high']:.3f}) from {seen} alone"
+    if by_chance or area["value"] < warning:
+        return Severity.PASS, f"{text}; chance gives {null['low']:.2f} to {null['high']:.2f}"
+    names = ", ".join(f"{line['feature']} ({line['auroc']:.2f})" for line in found["telling"][:3])
+    severity = Severity.FAIL if area["value"] >= failure else Severity.WARNING
+    return severity, f"{lead if severity is Severity.FAIL else ''}{text}; strongest: {names}"

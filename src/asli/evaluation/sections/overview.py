@@ -212,7 +212,7 @@ def origin_section(result: Result) -> Section:
         ]
     facts += [
         ("evaluated on", f"{data['name']}, {data['split']} split, data hash {data['hash']}"),
-        ("as data", "metrics.json holds every number in full precision, scores.parquet every score"),
+        ("as data", "metrics.json holds every number in full precision, scores.parquet (if written) every score"),
     ]
     return Section(id="origin", title="Origin", facts=facts)
 

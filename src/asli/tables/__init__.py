@@ -1,0 +1,1 @@
+"""Evaluation, calibration and audit of tables of any length in bounded memory."""
