@@ -1,5 +1,6 @@
 """`asli train photos`: a head on cached features of a frozen trunk, calibrated out of fold."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -45,6 +46,35 @@ def test_the_head_is_that_of_scikit_learn(rng):
     head = fit_head(features.astype(np.float32), labels, weights, 0.5)
     expected = other.decision_function(standard)
     assert expit(head.log_odds(features)) == pytest.approx(expit(expected), abs=2e-3)
+
+
+def test_consistency_takes_the_minimum_of_its_loss_and_removes_what_differs_between_views(rng):
+    labels = np.repeat([0, 1], 100)
+    features = rng.normal(size=(200, 4)).astype(np.float32)
+    features[:, 0] += 2 * labels
+    features[:, 1] += labels
+    differences = np.zeros((50, 4), np.float32)
+    differences[:, 0] = rng.normal(size=50)
+    weights, scale = np.ones(200), features.std(axis=0) * 2
+
+    def loss(head):
+        odds = head.log_odds(features)
+        moved = differences.astype(np.float64) @ head.weight
+        fit = (
+            np.logaddexp(0, np.where(labels == 1, -odds, odds)).mean()
+            + 0.1 / 2 * np.square(head.weight * scale).sum() / 200
+        )
+        return fit + 30 / 2 * np.square(moved).mean()
+
+    plain = fit_head(features, labels, weights, 0.1)
+    even = fit_head(features, labels, weights, 0.1, differences, 30.0)
+    assert abs(even.weight[0]) < 0.1 * abs(plain.weight[0])
+    assert even.weight[1] > plain.weight[1] / 2
+    for number in range(4):
+        for step in (-0.01, 0.01):
+            moved = even.weight.copy()
+            moved[number] += step
+            assert loss(dataclasses.replace(even, weight=moved)) > loss(even)
 
 
 def test_labels_count_the_same_and_groups_by_the_root_of_their_size():

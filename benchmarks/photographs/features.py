@@ -8,6 +8,7 @@ drawn, a format drawn (PNG, JPEG, WebP, AVIF, HEIC). Each draw follows from the 
 | A | one save, quality 75 to 96, or none |
 | B | shrunk to 0.4 to 1 of the size; sharpened in 1 of 5; saved once or twice, quality 40 to 95 |
 | C | half the size, JPEG 60 |
+| R | photographs only: the middle 224 px of A, before it is saved, through an autoencoder; up to half is the original |
 | K0 to K4 | instead of all that: longest side 512 px by box, bilinear, Hamming, bicubic or Lanczos, JPEG 90 |
 
 Needs the extra `heif`. Each picture's features are a file `OUT/VIEW/SHA256[:20].npy`, float16, windows x features; a
@@ -31,12 +32,16 @@ import pillow_heif
 import torch
 from PIL import Image, ImageFilter, ImageOps
 
+from asli.alignment import reconstructed
 from asli.detector.heads import crop_preprocessing, trunk_network
+from asli.models.autoencoders import Reconstruct, taef2
 
 Resampling = Image.Resampling
 KERNELS = (Resampling.BOX, Resampling.BILINEAR, Resampling.HAMMING, Resampling.BICUBIC, Resampling.LANCZOS)
 CROPS = {"lite0-stages": 9, "clip-b16-blocks": 1, "clip-b16-early": 4}
-VIEWS = ("A", "B", "C", "K0", "K1", "K2", "K3", "K4")
+VIEWS = ("A", "B", "C", "R", "K0", "K1", "K2", "K3", "K4")
+BLEND, MIDDLE = 0.5, 224
+"""Largest share of the original in an aligned fake, and its side: that of a window."""
 SHORTEST, LARGEST = 384, 1024
 """A margin is cut where this many pixels are left; shorter sides above the second are shrunk first."""
 
@@ -96,17 +101,30 @@ def sized(image: Image.Image, rng: np.random.Generator, view: str) -> Image.Imag
     return image
 
 
-def viewed(image: Image.Image, sha256: str, view: str) -> Image.Image:
-    """Return a picture in a view."""
+def seed_of(sha256: str, name: str) -> int:
+    """Return the seed of a picture's draws."""
+    return int(hashlib.sha256(f"{sha256}:{name}".encode()).hexdigest()[:16], 16)
+
+
+def aligned(image: Image.Image, sha256: str, autoencoder: Reconstruct) -> Image.Image:
+    """Return the middle of a picture, on JPEG's grid, through an autoencoder and blended with the original."""
+    share = np.random.default_rng(seed_of(sha256, "blend")).uniform(0, BLEND)
+    left, top = (max(0, (length - MIDDLE) // 2 // 16 * 16) for length in image.size)
+    window = np.array(image.crop((left, top, left + MIDDLE, top + MIDDLE)))
+    return Image.fromarray(reconstructed(window, autoencoder, share))
+
+
+def viewed(image: Image.Image, sha256: str, view: str, autoencoder: Reconstruct | None = None) -> Image.Image:
+    """Return a picture in a view; R needs the autoencoder."""
     if view.startswith("K"):
         scale = 512 / max(image.size)
         width, height = (max(224, round(length * scale)) for length in image.size)
         return saved(image.resize((width, height), KERNELS[int(view[1])]), "JPEG", 90, 2)
-    seed = int(hashlib.sha256(f"{sha256}:W{view}".encode()).hexdigest()[:16], 16)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed_of(sha256, "WA" if view == "R" else f"W{view}"))
     image = sized(image, rng, view)
-    if view == "A":
-        return saved(image, *drawn_format(rng, 75, 96, 0.15))
+    if view in ("A", "R"):
+        form = drawn_format(rng, 75, 96, 0.15)
+        return saved(image if autoencoder is None else aligned(image, sha256, autoencoder), *form)
     if view == "C":
         return saved(image, "JPEG", 60, 2)
     steps: list[Callable[[Image.Image], Image.Image]] = []
@@ -134,7 +152,11 @@ def main() -> None:
     parser.add_argument("--sources", nargs="+", help="only pictures of these groups")
     parser.add_argument("--limit", type=int, help="only the first so many")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--autoencoder", type=Path, help="encoder file of TAEF2, for view R")
     given = parser.parse_args()
+    if "R" in given.views and given.autoencoder is None:
+        parser.error("view R needs --autoencoder")
+    autoencoder = taef2(given.autoencoder) if "R" in given.views else None
     pillow_heif.register_heif_opener()
     with given.table.open() as stream:
         rows = [row for row in csv.DictReader(stream) if given.sources is None or row["group"] in given.sources]
@@ -143,7 +165,8 @@ def main() -> None:
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (network.mean, network.std))
     failed = 0
     for row in rows[: given.limit]:
-        targets = {view: given.out / view / f"{row['sha256'][:20]}.npy" for view in given.views}
+        views = [view for view in given.views if view != "R" or row["label"] == "real"]
+        targets = {view: given.out / view / f"{row['sha256'][:20]}.npy" for view in views}
         missing = {view: target for view, target in targets.items() if not target.exists()}
         if not missing:
             continue
@@ -157,7 +180,8 @@ def main() -> None:
             failed += 1
             continue
         for view, target in missing.items():
-            windows = preprocessing.to_input(np.asarray(viewed(image, row["sha256"], view)))
+            shown = viewed(image, row["sha256"], view, autoencoder if view == "R" else None)
+            windows = preprocessing.to_input(np.asarray(shown))
             x = torch.from_numpy(windows).permute(0, 3, 1, 2).float() / 255
             with torch.inference_mode():
                 features = network.module.encode((x - mean) / std)

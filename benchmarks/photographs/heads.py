@@ -41,15 +41,32 @@ def balance(labels: Array, groups: npt.NDArray[np.str_]) -> Array:
     return balanced_weights(labels.astype(np.int64), groups, evenness=0.5).astype(np.float32)
 
 
-def newton(points: Array, labels: Array, weights: Array, strength: float, start: Array | None = None) -> Array:
-    """Return coefficients of weighted logistic regression; those of the last column (ones) are not penalized."""
+def newton(
+    points: Array,
+    labels: Array,
+    weights: Array,
+    strength: float,
+    start: Array | None = None,
+    directions: Array | None = None,
+) -> Array:
+    """Return coefficients of weighted logistic regression; those of the last column (ones) are not penalized.
+
+    Args:
+        points: One row a picture; the last column is ones.
+        labels: 0 photograph, 1 AI picture.
+        weights: Weights of the pictures.
+        strength: Strength of the penalty.
+        start: Coefficients to start from.
+        directions: Rows whose squared products with the coefficients are penalized, too.
+    """
     signs = (2 * labels - 1).astype(np.float32)
     penalty = np.full(points.shape[1], strength, np.float32)
     penalty[-1] = 1e-4
+    matrix = np.diag(penalty) if directions is None else np.diag(penalty) + directions.T @ directions
 
     def loss(found: Array, odds: Array) -> float:
         fit = float((weights * np.logaddexp(0, -signs * odds)).sum(dtype=np.float64))
-        return fit + 0.5 * float((penalty * found * found).sum())
+        return fit + 0.5 * float(found @ (matrix @ found))
 
     found = np.zeros(points.shape[1], np.float32) if start is None else start
     odds = points @ found
@@ -57,9 +74,8 @@ def newton(points: Array, labels: Array, weights: Array, strength: float, start:
     for _ in range(12):
         share = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
         curvature = np.maximum(weights * share * (1 - share), 1e-4).astype(np.float32)
-        hessian = (points * curvature[:, None]).T @ points
-        hessian[np.diag_indices(len(penalty))] += penalty
-        gradient = points.T @ (weights * (labels - share)).astype(np.float32) - penalty * found
+        hessian = (points * curvature[:, None]).T @ points + matrix
+        gradient = points.T @ (weights * (labels - share)).astype(np.float32) - matrix @ found
         step = cho_solve(cho_factor(hessian), gradient).astype(np.float32)
         moved, size = points @ step, 1.0
         while size > 1e-3 and loss(found + size * step, odds + size * moved) > best:
@@ -82,10 +98,19 @@ class Model:
         groups: Groups of the balance: a source or family, and the view.
         strength: Strength of the penalty.
         components: Principal components kept.
+        pairs: Rows of two views of a picture, n x 2.
+        consistency: Penalty on the mean squared difference of log-odds of such pairs.
     """
 
     def __init__(
-        self, features: Array, labels: Array, groups: npt.NDArray[np.str_], strength: float, components: int
+        self,
+        features: Array,
+        labels: Array,
+        groups: npt.NDArray[np.str_],
+        strength: float,
+        components: int,
+        pairs: npt.NDArray[np.int_] | None = None,
+        consistency: float = 0,
     ) -> None:
         self.mean, spread = features.mean(axis=0), features.std(axis=0)
         self.scale = (spread + 1e-3 * np.median(spread) + 1e-6) * np.sqrt(features.shape[1])
@@ -93,12 +118,23 @@ class Model:
         _, _, self.axes = randomized_svd(scaled, min(components, *scaled.shape), n_iter=2, random_state=0)
         self.points = np.c_[scaled @ self.axes.T, np.ones(len(scaled))].astype(np.float32)
         self.labels, self.groups, self.strength = labels, groups, strength
-        self.full = newton(self.points, labels, balance(labels, groups), strength)
+        self.pairs, self.consistency = pairs, consistency
+        every = np.ones(len(labels), dtype=bool)
+        self.full = newton(self.points, labels, balance(labels, groups), strength, None, self.directions(every))
+
+    def directions(self, train: Mask) -> Array | None:
+        """Return what keeps the log-odds of two views of a picture together: their differences, scaled."""
+        if not self.consistency or self.pairs is None:
+            return None
+        pairs = self.pairs[train[self.pairs].all(axis=1)]
+        factor = np.sqrt(self.consistency * train.sum() / len(pairs))
+        return (factor * (self.points[pairs[:, 0]] - self.points[pairs[:, 1]])).astype(np.float32)
 
     def scores(self, train: Mask) -> Array:
         """Return log-odds of all rows by a fit to some of them."""
-        weights = balance(self.labels[train], self.groups[train])
-        return self.points @ newton(self.points[train], self.labels[train], weights, self.strength, self.full)
+        weights, directions = balance(self.labels[train], self.groups[train]), self.directions(train)
+        found = newton(self.points[train], self.labels[train], weights, self.strength, self.full, directions)
+        return self.points @ found
 
     def head(self) -> tuple[Array, float]:
         """Return weight and bias on the features as they are, of the fit to all rows."""
@@ -134,6 +170,13 @@ class Table:
         self.groups, self.families, self.prompts, self.folds = (
             np.array([row[key] for row in self.rows]) for key in ("group", "family", "prompts", "fold")
         )
+
+    def pairs(self, view: str) -> npt.NDArray[np.int_]:
+        """Return the row in a view and the row in view A of each picture that has both, n x 2."""
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        for number, (row, name) in enumerate(zip(self.rows, self.views, strict=True)):
+            found[row["sha256"]][str(name)] = number
+        return np.array([(one[view], one["A"]) for one in found.values() if view in one and "A" in one])
 
     def family_parts(self) -> Iterator[tuple[str, Mask, Mask]]:
         """Yield each AI family in parts of common prompts: its name, the pictures, and those a fit may use."""
@@ -200,12 +243,16 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=0, help="of CLIP: use the blocks from this one on")
     parser.add_argument("--strength", type=float, default=0.2, help="of the penalty")
     parser.add_argument("--components", type=int, default=300)
+    parser.add_argument("--consistency", type=float, default=0, help="penalty on differences between views B and A")
     parser.add_argument("--out", type=Path, required=True, help="name without suffix")
     parser.add_argument("--into", type=Path, help="left_out.csv, whose column of the head's name gets the scores")
     given = parser.parse_args()
     table = Table(given.table, given.features, given.views, given.blocks)
     groups = np.char.add(np.char.add(table.groups, "/"), table.views)
-    model = Model(table.features, table.labels, groups, given.strength, given.components)
+    if given.consistency and not {"A", "B"} <= set(given.views):
+        parser.error("--consistency needs the views A and B")
+    pairs = table.pairs("B") if given.consistency else None
+    model = Model(table.features, table.labels, groups, given.strength, given.components, pairs, given.consistency)
     weight = np.zeros(table.width, np.float32)
     weight[table.used], bias = model.head()
     np.savez(given.out.with_suffix(".npz"), weight=weight, bias=np.float64(bias))

@@ -1,7 +1,7 @@
 """Test the promise of the thresholds on sources they did not see: each source is left out once.
 
 For each source of photographs the threshold is set from the other sources, as `build.py` sets it, and false alarms are
-counted in the one left out. Scores are those of `left_out.csv`: the head had not seen the source either.
+counted in the one left out. Scores are those that `build.py` reads: the head had not seen the source either.
 
     python benchmarks/photographs/promise.py
 """
@@ -15,7 +15,7 @@ from asli.metrics.thresholds import upper_bound
 def main() -> None:
     """Print a table for each detector."""
     for name, recipe in RECIPES.items():
-        odds, labels, groups = left_out(recipe.head.removesuffix(".npz"))
+        odds, labels, groups = left_out(recipe)
         real, sources = odds[labels == 0], groups[labels == 0]
         names = [str(source) for source in np.unique(sources) if (sources == source).sum() >= LARGE]
         parts = {source: sources == source for source in names}

@@ -83,11 +83,15 @@ class FrozenFeatureSet:
         """
         weights = balanced_weights(labels[chosen], groups[chosen], recipe.data.balance)
         count = len(self.views)
+        consistency = recipe.augment.consistency
+        degraded = [view[chosen] - self.views[0][chosen] for view in self.views[1:]] if consistency else []
         return fit_head(
             np.concatenate([view[chosen] for view in self.views]),
             np.tile(labels[chosen], count),
             np.tile(weights, count) / count,
             recipe.optim.weight_decay,
+            np.concatenate(degraded) if degraded else None,
+            consistency,
         )
 
     def logits(self, head: LinearHead, chosen: Rows) -> Floats:

@@ -32,6 +32,7 @@ YOUNGER = (
     ("augment", "color", 0.0),
     ("data", "sample_seed", 0),
     ("augment", "views", 0),
+    ("augment", "consistency", 0.0),
     ("data", "balance", 0.0),
     ("data", "crops", 4),
     ("data", "pooling", "mean"),

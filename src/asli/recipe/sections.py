@@ -110,6 +110,9 @@ class AugmentSettings:
     views: int = 0
     """With `optim.name=logistic`, degraded views of each training image beside the image itself
     (`transforms/chain.py`)."""
+    consistency: float = 0.0
+    """With `optim.name=logistic`, penalty on the mean squared difference between the log-odds of an image and of its
+    degraded views."""
     color: float = 0.0
     """Strength of the random change of every image's contrast, brightness, saturation and white balance
     (`transforms/color.py`)."""
@@ -122,6 +125,8 @@ class AugmentSettings:
         _require(0 < self.ratio[0] <= self.ratio[1], "augment.ratio", "must be two positive numbers, smaller first")
         _require(self.padding >= 0, "augment.padding", "must not be negative")
         _require(self.views >= 0, "augment.views", "must not be negative")
+        _require(self.consistency >= 0, "augment.consistency", "must not be negative")
+        _require(self.consistency == 0 or self.views > 0, "augment.consistency", "needs augment.views of 1 or more")
         for name in ("flip", "degrade", "cutmix"):
             _require(0 <= getattr(self, name) <= 1, f"augment.{name}", "must lie in [0, 1]")
         _require(0 <= self.brightness < 1, "augment.brightness", "must lie in [0, 1)")

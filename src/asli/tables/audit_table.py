@@ -176,7 +176,7 @@ def _shortcuts(sample: pa.Table, hashed: str | None, of: int, seed: int) -> dict
     return {
         **result,
         "why": "the table has no sizes in bytes",
-        "kinds": {name: judge(seen, labels, groups, seed) for name, seen in kinds.items()},
+        "kinds": {name: cross_validated(seen, labels, groups, seed) for name, seen in kinds.items()},
     }
 
 

@@ -87,7 +87,14 @@ class LinearHead:
         return odds
 
 
-def fit_head(features: Features, labels: npt.NDArray[np.integer], weights: Floats, penalty: float) -> LinearHead:
+def fit_head(
+    features: Features,
+    labels: npt.NDArray[np.integer],
+    weights: Floats,
+    penalty: float,
+    differences: Features | None = None,
+    consistency: float = 0.0,
+) -> LinearHead:
     """Fit a head: weighted logistic loss plus an L2 penalty on standardized features.
 
     Features are standardized by their weighted mean and standard deviation and divided by the root of their number, so
@@ -98,6 +105,8 @@ def fit_head(features: Features, labels: npt.NDArray[np.integer], weights: Float
         labels: 0 real, 1 fake, n; both must occur.
         weights: Weights of the images, n, of mean 1.
         penalty: Half of it times the squared norm of the weights is added to the sum of the losses.
+        differences: float32, m x d: between the features of two views of an image, such as degraded and plain.
+        consistency: Half of it times the mean square of the head's differences is added to the mean loss.
     """
     n, d = features.shape
     share = weights / weights.sum()
@@ -108,6 +117,7 @@ def fit_head(features: Features, labels: npt.NDArray[np.integer], weights: Float
     standard = features - mean.astype(np.float32)
     standard *= scale.astype(np.float32)
     sign = np.where(labels == 1, 1.0, -1.0)
+    paired = None if differences is None or not consistency else differences * scale.astype(np.float32)
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         weight, bias = parameters[:-1], parameters[-1]
@@ -115,7 +125,12 @@ def fit_head(features: Features, labels: npt.NDArray[np.integer], weights: Float
         value = float(weights @ np.logaddexp(0, -margin)) + penalty / 2 * float(weight @ weight)
         slope = -weights * sign * expit(-margin)
         gradient = np.append(slope.astype(np.float32) @ standard + penalty * weight, slope.sum())
-        return value / n, gradient / n
+        value, gradient = value / n, gradient / n
+        if paired is not None:
+            moved = paired @ weight.astype(np.float32)
+            value += consistency / 2 * float(np.square(moved, dtype=np.float64).mean())
+            gradient[:-1] += consistency / len(moved) * (moved @ paired)
+        return value, gradient
 
     found = minimize(
         loss, np.zeros(d + 1), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "gtol": 1e-6, "ftol": 1e-10}
