@@ -27,7 +27,7 @@ from asli.auditing.checks.check import Finding, Severity
 from asli.auditing.checks.shortcut import shortcut_found
 from asli.auditing.shortcut_features import file_settings as settings_features
 from asli.auditing.shortcut_features import file_weight
-from asli.auditing.shortcuts import FOLDS, IMAGES, LEAST, PERMUTATIONS, judge
+from asli.auditing.shortcuts import FOLDS, IMAGES, LEAST, PERMUTATIONS, cross_validated
 from asli.datasets.manifest import FORMER_NAMES, SCHEMA
 from asli.errors import DataError
 from asli.tables.pairs import Pairs
