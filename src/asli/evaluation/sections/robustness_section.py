@@ -69,7 +69,7 @@ def robustness_sections(part: dict[str, Any]) -> list[Section]:
 
 
 def headline(part: dict[str, Any]) -> list[Message]:
-    """Return a sentence on the worst level for each kind of error and for the AUROC, and one on F1."""
+    """Return a sentence on the sample and F1, then one on the worst level for each kind of error and for the AUROC."""
     levels, worst, clean = part["levels"], part["worst"], part["clean"]
     errors = [
         message(
@@ -85,9 +85,9 @@ def headline(part: dict[str, Any]) -> list[Message]:
     means = {name: Number(value_text(f1[name])) for name in ("clean", "corrupted", "mean")}
     low, high = map(Number, (interval_text(f1["mean"]) or "- to -").split(" to "))
     return [
+        message("finding.f1", images=part["images"], **means, low=low, high=high),
         *errors,
         message("finding.worst_auroc", of=len(levels), corruption=corruption_text(lowest), **areas),
-        message("finding.f1", **means, low=low, high=high),
     ]
 
 
