@@ -178,8 +178,8 @@ def test_section_shows_every_figure_and_names_the_worst(undisturbed):
     assert len(table.rows) == 1 + len(undisturbed.levels)
     assert all(len(row) == len(table.columns) for row in table.rows)
     worst = undisturbed.levels[undisturbed.worst["false_positive_rate"]]
-    assert str(corruption_text({"corruption": worst.corruption, "level": worst.level})) in str(section.headline[0])
-    assert f"worst of {len(undisturbed.levels)} corruptions" in str(section.headline[2])
+    assert str(corruption_text({"corruption": worst.corruption, "level": worst.level})) in str(section.headline[1])
+    assert f"worst of {len(undisturbed.levels)} corruptions" in str(section.headline[3])
 
 
 def test_every_corruption_has_words_in_every_language():
