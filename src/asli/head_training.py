@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
 from asli.datasets.folds import fold_of
-from asli.detector.calibrate import domain_of, fit, out_of_fold_of
+from asli.detector.calibrate import domain_of, fit_thresholds, out_of_fold_of
 from asli.detector.card import Card
 from asli.detector.heads import BUNDLED, origin_of, trunk_file, trunk_network, unfitted
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
@@ -164,7 +164,7 @@ def train_head(
             held = fold == number
             logits[held] = found.logits(found.fit(np.flatnonzero(~held), labels, groups, recipe), np.flatnonzero(held))
         policy = Policy()
-        temperature, thresholds = fit(logits, data, rows, policy, folds)
+        temperature, thresholds = fit_thresholds(logits, data, rows, policy, folds)
         write_out_of_fold(run.folds, data, rows, fold, logits, temperature)
         figures = figures_out_of_fold(logits / temperature, data, rows, fold, policy, thresholds.high)
         head = found.fit(np.arange(len(rows)), labels, groups, recipe)

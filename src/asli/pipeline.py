@@ -16,7 +16,7 @@ from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.folds import fold_of
 from asli.detector.building import fold_temperature
-from asli.detector.calibrate import domain_of, figures_of, fit, out_of_fold_of, validation_of
+from asli.detector.calibrate import domain_of, figures_of, fit_thresholds, out_of_fold_of, validation_of
 from asli.detector.card import Card
 from asli.detector.classifier import Classifier
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
@@ -232,7 +232,7 @@ def _make_detector(
     data, recipe, network, policy = job.data, job.recipe, prepared.network, Policy()
     if fold is not None and logits is not None:
         calibration, folds = rows, int(fold.max()) + 1
-        temperature, thresholds = fit(logits, data, rows, policy, folds)
+        temperature, thresholds = fit_thresholds(logits, data, rows, policy, folds)
         write_out_of_fold(run.folds, data, rows, fold, logits, temperature)
         figures = figures_out_of_fold(logits / temperature, data, rows, fold, policy, thresholds.high)
         origin = out_of_fold_of(data, folds)
@@ -240,7 +240,7 @@ def _make_detector(
         logger.info("temperature and thresholds come from %s", thresholds.origin)
     else:
         calibration = data.rows("calibration")
-        temperature, thresholds = fit(job.logits(prepared, calibration), data, calibration, policy)
+        temperature, thresholds = fit_thresholds(job.logits(prepared, calibration), data, calibration, policy)
         left = fold_temperature(network, temperature)
         figures = figures_of(job.logits(prepared, data.rows("validation")), data, "validation", thresholds)
         origin = validation_of(data, chose=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from asli.detector.base import Detector
-from asli.detector.calibrate import calibrate, fit
+from asli.detector.calibrate import calibrate, fit_thresholds
 from asli.detector.classifier import Classifier
 from asli.detector.scoring import score_split
 from asli.errors import DataError, DetectorError
@@ -54,9 +54,9 @@ def test_temperature_multiplies_and_lowers_the_loss(finished, sample):
     logits = score_split(opened, sample, "calibration", CPU).logits
     rows = sample.rows("calibration")
     labels = sample.labels[rows]
-    again, _ = fit(logits, sample, rows, Policy())
+    again, _ = fit_thresholds(logits, sample, rows, Policy())
     assert again == pytest.approx(1.0, abs=0.01)  # it was calibrated on these images before
-    overconfident, thresholds = fit(logits * 3, sample, rows, Policy(name="argmax"))
+    overconfident, thresholds = fit_thresholds(logits * 3, sample, rows, Policy(name="argmax"))
     assert overconfident == pytest.approx(3 * again, rel=1e-3)
     assert log_losses(labels, logits * 3 / overconfident).mean() < log_losses(labels, logits * 3).mean()
     assert thresholds.high == 0.5

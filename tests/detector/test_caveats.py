@@ -14,7 +14,7 @@ from PIL import Image
 from asli.auditing.quick import quick_check
 from asli.datasets.build import open_folders
 from asli.detector.base import Detector
-from asli.detector.calibrate import calibrate, fit
+from asli.detector.calibrate import calibrate, fit_thresholds
 from asli.detector.card import Thresholds
 from asli.detector.classifier import Classifier
 from asli.detector.predict import predict
@@ -41,7 +41,7 @@ def guessing(finished, sample, tmp_path_factory):
     """A detector whose thresholds come from 12 images of each label, of which its scores show nothing."""
     detector = Detector.load(finished.path)
     rows = few(sample)
-    temperature, thresholds = fit(logits_of(np.tile([-1.0, 1.0], 12)), sample, rows, Policy())
+    temperature, thresholds = fit_thresholds(logits_of(np.tile([-1.0, 1.0], 12)), sample, rows, Policy())
     assert temperature > 1
     card = dataclasses.replace(detector.card, thresholds=thresholds)
     made = Classifier(detector.network, detector.preprocessing, card, detector.training_images)
@@ -142,7 +142,7 @@ def test_scores_that_rank_at_random_do_not_beat_a_constant_and_good_ones_do(rng)
 
 def test_warns_of_a_temperature_at_its_bound_and_of_few_images(sample, caplog):
     with caplog.at_level(logging.WARNING, logger="asli"):
-        temperature, _ = fit(logits_of(np.tile([-100.0, 100.0], 12)), sample, few(sample), Policy())
+        temperature, _ = fit_thresholds(logits_of(np.tile([-100.0, 100.0], 12)), sample, few(sample), Policy())
     assert temperature == pytest.approx(TEMPERATURES[1], rel=0.01)
     assert f"temperature {temperature:.4f} is at its bound (0.05 to 20)" in caplog.text
     assert "rest on 12 real and 12 fake images; from fewer than 30 of each" in caplog.text
@@ -151,7 +151,7 @@ def test_warns_of_a_temperature_at_its_bound_and_of_few_images(sample, caplog):
     labels = sample.labels[few(sample, 150)]
     scores = np.random.default_rng(0).normal(size=300) + (2 * labels - 1)
     with caplog.at_level(logging.WARNING, logger="asli"):
-        fit(logits_of(scores), sample, few(sample, 150), Policy())
+        fit_thresholds(logits_of(scores), sample, few(sample, 150), Policy())
     assert caplog.text == ""
 
 

@@ -112,14 +112,14 @@ def calibrate(
     if folds is not None:
         rows, fold, logits = read_out_of_fold(folds, data)
         logits = logits / opened.card.temperature
-        temperature, thresholds = fit(logits, data, rows, policy, opened.card.thresholds.folds, named)
+        temperature, thresholds = fit_thresholds(logits, data, rows, policy, opened.card.thresholds.folds, named)
         measured = figures_out_of_fold(logits / temperature, data, rows, fold, policy, thresholds.high)
         figures = {out_of_fold_of(data, int(fold.max()) + 1): plain(measured)}
     else:
         unseen = fresh(opened, data, data.rows(split))
         rows, figures = data.rows(split)[unseen], {}
         logits = logits_of_split(opened, data, split, place, saved)[unseen]
-        temperature, thresholds = fit(logits, data, rows, policy, named=named)
+        temperature, thresholds = fit_thresholds(logits, data, rows, policy, named=named)
     if folds is None and _has(data, "validation"):
         count_seen(opened, data, "validation")
         # Divided here, since an ONNX form, which may be what computes, does not know the new temperature.
@@ -171,7 +171,7 @@ def fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> 
     return ~seen
 
 
-def fit(
+def fit_thresholds(
     logits: Floats,
     data: DataFolder,
     rows: npt.NDArray[np.int64],

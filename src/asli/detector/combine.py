@@ -10,7 +10,7 @@ import numpy as np
 from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.detector.base import Detector
-from asli.detector.calibrate import domain_of, fit, fresh
+from asli.detector.calibrate import domain_of, fit_thresholds, fresh
 from asli.detector.ensemble import Ensemble, JointPreparation, Method, fit_combination, log_odds
 from asli.detector.family import Family
 from asli.detector.members import member_names
@@ -87,7 +87,7 @@ def _ensemble(
     combination = fit_combination(method, odds, data.labels[rows])
     combined = combination.combine(odds)
     logits = np.stack([-combined / 2, combined / 2], axis=1)
-    temperature, thresholds = fit(logits, data, rows, policy)
+    temperature, thresholds = fit_thresholds(logits, data, rows, policy)
     cards = [member.card for member in members.values()]
     origins = dict.fromkeys(str(card.trained_on["name"]) for card in cards)
     card = replace(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.detector.base import Detector
-from asli.detector.calibrate import figures_of, fit, fresh, policy_of
+from asli.detector.calibrate import figures_of, fit_thresholds, fresh, policy_of
 from asli.detector.card import Thresholds
 from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.locate import require_own_folder
@@ -102,7 +102,7 @@ def export_int8(
         write_graph(opened, floating)
         _quantize(floating, graph, _Ranges(data, prep))
         policy = policy_of(opened.card.thresholds)
-        temperature, thresholds = fit(
+        temperature, thresholds = fit_thresholds(
             logits_of(OnnxRuntime(graph, prep, threads), calibration), data, calibration, policy
         )
         _divide_logits(graph, temperature)

@@ -11,7 +11,7 @@ from asli.study.sweep.tabular import TextTable
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ConsistencyCheck:
     """One comparison.
 
     Attributes:
@@ -80,7 +80,7 @@ def remarks_possible(fake: int, real: int) -> bool:
     return fake >= real + 2
 
 
-def checks() -> list[Check]:
+def checks() -> list[ConsistencyCheck]:
     """Return every comparison."""
     return [_same_network(), _confusion(), *_rows(), _twice(), *_repeats(), *_trends(), _always_fake(), _parameters()]
 
@@ -98,11 +98,11 @@ def consistency_table() -> TextTable:
     )
 
 
-def _same_network() -> Check:
+def _same_network() -> ConsistencyCheck:
     first, second = paper.TABLE_3, paper.TABLE_5[1]
     assert first.f1 is not None
     assert second.f1 is not None
-    return Check(
+    return ConsistencyCheck(
         "tables 3 and 5 (2)",
         f'ResNet-152 "with residual, with pretrained": F1 {first.f1:.4f} and, by the text on table 5, {second.f1:.4f}',
         f"one network, two results, {first.f1 - second.f1:.4f} apart: the largest contradiction",
@@ -110,9 +110,9 @@ def _same_network() -> Check:
     )
 
 
-def _confusion() -> Check:
+def _confusion() -> ConsistencyCheck:
     fake, real = paper.TEST_FAKE, paper.TEST_REAL
-    return Check(
+    return ConsistencyCheck(
         "figure 9",
         "TP > TN while FN > FP",
         f"needs at least 2 FAKE images more than REAL ones; the test set has {fake:,} and {real:,}",
@@ -120,7 +120,7 @@ def _confusion() -> Check:
     )
 
 
-def _rows() -> list[Check]:
+def _rows() -> list[ConsistencyCheck]:
     result = []
     named = (
         ("table 3", paper.TABLE_3),
@@ -135,19 +135,21 @@ def _rows() -> list[Check]:
         implied, fakes, balanced = f1_of(row), fake_share_of(row), balanced_accuracy_of(row)
         said = f"precision {row.precision:.4f}, recall {row.recall:.4f}"
         result.append(
-            Check(where, f"{said}, F1 {row.f1:.4f}", f"F1 {implied}", _both(implied.meets(rounded(row.f1, 4)))),
+            ConsistencyCheck(
+                where, f"{said}, F1 {row.f1:.4f}", f"F1 {implied}", _both(implied.meets(rounded(row.f1, 4)))
+            ),
         )
         found = f"{100 * fakes.low:.2f} to {100 * fakes.high:.2f}% FAKE; at {share:.0%} accuracy is {balanced}"
         agrees = fakes.low <= share <= fakes.high
-        result.append(Check(where, f"{said}, accuracy {row.accuracy:.4f}", found, _both(agrees)))
+        result.append(ConsistencyCheck(where, f"{said}, accuracy {row.accuracy:.4f}", found, _both(agrees)))
     return result
 
 
-def _twice() -> Check:
+def _twice() -> ConsistencyCheck:
     first, second = paper.TABLE_4.f1, paper.TABLE_7["resnet152"][1].f1
     assert first is not None
     assert second is not None
-    return Check(
+    return ConsistencyCheck(
         "tables 4 and 7",
         f"plain, pretrained ResNet-152: F1 {first:.4f} and {second:.3f}",
         f"they differ by {abs(first - second):.4f}",
@@ -155,7 +157,7 @@ def _twice() -> Check:
     )
 
 
-def _repeats() -> list[Check]:
+def _repeats() -> list[ConsistencyCheck]:
     pairs = [("tables 3 and 2", "ResNet-152", paper.TABLE_3.f1, paper.TABLE_2["resnet152"].f1)]
     pairs.append(("tables 5 and 7", "scratch, plain ResNet-152", paper.TABLE_5[0].f1, paper.TABLE_7["resnet152"][0].f1))
     pairs.append(
@@ -170,12 +172,14 @@ def _repeats() -> list[Check]:
         assert second is not None
         agrees = rounded(first, 4 if round(first, 3) != first else 3).meets(rounded(second, 3))
         result.append(
-            Check(where, f"{what}: F1 {first} and {second}", f"{abs(first - second):.4f} apart", _both(agrees))
+            ConsistencyCheck(
+                where, f"{what}: F1 {first} and {second}", f"{abs(first - second):.4f} apart", _both(agrees)
+            )
         )
     return result
 
 
-def _trends() -> list[Check]:
+def _trends() -> list[ConsistencyCheck]:
     """Return claims on trends of the text beside the rows they are about."""
     rows = [(f"{name}, scenario {n}", row) for name, of in paper.TABLE_7.items() for n, row in enumerate(of, 1)]
     rows += [(name, row) for name, row in paper.TABLE_2.items() if name not in paper.TABLE_7]
@@ -187,13 +191,13 @@ def _trends() -> list[Check]:
     benefits = [of[2].f1 - of[1].f1 for of in paper.TABLE_7.values()]  # type: ignore[operator]
     grows = all(later > earlier for earlier, later in itertools.pairwise(benefits))
     return [
-        Check(
+        ConsistencyCheck(
             "tables 2 and 7",
             "the loss falls as F1 rises in every experiment",
             f"{len(pairs)} pairs of rows do not, such as {pairs[-1]}" if pairs else "every pair of rows does",
             _both(not pairs),
         ),
-        Check(
+        ConsistencyCheck(
             "table 7",
             "the benefit of residual connections grows with depth",
             "scenario 3 minus 2: " + ", ".join(f"{value:.3f}" for value in benefits),
@@ -202,13 +206,13 @@ def _trends() -> list[Check]:
     ]
 
 
-def _always_fake() -> Check:
+def _always_fake() -> ConsistencyCheck:
     share = paper.TEST_FAKE / (paper.TEST_FAKE + paper.TEST_REAL)
     always = 2 * share / (1 + share)
     plain = [row.f1 for rows in paper.TABLE_7.values() for row in rows[:2] if row.f1 is not None]
     plain += [row.f1 for row in (paper.TABLE_4, *paper.TABLE_5) if row.f1 is not None]
     below = sum(f1 < always for f1 in plain)
-    return Check(
+    return ConsistencyCheck(
         "tables 4, 5, 7",
         f"F1 of networks without residual connections: {min(plain)} to {max(plain)}",
         f"answering FAKE always gives {always:.4f}; {below} of {len(plain)} printed values are below it",
@@ -216,12 +220,12 @@ def _always_fake() -> Check:
     )
 
 
-def _parameters() -> Check:
+def _parameters() -> ConsistencyCheck:
     printed = {name: millions for name, millions in PRINTED.items() if millions is not None}
     profiles = [profile(name) for name in printed]
     wrong = [item.name for item in profiles if not item.agrees]
     heads = ", ".join(f"{item.name} {item.parameters / 1e6:.1f}" for item in profiles)
-    return Check(
+    return ConsistencyCheck(
         "table 2",
         "millions of parameters: " + ", ".join(f"{name} {millions}" for name, millions in printed.items()),
         f"{len(printed) - len(wrong)} of {len(printed)} agree with 1,000-class heads; with two classes: {heads}",
