@@ -77,6 +77,11 @@ def test_consistency_takes_the_minimum_of_its_loss_and_removes_what_differs_betw
             assert loss(dataclasses.replace(even, weight=moved)) > loss(even)
 
 
+def test_consistency_without_views_is_an_error():
+    with pytest.raises(RecipeError, match=r"set augment\.views"):
+        available(load_recipe("photos", ["augment.views=0", "augment.consistency=0.1"]))
+
+
 def test_labels_count_the_same_and_groups_by_the_root_of_their_size():
     labels = np.array([0] * 10 + [1] * 4)
     groups = np.array(["a"] * 9 + ["b"] + ["c"] * 4)

@@ -41,9 +41,11 @@ def available(recipe: Recipe) -> Recipe:
     """Return the recipe, with the network whose trunk is in the package in place of one whose trunk is not here.
 
     Raises:
-        RecipeError: Its network has no frozen trunk.
+        RecipeError: Its network has no frozen trunk, or its penalty on differences between views has no views.
     """
     name = recipe.model.name
+    if recipe.augment.consistency and not recipe.augment.views:
+        raise RecipeError("augment.consistency compares degraded views; set augment.views to 1 or more")
     if name not in FROZEN:
         raise RecipeError(
             f"optim.name=logistic needs a network with a frozen trunk ({', '.join(FROZEN)}), not '{name}'"

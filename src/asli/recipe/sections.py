@@ -126,7 +126,6 @@ class AugmentSettings:
         _require(self.padding >= 0, "augment.padding", "must not be negative")
         _require(self.views >= 0, "augment.views", "must not be negative")
         _require(self.consistency >= 0, "augment.consistency", "must not be negative")
-        _require(self.consistency == 0 or self.views > 0, "augment.consistency", "needs augment.views of 1 or more")
         for name in ("flip", "degrade", "cutmix"):
             _require(0 <= getattr(self, name) <= 1, f"augment.{name}", "must lie in [0, 1]")
         _require(0 <= self.brightness < 1, "augment.brightness", "must lie in [0, 1)")
