@@ -58,7 +58,7 @@ check: .venv/.dev   ## all that CI runs: format, lint, types, words, site, every
 	$(MAKE) --jobs 2 --output-sync lint types words docs
 	$(BIN)/python -m pytest $(TWO) --durations=40 --durations-min=5
 
-engines: .venv/.engines   ## scan 2,000 thumbnails on Ray, Spark and datasets; needs Java
+engines: .venv/.engines   ## scan 2,000 thumbnails on Ray, Spark, Daft and datasets; needs Java
 	ASLI_REQUIRE_ENGINES=1 $(BIN)/python -m pytest tests/scaling/test_engines.py --durations=10
 
 clean:          ## remove what the commands above made
