@@ -178,11 +178,12 @@ def test_every_verb_is_exported_and_no_package_hides_it():
 
     for info in pkgutil.iter_modules(asli.__path__):
         importlib.import_module(f"asli.{info.name}") if info.name != "__main__" else None
-    groups = {"data", "models", "recipes", "study", "trunk", "completion"}
+    groups = {"data", "models", "recipes", "study", "trunk", "completion", "table"}
     elsewhere = {"export": "export_onnx", "predict-with": "predict_with", "head": "detector_of_head"}
     verbs = {name for name in app if not name.startswith("-")} - groups
     verbs = {elsewhere.get(name, name.replace("-", "_")) for name in verbs}
     verbs |= {"open_data", "list_models", "list_recipes", "run_study", "fetch_trunk", "convert_trunk", "export_int8"}
+    verbs |= {"evaluate_table", "calibrate_table", "audit_table"}
     assert verbs <= set(asli.__all__)
     for name in asli.__all__:
         value = getattr(asli, name)
