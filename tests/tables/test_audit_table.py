@@ -32,6 +32,7 @@ def test_a_manifest_gives_the_counts_of_its_images(duplicated):
     assert severities["near-duplicates"] == "not checked"
 
 
+@pytest.mark.slow
 def test_labels_in_file_settings_are_found(tmp_path):
     n = 400
     rows = {

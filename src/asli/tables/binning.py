@@ -37,7 +37,8 @@ def fine_bins(scores: Floats) -> Bins:
     upper = scores > 0.5
     near = np.where(upper, 1 - scores, scores)  # exact (Sterbenz)
     found = np.clip((near.view(np.int64) >> _SHIFT) - _BASE, 0, _SIDE - 1)
-    return np.where(upper, FINE_BINS - 1 - found, found)
+    bins: Bins = np.where(upper, FINE_BINS - 1 - found, found)
+    return bins
 
 
 class Binning:

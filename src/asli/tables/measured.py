@@ -164,11 +164,13 @@ class TableMeasure:
     def _at(self, cut: float, name: str) -> dict[str, Estimate]:
         c, squares, n = self._confusion(cut), self.sums.squares, self.tally.n
         involved = self._share(c.tp, c.tp + c.fp + c.fn, squares[f"{name} or fake"])
-        ends = (None if end is None else 2 * end / (1 + end) for end in (involved.value, involved.low, involved.high))
+        value, low, high = (
+            None if end is None else 2 * end / (1 + end) for end in (involved.value, involved.low, involved.high)
+        )
         recall = self._share(c.tp, self.tally.fake, squares["fake"])
         specificity = self._share(c.tn, self.tally.real, squares["real"])
         return {
-            "f1": Estimate(*ends, n) if self.both else Estimate.undefined(n),
+            "f1": Estimate(value, low, high, n) if self.both else Estimate.undefined(n),
             "precision": self._share(c.tp, c.tp + c.fp, squares[name])
             if self.both
             else Estimate.undefined(c.tp + c.fp),
@@ -251,7 +253,7 @@ class TableMeasure:
 
     def _groups(self) -> Groups:
         found = {}
-        every_real = np.bincount(self.tally.binning.coarse(), self.real, COARSE_BINS)
+        every_real = np.bincount(self.tally.binning.coarse(), self.real, COARSE_BINS).astype(np.float64)
         for property_, table in self.tally.groups.items():
             names = self.names[property_]
             groups = [

@@ -88,7 +88,8 @@ def _sizes(group: Codes, values: npt.NDArray[Any]) -> Codes:
     if not len(group):
         return np.zeros(0, dtype=np.int64)
     _, codes = np.unique(values, return_inverse=True)
-    return np.unique(group * (int(codes.max()) + 1) + codes, return_counts=True)[1]
+    sizes: Codes = np.unique(group * (int(codes.max()) + 1) + codes, return_counts=True)[1]
+    return sizes
 
 
 def _pairs(sizes: Codes) -> int:

@@ -208,4 +208,5 @@ def labels_of(column: pa.Array, place: str, before: int) -> Labels:
             " or 0 (real) or 1 (fake)"
         )
     found = codes.fill_null(-3).to_numpy(zero_copy_only=False)
-    return np.floor_divide(found, 3).astype(np.int8)
+    labels: Labels = np.floor_divide(found, 3).astype(np.int8)
+    return labels

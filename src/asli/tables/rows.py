@@ -183,7 +183,8 @@ class Reader:
                 " of groups with --by"
             )
         codes = np.array([*translated, -1], dtype=np.int16)
-        return codes[encoded.indices.fill_null(len(translated)).to_numpy(zero_copy_only=False)]
+        found: npt.NDArray[np.int16] = codes[encoded.indices.fill_null(len(translated)).to_numpy(zero_copy_only=False)]
+        return found
 
     def _joined(self) -> Iterator[Rows]:
         assert self.labels is not None

@@ -178,7 +178,7 @@ class Collected:
     def _independent(self, values: dict[str, Any], coarse: Counts, means: Floats) -> Sums:
         tally, k = self.tally, len(means)
         counts = tally.counts
-        sizes = np.bincount(coarse, counts.sum(axis=0), k)
+        sizes = np.bincount(coarse, counts.sum(axis=0), k).astype(np.float64)
         residuals = np.bincount(
             coarse, tally.square.sum(axis=0) + counts[1] - 2 * tally.score[1], k
         )  # (1 - s)^2 of fakes, s^2 of real ones
@@ -250,4 +250,5 @@ class Collected:
 
     def _mean_score(self, code: int) -> Floats:
         counts = self.tally.counts[code]
-        return np.divide(self.tally.score[code], counts, out=np.zeros(len(counts)), where=counts > 0)
+        found: Floats = np.divide(self.tally.score[code], counts, out=np.zeros(len(counts)), where=counts > 0)
+        return found
