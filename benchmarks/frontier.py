@@ -1,8 +1,8 @@
-"""F1 on CIFAKE's test part against what it costs: training time, and arithmetic for one image.
+"""F1 on CIFAKE's test set against what it costs: training time, and arithmetic for one image.
 
     python benchmarks/frontier.py [--runs NAME=RUN ...] [--study docs/study/results.json] [--figures docs/figures]
 
-RUN is a run folder whose detector was judged on the test part (`asli evaluate RUN cifake`); runs that differ by their
+RUN is a run folder whose detector was evaluated on the test set (`asli evaluate RUN cifake`); runs that differ by their
 seed alone become one point with its range. They are added to `benchmarks/results/frontier.json`, in place of those of
 the same recipe, so the figure can be drawn anew without them. Training time is wall time times threads, evaluations
 during training included: minutes of one core. Arithmetic is counted (`asli models`), once for each window looked at.
@@ -23,7 +23,7 @@ PUBLISHED = [
     {"name": "Bird & Lotfi", "network": "bird_lotfi", "size": 32, "f1": 0.930, "n": 20000},
     {"name": "CNN, 288k parameters", "network": None, "size": 32, "f1": 0.976, "n": 20000},
 ]
-"""Figures others publish: F1, or accuracy where no F1 is given (the test part is balanced). Their input size is what
+"""Figures others publish: F1, or accuracy where no F1 is given (the test set is balanced). Their input size is what
 they say, or 224 px where they say nothing; nobody gives comparable training time."""
 
 PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
@@ -48,7 +48,7 @@ def of_run(path: Path) -> dict[str, Any]:
     judged = sorted(run.path.glob("evaluation/*-test/metrics.json"))
     last = checkpoint.pointed(run.checkpoints, "last")
     if not judged or last is None:
-        raise SystemExit(f"{path} has no evaluation of the test part yet; run asli evaluate {path} DATA")
+        raise SystemExit(f"{path} has no evaluation on the test set yet; run asli evaluate {path} DATA")
     state, recipe, result = State.read(last), run.recipe, read_json(judged[0])
     windows = 2 if recipe.data.crop_mode == "mirrored" else 1
     validation = read_json(run.detector / "detector.json")["card"]["figures"]
@@ -148,11 +148,11 @@ def draw(ours: dict[str, list[dict[str, Any]]], study: list[dict[str, Any]], fol
         panels[0].yaxis.set_major_locator(FixedLocator([1 - t for t in ticks]))
         panels[0].yaxis.set_minor_locator(NullLocator())
         panels[0].yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{1 - error:.2f}"))
-        panels[0].set_ylabel("F1 on CIFAKE's test part")
+        panels[0].set_ylabel("F1 on CIFAKE's test set")
         panels[0].set_ylim(0.4, 0.009)
         panels[0].set_xlim(0.02, 1000)
         figure.supxlabel(
-            "orange: asli's recipes, the 95% intervals of their seeds together   blue: published by others"
+            "orange: asli's recipes, 95 % intervals over their seeds   blue: published by others"
             "   gray: the study's networks (small samples)",
             fontsize=7.5,
             color=INK,

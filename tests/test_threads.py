@@ -8,10 +8,11 @@ import sys
 import pytest
 
 from asli import threads
+from asli.sample import golden_images
 from asli.threads import CpuTimes, choose_threads, configure_process, cpu_times, environment, free_cpus, usable_cpus
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux states the CPU use of others")
-CLEAN = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_", "OPENBLAS_"))}
+CLEAN = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_", "OPENBLAS_", "ORT_"))}
 LOADED = """
 import sys
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -102,3 +103,18 @@ def test_a_library_call_does_not_choose():
 
 def test_usable_cpus_are_at_least_one_and_no_more_than_there_are():
     assert 1 <= usable_cpus() <= os.cpu_count()
+
+
+CALLS = {
+    "command": "sys.argv = ['asli', 'predict', {picture!r}]\nfrom asli.cli import main\nmain()",
+    "library": "import asli\nlist(asli.predict([{picture!r}]))",
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_onnx_runtime_reports_nothing_and_stores_no_identifier(call, tmp_path):
+    (picture := tmp_path / "a.jpg").write_bytes(golden_images()[0][1])
+    code = "import atexit, sys\natexit.register(lambda: print('onnxruntime' in sys.modules))\n"
+    done = python(code + CALLS[call].format(picture=str(picture)), XDG_CACHE_HOME=str(tmp_path), HOME=str(tmp_path))
+    assert done.stdout.endswith("True\n")
+    assert list(tmp_path.iterdir()) == [picture]

@@ -17,6 +17,7 @@ from pathlib import Path
 SETTINGS = {
     "GOMP_SPINCOUNT": "1000",  # about 3 microseconds; libgomp's own is 300,000
     "OPENBLAS_NUM_THREADS": "1",  # NumPy's and SciPy's own pools, which no part of asli gains from
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime would report its use to Microsoft and store an identifier
 }
 """Environment variables; the libraries read them when they are loaded, each its own copy."""
 

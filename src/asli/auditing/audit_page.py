@@ -178,7 +178,7 @@ def _files(facts: dict[str, dict[str, str]], data: DataFolder, pixels: Pixels) -
         title="What the files are like",
         tables=tables,
         images=[tile for label in (0, 1) for tile in _typical(data, pixels, label)],
-        notes=["Numbers: median (5% to 95%). Pictures: files whose size in bytes is nearest their label's median."],
+        notes=["Numbers: median (5 % to 95 %). Pictures: files whose size in bytes is nearest their label's median."],
     )
 
 
@@ -233,5 +233,5 @@ def _oddities(result: AuditResult) -> Section | None:
         title="Damaged and unusual files",
         tables=[ReportTable(columns=["kind", "treatment", "real", "fake", "for example"], rows=rows)] if rows else [],
         facts=others,
-        notes=["All names: --json."],
+        notes=["For all names: asli audit DATA --json."],
     )

@@ -38,7 +38,7 @@ def shortcut_areas(areas: dict[str, dict[str, Any]]) -> Figure:
                 fmt="o",
                 color=FAKE if area["low"] > high else REAL,
                 capsize=3,
-                label="measured, 95% interval" if place == 0 else None,
+                label="measured, 95 % interval" if place == 0 else None,
             )
         axes.axvline(0.5, color=FAINT, linewidth=0.8)
         axes.set_yticks(places, list(areas))

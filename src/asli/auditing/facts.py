@@ -135,14 +135,14 @@ def read(data: DataFolder) -> pa.Table:
 def _shares(column: pa.ChunkedArray) -> str:
     tally = Counter({line["values"]: line["counts"] for line in column.value_counts().to_pylist()})
     top = tally.most_common(3)
-    parts = [f"{value if value is not None else 'none'} {count / len(column):.0%}" for value, count in top]
+    parts = [f"{value if value is not None else 'none'} {100 * count / len(column):.0f} %" for value, count in top]
     rest = len(tally) - len(top)
     return ", ".join(parts) + (f", {rest} more" if rest else "") if parts else "-"
 
 
 def _share_true(column: pa.ChunkedArray) -> str:
     known = column.drop_null()
-    return f"{np.mean(known.to_numpy()):.0%}" if len(known) else "-"
+    return f"{100 * np.mean(known.to_numpy()):.0f} %" if len(known) else "-"
 
 
 def _spread(values: npt.NDArray[np.float64], digits: int = 0) -> str:

@@ -100,6 +100,7 @@ class OnnxRuntime:
         weights: Mapping[str, npt.NDArray[Any]] | None = None,
     ) -> None:
         self._preprocessing, self._temperature = preprocessing, temperature
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read while it is loaded; see `asli.threads`
         try:
             import onnxruntime
         except ImportError as error:

@@ -61,6 +61,10 @@
   for (const block of all(".table")) {
     const table = block.querySelector("table");
     const headings = all("thead th", table).map((heading) => quoted(heading.textContent.trim()));
+    if (table.querySelector("td.long")) {  // phones show its cells one below the other
+      const names = all("thead th", table).map((heading) => heading.textContent.trim());
+      for (const cell of all("tbody td", table)) cell.dataset.label = names[cell.cellIndex];
+    }
     sortable(table);
     block.querySelector(".csv")?.addEventListener("click", () => {
       const lines = [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => quoted(plain(cell))).join(","));

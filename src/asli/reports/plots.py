@@ -71,8 +71,10 @@ def confusion_matrix(counts: Confusion, threshold: float, *, band: bool = False)
                     lw=0,
                 )
             )
-            axes.text(j, i, f"{count:,}\n{shares[i, j]:.1%}", ha="center", va="center", fontsize=11)
-            text = f"{count:,} of {table[i].sum():,} {labels[i]} images are called {calls[j]} ({shares[i, j]:.2%})"
+            axes.text(j, i, f"{count:,}\n{100 * shares[i, j]:.1f} %", ha="center", va="center", fontsize=11)
+            text = (
+                f"{count:,} of {table[i].sum():,} {labels[i]} images are called {calls[j]} ({100 * shares[i, j]:.2f} %)"
+            )
             hover_area(axes, j - 0.49, i - 0.49, 0.98, 0.98, text)
         axes.set_xticks([0, 1], calls)
         axes.set_yticks([0, 1], labels)
@@ -132,7 +134,7 @@ def roc(curve: dict[str, list[float]], point: tuple[float, float], reals: int) -
         _legend_above(axes)
         kept = _spread(np.log(np.maximum(false, floor)), true)
         texts = [
-            f"{a:.2%} of photographs called fake\n{b:.2%} of fakes found"
+            f"{100 * a:.2f} % of photographs called fake\n{100 * b:.2f} % of fakes found"
             for a, b in zip(false[kept], true[kept], strict=True)
         ]
         hover_points(axes, np.maximum(false[kept], floor), true[kept], texts)
@@ -157,7 +159,7 @@ def precision_recall(curve: dict[str, list[float]], point: tuple[float, float] |
         recall, precision = np.array(curve["recall"]), np.array(curve["precision"])
         kept = _spread(recall, precision)
         pairs = zip(recall[kept], precision[kept], strict=True)
-        texts = [f"recall {a:.2%}\nprecision {b:.2%}" for a, b in pairs]
+        texts = [f"recall {100 * a:.2f} %\nprecision {100 * b:.2f} %" for a, b in pairs]
         hover_points(axes, recall[kept], precision[kept], texts)
     return figure
 

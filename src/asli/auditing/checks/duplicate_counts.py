@@ -15,5 +15,6 @@ def places(found: dict[str, Any], test_total: int) -> str:
     """Return in words where pairs lie."""
     return (
         f"{found['across_splits']:,} across splits, {found['across_labels']:,} with both labels;"
-        f" {found['test_images']:,} test images ({test_share(found, test_total):.1%}) have a duplicate in another split"
+        f" {found['test_images']:,} test images ({100 * test_share(found, test_total):.1f} %)"
+        " have a duplicate in another split"
     )

@@ -112,5 +112,5 @@ def headline(part: dict[str, Any]) -> list[Message]:
 
 def _caption(line: dict[str, Any]) -> str:
     kind = line["generator"] or line["category"]
-    numbers = f"color {line['colorfulness']:.0f}, texture {line['texture']:.0f}, flat {line['flatness']:.0%}"
+    numbers = f"color {line['colorfulness']:.0f}, texture {line['texture']:.0f}, flat {100 * line['flatness']:.0f} %"
     return f"{kind + '; ' if kind else ''}{numbers}; {line['id']}"
