@@ -4,10 +4,9 @@
     python benchmarks/scale.py simulate [--rows 10000000] [--out benchmarks/results/scale_simulation.json]
 
 `ways` scores CIFAKE thumbnails by a local scan, by one process into parts, by eight `--shard` processes of which
-three are killed and run again, on Ray with a worker and a node killed, by Spark, and from and into an S3 server whose
-every seventh read fails; it compares every row with the local scan. Its detector is `thumbnail`. `simulate` writes
-parts of synthetic rows, with processes that fail at a given rate, and merges them; it measures CPU seconds, memory and
-bytes.
+three are killed and run again, and on Ray with two nodes; it compares every row with the local scan. Its detector is
+`thumbnail`. `simulate` writes parts of synthetic rows, with processes that fail at a given rate, and merges them; it
+measures CPU seconds, memory and bytes.
 Each way runs in a process of its own, so that its peak memory is its own.
 """
 
@@ -104,12 +103,10 @@ def ways(shared: Path, count: int, only: list[str]) -> dict:
         for way in only:
             out = work / way
             begun = time.perf_counter()
-            used, done = WAYS[way](shards, out, options)
-            result[way] = {**measured(count, begun, used), **done}
-            if out.is_dir():
-                _, merging = finished(asli("scan", "merge", out, "-o", work / f"{way}.parquet"))
-                result[way]["merge_memory_mb"] = round(merging)
-            result[way] |= compared(work / f"{way}.parquet", local)
+            used = WAYS[way](shards, out, options)
+            result[way] = measured(count, begun, used)
+            _, merging = finished(asli("scan", "merge", out, "-o", work / f"{way}.parquet"))
+            result[way] |= {"merge_memory_mb": round(merging), **compared(work / f"{way}.parquet", local)}
             print(json.dumps(result, indent=2), flush=True)
         return result
     finally:
@@ -152,22 +149,20 @@ def eight(shards: list[Path], out: Path, options: tuple) -> list[tuple[float, fl
     return used
 
 
-def engine(name: str, shards: list[Path], out: Path) -> tuple[list[tuple[float, float]], dict]:
-    """Run an engine of `scale_engines.py`; its workers are not all children, so it has no CPU seconds."""
-    script = Path(__file__).with_name("scale_engines.py")
-    process = subprocess.run([sys.executable, script, name, out, *shards], capture_output=True, text=True)
-    if process.returncode:
-        raise SystemExit(f"failed: {process.stderr[-3000:]}")
-    return [], json.loads(process.stdout.splitlines()[-1])
+def on_ray(shards: list[Path], out: Path, options: tuple) -> list[tuple[float, float]]:
+    """Scan on a Ray cluster of two nodes of one CPU each."""
+    code = (
+        "import sys, ray; from ray.cluster_utils import Cluster; from asli.scaling.sharded import scan_parts\n"
+        "c = Cluster(initialize_head=True, head_node_args={'num_cpus': 1, 'include_dashboard': False})\n"
+        "c.add_node(num_cpus=1); ray.init(address=c.address, log_to_driver=False)\n"
+        f"scan_parts(sys.argv[2:], sys.argv[1], {DETECTOR!r}, engine='ray', shard='/8'); ray.shutdown(); c.shutdown()"
+    )
+    command = [sys.executable, "-c", code, f"{out}/", *map(str, shards)]
+    finished(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
+    return []  # its workers are no children of this process
 
 
-WAYS = {
-    "one process into parts": lambda shards, out, options: (one(shards, out, options), {}),
-    "eight shards, three killed": lambda shards, out, options: (eight(shards, out, options), {"processes_killed": 3}),
-    "ray, a worker and a node killed": lambda shards, out, options: engine("ray", shards, out),
-    "spark": lambda shards, out, options: engine("spark", shards, out.with_suffix(".parquet")),
-    "s3 with faults": lambda shards, out, options: engine("s3", shards, out.with_suffix(".parquet")),
-}
+WAYS = {"one process into parts": one, "eight shards, three killed": eight, "ray, two nodes": on_ray}
 
 
 def simulate(rows: int, shards: int, failure_rate: float) -> dict:
