@@ -17,7 +17,7 @@ from asli.detector.prediction import Prediction
 from asli.errors import AsliError
 from asli.sample import golden_images
 from asli.serving.app import create_app
-from asli.serving.limits import BodyLimit, PlaceLimit
+from asli.serving.limits import BodyLimit, RequestLimit
 from asli.serving.serve import _listen
 
 held, released = [], threading.Event()
@@ -49,13 +49,13 @@ def served(app):
 
 @pytest.fixture(scope="module")
 def address():
-    with served(PlaceLimit(BodyLimit(slow, 1000, 0.5, 0.2), 2, 5000, 1000)) as found:
+    with served(RequestLimit(BodyLimit(slow, 1000, 0.5, 0.2), 2, 5000, 1000)) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def patient():
-    with served(PlaceLimit(BodyLimit(slow, 1000, 120, 60), 2, 5000, 1000)) as (host, port):
+    with served(RequestLimit(BodyLimit(slow, 1000, 120, 60), 2, 5000, 1000)) as (host, port):
         yield f"http://{host}:{port}/"
 
 
@@ -103,7 +103,7 @@ def test_a_refused_client_gets_its_answer_and_keeps_its_connection(patient):
 
 def test_bodies_together_are_limited_but_one_alone_may_be_larger():
     async def ask():
-        app = PlaceLimit(slow, 10, 100, 1000)
+        app = RequestLimit(slow, 10, 100, 1000)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
             asked = [client.post("/", content=b"x" * size) for size in (150, 10)]
             together = await asyncio.gather(*asked)
@@ -114,7 +114,7 @@ def test_bodies_together_are_limited_but_one_alone_may_be_larger():
 
 def test_lengths_that_are_not_declared_or_not_true_are_counted_as_the_largest_body():
     async def ask(*sent):
-        app = PlaceLimit(slow, 10, 100, 60)
+        app = RequestLimit(slow, 10, 100, 60)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
             answers = await asyncio.gather(*(client.post("/", **one) for one in sent))
             return [answer.status_code for answer in answers]

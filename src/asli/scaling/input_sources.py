@@ -16,8 +16,8 @@ from asli.datasets.sources import Folder
 from asli.errors import AsliError, DataError
 from asli.files import printable, read_regular
 from asli.scaling import web
+from asli.scaling.parquet_units import ParquetTable
 from asli.scaling.pictures import ROWS, Picture, Pictures, Tally, Unit
-from asli.scaling.tables import Table
 from asli.scaling.tar_shards import tar_pictures
 from asli.scaling.urls import ObjectStream, filesystem, read_object, retried, scheme_of
 from asli.scanning.inputs import Inputs, Places
@@ -59,7 +59,7 @@ class Sources(Pictures):
         self.tally = Tally()
         self.trusted = {*allow_hosts, *filter(None, (web.origin(one) for one in self.given if scheme_of(one)))}
         self._whole = len(self.given) >= 4 * shards
-        self._opened: tuple[str, Table | ZipArchive, str] | None = None
+        self._opened: tuple[str, ParquetTable | ZipArchive, str] | None = None
         if not self.given:
             raise DataError(f"nothing matches {', '.join(given)}; give shards, lists, tables or pictures")
         if len(set(self.given)) < len(self.given):
@@ -140,8 +140,8 @@ class Sources(Pictures):
         except (AsliError, OSError) as error:
             yield from [Picture(shown, shown, error=printable(str(error)))][start:]
             return
-        first, end = block or (0, opened.rows if isinstance(opened, Table) else len(opened.entries))
-        if isinstance(opened, Table):
+        first, end = block or (0, opened.rows if isinstance(opened, ParquetTable) else len(opened.entries))
+        if isinstance(opened, ParquetTable):
             found = opened.pictures(first + start, end)
         else:
             found = self._entries(opened, shown, before, first, end, start)
@@ -149,14 +149,16 @@ class Sources(Pictures):
             picture.stamp = stamp
             yield picture
 
-    def _open(self, one: str, shown: str, before: str) -> tuple[Table | ZipArchive, str]:
+    def _open(self, one: str, shown: str, before: str) -> tuple[ParquetTable | ZipArchive, str]:
         """Open a table or zip archive by its index; the last one stays open."""
         if self._opened is None or self._opened[0] != one:
             self._opened = None
             stream = ObjectStream(one)
             reader = _buffered(stream)
             if one.endswith(".parquet") or _base(one).endswith(".parquet"):
-                opened: Table | ZipArchive = Table(reader, f"{shown}/", before, partial(self.link, beside=one))
+                opened: ParquetTable | ZipArchive = ParquetTable(
+                    reader, f"{shown}/", before, partial(self.link, beside=one)
+                )
             else:
                 opened = ZipArchive(Path(shown), self.include_hidden, reader)
                 self.tally.unsafe += len(opened.left_out.unsafe)
@@ -304,8 +306,8 @@ def _expanded(text: str) -> Iterator[str]:
     yield text
 
 
-def _blocks_of(opened: Table | ZipArchive) -> Iterator[tuple[int, int]]:
-    if isinstance(opened, Table):
+def _blocks_of(opened: ParquetTable | ZipArchive) -> Iterator[tuple[int, int]]:
+    if isinstance(opened, ParquetTable):
         yield from opened.blocks()
         return
     count = len(opened.entries)

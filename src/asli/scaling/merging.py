@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from asli.errors import AsliError, DataError, RunError
 from asli.scaling.input_sources import Sources
+from asli.scaling.parquet_units import ID_COLUMNS
 from asli.scaling.part_folder import VERSION, Part, PartFolder
 from asli.scaling.parts_result import MergeResult
-from asli.scaling.tables import ID_COLUMNS
 from asli.scaling.urls import ObjectStream
 from asli.scanning import score_table
 

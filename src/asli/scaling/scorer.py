@@ -11,8 +11,8 @@ from asli.detector.locate import DEFAULT
 from asli.detector.runtimes import Kind
 from asli.errors import DataError, DetectorError
 from asli.scaling import web
+from asli.scaling.parquet_units import bytes_of, picture_columns
 from asli.scaling.pictures import Picture, Pictures
-from asli.scaling.tables import bytes_of, picture_columns
 from asli.scaling.urls import read_object, scheme_of
 from asli.scanning.reading import read_images
 from asli.scanning.score_table import SCHEMA, score_batch

@@ -22,7 +22,7 @@ from asli.explanation.view import Method
 from asli.serving import api_schema
 from asli.serving.batching import Batches
 from asli.serving.explaining import Explainer, preview
-from asli.serving.forms import Picture, form_body, pictures_of
+from asli.serving.forms import Upload, form_body, pictures_of
 
 MOST_FILES = 1000
 """Files of a form that are taken in at all; `max_images`, which is at most as many, is asked afterwards."""
@@ -94,7 +94,7 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
             raise HTTPException(422, f"no detector named {name[:60]!r}; there are: {names}")
         return served[next(iter(served)) if name is None else name]
 
-    async def taken(request: Request, most: int) -> list[Picture]:
+    async def taken(request: Request, most: int) -> list[Upload]:
         form = await request.form(max_files=MOST_FILES, max_part_size=max_bytes)
         pictures = pictures_of(form, request.headers.get("content-type", ""))
         if len(pictures) > most:
@@ -221,7 +221,7 @@ def _answer(
     return {"detector": described, "images": images, "files": files, "asli": __version__, "time": time}
 
 
-def _file(picture: Picture) -> dict[str, Any]:
+def _file(picture: Upload) -> dict[str, Any]:
     return {"sha256": picture.sha256, "bytes": picture.size}
 
 

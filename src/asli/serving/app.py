@@ -18,7 +18,7 @@ from asli.serving.access_log import AccessLog, TokenGuard
 from asli.serving.api import FAILED, Served, routes
 from asli.serving.batching import Batches
 from asli.serving.explaining import Explainer
-from asli.serving.limits import BodyLimit, HeadAsGet, PlaceLimit
+from asli.serving.limits import BodyLimit, HeadAsGet, RequestLimit
 from asli.serving.site import ADDRESSES, site
 
 PLACES, PLACE_BYTES = 256, 512_000_000
@@ -87,7 +87,7 @@ def create_app(
 
     app.add_middleware(BodyLimit, most=max_bytes, seconds=SECONDS, pause=PAUSE)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(PlaceLimit, most=PLACES, most_bytes=PLACE_BYTES, largest=max_bytes)
+    app.add_middleware(RequestLimit, most=PLACES, most_bytes=PLACE_BYTES, largest=max_bytes)
     if token is not None:
         app.add_middleware(TokenGuard, token=token)
     if access_log:  # added last, asked first

@@ -13,7 +13,7 @@ FIELD = "images"
 
 
 @dataclass(slots=True)
-class Picture:
+class Upload:
     """A picture of a form.
 
     Attributes:
@@ -54,7 +54,7 @@ def form_body(*, one: bool = False) -> dict[str, Any]:
 _EXAMPLE = f"for example with: curl -F {FIELD}=@photo.jpg"
 
 
-def pictures_of(form: FormData, kind: str) -> list[Picture]:
+def pictures_of(form: FormData, kind: str) -> list[Upload]:
     """Return the pictures in a form.
 
     Args:
@@ -77,15 +77,15 @@ def pictures_of(form: FormData, kind: str) -> list[Picture]:
     return found
 
 
-def _picture(value: UploadFile | str) -> Picture:
+def _picture(value: UploadFile | str) -> Upload:
     if isinstance(value, UploadFile):
         if not value.filename and not value.size:
             raise HTTPException(422, "no file was chosen: one came without name and content")
         name = (value.filename or "picture").encode(errors="backslashreplace").decode()
-        return Picture(name, value.size or 0, value.file)
+        return Upload(name, value.size or 0, value.file)
     # A part without a file name counts as text; of bytes that are not UTF-8 Starlette makes Latin-1.
     content = value.encode("latin-1", errors="replace")
     if is_image("", content[:32]):
-        return Picture("picture", len(content), content)
+        return Upload("picture", len(content), content)
     shown = repr(value[:60])
     raise HTTPException(422, f"the field {FIELD!r} holds the text {shown}, no file; send the file itself, {_EXAMPLE}")

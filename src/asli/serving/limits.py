@@ -48,7 +48,7 @@ class HeadAsGet:
         await self._app({**scope, "method": "GET"}, receive, head)
 
 
-class PlaceLimit:
+class RequestLimit:
     """Answers 503 to requests that bring something while others fill all places, or bring too much together.
 
     Args:

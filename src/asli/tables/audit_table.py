@@ -31,7 +31,7 @@ from asli.auditing.shortcuts import FOLDS, IMAGES, LEAST, PERMUTATIONS, cross_va
 from asli.datasets.manifest import FORMER_NAMES, SCHEMA
 from asli.errors import DataError
 from asli.tables.pairs import Pairs
-from asli.tables.reading import TableFile, labels_of
+from asli.tables.table_file import TableFile, labels_of
 
 COLUMNS = (*facts.COLUMNS, "sha256", "pixel_sha256")
 """Columns of the manifest that an audit reads; those that a table lacks are null."""

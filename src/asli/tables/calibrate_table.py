@@ -15,8 +15,8 @@ from asli.tables.binning import Binning
 from asli.tables.evaluate_table import require_rows
 from asli.tables.fit_table import TableFit
 from asli.tables.origin import require_own
-from asli.tables.reading import TableFile
 from asli.tables.rows import Reader
+from asli.tables.table_file import TableFile
 from asli.tables.tally import Collected
 
 logger = logging.getLogger("asli")

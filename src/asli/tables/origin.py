@@ -9,7 +9,7 @@ from asli.detector.base import Detector
 from asli.detector.card import Thresholds
 from asli.errors import DataError
 from asli.evaluation.parts import Openings
-from asli.tables.reading import TableFile
+from asli.tables.table_file import TableFile
 
 _KEYS = (b"asli.part", b"asli.scan")
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from asli.errors import DataError
 from asli.metrics.classification import Floats, Labels
-from asli.tables.reading import CHUNK, TableFile, labels_of, scores_of
 from asli.tables.spill import Hashes, Records, Spill, hashes, long_hashes
+from asli.tables.table_file import CHUNK, TableFile, labels_of, scores_of
 
 ID_COLUMNS = ("id", "filename", "file_name", "path", "image")
 PROPERTIES = ("generator", "source", "category", "format")

@@ -40,7 +40,7 @@ def bytes_of(value: Any) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-class Table:
+class ParquetTable:
     """One Parquet file, its rows read forwards.
 
     Args:
