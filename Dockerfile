@@ -7,6 +7,8 @@ COPY src src
 RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu torch torchvision \
     && pip install --no-cache-dir '.[serve,onnx,provenance]' \
     && useradd --create-home asli
+# A read-only root has no home to write to; matplotlib keeps a cache of fonts.
+ENV MPLCONFIGDIR=/tmp/matplotlib
 USER asli
 EXPOSE 8000
 # The container's own health check; python is there, curl is not.
