@@ -1,6 +1,6 @@
 """Time and peak memory of asli's commands at 1,000, 10,000 and 100,000 images, each in a process of its own.
 
-    python benchmarks/growth.py --shared DIR --work DIR [--images 1000 10000 100000] [--out benchmarks/results/growth.json]
+    python benchmarks/growth.py --shared DIR --work DIR [--images 1000 10000 100000]
 
 The images are CIFAKE's JPEG files; for `domain-study`, distinct crops of 100 to 160 px of the development photographs.
 The detector is `thumbnail`. --out is written after each command, and the same command line adds what is missing. Wall

@@ -1,4 +1,4 @@
-"""Images a second of `asli scan`, `detector.predict` and transformers' image-classification pipeline; rows of `bench.py`.
+"""Images a second of `asli scan`, `detector.predict` and transformers' pipeline; rows of `bench.py`.
 
 JPEG files of CIFAKE (train part) before a ResNet-18 at 32 px, and pictures of the development set before a ResNet-50
 at 224 px. The networks are untrained, which does not change their speed. The pipeline opens the very detector folder

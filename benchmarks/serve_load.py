@@ -5,7 +5,8 @@
 
 Each client is a connection of its own (httpx) that sends one thumbnail, waits for the answer, and sends the next. A
 client that is told to come back (503) waits as long as `Retry-After` asks, with `--impatient` not at all. Clients and
-server share the machine's CPUs; the CPU time of both is stated. A row of one client is measured before and after the others. Needs the extra `test`.
+server share the machine's CPUs; the CPU time of both is stated. A row of one client is measured before and after the
+others. Needs the extra `test`.
 """
 
 import argparse
