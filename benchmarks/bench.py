@@ -5,8 +5,9 @@
 DIR is the folder the tests know as ASLI_SHARED. Run it on idle cores. Without --full, rows have fewer images and
 `full` rows are left out: minutes instead of an hour. --out is written after every measurement. The same command adds
 what is missing, or starts anew where machine or versions differ. --minutes begins no measurement after so many.
---prepare only writes images and detectors to --work. `python benchmarks/speed_page.py` makes docs/speed.md of the
-results.
+--prepare only writes images and detectors to --work. Each measurement states how many CPUs other processes used
+meanwhile; `--redo 0.2` repeats the turns beside which they used more. `python benchmarks/speed_page.py` makes
+docs/speed.md of the results.
 """
 
 import argparse
@@ -162,10 +163,11 @@ def real_side(name: str, side: str, measured: dict[str, Any]) -> str:
 
 def in_own_process(name: str, side: str, work: Path, shared: Path, quick: bool) -> dict[str, Any]:
     """Measure one side; asli's sides have the environment that its commands set for themselves."""
-    from asli.threads import environment
+    from asli.threads import affinity, cpu_times, environment, free_cpus
 
     peers = ("pipeline", "Trainer", TRAINER)
     command = [sys.executable, __file__, "--one", name, side, "--work", str(work), "--shared", str(shared)]
+    before = cpu_times()
     with tempfile.TemporaryFile("w+") as errors:
         done = subprocess.run(
             command if quick else [*command, "--full"],
@@ -178,7 +180,18 @@ def in_own_process(name: str, side: str, work: Path, shared: Path, quick: bool) 
         if done.returncode:
             errors.seek(0)
             raise SystemExit(f"{name}, {side} failed:\n{errors.read()}")
-    return json.loads(done.stdout.splitlines()[-1])
+    found, after = json.loads(done.stdout.splitlines()[-1]), cpu_times()
+    if before is not None and after is not None:
+        found["busy_cpus"] = round(len(affinity()) - free_cpus(before, after), 2)
+    return found
+
+
+def drop_busy(measured: dict[str, Any], limit: float) -> None:
+    """Remove the turns of which a side was measured while others used more than `limit` CPUs."""
+    for sides in measured.values():
+        turns = [dict(zip(sides, runs, strict=True)) for runs in zip(*sides.values(), strict=False)]
+        kept = [turn for turn in turns if all(run.get("busy_cpus", 0) <= limit for run in turn.values())]
+        sides.update({side: [turn[side] for turn in kept] for side in sides})
 
 
 def prepare(work: Path, shared: Path) -> None:
@@ -243,6 +256,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--prepare", action="store_true")
+    parser.add_argument("--redo", type=float, metavar="CPUS", help="measure turns again beside which others used more")
     parser.add_argument("--out", type=Path, help="benchmarks/results/speed.json, or speed_quick.json without --full")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -270,6 +284,8 @@ def main() -> None:
     if any(result.get(key) != value for key, value in about.items()):
         result = {**about, "measured": {}, "largest_score_difference": {}}
     begun, measured = time.monotonic(), result["measured"]
+    if options.redo is not None:
+        drop_busy(measured, options.redo)
     for name in options.only:
         row = ROWS[name]
         if (not options.full and row.quick is None) or (

@@ -27,7 +27,7 @@ from common import machine, versions
 DETECTOR = "thumbnail"
 OPEN = "import sys; from asli.datasets.folder import DataFolder; DataFolder.open(sys.argv[1]).rows('test')"
 STEPS = {
-    "make a data folder": ("asli", "data", "open", "{files}", "{data}", "--fractions", "0%", "0%", "0%", "100%"),
+    "make a data folder": ("asli", "data", "open", "{files}", "{data}", "--fractions", "1%", "0%", "0%", "99%"),
     "open it": ("python", OPEN, "{data}"),
     "audit": ("asli", "audit", "{data}", "--html", "{out}/audit.html"),
     "evaluate": ("asli", "evaluate", DETECTOR, "{data}", "--out", "{out}/report"),
