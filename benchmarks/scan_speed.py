@@ -98,14 +98,15 @@ def scan_speed(work: Path, case: dict[str, Any], files: list[Path], option: str)
     """Measure a scan of the folder."""
     import pyarrow.parquet as pq
 
+    from asli.detector.base import Detector
     from asli.scanning.scan import scan
 
-    detector = work / (case["detector"] + ("-int8" if option == "int8" else ""))
-    runtime = None if option == "int8" else option
+    folder = work / (case["detector"] + ("-int8" if option == "int8" else ""))
+    detector = Detector.load(folder, runtime=None if option == "int8" else option)
     with tempfile.TemporaryDirectory() as out:
-        scan(files[:64], Path(out) / "warm.parquet", detector, runtime=runtime)
+        scan(files[:64], Path(out) / "warm.parquet", detector)
         used = time.process_time()
-        result = scan([work / case["images"]], Path(out) / "scores.parquet", detector, runtime=runtime)
+        result = scan([work / case["images"]], Path(out) / "scores.parquet", detector)
         used = time.process_time() - used
         assert result.unreadable.count == 0
         scores = pq.read_table(Path(out) / "scores.parquet")["score"].to_pylist()[:COMPARED]

@@ -51,9 +51,10 @@ def about(result: dict[str, Any]) -> str:
     low = (
         "" if "avx512_bf16" in has or "amx_bf16" in has else " It has no bfloat16 arithmetic, so no row uses bfloat16."
     )
+    threads = f" `OMP_NUM_THREADS` was {machine['threads']}." if machine["threads"].isdigit() else ""
     return (
         f"{machine['processor']}, {machine['cpus']} CPUs ({machine['architecture']}; {', '.join(has).upper()}),"
-        f" {machine['memory_gb']} GB, no GPU, Python {machine['python']}.{low}\n\nVersions: {versions}.\n"
+        f" {machine['memory_gb']} GB, no GPU, Python {machine['python']}.{low}{threads}\n\nVersions: {versions}.\n"
     )
 
 
@@ -107,11 +108,21 @@ def every_side(result: dict[str, Any]) -> str:
                 real = runs[0].get("side", side)
                 cpu = number(statistics.median(run["cpu_ms"] for run in runs))
                 difference = f"{far[side]:.1e}" if far.get(side) else ""
-                rows.append([WORK.get(name, name), real, str(len(runs)), spread(runs), cpu, difference])
-    head = ["work", "side", "turns", "per second", "CPU ms each", "largest difference of a score from the pipeline's"]
+                others = f"{max(run.get('busy_cpus', 0) for run in runs):.1f}"
+                rows.append([WORK.get(name, name), real, str(len(runs)), spread(runs), cpu, others, difference])
+    head = [
+        "work",
+        "side",
+        "turns",
+        "per second",
+        "CPU ms each",
+        "CPUs of others",
+        "largest difference of a score from the pipeline's",
+    ]
     return (
         "## Every measurement\n\nBatch sizes of the peers are chosen in the rows named *batch sizes*. CPU time counts"
-        " all threads; of the server, its own only.\n\n" + table(head, rows)
+        " all threads; of the server, its own only. *CPUs of others* is the most that other processes used.\n\n"
+        + table(head, rows)
     )
 
 

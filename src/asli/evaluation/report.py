@@ -53,7 +53,7 @@ def write_report_folder(
         write_text(folder / "unscored.txt", "".join(f"{line}\n" for line in attached.left_out))
     write_json(folder / "metrics.json", content)
     if attached.model_card is not None:
-        write_text(folder / "model_card.md", attached.model_card)
+        write_text(folder / "model_card.md", attached.model_card())
     sections = [training_section(list(attached.training))] if attached.training else []
     if "comparison" in content:
         sections.append(comparison.comparison_section(content["comparison"]))
