@@ -92,7 +92,7 @@ def against_peers(result: dict[str, Any], notes: dict[str, Any]) -> str:
         "## Beside peers\n\nSpeeds are images per second, of the server answers per second: median (least to most)."
         " The sides take turns, each in a process of its own. A turn's ratio compares neighbors in time.\n\n"
     )
-    text += table(head, rows)
+    text += table(head, rows) + "\n" + notes["turns"] + "\n"
     return text + ("\nReasons for rows below their target:\n\n" + "\n".join(reasons) + "\n" if reasons else "")
 
 
