@@ -4,10 +4,10 @@ BIN := .venv/bin
 # Files stay whole, since they share fixtures and one listens on a fixed port; tests/conftest.py sets their order.
 TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check engines docs words format lint types clean
+.PHONY: help demo test coverage check engines docs words format lint types bench bench-full clean
 
 help:           ## list the commands
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/ \t/'
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/ \t/'
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,10 @@ $(BIN)/python:
 .venv/.engines: $(BIN)/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[engines]'
 	@touch $@ .venv/.test .venv/.user
+
+.venv/.bench: .venv/.dev
+	$(BIN)/pip install --quiet --editable '.[dev,bench]'
+	@touch $@
 
 demo: .venv/.user   ## install, then train, evaluate and score on the bundled real sample
 	$(BIN)/asli demo
@@ -60,6 +64,14 @@ check: .venv/.dev   ## all that CI runs: format, lint, types, words, site, every
 
 engines: .venv/.engines   ## scan 2,000 thumbnails on Ray, Spark, Daft and datasets; needs Java
 	ASLI_REQUIRE_ENGINES=1 $(BIN)/python -m pytest tests/scaling/test_engines.py --durations=10
+
+bench: .venv/.bench   ## compare speed with peers in minutes; needs the images of ASLI_SHARED and idle cores
+	$(BIN)/python benchmarks/bench.py
+
+bench-full: .venv/.bench   ## every row of docs/speed.md and growth to 100,000 images; takes hours, resumable
+	$(BIN)/python benchmarks/bench.py --full
+	$(BIN)/python benchmarks/growth.py --work benchmarks/work
+	$(BIN)/python benchmarks/speed_page.py
 
 clean:          ## remove what the commands above made
 	rm -rf .venv asli-demo site htmlcov .coverage .coverage.*

@@ -16,10 +16,10 @@ from PIL import Image
 
 from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
-from asli.datasets.images import decode
+from asli.datasets.images import Facts, decode
 from asli.detector.base import Detector
 from asli.detector.classifier import Classifier, as_classifier
-from asli.detector.runtimes import BATCH
+from asli.detector.runtimes import batch_of
 from asli.errors import DataError
 from asli.evaluation.described import DetectorSummary
 from asli.evaluation.domain_study_result import (
@@ -34,12 +34,18 @@ from asli.metrics.classification import Floats, score_of_logits
 from asli.metrics.delong import auroc_interval
 from asli.metrics.intervals import Estimate, share_of
 from asli.models.device import pick_device, set_threads
+from asli.parallel import ordered
 from asli.progress import progress
 from asli.transforms.corruptions import KERNELS, Kernel, resized
 
 logger = logging.getLogger("asli")
 
 ANTIALIASED: tuple[Kernel, ...] = tuple(kernel for kernel in KERNELS if kernel != "nearest")
+
+GROUP = 64
+"""Pictures that one thread decodes and shrinks, and that are scored together; fewer of a large input size."""
+
+_Shrunk = tuple[list[Facts], list[npt.NDArray[np.uint8]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,25 +142,30 @@ def _sources(data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.st
 def _score(
     detector: Classifier, data: DataFolder, rows: npt.NDArray[np.int64], device: str | None
 ) -> dict[Kernel, KernelScores]:
-    """Score every picture through every kernel; each picture is decoded once."""
+    """Score every picture through every kernel; threads decode each picture once, ahead of the network."""
     runtime, domain = detector.runtime(detector.near(pick_device(device))), detector.card.domain
+    size = detector.preprocessing.size
     scores: dict[Kernel, list[Floats]] = {kernel: [] for kernel in KERNELS}
     outside: dict[Kernel, list[bool]] = {kernel: [] for kernel in KERNELS}
-    with progress("shrinking", len(rows), unit="pictures") as bar:
-        for start in range(0, len(rows), BATCH):
-            part = rows[start : start + BATCH]
-            fitted: dict[Kernel, list[npt.NDArray[np.uint8]]] = {kernel: [] for kernel in KERNELS}
-            for row in part:
-                square = _central_square(data.pixels.image(int(row)))
-                for kernel in KERNELS:
-                    small = resized(square, (detector.preprocessing.size,) * 2, kernel)
-                    pixels, facts = decode(_encoded(detector, small))
-                    windows = detector.preprocessing.to_input(pixels)
-                    fitted[kernel].append(windows)
-                    outside[kernel].append(domain.why_outside(facts, windows) is not None)
-                bar.advance(1)
+
+    def shrunk(part: npt.NDArray[np.int64]) -> dict[Kernel, _Shrunk]:
+        seen: dict[Kernel, _Shrunk] = {kernel: ([], []) for kernel in KERNELS}
+        for row in part.tolist():
+            square = _central_square(data.pixels.image(row))
             for kernel in KERNELS:
-                scores[kernel].append(score_of_logits(runtime.logits(fitted[kernel])))
+                pixels, facts = decode(_encoded(detector, resized(square, (size, size), kernel)))
+                seen[kernel][0].append(facts)
+                seen[kernel][1].append(detector.preprocessing.to_input(pixels))
+        return seen
+
+    group = min(GROUP, batch_of(size))
+    parts = (rows[start : start + group] for start in range(0, len(rows), group))
+    with progress("shrinking", len(rows), unit="pictures") as bar:
+        for seen in ordered(shrunk, parts):
+            for kernel, (facts, windows) in seen.items():
+                outside[kernel] += [reason is not None for reason in domain.why_all_outside(facts, windows)]
+                scores[kernel].append(score_of_logits(runtime.logits(windows)))
+            bar.advance(len(facts))
     return {kernel: KernelScores(np.concatenate(scores[kernel]), np.array(outside[kernel])) for kernel in KERNELS}
 
 

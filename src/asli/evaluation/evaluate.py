@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,7 +134,7 @@ def evaluate(
         ),
     )
     if subject.detector is not None:
-        card = subject.detector.model_card(result.to_dict())
+        card = partial(subject.detector.model_card, result.to_dict())  # its network is not read before it is saved
         result = replace(result, attachments=replace(result.attachments, model_card=card))
     if folder is None:
         return result

@@ -1,7 +1,7 @@
 """The most confident mistakes of both kinds (figure 10 of the paper), and whether mistakes look different at all."""
 
 import io
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from scipy.stats import mannwhitneyu
 from asli.datasets.folder import DataFolder
 from asli.detector.card import Thresholds
 from asli.evaluation.further import AppearanceTest, Mistake, Mistakes
-from asli.metrics.appearance import NAMES, measure
+from asli.metrics.appearance import NAMES, Measures, measure, measure_all
 from asli.metrics.classification import Floats, Labels
 from asli.metrics.delong import auroc_interval
 from asli.metrics.paired import holm
@@ -25,6 +25,8 @@ LARGEST = 192
 
 LEVEL = 0.05
 _AT_ONCE = 256
+SMALL = 64
+"""Images of at most this many pixels a side are measured many at once."""
 
 KINDS = ("real called fake", "fake called real")
 
@@ -88,13 +90,28 @@ def pictures_of(data: DataFolder, mistakes: Mistakes) -> dict[int, bytes]:
 
 
 def _measured(data: DataFolder, rows: npt.NDArray[np.int64]) -> dict[str, Floats]:
-    found = []
+    found: list[Measures] = []
     with progress("measuring pictures", len(rows), unit="images") as bar:
         for start in range(0, len(rows), _AT_ONCE):
             block = rows[start : start + _AT_ONCE]
-            found += data.pixels.map(lambda row, image: asdict(measure(image)), block)
+            looked = data.pixels.map(lambda row, image: image if max(image.shape) <= SMALL else measure(image), block)
+            found += _small_measured(looked)
             bar.advance(len(block))
-    return {name: np.array([values[name] for values in found]) for name in NAMES}
+    return {name: np.array([getattr(values, name) for values in found]) for name in NAMES}
+
+
+def _small_measured(looked: list[npt.NDArray[np.uint8] | Measures]) -> list[Measures]:
+    """Measure the small images among others that were measured, those of one size at once."""
+    found = [one if isinstance(one, Measures) else None for one in looked]
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for number, one in enumerate(looked):
+        if not isinstance(one, Measures):
+            by_shape.setdefault(one.shape, []).append(number)
+    for numbers in by_shape.values():
+        small = np.stack([one for number in numbers if not isinstance(one := looked[number], Measures)])
+        for number, values in zip(numbers, measure_all(small), strict=True):
+            found[number] = values
+    return [values for values in found if values is not None]
 
 
 def _tests(labels: Labels, mistaken: npt.NDArray[np.bool_], values: dict[str, Floats]) -> tuple[AppearanceTest, ...]:

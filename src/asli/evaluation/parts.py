@@ -1,6 +1,6 @@
 """The parts of an evaluation's result that follow from labels, scores and thresholds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -297,7 +297,7 @@ class Attachments:
         left_out: Lines of `unscored.txt`.
         training: Lines of the run's `metrics.jsonl`.
         pictures: PNG files of the most confident mistakes, by row of the manifest.
-        model_card: The detector's card with these metrics; None for a table of scores.
+        model_card: Returns the detector's card with these metrics; None for a table of scores.
         command: That evaluates again.
     """
 
@@ -305,5 +305,5 @@ class Attachments:
     left_out: Sequence[str] = ()
     training: Sequence[dict[str, Any]] = ()
     pictures: Mapping[int, bytes] = field(default_factory=dict)
-    model_card: str | None = None
+    model_card: Callable[[], str] | None = None
     command: str | None = None

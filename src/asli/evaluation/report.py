@@ -65,7 +65,7 @@ def write_report_folder(
     """
     write_numbers(content, attached, folder)
     if attached.model_card is not None:
-        write_text(folder / "model_card.md", attached.model_card)
+        write_text(folder / "model_card.md", attached.model_card())
     sections = [training_section(list(attached.training))] if attached.training else []
     if "comparison" in content:
         sections.append(comparison_section.comparison_section(content["comparison"]))

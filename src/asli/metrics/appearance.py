@@ -42,30 +42,43 @@ def measure(pixels: Array) -> Measures:
     if short > SIDE:
         height, width = (max(SIDE, round(side * SIDE / short)) for side in pixels.shape[:2])
         pixels = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
+    return measure_all(pixels[None])[0]
+
+
+def measure_all(pixels: Array) -> list[Measures]:
+    """Measure pictures of one size, at most `SIDE` a side, uint8, n x height x width x 3; quicker than one by one."""
     levels = pixels.astype(np.float64)
     red, green, blue = levels[..., 0], levels[..., 1], levels[..., 2]
     brightness = 0.299 * red + 0.587 * green + 0.114 * blue
-    first, second = red - green, (red + green) / 2 - blue
-    spread = np.hypot(first.std(), second.std())
-    colorfulness = spread + 0.3 * np.hypot(first.mean(), second.mean())
-    across, down = np.diff(brightness, axis=1), np.diff(brightness, axis=0)
-    pairs = max(across.size + down.size, 1)
-    texture = np.sqrt(((across**2).sum() + (down**2).sum()) / pairs)
-    return Measures(float(colorfulness), float(texture), _flatness(brightness))
+    first, second = (_rows(values) for values in (red - green, (red + green) / 2 - blue))
+    spread = np.hypot(first.std(axis=1), second.std(axis=1))
+    colorfulness = spread + 0.3 * np.hypot(first.mean(axis=1), second.mean(axis=1))
+    across, down = (_rows(np.diff(brightness, axis=axis)) for axis in (2, 1))
+    pairs = max(across.shape[1] + down.shape[1], 1)
+    texture = np.sqrt(((across**2).sum(axis=1) + (down**2).sum(axis=1)) / pairs)
+    found = zip(colorfulness.tolist(), texture.tolist(), _flatness(brightness), strict=True)
+    return [Measures(*values) for values in found]
 
 
-def _flatness(brightness: npt.NDArray[np.float64]) -> float:
-    grid = max(1, min(GRID, min(brightness.shape) // 2))
-    edges = [np.linspace(0, side, grid + 1).astype(np.int64) for side in brightness.shape]
+def _rows(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return each picture's values in a row."""
+    return np.ascontiguousarray(values).reshape(len(values), -1)
+
+
+def _flatness(brightness: npt.NDArray[np.float64]) -> list[float]:
+    grid = max(1, min(GRID, min(brightness.shape[1:]) // 2))
+    edges = [np.linspace(0, side, grid + 1).astype(np.int64) for side in brightness.shape[1:]]
     counts = np.outer(*(np.diff(edge) for edge in edges))
 
     def means(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        sums = np.add.reduceat(np.add.reduceat(values, edges[0][:-1], axis=0), edges[1][:-1], axis=1)
+        sums = np.add.reduceat(np.add.reduceat(values, edges[0][:-1], axis=1), edges[1][:-1], axis=2)
         blocks: npt.NDArray[np.float64] = sums / counts
         return blocks
 
-    centerd = brightness - brightness.mean()  # squares of large means would cost digits
-    variance = means(centerd**2) - means(centerd) ** 2
+    # Squares of large means would cost digits.
+    centered = brightness - _rows(brightness).mean(axis=1)[:, None, None]
+    variance = means(centered**2) - means(centered) ** 2
     ring = np.ones((grid, grid), dtype=np.bool_)
     ring[1:-1, 1:-1] = False
-    return float((variance[ring] < FLAT**2).mean())
+    shares: list[float] = (variance[:, ring] < FLAT**2).mean(axis=1).tolist()
+    return shares
