@@ -84,10 +84,7 @@ def serve(
     if address not in ("127.0.0.1", "::1") and token is None:
         logger.warning("anyone who can reach %s:%d may use it; set a token or put a proxy in front", shown, taken)
     config = uvicorn.Config(app, log_level="warning", server_header=False)
-    server = uvicorn.Server(config)
-    server.run(sockets=[listening])
-    if server.started and server.should_exit:  # asked to end; on a busy machine uvicorn has returned without the signal
-        raise KeyboardInterrupt
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:
