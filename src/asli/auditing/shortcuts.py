@@ -1,7 +1,7 @@
 """How well labels can be told from what should not matter: cross-validated AUROC, and what chance would give."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,10 +61,9 @@ def measure(
     strata = ["/".join(str(part) for part in line.values()) for line in table.to_pylist()]
     rows = readable[stratified_sample(strata, images)]
     labels, members = data.labels[rows], groups[rows]
-    rarer = min(len(np.unique(members[labels == code])) for code in (0, 1))
     result: dict[str, Any] = {"images": len(rows), "of": len(readable), "folds": FOLDS, "permutations": PERMUTATIONS}
-    if rarer < LEAST:
-        return {**result, "kinds": {}, "why": f"a label has only {rarer} different images; {LEAST} are needed"}
+    if why := too_few(labels, members):
+        return {**result, "kinds": {}, "why": why}
     facts = data.table(
         [*SETTINGS, *NUMBERS, "bytes"],
         rows,
@@ -72,18 +71,30 @@ def measure(
     side = crop_side(facts)
     colors, spectra = from_pixels(pixels, rows, side)
     kinds = {"files": file_settings(facts), "weight": file_weight(facts), "colors": colors, "spectrum": spectra}
+    return {
+        **result,
+        "crop": side,
+        "smaller_than_crop": int(np.isnan(spectra.values[:, 0]).sum()),
+        "kinds": each_kind(kinds, labels, members, seed),
+    }
+
+
+def too_few(labels: Labels, groups: npt.NDArray[np.int64]) -> str | None:
+    """Return why nothing is claimed where a label has fewer than `LEAST` groups of duplicates, else None."""
+    rarer = min(len(np.unique(groups[labels == code])) for code in (0, 1))
+    return f"a label has only {rarer} different images; {LEAST} are needed" if rarer < LEAST else None
+
+
+def each_kind(
+    kinds: Mapping[str, Features], labels: Labels, groups: npt.NDArray[np.int64], seed: int
+) -> dict[str, dict[str, Any]]:
+    """Return `cross_validated` of each kind of features, with progress."""
     # Trees this small gain nothing from a second thread.
     with (
         threadpool_limits(1, user_api="openmp"),
         progress("fitting shortcut classifiers", len(kinds) * (2 + PERMUTATIONS), unit="fits") as bar,
     ):
-        measured = {name: cross_validated(seen, labels, members, seed, bar.advance) for name, seen in kinds.items()}
-    return {
-        **result,
-        "crop": side,
-        "smaller_than_crop": int(np.isnan(spectra.values[:, 0]).sum()),
-        "kinds": measured,
-    }
+        return {name: cross_validated(seen, labels, groups, seed, bar.advance) for name, seen in kinds.items()}
 
 
 def cross_validated(

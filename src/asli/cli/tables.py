@@ -1,6 +1,8 @@
 """Commands on tables of any length, without images."""
 
 import json
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +11,7 @@ from cyclopts import Parameter
 
 from asli.cli.common import EVALUATE, OTHER, AsJson, DetectorName, InLanguage, Seed, Share, app, examples, leave
 from asli.cli.policies import policy_of, print_calibrated
+from asli.files import printable
 
 table = cyclopts.App(
     name="table",
@@ -76,6 +79,13 @@ def evaluate(
         duplicates=duplicates,
         prevalences=prevalence or PREVALENCES,
     )
+    words: list[object] = ["asli", "table", "evaluate", scores, *(["--by", *by] if by else [])]
+    words += ["--prevalence", *prevalence] if prevalence else []
+    given = {"labels": labels, "split": split, "detector": detector, "threshold": threshold, "duplicates": duplicates}
+    for name, value in {**given, "out": out}.items():
+        words += [] if value is None else [f"--{name}", value]
+    command = shlex.join(printable(str(word)) for word in words)
+    result = replace(result, attachments=replace(result.attachments, command=command))
     report = None if out is None else result.save(out, language=language)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))

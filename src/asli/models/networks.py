@@ -179,14 +179,18 @@ def _from_timm(name: str, size: int, num_classes: int, seed: int) -> Network:
 
 
 LARGEST_TRIED = 512
-"""Up to which size a network is asked what it takes, in pixels, after it failed at the one wanted."""
+"""Up to which size, in pixels, a network is tried with a real image, and asked what it takes after it failed."""
 
 
 def _require_size(network: Network, size: int) -> None:
     """Refuse a size the network fails at, naming one that it takes."""
-    if _takes(network.module, size):  # one real image is quicker than loading what meta tensors need
+    # One real image is quicker than loading what meta tensors need, unless it is so large that it fills the memory.
+    if size <= LARGEST_TRIED and _takes(network.module, size):
         return
     meta = skeleton(network.module)
+    # What meta tensors cannot do is no reason to refuse a network: then it must really fail.
+    if size > LARGEST_TRIED and (_takes(meta, size) or _takes(network.module, size)):
+        return
     taken = (tried for tried in range(1, LARGEST_TRIED + 1) if _takes(meta, tried))
     smallest = next(taken, None)
     if smallest is None:

@@ -27,7 +27,7 @@ from asli.auditing.checks.check import Finding, Severity
 from asli.auditing.checks.shortcut import shortcut_found
 from asli.auditing.shortcut_features import file_settings as settings_features
 from asli.auditing.shortcut_features import file_weight
-from asli.auditing.shortcuts import FOLDS, IMAGES, LEAST, PERMUTATIONS, cross_validated
+from asli.auditing.shortcuts import FOLDS, IMAGES, PERMUTATIONS, each_kind, too_few
 from asli.datasets.manifest import FORMER_NAMES, SCHEMA
 from asli.errors import DataError
 from asli.tables.pairs import Pairs
@@ -165,9 +165,8 @@ def _shortcuts(sample: pa.Table, hashed: str | None, of: int, seed: int) -> dict
         keys = sample[hashed].to_pylist()
         groups = np.unique([key or f"row {number}" for number, key in enumerate(keys)], return_inverse=True)[1]
     result = {"images": len(sample), "of": of, "folds": FOLDS, "permutations": PERMUTATIONS, "kinds": {}}
-    rarer = min(len(np.unique(groups[labels == code])) for code in (0, 1))
-    if rarer < LEAST:
-        return {**result, "why": f"a label has only {rarer} different images; {LEAST} are needed"}
+    if why := too_few(labels, groups):
+        return {**result, "why": why}
     if sample["width"].null_count or sample["height"].null_count:
         return {**result, "why": "the table has no width and height of some images"}
     kinds = {"files": settings_features(sample)}
@@ -176,7 +175,7 @@ def _shortcuts(sample: pa.Table, hashed: str | None, of: int, seed: int) -> dict
     return {
         **result,
         "why": "the table has no sizes in bytes",
-        "kinds": {name: cross_validated(seen, labels, groups, seed) for name, seen in kinds.items()},
+        "kinds": each_kind(kinds, labels, groups, seed),
     }
 
 

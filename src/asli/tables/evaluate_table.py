@@ -86,7 +86,7 @@ def evaluate_table(
         unreadable=reader.counted["unscored"],
         unscored=None if labels is None else _unscored(reader),
         test_opened=opened,
-        attachments=Attachments(command="asli table evaluate"),
+        attachments=Attachments(),
     )
 
 

@@ -68,16 +68,16 @@ def _counted(records: Records) -> dict[str, int]:
     within = _pairs(_sizes(group, records["split"]))
     test = records["split"] == 0
     of_test = np.bincount(group[test], minlength=len(sizes))
-    judged = test & (of_test < sizes)[group]
-    fakes = int((judged & (records["label"] == 1)).sum())
+    leaked = test & (of_test < sizes)[group]
+    fakes = int((leaked & (records["label"] == 1)).sum())
     return {
         "pairs": pairs,
         "within_a_split": within,
         "across_splits": pairs - within,
         "across_test": int((of_test * (sizes - of_test))[of_test > 0].sum()),
         "across_labels": pairs - _pairs(_sizes(group, records["label"])),
-        "test_images": int(judged.sum()),
-        "test_images_real": int(judged.sum()) - fakes,
+        "test_images": int(leaked.sum()),
+        "test_images_real": int(leaked.sum()) - fakes,
         "test_images_fake": fakes,
         "identical_bytes": _pairs(_sizes(group, records["bytes"])),
     }
