@@ -53,6 +53,7 @@ def test_a_folder_of_one_newer_than_asli_is_refused(sample, tmp_path):
         DataFolder.open(data.path)
 
 
+@pytest.mark.slow
 def test_a_run_that_0_1_0_left_goes_on_with_the_same_bits(sample, tmp_path, monkeypatch):
     whole = train("smoke", sample, tmp_path / "whole", settings=SETTINGS)
     original = ProgressBar.on_update

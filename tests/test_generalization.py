@@ -35,6 +35,7 @@ def test_other_recipes_are_refused(sample, tmp_path):
         generalize("smoke", sample, tmp_path)
 
 
+@pytest.mark.slow
 def test_generators_are_left_out_with_sources_and_folds_are_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("ASLI_TRUNKS", str(tmp_path / "trunks"))
     monkeypatch.setenv("ASLI_CACHE", str(tmp_path / "cache"))

@@ -131,6 +131,7 @@ def test_prediction_needs_no_transformers(adopted, pictures):
     assert "transformers is not installed; install it with: pip install 'asli[hf]'" in refused.stderr
 
 
+@pytest.mark.slow
 def test_calibration_keeps_network_and_onnx_form(adopted, calibrated, pictures):
     before, after = Detector.load(adopted), Detector.load(calibrated)
     assert isinstance(after.runtime("cpu"), OnnxRuntime)
@@ -268,6 +269,7 @@ def test_a_bare_state_dict_with_the_preprocessing_of_transformers(pictures, tmp_
     assert np.abs(scores(detector.predict(pictures)) - expected).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_an_onnx_file_with_its_preprocessing(author, pictures, tmp_path):
     import transformers
 

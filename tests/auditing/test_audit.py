@@ -82,9 +82,8 @@ def settings(root):
     return result.shortcuts["kinds"]["files"], finding
 
 
-@pytest.mark.parametrize(
-    "case", ["format", *(pytest.param(c, marks=pytest.mark.slow) for c in ("nothing", "size", "exif"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photographs, tmp_path, monkeypatch):
     monkeypatch.setattr(shortcuts, "PERMUTATIONS", 10)  # chance is clear enough, and the test is quicker
     how, feature = CASES[case]

@@ -18,6 +18,7 @@ from asli.detector.calibrate import calibrate
 from asli.detector.classifier import Classifier
 from asli.detector.predict import predict
 from asli.detector.runtimes import OnnxRuntime, TorchRuntime, usable_threads
+from asli.detector.store import identity
 from asli.errors import DetectorError, MissingExtraError
 from asli.evaluation.evaluate import evaluate
 from asli.exporting import onnx as exporting
@@ -53,6 +54,18 @@ def test_onnx_is_another_form_of_the_same_detector(exported, finished):
     assert "uint8, n x 32 x 32 x 3" in (exported / "README.md").read_text()
 
 
+def test_a_saved_detector_writes_its_card_without_its_network(finished, exported, monkeypatch):
+    parameters = Detector.load(finished.detector).network.parameters
+    opened, known = Detector.load(exported), Detector.load(exported)
+    monkeypatch.setattr("asli.models.networks.create_network", None)
+    card = opened.model_card()
+    assert f"{parameters:,} parameters" in card
+    monkeypatch.undo()
+    del known._info["parameters"]  # as an earlier version saved it
+    assert known.model_card() == card
+    assert identity(known._info) == known.hash
+
+
 @pytest.mark.parametrize("name", ["exported", "default"])  # the default has a thumbnail and a photograph to answer for
 def test_predict_by_onnx_imports_neither_torch_nor_the_slow_libraries(name, exported, files, tmp_path):
     place, given = str(exported) if name == "exported" else name, [str(files[0])]
@@ -68,6 +81,7 @@ def test_predict_by_onnx_imports_neither_torch_nor_the_slow_libraries(name, expo
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.slow
 def test_wrong_graph_is_refused_and_nothing_written(finished, tmp_path, monkeypatch):
     forward = exporting.Exported.forward
     monkeypatch.setattr(exporting.Exported, "forward", lambda self, images: forward(self, images) * 1.001)

@@ -54,6 +54,7 @@ def test_figures_are_those_of_plain_counting(tables, sample, finished, tmp_path)
     assert json.loads((tmp_path / "report/compare.json").read_text()) == json.loads(json.dumps(result.to_dict()))
 
 
+@pytest.mark.slow
 def test_a_promise_is_held_against_the_images(finished, sample, tmp_path):
     from asli.detector.calibrate import calibrate
     from asli.metrics.thresholds import Policy

@@ -79,6 +79,7 @@ def test_small_pictures_only_are_refused(finished, sample):
         domain_study(finished.path, sample)
 
 
+@pytest.mark.slow
 def test_command_writes_what_it_prints(finished, pictures, tmp_path):
     done = run_asli(
         "domain-study", str(finished.path), str(pictures.path), "--out", str(tmp_path / "study.json"), "--json"

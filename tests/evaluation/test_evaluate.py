@@ -184,6 +184,7 @@ def test_judging_on_images_seen_in_training_is_said_everywhere(finished, judged,
     assert "400 of 400 images of the test part were training images" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_damaged_list_of_training_images_is_one_line(finished, judged, tmp_path):
     shutil.copytree(finished.detector, tmp_path / "copy")
     (tmp_path / "copy" / "training_images.npy").write_bytes(b"no array")

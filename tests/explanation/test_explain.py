@@ -51,6 +51,7 @@ def brightness_of(part):
 TOP_LEFT = np.s_[0:8, 0:8]
 
 
+@pytest.mark.slow
 def test_the_last_map_of_a_pooled_network_adds_up_to_the_log_odds(finished, pictures, tmp_path):
     bias = Detector.load(finished.path).network.module.linear.bias.detach().numpy()
     result = explain(pictures, finished.path, out=tmp_path).to_dict()

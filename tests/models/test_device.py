@@ -72,6 +72,7 @@ def test_training_on_the_cpu_of_a_gpu_notebook_is_loud(monkeypatch, caplog):
     assert not caplog.text
 
 
+@pytest.mark.slow
 def test_every_run_logs_its_device(sample, tmp_path):
     done = run_asli("train", "smoke", "--data", sample.path, "--out", tmp_path / "run", "--threads", 1)
     assert "device: CPU, 1 thread" in done.stderr

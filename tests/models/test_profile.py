@@ -103,6 +103,7 @@ def test_bird_and_lotfis_network_is_the_sum_of_its_layers():
     assert profile("bird_lotfi").parameters == 896 + 9248 + (32 * 6 * 6 + 1) * 64 + 65 * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "advice"),
     [
@@ -129,6 +130,7 @@ def test_a_network_without_a_linear_head_is_refused():
         create_network("levit_128s", size=224)
 
 
+@pytest.mark.slow
 def test_models_command_measures_in_a_process_of_its_own_and_speaks_json(capsys):
     main(["models", "resnet18", "--size", "32", "--runs", "3", "--threads", "1", "--json"])
     (found,) = json.loads(capsys.readouterr().out)

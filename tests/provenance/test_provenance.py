@@ -213,6 +213,7 @@ def test_credentials_of_another_shape_are_unchecked_and_not_a_crash(signed, monk
     assert provenance(data)["credentials"]["state"] == "unchecked"
 
 
+@pytest.mark.slow
 def test_it_stands_beside_the_score_and_never_in_it(finished, signed, tmp_path):
     original = golden_images()[0][1]
     (tmp_path / "plain.jpg").write_bytes(original)

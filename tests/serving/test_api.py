@@ -58,6 +58,7 @@ def require_described(served, answer, path, method="post"):
     jsonschema.Draft202012Validator(schema).validate(answer.json())
 
 
+@pytest.mark.slow
 def test_answers_are_as_described(served, pictures):
     form = files(pictures)
     require_described(served, served.post("/v1/predict", files=[*form, ("images", ("b.jpg", b"x"))]), "/v1/predict")

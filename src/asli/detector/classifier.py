@@ -276,11 +276,16 @@ class Classifier(Detector):
         Args:
             measured: The content of an evaluation's `metrics.json`; None shows the detector's own figures.
         """
-        from asli.models.networks import create_network
+        from asli.models.networks import create_network, networks
 
-        network = self._network or create_network(self._architecture, size=self.preprocessing.size)
+        parameters = self._info.get("parameters")
+        if parameters is None:  # saved by an earlier version
+            network = self._network or create_network(self._architecture, size=self.preprocessing.size)
+            parameters = network.parameters
         return model_card(
-            network=network,
+            architecture=self._architecture,
+            timm=self._architecture not in networks(),
+            parameters=parameters,
             preprocessing=self.preprocessing,
             card=self.card,
             hash=self.hash,
@@ -328,6 +333,7 @@ class Classifier(Detector):
         own: dict[str, Any] = {
             **form,
             "weights_sha256": sha256_of_file(folder / form.get("weights", WEIGHTS)),
+            "parameters": self.network.parameters,
             "preprocessing": self.preprocessing.to_dict(),
             **({"temperature": self.temperature} if self.temperature != 1 else {}),
             **({"trunk": self.trunk} if self.trunk is not None else {}),

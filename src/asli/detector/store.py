@@ -36,8 +36,8 @@ PROCESSOR = "preprocessor_config.json"
 WEIGHTS, ONNX, TRAINING_IMAGES, MEMBERS = "model.safetensors", "model.onnx", "training_images.npy", "members"
 FILES = (CONFIG, PROCESSOR, INFO, CARD, TRAINING_IMAGES, ONNX, WEIGHTS)
 
-LATER = ("onnx", "domain_studies")
-"""Parts of `detector.json` that are added to a saved detector and change none of its verdicts."""
+LATER = ("onnx", "domain_studies", "parameters")
+"""Parts of `detector.json` that change none of its verdicts, so they are not part of its hash."""
 
 FORMER_NAMES = {"licence": "license", "window": "crop_mode", "centre-crop": "center-crop"}
 """Keys and values of version 1, and their present names."""
