@@ -50,7 +50,7 @@ def measure(folder: Path, pictures: list[Golden], fake_labels: list[str], proces
         line = {
             "network": detector.name,
             "class": type(pipe.model).__name__,
-            "processor": detector.origin["processor"],
+            "processor": detector.origin.processor,
             "pictures": len(pictures),
             "scores": [round(min(theirs), 3), round(max(theirs), 3)],
         }
