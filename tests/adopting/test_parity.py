@@ -46,7 +46,7 @@ def test_an_adopted_network_gives_the_pipelines_scores(name, tmp_path):
     theirs = pipeline_scores(folder)
     assert np.ptp(theirs) > 0.02, "scores that are all alike would prove nothing"
     assert np.abs(our_scores(detector) - theirs).max() < TOLERANCE
-    assert "fast, torchvision" in detector.origin["processor"]
+    assert "fast, torchvision" in detector.origin.processor
 
 
 @pytest.mark.slow
@@ -55,7 +55,7 @@ def test_the_slow_image_processor_is_matched_where_it_is_asked_for(name, tmp_pat
     folder = networks.save(name, tmp_path / "author")
     detector = adopt(folder, tmp_path / "detector", processor="slow", onnx=False)
     assert np.abs(our_scores(detector) - pipeline_scores(folder, backend="pil")).max() < TOLERANCE
-    assert "slow, Pillow" in detector.origin["processor"]
+    assert "slow, Pillow" in detector.origin.processor
 
 
 @pytest.mark.slow

@@ -31,10 +31,10 @@ def test_it_is_small_and_says_what_it_was_made_of_and_by_which_recipe():
         assert "| photographs, with the rule |" in card or member is opened.members["photo"]
     thumbnail, photo = (opened.members[name].card for name in ("thumbnail", "photo"))
     assert thumbnail.recipe_hash == load_recipe("robust", ["loop.select_by=f1"]).hash()
-    assert thumbnail.trained_on["name"] == "cifake"
+    assert thumbnail.trained_on.name == "cifake"
     assert thumbnail.thresholds.target == 0.01
     assert photo.thresholds.target == 0.1
-    assert photo.thresholds.groups["by"] == "source"
+    assert photo.thresholds.groups.by == "source"
     graph = find_detector("default") / "members" / "thumbnail" / "model.onnx"
     assert b"site-packages" not in graph.read_bytes()
 

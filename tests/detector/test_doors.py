@@ -151,8 +151,8 @@ def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
     assert small.card.thresholds.calibration_hash == sample.hash
     ((name, figures),) = small.card.figures.items()
     assert str(large.hash) in name
-    assert figures["verdicts_changed"]["value"] == pytest.approx(done.flips / done.images)
-    assert figures["f1_lost"]["value"] == pytest.approx(done.f1_lost)
+    assert figures["verdicts_changed"].value == pytest.approx(done.flips / done.images)
+    assert figures["f1_lost"].value == pytest.approx(done.f1_lost)
     assert "verdicts changed" in (tmp_path / "int8/README.md").read_text()
     # near the detector it was made of, at another rounding: 256 levels an activation
     rows = sample.rows("validation")
@@ -181,7 +181,7 @@ def test_one_with_an_onnx_form_is_calibrated_as_one_without(finished, sample, tm
     assert torch_card.temperature < 0.5 * opened.card.temperature
     for name, figures in torch_card.figures.items():
         for key, figure in figures.items():
-            assert onnx_card.figures[name][key]["value"] == pytest.approx(figure["value"], abs=1e-4), key
+            assert onnx_card.figures[name][key].value == pytest.approx(figure.value, abs=1e-4), key
 
 
 def test_threads_that_torch_was_given_are_onnx_runtimes_too():

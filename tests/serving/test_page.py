@@ -265,7 +265,7 @@ def test_a_record_names_file_detector_time_and_settings_on_one_printed_page(page
     page.get_by_role("button", name="Record: fake.jpg").click()
     text = page.locator("#record").inner_text()
     assert hashlib.sha256((pictures / "fake.jpg").read_bytes()).hexdigest() in text
-    assert predict([], "thumbnail").detector["hash"] in text
+    assert predict([], "thumbnail").detector.hash in text
     assert "stability test: on" in text
     assert re.search(r"Scored at\s+\w+ \d+, 20\d\d at .* UTC", text)
     assert page.evaluate("document.activeElement.id") == "record-title"
