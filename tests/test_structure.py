@@ -8,8 +8,8 @@ import asli
 
 ROOT = Path(asli.__file__).parent
 LAYERS = [
-    {"_version", "errors", "pixel_limits", "plugins"},
-    {"files", "threads", "records", "notebook"},
+    {"_version", "errors", "pixel_limits"},
+    {"files", "threads", "records", "notebook", "plugins"},
     {"messages", "progress", "signals", "recipe", "parallel"},
     {"run"},
     {"transforms"},
