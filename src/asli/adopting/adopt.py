@@ -8,7 +8,7 @@ from pathlib import Path
 from asli.adopting.golden import golden_pictures
 from asli.adopting.opened import Choices, Processor, set_out
 from asli.adopting.prove import TOLERANCE, prove
-from asli.adopting.source import Source, find
+from asli.adopting.source import AdoptionSource, find
 from asli.datasets.folder import DataFolder
 from asli.detector.adopted import Adopted
 from asli.detector.base import Detector
@@ -102,7 +102,7 @@ def adopt(
     return result
 
 
-def _proven(source: Source, files: Path, choices: Choices, license: str | None) -> Adopted:
+def _proven(source: AdoptionSource, files: Path, choices: Choices, license: str | None) -> Adopted:
     opened = set_out(source, files, choices)
     network = {
         "library": source.library,

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from asli.auditing.duplicates import Duplicates
-from asli.auditing.read_pixels import Pixels
+from asli.auditing.read_pixels import PixelReader
 from asli.datasets.folder import DataFolder
 
 
@@ -27,7 +27,7 @@ class Evidence:
 
     data: DataFolder
     table: pa.Table
-    pixels: Pixels
+    pixels: PixelReader
     duplicates: Duplicates
     counts: dict[str, dict[str, dict[str, int]]]
     oddities: list[dict[str, Any]]

@@ -20,7 +20,7 @@ from asli.detector.prediction import Prediction
 from asli.errors import DetectorError, ImageError
 from asli.explanation.view import Method
 from asli.serving import api_schema
-from asli.serving.batching import Batches
+from asli.serving.batching import RequestBatches
 from asli.serving.explaining import Explainer, preview
 from asli.serving.forms import Upload, form_body, pictures_of
 
@@ -69,7 +69,7 @@ class Served:
     name: str
     detector: Detector
     described: dict[str, Any]
-    batches: Batches
+    batches: RequestBatches
     explainer: Explainer
 
 

@@ -13,7 +13,7 @@ from asli.evaluation.sections.overview import share
 from asli.messages import Message, Number, catalog, message
 from asli.reports.colors import FAKE, INK, REAL
 from asli.reports.hover import HoverFigure, hover_points
-from asli.reports.kit import Cell, ReportFigure, ReportTable, Section, measured, rate
+from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell, measured, rate
 from asli.reports.numbers import ends, interval_text, percent, percent_text, value_text
 from asli.reports.plots import STYLE
 
@@ -150,7 +150,7 @@ def _panel(axes: Axes, levels: list[dict[str, Any]], clean: dict[str, Any]) -> N
         hover_points(axes, np.arange(len(levels)) + shift, [level[key]["value"] for level in levels], texts)
 
 
-def _cells(line: dict[str, Any], shares: Iterable[str]) -> list[str | Cell]:
+def _cells(line: dict[str, Any], shares: Iterable[str]) -> list[str | TableCell]:
     return [*(cell for key in shares for cell in rate(line[key])), *measured(line["auroc"])]
 
 

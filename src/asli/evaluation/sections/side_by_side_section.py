@@ -6,7 +6,7 @@ from typing import Any
 from asli.evaluation.sections.comparison_section import comparison_section
 from asli.messages import Language
 from asli.reports.colors import Status
-from asli.reports.kit import CaptionedImage, Cell, Report, ReportTable, Section
+from asli.reports.kit import CaptionedImage, Report, ReportTable, Section, TableCell
 from asli.reports.numbers import counted, interval_text, percent, percent_interval, value_text
 
 Part = dict[str, Any]
@@ -67,14 +67,16 @@ def _answers(part: Part) -> ReportTable:
         seconds = one["seconds"]
         rows.append(
             [
-                Cell(text=one["name"], note="; ".join(filter(None, [one["license"], _policy(one)]))),
+                TableCell(text=one["name"], note="; ".join(filter(None, [one["license"], _policy(one)]))),
                 *(
-                    Cell(text=value_text(figures[key]), value=figures[key]["value"], note=interval_text(figures[key]))
+                    TableCell(
+                        text=value_text(figures[key]), value=figures[key]["value"], note=interval_text(figures[key])
+                    )
                     for key in ("auroc", "f1")
                 ),
                 *(_rate(figures[key]) for key in ("false_positive_rate", "false_negative_rate")),
-                Cell(text=f"{100 * one['unsure']:.1f} %", value=one["unsure"]),
-                Cell(text="" if seconds is None else f"{1000 * seconds:.1f} ms", value=seconds),
+                TableCell(text=f"{100 * one['unsure']:.1f} %", value=one["unsure"]),
+                TableCell(text="" if seconds is None else f"{1000 * seconds:.1f} ms", value=seconds),
             ]
         )
     return ReportTable(
@@ -88,8 +90,8 @@ def _policy(one: Part) -> str:
     return f"fake from {one['threshold']:.4f} ({one['policy']})"
 
 
-def _rate(figure: Part) -> Cell:
-    return Cell(text=percent(figure), value=figure["value"], note=f"{percent_interval(figure)}, {counted(figure)}")
+def _rate(figure: Part) -> TableCell:
+    return TableCell(text=percent(figure), value=figure["value"], note=f"{percent_interval(figure)}, {counted(figure)}")
 
 
 def _promises(part: Part) -> ReportTable | None:
@@ -103,9 +105,9 @@ def _promises(part: Part) -> ReportTable | None:
         rows.append(
             [
                 one["name"],
-                Cell(text=f"{100 * one['promised']:.3g} %", value=one["promised"]),
+                TableCell(text=f"{100 * one['promised']:.3g} %", value=one["promised"]),
                 _rate(rate),
-                Cell(text=result, value=result, status=status),
+                TableCell(text=result, value=result, status=status),
             ]
         )
     if not rows:
