@@ -13,7 +13,7 @@ def test_results_come_in_order_and_few_items_are_taken_ahead():
             taken.append(number)
             yield number
 
-    results = ordered(lambda number: number * number, items(), threads=3, ahead=2)
+    results = ordered(lambda number: number * number, items(), threads=3, depth=6)
     for number, result in enumerate(results):
         assert result == number * number
         assert len(taken) <= number + 1 + 6

@@ -91,7 +91,7 @@ def test_hash_covers_every_setting():
 
 
 def test_settings_younger_than_a_recipe_leave_its_hash_while_they_are_off():
-    for setting in ("augment.cutmix=0.5", "augment.color=0.5", "loop.select_by=loss"):
+    for setting in ("augment.cutmix=0.5", "augment.color=0.5", "loop.select_by=loss", "data.resampling=pillow"):
         assert load_recipe("paper", [setting]).hash() != load_recipe("paper").hash()
     assert load_recipe("paper").hash() == PAPER
 

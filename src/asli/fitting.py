@@ -18,7 +18,7 @@ from asli.errors import DataError
 from asli.metrics.classification import Floats, training_figures
 from asli.models.arithmetic import arithmetic
 from asli.models.networks import Network, create_network, draw_head, set_trainable
-from asli.models.weights import load_start_weights, restore
+from asli.models.weights import load_start_weights
 from asli.recipe import Recipe
 from asli.run import Run
 from asli.threads import usable_cpus
@@ -73,7 +73,7 @@ class Prepared:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Job:
+class TrainingJob:
     """Settings that all trainings of a run share."""
 
     data: DataFolder
@@ -85,7 +85,15 @@ class Job:
     def prepare(self, rows: npt.NDArray[np.int64]) -> Prepared:
         """Make a network and its training stream."""
         network, preprocessing, start = prepare_network(self.recipe)
-        batches = TrainingBatches(self.data, rows, self.recipe.augment, preprocessing, self.recipe.loop, self.device)
+        batches = TrainingBatches(
+            self.data,
+            rows,
+            self.recipe.augment,
+            preprocessing,
+            self.recipe.loop,
+            self.device,
+            self.recipe.data.resampling,
+        )
         return Prepared(network, preprocessing, start, batches, len(rows))
 
     def fit(
@@ -130,7 +138,7 @@ class Job:
         chosen = checkpoint.pointed(states, loop.select)
         assert chosen is not None, "a finished run has saved its last update"
         network.module.cpu()
-        restore(network.module, chosen / f"{EVALUATED[loop.ema > 0]}.safetensors")
+        network.module.load_state_dict(checkpoint.load(chosen, EVALUATED[loop.ema > 0]))
         return chosen
 
     def _evaluation(self, rows: npt.NDArray[np.int64], preprocessing: Preprocessing) -> Evaluate:

@@ -22,7 +22,7 @@ from asli.detector.classifier import Classifier
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.errors import DataError, RecipeError, RunError
 from asli.files import keeping
-from asli.fitting import POOL, Job, Prepared, Session, describe, require_both, run_folder, training_rows
+from asli.fitting import POOL, Prepared, Session, TrainingJob, describe, require_both, run_folder, training_rows
 from asli.head_training import train_head
 from asli.metrics.classification import Floats, Labels
 from asli.metrics.thresholds import Policy
@@ -142,7 +142,7 @@ def train(
         processes=processes,
         prefetch=prefetch,
     )
-    job = Job(data, recipe, place, fingerprint(place) | {"processes": processes.size}, session)
+    job = TrainingJob(data, recipe, place, fingerprint(place) | {"processes": processes.size}, session)
     prepared = job.prepare(rows)
     for part in () if folds else ("validation", "calibration"):
         require_both(data, data.rows(part), f"{part} part")
@@ -220,7 +220,7 @@ def _warn(labels: Labels, recipe: Recipe, updates_per_epoch: int) -> None:
 
 def _make_detector(
     run: Run,
-    job: Job,
+    job: TrainingJob,
     prepared: Prepared,
     chosen: Path,
     rows: npt.NDArray[np.int64],

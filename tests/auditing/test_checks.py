@@ -95,9 +95,12 @@ def test_a_check_that_raises_an_exception_costs_no_audit(tmp_path):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        ("CHECK = 1\n", "is no asli Check but int"),
-        ("import nothing_of_this_name\n", "cannot be imported"),
-        ("from asli.auditing.checks.balance import CHECK\n", "is a second check named balance; rename it"),
+        ("CHECK = 1\n", "'mine:CHECK' of package mine is no asli Check"),
+        ("import nothing_of_this_name\n", "check 'mine' of package mine cannot be loaded (ModuleNotFoundError"),
+        (
+            "from asli.auditing.checks.balance import CHECK\n",
+            "check 'balance' of package mine exists already; uninstall one",
+        ),
     ],
 )
 def test_what_is_no_check_is_refused_in_one_line(tmp_path, module, message):

@@ -285,6 +285,7 @@ def test_negations_and_words_of_both_labels_are_refused(tmp_path, name):
 def test_a_layout_of_another_package(tmp_path, monkeypatch):
     from importlib.metadata import EntryPoint, entry_points
 
+    from asli import plugins
     from asli.datasets.layouts import Entry, Listing, layout_registry
 
     def read(found):
@@ -295,10 +296,8 @@ def test_a_layout_of_another_package(tmp_path, monkeypatch):
         return Listing([Entry(name, name, known[name]) for name in found.images])
 
     monkeypatch.setattr(EntryPoint, "load", lambda self: read)
-    own = EntryPoint("lab", "lab:read", layout_registry.GROUP)
-    monkeypatch.setattr(
-        layout_registry, "entry_points", lambda group: (own,) if group == layout_registry.GROUP else entry_points()
-    )
+    own = EntryPoint("lab", "lab:read", "asli.layouts")
+    monkeypatch.setattr(plugins, "entry_points", lambda group: (own,) if group == own.group else entry_points())
     layout_registry.registered.cache_clear()
     try:
         tree(tmp_path, "x.jpg", "y.jpg")

@@ -82,6 +82,8 @@ def test_packed_and_file_pixels_show_the_same(tmp_path, sample):
         views = random_views(AugmentSettings(crop=crop), sizes, size=32, seed=1, epoch=0, samples=rows)
         a, b = (p.seen(rows, views, 32, "bilinear").on(CPU).to(torch.float32) for p in (files, packed))
         assert (a - b).abs().max() <= 1.0  # Pillow rounds to 8 bits
+        same = packed.seen(rows, views, 32, "bilinear", "pillow").on(CPU)
+        assert torch.equal(same, files.seen(rows, views, 32, "bilinear", "pillow").on(CPU))
     for a, b in zip(files.fitted(rows, PLAIN), packed.fitted(rows, PLAIN), strict=True):
         assert np.array_equal(a, b)
 

@@ -142,7 +142,7 @@ def test_the_documented_metric_works_from_a_package_of_its_own(tmp_path):
     ("source", "target", "words"),
     [
         ("raise ImportError('needs more')", "metrics_of_others:MCC", "cannot be loaded (ImportError: needs more)"),
-        ("MCC = 3", "metrics_of_others:MCC", "'metrics_of_others:MCC' of package others is no asli.Metric"),
+        ("MCC = 3", "metrics_of_others:MCC", "'metrics_of_others:MCC' of package others is no asli Metric"),
         ("from asli.metrics.built_in import BUILT_IN\nfrom dataclasses import replace\nMCC = replace(BUILT_IN[0])",
          "metrics_of_others:MCC", "metric 'f1' of package others exists already"),
     ],

@@ -4,7 +4,7 @@ import pytest
 
 from asli.messages import message
 from asli.reports import plots
-from asli.reports.kit import BaseRate, Cell, KeyNumber, Report, ReportFigure, ReportTable, Section, measured
+from asli.reports.kit import BaseRate, KeyNumber, Report, ReportFigure, ReportTable, Section, TableCell, measured
 from asli.reports.render import write_report
 from asli.scanning.gallery_page import render
 from asli.scanning.gallery_rows import CATEGORIES
@@ -17,7 +17,7 @@ def report(tmp_path_factory):
     rows = [
         ["b <script>alert(1)</script>", *measured({"value": 0.9, "low": 0.8, "high": 0.95, "n": 10})],
         ['a, "quoted"', *measured({"value": 0.123456, "low": 0.05, "high": 0.3, "n": 10})],
-        ["c", Cell(text="", value=None), ""],
+        ["c", TableCell(text="", value=None), ""],
     ]
     page = Report(
         title="A report",

@@ -19,7 +19,7 @@ from asli.detector.base import Detector
 from asli.detector.predict import predict
 from asli.errors import MissingExtraError
 from asli.sample import golden_images
-from asli.serving.batching import Batches
+from asli.serving.batching import RequestBatches
 from tests.compare import differences
 from tests.conftest import run_asli
 
@@ -211,7 +211,7 @@ def test_images_that_wait_together_share_forward_passes(pictures, monkeypatch):
     sizes.clear()
 
     async def ask():
-        batches = Batches(detector, threads=2)
+        batches = RequestBatches(detector, threads=2)
         return await asyncio.gather(
             *(
                 batches.score(path.name, path.read_bytes, 1000, stability=False, force_domain=number % 40 == 39)

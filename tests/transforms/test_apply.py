@@ -6,7 +6,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as reference
 
 from asli.recipe import AugmentSettings
-from asli.transforms.apply import crop, resampling, to_input
+from asli.transforms.apply import crop, resized, to_input
 from asli.transforms.preprocessing import Preprocessing
 from asli.transforms.views import Views, random_views
 
@@ -21,7 +21,7 @@ def test_resampling_equals_torchvision_edges_included(rng, interpolation, size):
     views = random_views(AugmentSettings(crop="random-resized"), sizes, size=32, seed=1, epoch=0, samples=np.arange(40))
     views.boxes[0] = [0, 0, 32, 36]  # the whole image
     views.boxes[1] = [31, 35, 1, 1]  # one pixel in the corner
-    ours = resampling(images, views, size, interpolation).on(CPU)
+    ours = resized(images, views, size, interpolation).on(CPU)
     for image, box, flip, result in zip(images, views.boxes.tolist(), views.flips, ours, strict=True):
         tensor = torch.from_numpy(image).permute(2, 0, 1).to(torch.float32)
         mode = InterpolationMode(interpolation)
@@ -33,7 +33,7 @@ def test_resampling_equals_torchvision_edges_included(rng, interpolation, size):
 def test_lanczos_equals_pillow(rng):
     images = rng.integers(90, 166, (4, 32, 32, 3), dtype=np.uint8)  # mid-range: Pillow clips between its two passes
     views = Views(np.array([[0, 0, 32, 32], [3, 5, 20, 9], [0, 0, 8, 8], [1, 1, 31, 31]]), np.zeros(4, bool))
-    ours = resampling(images, views, 24, "lanczos").on(CPU).clamp(0, 255)
+    ours = resized(images, views, 24, "lanczos").on(CPU).clamp(0, 255)
     for image, (top, left, height, width), result in zip(images, views.boxes, ours, strict=True):
         cut = Image.fromarray(image[top : top + height, left : left + width])
         expected = np.asarray(cut.resize((24, 24), Image.Resampling.LANCZOS), dtype=float)

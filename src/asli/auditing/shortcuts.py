@@ -10,7 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from asli.auditing.findings import ByChance, Shortcut, Shortcuts, Telling
-from asli.auditing.read_pixels import Pixels
+from asli.auditing.read_pixels import PixelReader
 from asli.auditing.shortcut_features import (
     NUMBERS,
     SETTINGS,
@@ -43,7 +43,7 @@ LEAST = 20
 
 
 def measure(
-    data: DataFolder, pixels: Pixels, groups: npt.NDArray[np.int64], *, images: int = IMAGES, seed: int = 0
+    data: DataFolder, pixels: PixelReader, groups: npt.NDArray[np.int64], *, images: int = IMAGES, seed: int = 0
 ) -> Shortcuts:
     """Train classifiers on file facts, colors and spectra only.
 
@@ -126,7 +126,7 @@ def cross_validated(
     values = features.values[heads]
     at_this_n = auroc(labels[heads], out_of_fold(values, labels[heads], alone, seed, NULL_TREES))
     advance()
-    chance = []
+    chance = []  # not by `permutation_test_score`: with groups it permutes within them, and duplicates share a label
     for turn in range(PERMUTATIONS):
         shuffled = labels[heads][random.permutation(len(heads))]
         chance.append(auroc(shuffled, out_of_fold(values, shuffled, alone, seed + turn, NULL_TREES)))
@@ -143,7 +143,10 @@ def cross_validated(
 def out_of_fold(
     values: Floats, labels: Labels, groups: npt.NDArray[np.int64], seed: int, trees: dict[str, Any] = TREES
 ) -> Floats:
-    """Return each image's log-odds of fake by gradient-boosted trees that have not seen its group."""
+    """Return each image's log-odds of fake by gradient-boosted trees that have not seen its group.
+
+    Not `cross_val_predict`: the columns that have values differ from fold to fold.
+    """
     folds = group_folds(labels, groups, seed)
     scores = np.zeros(len(labels))
     for fold in range(FOLDS):
@@ -159,7 +162,10 @@ def out_of_fold(
 
 
 def group_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """Deal groups out to folds, those of each label in turn: nearly equal shares of labels, no group parted."""
+    """Deal groups out to folds, those of each label in turn: nearly equal shares of labels, no group parted.
+
+    scikit-learn's `StratifiedGroupKFold` loops over groups in Python, of which there may be 100,000.
+    """
     _, first, members = np.unique(groups, return_index=True, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(first))
     order = order[np.argsort(labels[first][order], kind="stable")]

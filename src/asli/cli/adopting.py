@@ -10,6 +10,7 @@ from asli.cli.common import (
     EVALUATE,
     MANAGE,
     AsJson,
+    BatchSize,
     Device,
     GroupBy,
     GroupFile,
@@ -119,6 +120,7 @@ def compare(
     group_file: GroupFile = None,
     language: InLanguage = None,
     as_json: AsJson = False,
+    batch_size: BatchSize = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
@@ -144,6 +146,7 @@ def compare(
         threshold=threshold,
         group_by=group_by,
         group_file=group_file,
+        batch_size=batch_size,
         device=device,
         threads=threads,
         language=language,

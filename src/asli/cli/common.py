@@ -16,7 +16,7 @@ from asli.progress import seconds_of
 
 if TYPE_CHECKING:
     from asli.detector.prediction import Prediction
-    from asli.detector.several import Answers
+    from asli.detector.several import DetectorAnswers
     from asli.explanation.explain import Explanation
 
 USE = Group("Use a detector", sort_key=1)
@@ -70,6 +70,7 @@ InLanguage = Annotated[
 ]
 Seed = Annotated[int, Parameter(validator=Number(gte=0))]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
+BatchSize = Annotated[Count | None, Parameter(help="Images computed at a time; by default chosen by input size.")]
 GroupBy = Annotated[
     str | None,
     Parameter(help="Column whose groups count as one: source, generator, category, date or prompt."),
@@ -136,7 +137,7 @@ def prediction_text(prediction: "Prediction") -> str:
     return "\n".join(map(visible, lines))
 
 
-def answers_text(images: Sequence["Answers"]) -> str:
+def answers_text(images: Sequence["DetectorAnswers"]) -> str:
     """Return the answers of several detectors for a person: a line each, and where verdicts conflict."""
     lines = []
     for one in images:

@@ -14,6 +14,7 @@ from asli.cli.common import (
     OTHER,
     USE,
     AsJson,
+    BatchSize,
     Count,
     DetectorName,
     Device,
@@ -55,7 +56,7 @@ def scan(
     out: Annotated[str | Path, Parameter(name=["--out", "-o"])],
     detector: DetectorName = "default",
     html: Path | None = None,
-    batch_size: Count | None = None,
+    batch_size: BatchSize = None,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
     include_hidden: IncludeHidden = False,
     fail_on: FailOn = None,
@@ -82,7 +83,6 @@ def scan(
             folder of Parquet parts.
         detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large.
         html: Also write a page that shows the highest and lowest scores, unsure images and errors.
-        batch_size: Images computed at a time; by default chosen by input size.
         force_domain: Also give a verdict on pictures outside the detector's domain.
         runtime: Library that computes; by default ONNX if the detector was exported and ONNX Runtime is installed.
         shard: The share of this process, such as 3/8; /8 takes the number from a Slurm or Kubernetes array job.

@@ -11,7 +11,7 @@ from asli.cli.common import (
     MANAGE,
     USE,
     AsJson,
-    Count,
+    BatchSize,
     DetectorName,
     Device,
     FailOn,
@@ -55,7 +55,7 @@ def predict(
     images: Annotated[list[Path], Parameter(negative="")],
     *,
     detector: Annotated[list[str] | None, Parameter(negative="")] = None,
-    batch_size: Count | None = None,
+    batch_size: BatchSize = None,
     stability: Annotated[bool, Parameter(negative="")] = False,
     force_domain: Annotated[bool, Parameter(negative="")] = False,
     fail_on: FailOn = None,
@@ -70,7 +70,6 @@ def predict(
         images: Image files, or one folder of them.
         detector: A detector folder, a run folder, hub:owner/name, or default, photo or photo-large; repeat it
             to see the answers of several side by side.
-        batch_size: Images computed at a time; by default chosen by input size.
         stability: Also measure how much the score changes if the picture is saved again or resized a little.
         force_domain: Also give a verdict on pictures outside the detector's domain.
         runtime: Library that computes; by default ONNX if the detector was exported and ONNX Runtime is installed.

@@ -16,14 +16,16 @@ from PIL import Image
 from asli.datasets.images import decoding
 from asli.datasets.sources import Source
 from asli.errors import DataError, ImageError
-from asli.recipe import Interpolation
+from asli.parallel import ordered
+from asli.recipe import Interpolation, Resampling
 from asli.threads import usable_cpus
-from asli.transforms.apply import Shown, crop, resampling
+from asli.transforms.apply import Shown, crop, resized
 from asli.transforms.preprocessing import RESAMPLING, Preparation
 from asli.transforms.views import Views, whole
 
 Rows = npt.NDArray[np.int64]
 Array = npt.NDArray[np.uint8]
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -33,7 +35,9 @@ class Pixels(Protocol):
     def sizes(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Return upright height and width of each row's image, int64, n x 2."""
 
-    def seen(self, rows: Rows, views: Views, size: int, kernel: Interpolation) -> Shown:
+    def seen(
+        self, rows: Rows, views: Views, size: int, kernel: Interpolation, resampling: Resampling = "fast"
+    ) -> Shown:
         """Return each row's view at `size` x `size`, ready for a device."""
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
@@ -60,14 +64,22 @@ class PackedPixels:
         """Return upright height and width of each row's image, int64, n x 2."""
         return np.broadcast_to(np.array(self._images.shape[1:3]), (len(rows), 2))
 
-    def seen(self, rows: Rows, views: Views, size: int, kernel: Interpolation) -> Shown:
-        """Return each row's view at `size` x `size`, ready for a device."""
+    def seen(
+        self, rows: Rows, views: Views, size: int, kernel: Interpolation, resampling: Resampling = "fast"
+    ) -> Shown:
+        """Return each row's view at `size` x `size`, ready for a device.
+
+        With `fast` resampling the device resizes the whole batch in float32; on a GPU the CPU then only copies bytes.
+        """
         images, sizes = self._images[rows], self.sizes(rows)
+        if resampling == "pillow":
+            every = zip(images, views.boxes, views.flips, strict=True)
+            return Shown(torch.from_numpy(np.stack([_view(*view, size, kernel) for view in every])))
         if np.array_equal(views.boxes[:, 2:], sizes):  # shifts: no resampling yet
             images, views = crop(images, views), whole(sizes)
         if images.shape[1:3] == (size, size) and np.array_equal(views.boxes[:, 2:], sizes):
             return Shown(torch.from_numpy(images))
-        return resampling(images, views, size, kernel)
+        return resized(images, views, size, kernel)
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
         """Return each row's image, prepared by `preparation.to_input`."""
@@ -103,23 +115,17 @@ class FilePixels:
         """Return upright height and width of each row's image, int64, n x 2."""
         return self._sizes[rows]
 
-    def seen(self, rows: Rows, views: Views, size: int, kernel: Interpolation) -> Shown:
-        """Return each row's view at `size` x `size`, ready for a device.
+    def seen(
+        self, rows: Rows, views: Views, size: int, kernel: Interpolation, resampling: Resampling = "fast"
+    ) -> Shown:
+        """Return each row's view at `size` x `size`, ready for a device; Pillow resizes, whatever `resampling` is."""
 
-        Pillow resamples here, to 8 bits, as torchvision's transforms of Pillow images do; black beyond the image.
-        """
-
-        def one(row: int, box: npt.NDArray[np.int64], flip: bool) -> Array:
-            top, left, height, width = (int(value) for value in box)
+        def one(view: tuple[int, npt.NDArray[np.int64], np.bool_]) -> Array:
+            row, box, flip = view
             with self._decoding(row) as image:
-                # Not Pillow's crop: it has a limit of its own on pixels.
-                cut = Image.fromarray(_cut(image, top, left, height, width))
-                if (width, height) != (size, size):
-                    cut = cut.resize((size, size), RESAMPLING[kernel])
-            pixels = np.asarray(cut)
-            return pixels[:, ::-1] if flip else pixels
+                return _view(image, box, flip, size, kernel)
 
-        shown = np.stack(list(self._pool.map(one, rows.tolist(), views.boxes, views.flips)))
+        shown = np.stack(self._each(one, list(zip(rows.tolist(), views.boxes, views.flips, strict=True))))
         return Shown(torch.from_numpy(shown))
 
     def fitted(self, rows: Rows, preparation: Preparation) -> list[Any]:
@@ -133,7 +139,11 @@ class FilePixels:
             with self._decoding(row) as image:
                 return function(row, image)
 
-        return list(self._pool.map(one, rows.tolist()))
+        return self._each(one, rows.tolist())
+
+    def _each(self, function: Callable[[S], T], items: Sequence[S]) -> list[T]:
+        """Return a function of each item; all calls share one pool, so that batches made side by side stay bounded."""
+        return list(ordered(function, items, depth=len(items), pool=self._pool))
 
     def image(self, row: int) -> Array:
         """Return one whole upright image, uint8, height x width x 3.
@@ -155,6 +165,16 @@ class FilePixels:
             if pixels.shape[:2] != tuple(self._sizes[row]):
                 raise DataError(f"{name} has changed since the data folder was made; make it again")
             yield pixels
+
+
+def _view(image: Array, box: npt.NDArray[np.int64], flip: np.bool_, size: int, kernel: Interpolation) -> Array:
+    """Cut a view out of an image as torchvision's transforms of Pillow images do: 8 bits, black beyond the image."""
+    top, left, height, width = (int(value) for value in box)
+    cut = Image.fromarray(_cut(image, top, left, height, width))  # not Pillow's crop: it has its own limit on pixels
+    if (width, height) != (size, size):
+        cut = cut.resize((size, size), RESAMPLING[kernel])
+    pixels = np.asarray(cut)
+    return pixels[:, ::-1] if flip else pixels
 
 
 def _cut(image: Array, top: int, left: int, height: int, width: int) -> Array:

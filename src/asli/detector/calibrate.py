@@ -11,7 +11,7 @@ from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.groups import grouped
 from asli.detector.base import Detector
-from asli.detector.card import Evidence, Thresholds
+from asli.detector.card import CalibrationEvidence, Thresholds
 from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.domain import Domain
 from asli.detector.named_groups import Named
@@ -51,6 +51,7 @@ def calibrate(
     group_file: str | Path | None = None,
     views: bool = False,
     trunk: str | Path | None = None,
+    batch_size: int | None = None,
     device: str | None = None,
     threads: int | None = None,
 ) -> Detector:
@@ -74,6 +75,7 @@ def calibrate(
         views: Score each calibration image in a view of its own: as it is, or saved as JPEG of quality 40 to 100, WebP,
             AVIF or HEIC. The thresholds then hold for such files, and the domain contains them.
         trunk: Another trunk's file, for a detector that reads its features from one (see `asli.models.trunks`).
+        batch_size: Images computed at a time; None chooses by input size.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
 
@@ -117,12 +119,12 @@ def calibrate(
     else:
         unseen = fresh(opened, data, data.rows(split))
         rows, figures = data.rows(split)[unseen], {}
-        logits = logits_of_split(opened, data, split, place, saved)[unseen]
+        logits = logits_of_split(opened, data, split, place, saved, batch_size)[unseen]
         temperature, thresholds = fit_thresholds(logits, data, rows, policy, named=named)
     if folds is None and _has(data, "validation"):
         count_seen(opened, data, "validation")
         # Divided here, since an ONNX form, which may be what computes, does not know the new temperature.
-        logits = logits_of_split(opened, data, "validation", place) / temperature
+        logits = logits_of_split(opened, data, "validation", place, batch_size=batch_size) / temperature
         measured = figures_of(logits, data, "validation", thresholds)
         figures[validation_of(data, chose=data.hash == opened.card.trained_on.hash)] = measured
     domain = dataclasses.replace(
@@ -217,7 +219,7 @@ def fit_thresholds(
             "unsure": int(((scores >= band.low) & (scores < band.high)).sum()),
         },
         folds=folds,
-        evidence=Evidence(**against_constant(labels, logits / temperature, groups)),
+        evidence=CalibrationEvidence(**against_constant(labels, logits / temperature, groups)),
         groups=None if held is None or named is None else named.kept(held, own, scores[labels == 0] >= band.high),
     )
     logger.info(

@@ -1,6 +1,7 @@
 """The kinds of detectors by name, and what opens a folder of any of them."""
 
 from pathlib import Path
+from pkgutil import resolve_name
 
 from asli.detector.base import Detector
 from asli.detector.store import identity, read_info
@@ -24,11 +25,15 @@ def load_folder(folder: Path) -> Detector:
     """
     info = read_info(folder)
     kind = info.get("kind", "classifier")
-    kinds = plugins("asli.detectors", KINDS)
-    if kind not in kinds:
-        raise DetectorError(f"detector {folder} is of kind '{kind}'; installed are {', '.join(kinds)}")
+    if kind in KINDS:
+        cls: type[Detector] = resolve_name(KINDS[kind])
+    else:
+        added = {plugin.name: plugin for plugin in plugins("detector")}
+        if kind not in added:
+            raise DetectorError(f"detector {folder} is of kind '{kind}'; installed are {', '.join((*KINDS, *added))}")
+        cls = added[kind].load()
     try:
-        opened: Detector = kinds[kind]().from_folder(folder, info)
+        opened = cls.from_folder(folder, info)
         opened._info, opened.folder, opened.hash = info, folder, identity(info)
     except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         raise DetectorError(f"detector {folder} is damaged or foreign: {error}") from error

@@ -44,9 +44,7 @@ def stream(
         found = examine_all([one.load for one in group], detector, keep_pixels=stability)
         return list(zip([one.name for one in group], found, strict=True))
 
-    flat = (
-        one for group in ordered(examined, shares(), threads=threads, ahead=-(-2 * SHARES // threads)) for one in group
-    )
+    flat = (one for group in ordered(examined, shares(), threads=threads, depth=2 * SHARES) for one in group)
     while batch := list(islice(flat, size)):
         yield from predictions(detector, batch, force_domain=force_domain, stability=stability)
 

@@ -171,7 +171,11 @@ def batch_of(size: int) -> int:
 
 
 def logits_of_rows(
-    runtime: Runtime, pixels: Fitted, rows: npt.NDArray[np.int64], preparation: Preparation
+    runtime: Runtime,
+    pixels: Fitted,
+    rows: npt.NDArray[np.int64],
+    preparation: Preparation,
+    batch_size: int | None = None,
 ) -> Iterator[Logits]:
     """Yield the logits of a data folder's rows, batch after batch in their order.
 
@@ -180,7 +184,8 @@ def logits_of_rows(
         pixels: Pixels of the data folder.
         rows: Which of them.
         preparation: The detector's; batches shrink as its size grows, to bound memory.
+        batch_size: Images computed at a time; None chooses by input size.
     """
-    batch = batch_of(preparation.size)
+    batch = batch_size or batch_of(preparation.size)
     for start in range(0, len(rows), batch):
         yield runtime.logits(pixels.fitted(rows[start : start + batch], preparation))

@@ -40,19 +40,25 @@ class Scores:
         return losses_of_scores(labels, self.score) if self.logits is None else log_losses(labels, self.logits)
 
 
-def row_logits(detector: Detector, device: torch.device) -> RowLogits:
+def row_logits(detector: Detector, device: torch.device, batch_size: int | None = None) -> RowLogits:
     """Return a function of pixels and rows of a data folder that yields their logits, batch after batch.
 
     Args:
         detector: Prepares and computes.
         device: Where to compute.
+        batch_size: Images computed at a time; None chooses by input size.
     """
     runtime = detector.runtime(detector.near(device))
-    return lambda pixels, rows: logits_of_rows(runtime, pixels, rows, detector.preparation)
+    return lambda pixels, rows: logits_of_rows(runtime, pixels, rows, detector.preparation, batch_size)
 
 
 def logits_of_split(
-    detector: Detector, data: DataFolder, split: str, device: torch.device, pixels: Fitted | None = None
+    detector: Detector,
+    data: DataFolder,
+    split: str,
+    device: torch.device,
+    pixels: Fitted | None = None,
+    batch_size: int | None = None,
 ) -> Floats:
     """Return the logits of every readable image of a split, float64, n x 2, in the order of `data.rows(split)`.
 
@@ -62,8 +68,9 @@ def logits_of_split(
         split: Split of the data folder.
         device: Where to compute.
         pixels: Pixels of its images in other views; None takes them as they are.
+        batch_size: Images computed at a time; None chooses by input size.
     """
-    rows, parts, compute = data.rows(split), [], row_logits(detector, device)
+    rows, parts, compute = data.rows(split), [], row_logits(detector, device, batch_size)
     with progress(f"scoring {split}", len(rows), unit="images") as bar:
         for logits in compute(pixels or data.pixels, rows):
             parts.append(logits)
@@ -71,9 +78,11 @@ def logits_of_split(
     return np.concatenate(parts)
 
 
-def score_split(detector: Detector, data: DataFolder, split: str, device: torch.device) -> Scores:
+def score_split(
+    detector: Detector, data: DataFolder, split: str, device: torch.device, batch_size: int | None = None
+) -> Scores:
     """Score every readable image of a split; the test part's opening is recorded in the data's ledger."""
-    logits = logits_of_split(detector, data, split, device)
+    logits = logits_of_split(detector, data, split, device, batch_size=batch_size)
     if split == "test":
         data.record_opening(
             split=split,

@@ -70,6 +70,7 @@ def compare(
     threshold: float | None = None,
     group_by: str | None = None,
     group_file: str | Path | None = None,
+    batch_size: int | None = None,
     device: str | None = None,
     threads: int | None = None,
     language: Language | None = None,
@@ -86,6 +87,7 @@ def compare(
         threshold: Threshold for tables of scores; None takes 0.5. A detector has its own.
         group_by: A column of the manifest, such as `source`, whose groups are resampled as one for every interval.
         group_file: A table of `id,group` for the same.
+        batch_size: Images computed at a time; None chooses by input size.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
         language: Language of the report's page; None takes the browser's.
@@ -106,10 +108,10 @@ def compare(
     if target is not None:
         _require_own(target)
     place = pick_device(device)
-    scores = first.score(folder, split, place)
+    scores = first.score(folder, split, place, batch_size)
     seconds = None if first.detector is None else seconds_per_image(first.detector, folder, split, place)
     contender = Contender.of(first, scores, folder, seconds)
-    comparison, rows = compare_with(contender, others, folder, split, place, timed=True)
+    comparison, rows = compare_with(contender, others, folder, split, place, timed=True, batch_size=batch_size)
     words: list[str | Path] = ["asli", "compare", *(one.where for one in (first, *others)), folder.path]
     words += ["--split", split, *([] if threshold is None else ["--threshold", str(threshold)])]
     words += [] if out is None else ["--out", Path(out)]

@@ -112,6 +112,7 @@ def compare_with(
     device: "torch.device",
     *,
     timed: bool = False,
+    batch_size: int | None = None,
 ) -> tuple[Comparison, npt.NDArray[np.int64]]:
     """Score the same part with others, and compare on the images that all have scores of.
 
@@ -124,6 +125,7 @@ def compare_with(
         split: Part of it.
         device: Where to compute.
         timed: Also measure the time an image takes the others.
+        batch_size: Images computed at a time; None chooses by input size.
 
     Returns:
         The comparison, and the rows of its images.
@@ -133,7 +135,7 @@ def compare_with(
     """
     contenders = [first]
     for other in others:
-        scores = other.score(data, split, device)
+        scores = other.score(data, split, device, batch_size)
         measured = timed and other.detector is not None
         seconds = seconds_per_image(other.detector, data, split, device) if measured and other.detector else None
         contenders.append(Contender.of(other, scores, data, seconds))

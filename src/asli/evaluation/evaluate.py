@@ -54,6 +54,7 @@ def evaluate(
     prevalences: Sequence[float] = PREVALENCES,
     group_by: str | None = None,
     group_file: str | Path | None = None,
+    batch_size: int | None = None,
     device: str | None = None,
     threads: int | None = None,
     language: Language | None = None,
@@ -74,6 +75,7 @@ def evaluate(
         prevalences: Shares of fakes among images to come, for PPV and NPV.
         group_by: A column of the manifest, such as `source`, whose groups are resampled as one for every interval.
         group_file: A table of `id,group` for the same.
+        batch_size: Images computed at a time; None chooses by input size.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves torch's choice.
         language: Language of the report's summary; None takes the browser's.
@@ -97,8 +99,9 @@ def evaluate(
         require_report_folder(folder)
     tracker = _tracker(subject, folder) if "wandb" in track else None  # a missing key is found before test is opened
     place = pick_device(device)
-    scores = subject.score(data, split, place)
-    comparison = compare_with(Contender.of(subject, scores, data), others, data, split, place)[0] if others else None
+    scores = subject.score(data, split, place, batch_size)
+    contender = Contender.of(subject, scores, data)
+    comparison = compare_with(contender, others, data, split, place, batch_size=batch_size)[0] if others else None
     mistakes = find_mistakes(data, scores.rows, scores.score, subject.thresholds)
     result = _measured(subject, scores, data, split, prevalences)
     command = evaluate_command(
@@ -122,6 +125,7 @@ def evaluate(
             None if folder is None else folder / "robustness",
             place,
             images=robustness,
+            batch_size=batch_size,
         )
         if robustness and subject.detector is not None
         else None,

@@ -89,6 +89,7 @@ def sweep(
     images: int = IMAGES,
     seed: int = 0,
     ladder: Sequence[Corruption] = LADDER,
+    batch_size: int | None = None,
 ) -> Robustness:
     """Score corrupted images at every level of the ladder.
 
@@ -104,6 +105,7 @@ def sweep(
         images: How many to draw at most.
         seed: Seed of the draw and of chance in corruptions.
         ladder: The corruptions.
+        batch_size: Images computed at a time; None chooses by input size.
 
     Raises:
         DataError: Too few images.
@@ -125,7 +127,7 @@ def sweep(
     done = sum(logits is not None for logits in found)
     if done:
         logger.info("robustness: %d of %d levels were scored before", done, len(cells))
-    compute = row_logits(detector, device) if done < len(cells) else None
+    compute = row_logits(detector, device, batch_size) if done < len(cells) else None
     labels, thresholds = data.labels[rows], detector.card.thresholds
     clean = scores.score[np.searchsorted(scores.rows, rows)]
     measured, called = [], [clean >= thresholds.high]

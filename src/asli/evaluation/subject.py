@@ -104,10 +104,10 @@ class Subject:
             return run.recipe.loop.seed
         return None if self.detector is None else self.detector.card.seed
 
-    def score(self, data: DataFolder, split: str, device: "torch.device") -> Scores:
+    def score(self, data: DataFolder, split: str, device: "torch.device", batch_size: int | None = None) -> Scores:
         """Return the scores of a part; of the test part, the data folder's ledger records it, a table's too."""
         if self.detector is not None:
-            return score_split(self.detector, data, split, device)
+            return score_split(self.detector, data, split, device, batch_size)
         assert self.joined is not None
         record_table(data, split, self.hash, len(self.joined.scores.rows))
         return self.joined.scores

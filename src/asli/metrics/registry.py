@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 
 import numpy as np
 
@@ -15,11 +14,9 @@ from asli.errors import AsliError
 from asli.metrics.built_in import BUILT_IN
 from asli.metrics.intervals import Estimate, percentile, resampled
 from asli.metrics.metric import Bootstrap, LabeledScores, Metric
+from asli.plugins import plugins
 
 logger = logging.getLogger("asli")
-
-ENTRY_POINTS = "asli.metrics"
-"""Group of entry points, each of which names a `Metric`."""
 
 _registered = {metric.name: metric for metric in BUILT_IN}
 
@@ -52,7 +49,7 @@ def registered() -> dict[str, Metric]:
     Raises:
         AsliError: A package's metric cannot be loaded, or its name is taken.
     """
-    _load_entry_points()
+    _load_plugins()
     return dict(_registered)
 
 
@@ -101,27 +98,11 @@ def _finite(value: float | None) -> float | None:
 
 
 @cache
-def _load_entry_points() -> None:
-    for point in entry_points(group=ENTRY_POINTS):
-        metric = _loaded(point)
-        if not isinstance(metric, Metric):
-            raise AsliError(f"entry point '{point.value}' of {_package(point)} is no asli.Metric")
+def _load_plugins() -> None:
+    for plugin in plugins("metric"):
+        metric: Metric = plugin.load(Metric)
         if _registered.get(metric.name) is metric:
             continue  # a call before this one stopped at a later entry point
         if metric.name in _registered:
-            raise AsliError(f"metric '{metric.name}' of {_package(point)} exists already; uninstall one of the two")
+            raise AsliError(f"metric '{metric.name}' of {plugin.package} exists already; uninstall one of the two")
         register(metric)
-
-
-def _loaded(point: EntryPoint) -> object:
-    try:
-        return point.load()
-    except Exception as error:
-        raise AsliError(
-            f"metric '{point.name}' of {_package(point)} cannot be loaded ({type(error).__name__}: {error});"
-            " repair or uninstall that package"
-        ) from error
-
-
-def _package(point: EntryPoint) -> str:
-    return f"package {point.dist.name}" if point.dist else "an unnamed package"

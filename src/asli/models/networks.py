@@ -15,7 +15,7 @@ from asli.errors import RecipeError
 from asli.models.cifar_resnet import IMAGENET_MEAN, IMAGENET_STD, CifarResNet
 from asli.models.compact_resnet import CompactResNet
 from asli.models.small_maps import trim_kernels
-from asli.plugins import plugins
+from asli.plugins import Plugin, plugins
 
 
 def _bird_lotfi(num_classes: int) -> nn.Module:
@@ -88,15 +88,12 @@ def networks() -> dict[str, Callable[[int], nn.Module]]:
     """
     from asli.models.frozen import FROZEN
 
-    return {**{name: _installed(load) for name, load in plugins("asli.networks", {}).items()}, **OWN, **FROZEN}
+    return {**{plugin.name: partial(_installed, plugin) for plugin in plugins("network")}, **OWN, **FROZEN}
 
 
-def _installed(load: Callable[[], Any]) -> Callable[[int], nn.Module]:
-    def build(num_classes: int) -> nn.Module:
-        module: nn.Module = load()(num_classes)
-        return module
-
-    return build
+def _installed(plugin: Plugin, num_classes: int) -> nn.Module:
+    module: nn.Module = plugin.load()(num_classes)
+    return module
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -212,11 +211,6 @@ def _from_transformers(key: str) -> str:
     if layer is None:
         return f"{prefix}.downsample.{0 if kind == 'convolution' else 1}.{leaf}"
     return f"{prefix}.{'conv' if kind == 'convolution' else 'bn'}{int(layer) + 1}.{leaf}"
-
-
-def restore(module: torch.nn.Module, path: Path) -> None:
-    """Load a checkpoint's tensors into a module; all must be there and nothing else."""
-    module.load_state_dict(load_file(path))
 
 
 def _blocks(keys: Iterable[str]) -> set[str]:

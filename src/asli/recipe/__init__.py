@@ -22,6 +22,7 @@ from asli.recipe.sections import (
     OptimSettings,
     Pooling,
     PrecisionSettings,
+    Resampling,
     ScheduleSettings,
     WeightSettings,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Pooling",
     "PrecisionSettings",
     "Recipe",
+    "Resampling",
     "ScheduleSettings",
     "WeightSettings",
     "bundled_recipes",

@@ -37,6 +37,7 @@ YOUNGER = (
     ("data", "crops", 4),
     ("data", "pooling", "mean"),
     ("data", "short_side", 0),
+    ("data", "resampling", "fast"),
     ("weights", "head", "network"),
     ("loop", "select_by", "f1"),
     ("loop", "reestimate_batchnorm", 0),

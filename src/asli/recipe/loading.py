@@ -1,4 +1,7 @@
-"""Reading recipes, strictly: unknown keys, wrong types and contradictions are errors."""
+"""Reading recipes, strictly: unknown keys, wrong types and contradictions are errors.
+
+Not by cyclopts, which reads dataclasses and TOML, too: former names must load, and hashes come from them.
+"""
 
 import dataclasses
 import difflib

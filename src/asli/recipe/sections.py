@@ -7,6 +7,7 @@ from typing import Literal
 from asli.errors import RecipeError
 
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
+Resampling = Literal["fast", "pillow"]
 CropMode = Literal["resize", "mirrored", "center-crop", "tiles", "grid", "texture"]
 Pooling = Literal["mean", "trimmed", "top", "max"]
 
@@ -32,6 +33,9 @@ class DataSettings:
     shrinks."""
     interpolation: Interpolation = "bilinear"
     """Kernel of every resize, in training and at evaluation; always antialiased."""
+    resampling: Resampling = "fast"
+    """Arithmetic of resizes in training; evaluation always resizes by Pillow, to 8 bits. `fast` resizes small images of
+    one size in float32, a whole batch on the device, and other images by Pillow. `pillow` resizes all by Pillow."""
     drop_cross_split_duplicates: bool = False
     """Leave out of training the images whose exact duplicate lies in another official split."""
     balance: float = 0.0

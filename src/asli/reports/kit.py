@@ -20,7 +20,7 @@ Text = str | Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class TableCell:
     """A cell of a table that is more than text.
 
     Attributes:
@@ -54,7 +54,7 @@ class ReportTable:
     """
 
     columns: Sequence[str]
-    rows: Sequence[Sequence[str | Cell]]
+    rows: Sequence[Sequence[str | TableCell]]
     caption: str = ""
     marked: frozenset[int] = frozenset()
     notes: Sequence[str] = ()
@@ -217,25 +217,25 @@ class Report:
         return any(isinstance(text, Message) for text in texts)
 
 
-def measured(figure: Any) -> list[str | Cell]:
+def measured(figure: Any) -> list[str | TableCell]:
     """Return a figure as two cells of a table: value and 95 % interval."""
     value, low, _, _ = ends(figure)
-    return [Cell(text=value_text(figure), value=value), Cell(text=interval_text(figure), value=low)]
+    return [TableCell(text=value_text(figure), value=value), TableCell(text=interval_text(figure), value=low)]
 
 
-def rate(figure: Any) -> list[str | Cell]:
+def rate(figure: Any) -> list[str | TableCell]:
     """Return a share of images as two cells: `10.5 %` with its counts below, and its 95 % interval."""
     value, low, _, _ = ends(figure)
     return [
-        Cell(text=percent(figure), value=value, note=counted(figure)),
-        Cell(text=percent_interval(figure), value=low),
+        TableCell(text=percent(figure), value=value, note=counted(figure)),
+        TableCell(text=percent_interval(figure), value=low),
     ]
 
 
 _NUMBER = re.compile(r"[<+-]?[\d.,]+")
 
 
-def _is_number(cell: str | Cell) -> bool:
-    if isinstance(cell, Cell) and isinstance(cell.value, float | int):
+def _is_number(cell: str | TableCell) -> bool:
+    if isinstance(cell, TableCell) and isinstance(cell.value, float | int):
         return cell.status is None
     return not str(cell) or (_NUMBER.match(str(cell)) is not None and len(str(cell)) <= 24)

@@ -16,7 +16,7 @@ from asli.files import write_text
 from asli.messages import LANGUAGES, Language, Message, catalog, message
 from asli.reports.colors import Status
 from asli.reports.hover import HoverFigure, inline, to_svg
-from asli.reports.kit import BaseRate, Cell, Report, ReportFigure, Text
+from asli.reports.kit import BaseRate, Report, ReportFigure, TableCell, Text
 from asli.reports.pages import MARK
 from asli.reports.plots import STYLE
 
@@ -115,8 +115,8 @@ def _drawn(figure: ReportFigure, folder: Path) -> Markup | None:
     return Markup(inline(svg, figure.name, figure.title, texts))  # noqa: S704 - ours
 
 
-def _cell_attributes(cell: str | Cell) -> Markup:
-    if isinstance(cell, Cell) and cell.value is not None:
+def _cell_attributes(cell: str | TableCell) -> Markup:
+    if isinstance(cell, TableCell) and cell.value is not None:
         return Markup(' data-value="{}"').format(cell.value)
     return Markup("")
 

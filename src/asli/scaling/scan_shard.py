@@ -2,13 +2,11 @@
 
 import hashlib
 import logging
-import queue
-import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +14,7 @@ import pyarrow.compute as pc
 from asli.detector.base import Detector
 from asli.errors import Interrupted, RunError
 from asli.files import sha256_of_json
+from asli.parallel import taken_ahead
 from asli.progress import LINE_SECONDS
 from asli.scaling.input_sources import Sources, shard_of
 from asli.scaling.once import score_once
@@ -31,8 +30,6 @@ LOADING = 16
 """Threads at least that load pictures of lists and tables, since most of that is waiting."""
 
 logger = logging.getLogger("asli")
-
-Item = TypeVar("Item")
 
 
 @dataclass(slots=True)
@@ -120,7 +117,8 @@ def scan_shard(
             logger.info("shard %s: resuming behind %s images", shard, f"{before:,}")
         walk = _Walk(sources, shard)
         start = tuple(last["next"]) if last else (0, 0)
-        found = ahead(walk.pictures(start, last["stamp"] if last else ""), 2 * (batch_size or detector.batch_size))
+        pictures = walk.pictures(start, last["stamp"] if last else "")
+        found = taken_ahead(pictures, 2 * (batch_size or detector.batch_size))
         _score(found, sources, detector, writer, walk, shard, result, batch_size, threads, once=once)
     seconds = time.perf_counter() - begun
     images = writer.end
@@ -269,42 +267,3 @@ class _Writer:
         self._writing = self.pool.submit(self._folder.write, part, table, header)
         self._start, self._begin, self._tables = header["next"], self.end, []
         self.number += 1
-
-
-def ahead(items: Iterable[Item], depth: int) -> Generator[Item]:
-    """Yield items that a thread takes from an iterable, at most `depth` before they are asked for."""
-    waiting: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(depth)
-    closing = threading.Event()
-
-    def put(item: Item | None, error: BaseException | None) -> None:
-        while not closing.is_set():
-            try:
-                waiting.put((item, error), timeout=0.2)
-            except queue.Full:
-                continue
-            return
-
-    def run() -> None:
-        try:
-            for item in items:
-                put(item, None)
-                if closing.is_set():
-                    return
-        except BaseException as error:
-            put(None, error)
-        else:
-            put(None, StopIteration())
-
-    thread = threading.Thread(target=run, name="ahead", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = waiting.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
-            yield item  # type: ignore[misc]
-    finally:
-        closing.set()
-        thread.join(timeout=60)

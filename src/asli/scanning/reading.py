@@ -3,9 +3,9 @@
 import hashlib
 import threading
 import time
-from collections import deque
-from collections.abc import Container, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Container, Generator, Iterable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from asli.detector.base import Detector
 from asli.detector.examining import Examined, check_domain, examine
 from asli.detector.predicting import SHARES
+from asli.parallel import begun
 
 AHEAD = 2
 """Batches read beside the one the network is at."""
@@ -93,38 +94,39 @@ def read_batches(
         threads: That read, decode and fit (Pillow lets go of the interpreter lock).
         known: SHA-256 of images that need no decoding.
     """
-    share, closing = -(-batch // SHARES), threading.Event()
-    waiting: deque[deque[Future[list[Read]]]] = deque()
+    share, stop = -(-batch // SHARES), threading.Event()
 
-    def read(part: Sequence[Any]) -> list[Read]:
-        return read_images(takewhile(lambda _: not closing.is_set(), part), places, detector, known)
+    def shares() -> Iterator[tuple[list[Any], bool]]:
+        """Yield consecutive images together, since a Parquet file is read forwards, and whether a batch ends."""
+        while group := list(islice(items, batch)):
+            for start in range(0, len(group), share):
+                yield group[start : start + share], start + share >= len(group)
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
+    def read(part: tuple[list[Any], bool]) -> tuple[list[Read], bool]:
+        images, last = part
+        return read_images(takewhile(lambda _: not stop.is_set(), images), places, detector, known), last
+
+    depth = AHEAD * -(-batch // share)
+    with closing(begun(read, shares(), threads=threads, depth=depth)) as futures:
         try:
-            while True:
-                while len(waiting) <= AHEAD and (group := list(islice(items, batch))):
-                    # Consecutive images together: a Parquet file is read forwards.
-                    shares = [group[start : start + share] for start in range(0, len(group), share)]
-                    waiting.append(deque(pool.submit(read, part) for part in shares))
-                if not waiting:
-                    return
-                yield from _gathered(waiting.popleft())
+            yield from _gathered(futures)
         finally:
-            closing.set()
-            pool.shutdown(wait=True, cancel_futures=True)
+            stop.set()
 
 
-def _gathered(shares: deque[Future[list[Read]]]) -> Iterator[list[Read]]:
-    """Yield the images of a batch: all at once, or as they come where they are slow."""
+def _gathered(futures: Iterable[Future[tuple[list[Read], bool]]]) -> Iterator[list[Read]]:
+    """Yield the images of each batch: all at once, or as they come where they are slow."""
     ready: list[Read] = []
     due = time.monotonic() + SLOW
-    while shares:
-        try:
-            ready += shares[0].result(timeout=POLL)
-            shares.popleft()
-        except TimeoutError:
+    for future in futures:
+        while not wait([future], timeout=POLL).done:
             if not ready:
                 yield []
-        if not shares or (ready and time.monotonic() > due):
+            elif time.monotonic() > due:
+                yield ready
+                ready, due = [], time.monotonic() + SLOW
+        images, last = future.result()
+        ready += images
+        if last or (ready and time.monotonic() > due):
             yield ready
             ready, due = [], time.monotonic() + SLOW

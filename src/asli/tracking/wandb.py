@@ -121,7 +121,9 @@ class WeightsAndBiases(Replaying):
     def _take_evaluation(self, folder: Path) -> None:
         content, wandb = read_json(folder / "metrics.json"), self._wandb
         part = content["data"]["split"] or content["data"]["name"]
-        figures = {**content["figures"]["threshold"], **content["figures"]["threshold_free"]}  # not those at 0.5
+        kinds = content["figures"]
+        free = kinds["threshold_free"] if "threshold_free" in kinds else kinds["ranking"]  # as asli 0.1.0 named them
+        figures = {**kinds["threshold"], **free}  # not those at 0.5
         values = {
             f"evaluation/{part}/{name}": figure["value"]
             for name, figure in figures.items()

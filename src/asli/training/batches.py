@@ -12,7 +12,7 @@ import torch
 
 from asli.datasets.folder import DataFolder
 from asli.errors import DataError
-from asli.recipe import AugmentSettings, Interpolation, LoopSettings
+from asli.recipe import AugmentSettings, Interpolation, LoopSettings, Resampling
 from asli.transforms.apply import Shown, to_input
 from asli.transforms.color import color
 from asli.transforms.cutmix import cutmix
@@ -62,6 +62,7 @@ class TrainingBatches:
         preprocessing: Size, kernel and normalization; the same as at evaluation.
         loop: Portions and seed.
         device: Where batches are made.
+        resampling: Arithmetic of resizes; see the recipe's `data.resampling`.
 
     Raises:
         DataError: The augmentation does not suit the images.
@@ -75,7 +76,9 @@ class TrainingBatches:
         preprocessing: Preprocessing,
         loop: LoopSettings,
         device: torch.device,
+        resampling: Resampling = "fast",
     ) -> None:
+        self._resampling = resampling
         self._pixels, self._labels, self._rows = data.pixels, data.labels, rows
         self._augment, self._preprocessing, self._loop, self._device = augment, preprocessing, loop, device
         if augment.crop == "padded" and data.info["packed"] is None:
@@ -114,7 +117,7 @@ class TrainingBatches:
         views = random_views(
             self._augment, self._pixels.sizes(rows), size=size, seed=self._loop.seed, epoch=epoch, samples=rows
         )
-        shown = self._pixels.seen(rows, views, size, kernel)
+        shown = self._pixels.seen(rows, views, size, kernel, self._resampling)
         if self._augment.degrade:
             shown = self._degraded(shown, rows, epoch)
         targets = torch.from_numpy(self._labels[rows].astype(np.int64))

@@ -1,16 +1,13 @@
 """Batches made ahead by threads while the device computes; the bits do not depend on the threads."""
 
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
+from asli.parallel import ordered
 from asli.training.batches import Draft, MicroBatch, TrainingBatches
-
-AHEAD = 2
-"""Micro-batches a thread, made or in the making: what bounds memory."""
 
 
 class Prefetching:
@@ -22,14 +19,13 @@ class Prefetching:
     Args:
         batches: The stream.
         updates: How many updates there will be; none is made beyond.
-        threads: Threads of the pool.
+        threads: Threads that make micro-batches; each is two ahead at most, which bounds memory.
     """
 
     def __init__(self, batches: TrainingBatches, updates: int, threads: int) -> None:
-        self._batches, self._updates, self._most = batches, updates, threads * AHEAD
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="prefetch")
-        self._made: deque[Future[Draft]] = deque()
-        self._next: tuple[int, int, int, int] | None = None  # update, number in it, first and step
+        self._batches, self._updates, self._threads = batches, updates, threads
+        self._made: Generator[Draft] | None = None
+        self._expected, self._share = 0, (0, 1)
 
     @property
     def updates_per_epoch(self) -> int:
@@ -45,31 +41,18 @@ class Prefetching:
 
         An update that is not the one expected next, as for BatchNorm's statistics, is made in place.
         """
-        if self._next is None:
-            self._next = (update, 0, first, step)
-            self._expected = update
-        if update != self._expected or (first, step) != self._next[2:]:
+        if self._made is None:
+            self._expected, self._share = update, (first, step)
+            later = (self._batches.drafts(number, first, step) for number in range(update, self._updates))
+            self._made = ordered(lambda draft: draft(), chain.from_iterable(later), threads=self._threads)
+        if update != self._expected or (first, step) != self._share:
             yield from self._batches.micro_batches(update, first, step)
             return
-        self._expected = update + 1
+        self._expected += 1
         for _ in range(len(self.group(update)[first::step])):
-            self._fill()
-            draft = self._made.popleft().result()
-            self._fill()
-            yield self._batches.finish(draft)
+            yield self._batches.finish(next(self._made))
 
     def close(self) -> None:
         """End the threads; what was made ahead is dropped."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _fill(self) -> None:
-        assert self._next is not None
-        update, number, first, step = self._next
-        while len(self._made) < self._most and update < self._updates:
-            drafts = self._batches.drafts(update, first, step)
-            if number == len(drafts):
-                update, number = update + 1, 0
-                continue
-            self._made.append(self._pool.submit(drafts[number]))
-            number += 1
-        self._next = (update, number, first, step)
+        if self._made:
+            self._made.close()

@@ -71,7 +71,7 @@ class Shown:
         return torch.matmul(rows.unsqueeze(1), wide)
 
 
-def resampling(images: npt.NDArray[np.uint8], views: Views, size: int, interpolation: Interpolation) -> Shown:
+def resized(images: npt.NDArray[np.uint8], views: Views, size: int, interpolation: Interpolation) -> Shown:
     """Prepare to cut each box, resize it to a square and mirror it.
 
     Args:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 
 from asli.auditing.checks import (
     balance,
@@ -17,9 +16,7 @@ from asli.auditing.checks import (
 from asli.auditing.checks.check import Check, Finding, Severity
 from asli.auditing.evidence import Evidence
 from asli.errors import AsliError
-
-GROUP = "asli.checks"
-"""Entry points of this group are `Check` objects."""
+from asli.plugins import plugins
 
 BUILT_IN: tuple[Check, ...] = (
     file_integrity.CHECK,
@@ -43,15 +40,10 @@ def installed_checks() -> list[Check]:
         AsliError: One cannot be imported, is no `Check`, or has the name of another.
     """
     found: list[Check] = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        try:
-            check = point.load()
-        except Exception as error:
-            raise AsliError(f"the check {point.value} cannot be imported ({error}); fix or uninstall it") from error
-        if not isinstance(check, Check):
-            raise AsliError(f"{point.value} is registered in {GROUP} and is no asli Check but {type(check).__name__}")
+    for plugin in plugins("check"):
+        check: Check = plugin.load(Check)
         if check.name in {other.name for other in (*BUILT_IN, *found)}:
-            raise AsliError(f"{point.value} is a second check named {check.name}; rename it")
+            raise AsliError(f"check '{check.name}' of {plugin.package} exists already; uninstall one of the two")
         found.append(check)
     return found
 

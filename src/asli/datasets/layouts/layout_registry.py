@@ -10,16 +10,13 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from asli.datasets.layouts.labels import LabelNames
 from asli.datasets.layouts.listing import Listing
 from asli.datasets.sources import Files, is_image_of
-from asli.errors import DataError
-
-GROUP = "asli.layouts"
-"""Entry points of this group are layouts."""
+from asli.errors import AsliError, DataError
+from asli.plugins import plugins
 
 logger = logging.getLogger("asli")
 
@@ -62,13 +59,13 @@ Raises:
 
 @cache
 def registered() -> dict[str, Layout]:
-    """Return the layouts of other packages, by name; one that cannot be imported is named in a warning."""
+    """Return the layouts of other packages, by name; one that cannot be loaded is a warning: others may fit."""
     found: dict[str, Layout] = {}
-    for point in entry_points(group=GROUP):
+    for plugin in plugins("layout"):
         try:
-            found[point.name] = point.load()
-        except Exception as error:  # a user's package may raise anything
-            logger.warning("the layout %s of %s cannot be used: %s", point.name, point.value, error)
+            found[plugin.name] = plugin.load()
+        except AsliError as error:
+            logger.warning("%s", error)
     return found
 
 

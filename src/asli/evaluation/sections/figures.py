@@ -14,7 +14,7 @@ from asli.evaluation.sections.access import (
 )
 from asli.metrics.classification import Confusion
 from asli.reports import plots
-from asli.reports.kit import Cell, ReportFigure, ReportTable, Section, measured, rate
+from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell, measured, rate
 from asli.reports.numbers import ends, percent
 
 RATES = {"false_positive_rate": "photographs called fake", "false_negative_rate": "fakes not called fake"}
@@ -89,7 +89,7 @@ def verdicts_section(result: Result) -> Section:
                 ],
                 rows=[
                     [
-                        Cell(text=f"{100 * line['prevalence']:.4g} %", value=line["prevalence"]),
+                        TableCell(text=f"{100 * line['prevalence']:.4g} %", value=line["prevalence"]),
                         *_percent_cells(line["ppv"]),
                         *_percent_cells(line["npv"]),
                     ]
@@ -216,7 +216,7 @@ def _oracle_table(result: Result) -> ReportTable:
         columns=["false positive rate", "true positive rate", "95 % CI", "photographs that may be called fake"],
         rows=[
             [
-                Cell(text=f"{100 * line['fpr']:.1f} %", value=line["fpr"]),
+                TableCell(text=f"{100 * line['fpr']:.1f} %", value=line["fpr"]),
                 *_percent_cells(line["tpr"]),
                 f"{line['allowed']:,} of {result['data']['real']:,}",
             ]
@@ -260,19 +260,19 @@ def _images(figure: Any) -> str:
     return f"{ends(figure)[3]:,}"
 
 
-def _counted(key: str, figure: Any, counts: Confusion) -> list[str | Cell]:
+def _counted(key: str, figure: Any, counts: Confusion) -> list[str | TableCell]:
     """Return a figure as value and interval; one that is a share of images in per cent, with its counts."""
     if ends(figure)[0] is None or counts_of(key, counts) is None:
         return measured(figure)
     return rate(figure)
 
 
-def _percent_cells(figure: Any) -> list[str | Cell]:
+def _percent_cells(figure: Any) -> list[str | TableCell]:
     """Return a share that was not counted but follows from others, as value and interval in per cent."""
-    return [Cell(text=percent(figure), value=ends(figure)[0]), rate(figure)[1]]
+    return [TableCell(text=percent(figure), value=ends(figure)[0]), rate(figure)[1]]
 
 
-def _group_cells(key: str, figure: Any) -> list[str | Cell]:
+def _group_cells(key: str, figure: Any) -> list[str | TableCell]:
     """Return a group's figure as two cells, empty ones where it is undefined."""
     if ends(figure)[0] is None:
         return ["", ""]

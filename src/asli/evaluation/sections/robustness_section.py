@@ -14,7 +14,7 @@ from asli.messages import Message, Number, catalog, message
 from asli.metrics.estimate import Estimate
 from asli.reports.colors import FAKE, INK, REAL
 from asli.reports.hover import HoverFigure, hover_points
-from asli.reports.kit import Cell, ReportFigure, ReportTable, Section, measured, rate
+from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell, measured, rate
 from asli.reports.numbers import ends, interval_text, percent, percent_text, value_text
 from asli.reports.plots import STYLE
 
@@ -153,7 +153,7 @@ def _panel(axes: Axes, levels: Sequence[CorruptionLevel], clean: LevelMetrics) -
         hover_points(axes, np.arange(len(levels)) + shift, [ends(level.metric(key))[0] or 0 for level in levels], texts)
 
 
-def _cells(line: LevelMetrics, shares: Iterable[str]) -> list[str | Cell]:
+def _cells(line: LevelMetrics, shares: Iterable[str]) -> list[str | TableCell]:
     return [*(cell for key in shares for cell in rate(line.metric(key))), *measured(line.auroc)]
 
 

@@ -8,7 +8,7 @@ from asli.evaluation.side_by_side import Answers, Disagreement, GroupRates, Side
 from asli.messages import Language
 from asli.metrics.estimate import Estimate
 from asli.reports.colors import Status
-from asli.reports.kit import CaptionedImage, Cell, Report, ReportTable, Section
+from asli.reports.kit import CaptionedImage, Report, ReportTable, Section, TableCell
 from asli.reports.numbers import counted, interval_text, percent, percent_interval, value_text
 
 if TYPE_CHECKING:
@@ -71,14 +71,14 @@ def _answers(part: SideBySide) -> ReportTable:
         seconds = one.seconds
         rows.append(
             [
-                Cell(text=one.name, note="; ".join(filter(None, [one.license, _policy(one)]))),
+                TableCell(text=one.name, note="; ".join(filter(None, [one.license, _policy(one)]))),
                 *(
-                    Cell(text=value_text(figures[key]), value=figures[key].value, note=interval_text(figures[key]))
+                    TableCell(text=value_text(figures[key]), value=figures[key].value, note=interval_text(figures[key]))
                     for key in ("auroc", "f1")
                 ),
                 *(_rate(figures[key]) for key in ("false_positive_rate", "false_negative_rate")),
-                Cell(text=f"{100 * one.unsure:.1f} %", value=one.unsure),
-                Cell(text="" if seconds is None else f"{1000 * seconds:.1f} ms", value=seconds),
+                TableCell(text=f"{100 * one.unsure:.1f} %", value=one.unsure),
+                TableCell(text="" if seconds is None else f"{1000 * seconds:.1f} ms", value=seconds),
             ]
         )
     return ReportTable(
@@ -92,12 +92,12 @@ def _policy(one: Answers) -> str:
     return f"fake from {one.threshold:.4f} ({one.policy})"
 
 
-def _rate(figure: Estimate) -> Cell:
-    return Cell(text=percent(figure), value=figure.value, note=f"{percent_interval(figure)}, {counted(figure)}")
+def _rate(figure: Estimate) -> TableCell:
+    return TableCell(text=percent(figure), value=figure.value, note=f"{percent_interval(figure)}, {counted(figure)}")
 
 
 def _promises(part: SideBySide) -> ReportTable | None:
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | TableCell]] = []
     for one in part.answers:
         if one.promised is None:
             continue
@@ -107,9 +107,9 @@ def _promises(part: SideBySide) -> ReportTable | None:
         rows.append(
             [
                 one.name,
-                Cell(text=f"{100 * one.promised:.3g} %", value=one.promised),
+                TableCell(text=f"{100 * one.promised:.3g} %", value=one.promised),
                 _rate(rate),
-                Cell(text=result, value=result, status=status),
+                TableCell(text=result, value=result, status=status),
             ]
         )
     if not rows:
@@ -136,7 +136,7 @@ def _groups(part: SideBySide) -> Section:
     ):
         groups = [one for one in part.groups if one.property == property_ and count_of(one, label)]
         if groups:
-            rows: list[list[str | Cell]] = [
+            rows: list[list[str | TableCell]] = [
                 [one.name, f"{count_of(one, label):,}", *(_rate(one.rates[name][rate]) for name in names)]
                 for one in groups
             ]

@@ -12,7 +12,6 @@ from asli.files import read_json
 from asli.fitting import prepare_network
 from asli.metrics.classification import log_losses
 from asli.models.measuring import gradients_on_sample
-from asli.models.weights import restore
 from asli.recipe import Recipe, present_names, recipe_from_dict
 from asli.run import Run
 from asli.study.sweep.cells import Cell
@@ -116,5 +115,5 @@ def _gradients(run: Run, last: Path) -> dict[str, dict[str, float]]:
     """Return the gradient norm of each stage on the bundled sample, before the first and after the last update."""
     network, _, _ = prepare_network(run.recipe)
     before = gradients_on_sample(network, run.recipe.data.size).norms
-    restore(network.module, last / "model.safetensors")
+    network.module.load_state_dict(checkpoint.load(last, "model"))
     return {"start": before, "end": gradients_on_sample(network, run.recipe.data.size).norms}
