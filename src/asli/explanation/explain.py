@@ -91,7 +91,7 @@ def explain(
     result = Explanations(described, made)
     write_json(folder / "explain.json", result.to_dict())
     drawn = [None if image.explanation is None else Path(image.explanation.picture) for image in made]
-    write_page(folder, result.to_dict(), drawn, TOO_ALIKE, language)
+    write_page(folder, result.to_dict(), drawn, TOO_ALIKE, language, called=detector.called)
     return result
 
 

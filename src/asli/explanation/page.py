@@ -54,7 +54,13 @@ def reasons_of(image: dict[str, Any]) -> list[Message]:
 
 
 def write_page(
-    folder: Path, result: dict[str, Any], drawn: Sequence[Path | None], too_alike: float, language: Language | None
+    folder: Path,
+    result: dict[str, Any],
+    drawn: Sequence[Path | None],
+    too_alike: float,
+    language: Language | None,
+    *,
+    called: str,
 ) -> Path:
     """Write the page of an explanation.
 
@@ -64,6 +70,7 @@ def write_page(
         drawn: The drawn map of each image; None where it could not be scored.
         too_alike: See `check_text`.
         language: Shown first; None takes the browser's.
+        called: What the user calls the detector.
     """
     detector = result["detector"]
     sections = [
@@ -72,7 +79,7 @@ def write_page(
     ]
     report = Report(
         title=message("explain.page_title"),
-        origin=message("explain.origin", images=len(sections), network=detector["network"], hash=detector["hash"][:16]),
+        origin=message("explain.origin", images=len(sections), detector=called, hash=detector["hash"][:16]),
         summary=[message("explain.caption"), message("explain.legend")],
         sections=sections,
         language=language,

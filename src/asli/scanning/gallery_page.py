@@ -79,6 +79,7 @@ def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing:
         ],
         tables=_tables(summary, result),
         bands=bands,
+        called=detector.called,
     )
     write_text(path, page)
 

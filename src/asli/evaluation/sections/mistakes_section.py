@@ -40,7 +40,7 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
     tested = sum("p" in claim for claim in part["tests"])
     checked = Section(
         id="mistakes",
-        title="What mistakes look like",
+        title=message("section.mistakes"),
         headline=headline(part),
         tables=tables,
         notes=[
@@ -56,7 +56,7 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
     panels = [
         Section(
             id=f"mistakes-{kind.split()[0]}",
-            title=_TITLES[kind],
+            title=message(f"section.mistakes_{kind.split()[0]}"),
             images=[
                 CaptionedImage(
                     data=pictures[line["row"]],

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asli.evaluation.sections.comparison_section import comparison_section
-from asli.messages import Language
+from asli.messages import Language, message
 from asli.reports.colors import Status
 from asli.reports.kit import CaptionedImage, Cell, Report, ReportTable, Section
 from asli.reports.numbers import counted, interval_text, percent, percent_interval, value_text
@@ -22,9 +22,13 @@ def comparison_report(content: Part, pictures: Mapping[int, bytes], language: La
     """
     data, part = content["data"], content["comparison"]
     return Report(
-        title=f"{len(part['detectors'])} detectors on {data['name']}, {data['split']} split",
-        origin=f"{data['images']:,} images ({data['real']:,} real, {data['fake']:,} fake), {content['date'][:10]},"
-        f" asli {content['asli']}. Fake is the positive class; each detector at its own threshold; 95 % intervals.",
+        title=message("report.compare_title", count=len(part["detectors"]), name=data["name"], split=data["split"]),
+        origin=message(
+            "report.compare_origin",
+            **{key: data[key] for key in ("images", "real", "fake")},
+            date=content["date"][:10],
+            version=content["asli"],
+        ),
         sections=[*side_by_side_sections(part["side_by_side"], pictures), comparison_section(part)],
         commands=[content["command"]],
         language=language,
@@ -41,7 +45,7 @@ def side_by_side_sections(part: Part, pictures: Mapping[int, bytes]) -> list[Sec
     tables = [_answers(part), *([promises] if (promises := _promises(part)) else [])]
     notes = [f"Time of an image: {part['timing']}."] if "timing" in part else []
     notes += [f"{one['name']}: {caveat}." for one in part["answers"] for caveat in one["caveats"]]
-    sections = [Section(id="side-by-side", title="Side by side", tables=tables, notes=notes)]
+    sections = [Section(id="side-by-side", title=message("section.side_by_side"), tables=tables, notes=notes)]
     if part["groups"]:
         sections.append(_groups(part))
     shown = [one for one in part["disagreements"] if one["row"] in pictures]
@@ -49,7 +53,7 @@ def side_by_side_sections(part: Part, pictures: Mapping[int, bytes]) -> list[Sec
         sections.append(
             Section(
                 id="disagreements",
-                title="Where they disagree most",
+                title=message("section.disagreements"),
                 paragraphs=[
                     f"One detector calls {part['conflicts']:,} images real that another one calls fake. Those with the"
                     " widest range of scores:"
@@ -132,7 +136,7 @@ def _groups(part: Part) -> Section:
                 [one["name"], f"{one[label]:,}", *(_rate(one["rates"][name][rate]) for name in names)] for one in groups
             ]
             tables.append(ReportTable(caption=caption, columns=[property_, "images", *names], rows=rows))
-    return Section(id="side-by-side-groups", title="By generator and source", tables=tables)
+    return Section(id="side-by-side-groups", title=message("section.side_by_side_groups"), tables=tables)
 
 
 def _picture(one: Part, data: bytes) -> CaptionedImage:
