@@ -8,6 +8,7 @@ from asli.files import visible
 from asli.messages import Language, Message, Number, message
 from asli.messages.reasons import reason_text
 from asli.reports.kit import CaptionedImage, Report, Section, Text
+from asli.reports.numbers import score_text
 from asli.reports.render import write_report
 
 NAME = "explain.html"
@@ -24,7 +25,7 @@ def title_of(image: dict[str, Any], name: str) -> Message:
     verdict = message(f"verdict.{image['verdict']}")
     if image["domain"] and not image["domain"]["inside"]:
         return message("explain.title_outside", name=name, verdict=verdict)
-    return message("explain.title", name=name, verdict=verdict, score=Number(f"{image['score']:.4f}"))
+    return message("explain.title", name=name, verdict=verdict, score=Number(score_text(image["score"])))
 
 
 def check_text(check: dict[str, Any] | None, too_alike: float) -> Message:

@@ -76,7 +76,7 @@ function fillStated(card, given) {
   const head = document.createElement("b");
   head.textContent = `${t(ai ? "web.file_ai" : "web.file_other")}. `;
   const said = document.createElement("span");
-  said.textContent = image.provenance.says.slice(0, 2).map(reason).join(" · ");
+  said.textContent = image.provenance.says.slice(0, 2).map((line) => capital(reason(line))).join(" · ");
   badge.replaceChildren(head, said);
   badge.title = t("web.file_note");
   const verdicts = given.map((one) => (outside(one.image) ? null : one.image.verdict));
