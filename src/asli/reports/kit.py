@@ -128,7 +128,7 @@ class Section:
     """
 
     id: str
-    title: str
+    title: Text
     headline: Sequence[Text] = ()
     paragraphs: Sequence[Text] = ()
     tables: Sequence[ReportTable] = ()
@@ -162,10 +162,12 @@ class BaseRate:
     Attributes:
         recall: Value, low and high of the share of fakes called fake.
         false_positive_rate: The same of the share of photographs called fake.
+        photographs: On how many that rests.
     """
 
     recall: tuple[float, float, float]
     false_positive_rate: tuple[float, float, float]
+    photographs: int
 
     def false_alarms(self, prevalence: float) -> tuple[float, float, float] | None:
         """Return the share of alarms that are false, with both rates at opposite ends of their intervals.
@@ -214,6 +216,7 @@ class Report:
     def switchable(self) -> bool:
         """Return whether any of it is in the catalog, so that readers can choose a language."""
         texts = [self.title, *self.summary, *self.limits, *(number.title for number in self.key_numbers)]
+        texts += [section.title for section in self.sections]
         return any(isinstance(text, Message) for text in texts)
 
 

@@ -29,7 +29,7 @@ def comparison_section(part: Comparison) -> Section:
     )
     return Section(
         id="comparison",
-        title="Comparison",
+        title=message("section.comparison"),
         headline=headline(part),
         tables=[_claims_table(part), _detectors_table(part), *([_seeds_table(part)] if part.recipes else [])],
         figures=[

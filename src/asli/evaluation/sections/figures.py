@@ -12,6 +12,7 @@ from asli.evaluation.sections.access import (
     threshold_free,
     verdict_rates,
 )
+from asli.messages import message
 from asli.metrics.classification import Confusion
 from asli.reports import plots
 from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell, measured, rate
@@ -57,7 +58,7 @@ def figures_section(result: Result) -> Section:
         tables.append(_oracle_table(result))
     return Section(
         id="figures",
-        title="Metrics",
+        title=message("section.figures"),
         tables=tables,
         figures=_drawings(result),
         notes=[_intervals_note(result["intervals"], result["data"]["duplicates"]), _threshold_note(result)],
@@ -68,7 +69,7 @@ def verdicts_section(result: Result) -> Section:
     """Return each verdict's share, and how often verdicts are right where fakes are rarer than here."""
     return Section(
         id="verdicts",
-        title="Verdicts",
+        title=message("section.verdicts"),
         tables=[
             ReportTable(
                 caption="What images are called",
@@ -112,7 +113,7 @@ def calibration_section(result: Result) -> Section:
     beyond = "more than chance explains" if found["ece"] > chance["p95"] else "no more than chance explains"
     return Section(
         id="calibration",
-        title="Calibration",
+        title=message("section.calibration"),
         tables=[
             ReportTable(
                 columns=["metric", "value", "95 % CI"],
@@ -185,7 +186,7 @@ def groups_section(result: Result) -> Section | None:
     ]
     if single:
         notes.append(f"All images share one {', one '.join(single)}.")
-    return Section(id="groups", title="Groups", tables=tables, figures=figures, notes=notes)
+    return Section(id="groups", title=message("section.groups"), tables=tables, figures=figures, notes=notes)
 
 
 def _drawings(result: Result) -> list[ReportFigure]:

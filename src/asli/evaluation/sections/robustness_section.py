@@ -42,7 +42,7 @@ def robustness_sections(part: Robustness) -> list[Section]:
     codecs = ", ".join(f"{name} {version}" for name, version in part.codecs.items())
     curves = Section(
         id="robustness",
-        title="Robustness",
+        title=message("section.robustness"),
         headline=headline(part),
         figures=[
             ReportFigure(
@@ -66,7 +66,7 @@ def robustness_sections(part: Robustness) -> list[Section]:
         ],
     )
     every = ReportTable(columns=columns, rows=rows, marked=frozenset(1 + number for number in worst.values()))
-    return [curves, Section(id="robustness-levels", title="Robustness, every level", tables=[every])]
+    return [curves, Section(id="robustness-levels", title=message("section.robustness_levels"), tables=[every])]
 
 
 def headline(part: Robustness) -> list[Message]:
