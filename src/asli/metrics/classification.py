@@ -48,13 +48,6 @@ class Confusion:
         return _share(self.fp, self.fp + self.tn)
 
     @property
-    def balanced_accuracy(self) -> float | None:
-        """Return the mean of the shares called right of real and of fake images, or None where one label is missing."""
-        if self.recall is None or self.false_positive_rate is None:
-            return None
-        return (self.recall + 1 - self.false_positive_rate) / 2
-
-    @property
     def f1(self) -> float:
         """Return 2 tp / (2 tp + fp + fn), 0 where nothing is fake or called so."""
         return _share(2 * self.tp, 2 * self.tp + self.fp + self.fn) or 0.0
