@@ -129,7 +129,7 @@ def cross_validated(
     values = features.values[heads]
     at_this_n = auroc(labels[heads], out_of_fold(values, labels[heads], alone, seed, NULL_TREES))
     advance()
-    chance = []
+    chance = []  # not by `permutation_test_score`: with groups it permutes within them, and duplicates share a label
     for turn in range(PERMUTATIONS):
         shuffled = labels[heads][random.permutation(len(heads))]
         chance.append(auroc(shuffled, out_of_fold(values, shuffled, alone, seed + turn, NULL_TREES)))
@@ -152,7 +152,10 @@ def cross_validated(
 def out_of_fold(
     values: Floats, labels: Labels, groups: npt.NDArray[np.int64], seed: int, trees: dict[str, Any] = TREES
 ) -> Floats:
-    """Return each image's log-odds of fake by gradient-boosted trees that have not seen its group."""
+    """Return each image's log-odds of fake by gradient-boosted trees that have not seen its group.
+
+    Not `cross_val_predict`: the columns that have values differ from fold to fold.
+    """
     folds = group_folds(labels, groups, seed)
     scores = np.zeros(len(labels))
     for fold in range(FOLDS):
@@ -168,7 +171,10 @@ def out_of_fold(
 
 
 def group_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """Deal groups out to folds, those of each label in turn: nearly equal shares of labels, no group parted."""
+    """Deal groups out to folds, those of each label in turn: nearly equal shares of labels, no group parted.
+
+    scikit-learn's `StratifiedGroupKFold` loops over groups in Python, of which there may be 100,000.
+    """
     _, first, members = np.unique(groups, return_index=True, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(first))
     order = order[np.argsort(labels[first][order], kind="stable")]

@@ -21,7 +21,7 @@ RMS_ERROR = "normal on the squared scale, variance by groups of duplicates"
 
 
 def fit_temperature(labels: Labels, logits: Floats, weights: Floats | None = None) -> float:
-    """Return the temperature T that minimises the negative log-likelihood of logits / T, or 1 where none lowers it.
+    """Return the temperature T that minimizes the negative log-likelihood of logits / T, or 1 where none lowers it.
 
     Args:
         labels: Labels of the calibration part.

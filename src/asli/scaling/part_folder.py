@@ -49,7 +49,10 @@ class Part:
 
 
 class PartFolder:
-    """A folder of parts.
+    """A folder of parts, which are a result: each states in itself what it is, and may lie in an object store.
+
+    The parts of `asli.scanning.part_files.Parts` are something else: a table under way on this machine, in the order of
+    its rows, kept until they are joined.
 
     Args:
         place: Path or URL.

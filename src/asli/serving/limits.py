@@ -1,6 +1,7 @@
 """What requests may take: a place, so many bytes, so much time; counted while they arrive.
 
-A framework would first take in all of a body, and a server would refuse in its own words.
+A framework would first take in all of a body. uvicorn limits no size or duration of a body, and its `limit_concurrency`
+also refuses requests about the server's health.
 """
 
 import asyncio

@@ -11,6 +11,9 @@ class EMA:
 
     The decay rises to its value as (1 + t) / (10 + t), so that the first updates do not weigh on the average for long.
 
+    It is not torch's `AveragedModel`, which blends integer buffers, too, and has names of tensors that would keep older
+    runs from resuming.
+
     Args:
         module: The network that is trained.
         decay: Decay of the average, below 1.
