@@ -5,7 +5,7 @@ from typing import Any
 
 from asli.datasets.archived import Archives
 from asli.datasets.parquet_rows import ParquetRows
-from asli.datasets.sources import Folder, Joined, Source
+from asli.datasets.sources import Folder, JoinedSource, Source
 
 
 def reopen(spec: dict[str, Any]) -> Source:
@@ -26,4 +26,4 @@ def reopen(spec: dict[str, Any]) -> Source:
         )
     if spec["kind"] == "parquet":
         return ParquetRows(Path(spec["root"]), [Path(path) for path in spec["paths"]])
-    return Joined({key: reopen(part) for key, part in spec["sources"].items()})
+    return JoinedSource({key: reopen(part) for key, part in spec["sources"].items()})

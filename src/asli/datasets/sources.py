@@ -155,7 +155,7 @@ class Folder:
         return {"kind": "folder", "root": str(self.root.resolve())}
 
 
-class Joined:
+class JoinedSource:
     """Several sources side by side; the names of each begin with its key."""
 
     def __init__(self, sources: Mapping[str, Source]) -> None:

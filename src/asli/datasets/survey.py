@@ -18,7 +18,7 @@ from asli.datasets.layouts.layout_registry import Found, Layout, find, registere
 from asli.datasets.layouts.places import FolderMeaning, Parts, Reading
 from asli.datasets.layouts.webdataset import gas_station, webdataset
 from asli.datasets.parquet_rows import ParquetRows, has_images
-from asli.datasets.sources import TABLES, Folder, Joined, Source
+from asli.datasets.sources import TABLES, Folder, JoinedSource, Source
 from asli.datasets.table_files import open_table
 from asli.errors import DataError
 
@@ -219,7 +219,7 @@ def survey_pair(real: Sequence[Path], fake: Sequence[Path], *, include_hidden: b
         return Reading(_with_generators(placed), one_label=True)
 
     made = trees.listing(images, extra, LabelNames(), read)
-    joined = Joined(sources)
+    joined = JoinedSource(sources)
     made = replace(made, ignored=[*made.ignored, *joined.left_out.ignored])
     return Survey(joined, made, "pair", " + ".join(str(path.resolve()) for _, path in places.values()))
 

@@ -14,7 +14,7 @@ from asli.errors import DetectorError
 
 
 @dataclass(frozen=True, slots=True)
-class DetectorAnswers:
+class Answers:
     """Predictions of several detectors for one image.
 
     Attributes:
@@ -46,7 +46,7 @@ class SeveralPredictions:
     """
 
     detectors: dict[str, dict[str, Any]]
-    images: list[DetectorAnswers]
+    images: list[Answers]
 
     @property
     def predictions(self) -> list[Prediction]:
@@ -103,7 +103,7 @@ def predict_with(
     return SeveralPredictions(
         {name: one.describe() for name, one in zip(names, opened, strict=True)},
         [
-            DetectorAnswers(group[0].path, dict(zip(names, group, strict=True)))
+            Answers(group[0].path, dict(zip(names, group, strict=True)))
             for group in zip(*(found[name] for name in names), strict=True)
         ],
     )

@@ -17,7 +17,7 @@ from asli.errors import AsliError, DataError
 from asli.files import printable, read_regular
 from asli.scaling import web
 from asli.scaling.parquet_units import ParquetTable
-from asli.scaling.pictures import ROWS, Picture, Pictures, Tally, Unit
+from asli.scaling.pictures import ROWS, Picture, Pictures, PictureTally, Unit
 from asli.scaling.tar_shards import tar_pictures
 from asli.scaling.urls import ObjectStream, filesystem, read_object, retried, scheme_of
 from asli.scanning.inputs import Inputs, Places
@@ -56,7 +56,7 @@ class Sources(Pictures):
     ) -> None:
         self.given = [one for text in given for one in _expanded(text)]
         self.include_hidden = include_hidden
-        self.tally = Tally()
+        self.tally = PictureTally()
         self.trusted = {*allow_hosts, *filter(None, (web.origin(one) for one in self.given if scheme_of(one)))}
         self._whole = len(self.given) >= 4 * shards
         self._opened: tuple[str, ParquetTable | ZipArchive, str] | None = None

@@ -45,7 +45,7 @@ class Unit:
 
 
 @dataclass(slots=True)
-class Tally:
+class PictureTally:
     """Contents that have no row.
 
     Attributes:

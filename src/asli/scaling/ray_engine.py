@@ -8,7 +8,7 @@ from asli.errors import AsliError, DataError, MissingExtraError
 from asli.scaling.part_folder import PartFolder
 from asli.scaling.parts_result import PartsResult
 from asli.scaling.shard import Shard
-from asli.scaling.sharded import Job, combined
+from asli.scaling.sharded import ScanJob, combined
 
 if TYPE_CHECKING:
     from asli.detector.base import Detector
@@ -22,7 +22,7 @@ logger = logging.getLogger("asli")
 class _ShardActor:
     """Scores shards; the detector stays loaded between them."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: ScanJob) -> None:
         self._job = job
         self._detector: Detector | None = None
 
@@ -55,7 +55,7 @@ def _packed(value: Any) -> str:
     return json.dumps(value.to_dict() if isinstance(value, PartsResult) else {"error": value})
 
 
-def run_on_ray(job: Job, given: str | None, *, address: str | None, workers: int | None) -> PartsResult:
+def run_on_ray(job: ScanJob, given: str | None, *, address: str | None, workers: int | None) -> PartsResult:
     """Run every shard of a scan on a cluster.
 
     Args:

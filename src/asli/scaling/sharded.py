@@ -22,7 +22,7 @@ from asli.threads import usable_cpus
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ScanJob:
     """A sharded scan as plain values, so that it can be sent to other processes.
 
     Attributes:
@@ -127,7 +127,7 @@ def scan_parts(
         opened, name = detector, str(detector.folder)
     else:
         opened, name = Detector.load(detector, device=device, runtime=runtime, threads=threads), str(detector)
-    job = Job(
+    job = ScanJob(
         paths=tuple(map(str, given)),
         out=str(out),
         detector=name,
@@ -181,7 +181,7 @@ def combined(results: Sequence[PartsResult], shard: str) -> PartsResult:
     )
 
 
-def _in_processes(job: Job, shards: Sequence[Shard]) -> list[PartsResult]:
+def _in_processes(job: ScanJob, shards: Sequence[Shard]) -> list[PartsResult]:
     context = multiprocessing.get_context("spawn")
     running: dict[Connection, tuple[Any, Shard]] = {}
     for shard in shards:
@@ -219,7 +219,7 @@ def _in_processes(job: Job, shards: Sequence[Shard]) -> list[PartsResult]:
     return results
 
 
-def _work(job: Job, shard: Shard, answer: Connection) -> None:
+def _work(job: ScanJob, shard: Shard, answer: Connection) -> None:
     import logging
 
     os.environ["OMP_NUM_THREADS"] = str(job.threads or 1)  # before torch is loaded

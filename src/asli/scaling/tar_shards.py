@@ -12,7 +12,7 @@ from asli.datasets.archives import LeftOut, decompressor, safe_name
 from asli.datasets.images import is_image
 from asli.datasets.sources import HEAD
 from asli.files import printable
-from asli.scaling.pictures import Picture, Tally
+from asli.scaling.pictures import Picture, PictureTally
 from asli.scaling.urls import LARGEST_PICTURE
 
 _DAMAGE = (tarfile.TarError, ValueError, EOFError, zlib.error, lzma.LZMAError)
@@ -26,7 +26,7 @@ def key_of(name: str) -> str:
 
 
 def tar_pictures(
-    stream: IO[bytes], shown: str, before: str, tally: Tally, *, start: int = 0, include_hidden: bool = False
+    stream: IO[bytes], shown: str, before: str, tally: PictureTally, *, start: int = 0, include_hidden: bool = False
 ) -> Iterator[Picture]:
     """Yield the images of a tar archive, those of a sample one after another.
 

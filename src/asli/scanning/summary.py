@@ -29,7 +29,7 @@ _COLUMNS = ["path", "score", "verdict", "reasons", "error", "provenance"]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownRow:
     """A row to be shown.
 
     Attributes:
@@ -65,11 +65,11 @@ class Summary:
     """Path and error of the first unreadable images."""
     histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
     """Images inside the domain by score, in equal bins from 0 to 1."""
-    highest: list[Shown] = field(default_factory=list)
-    lowest: list[Shown] = field(default_factory=list)
-    unsure: list[Shown] = field(default_factory=list)
+    highest: list[ShownRow] = field(default_factory=list)
+    lowest: list[ShownRow] = field(default_factory=list)
+    unsure: list[ShownRow] = field(default_factory=list)
     """Inside the domain, as the two above; nearest to the threshold first."""
-    outsiders: list[Shown] = field(default_factory=list)
+    outsiders: list[ShownRow] = field(default_factory=list)
     """The first ones outside the domain."""
 
     def counts(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def summarize(out: Path, thresholds: Thresholds) -> Summary:
 
 
 def _count(found: Summary, rows: dict[str, list[Any]], middle: float, caveats: str) -> None:
-    shown: list[Shown] = []
+    shown: list[ShownRow] = []
     for path, error in zip(rows["path"], rows["error"], strict=True):
         if error:
             _add(found.errors, error)
@@ -121,7 +121,7 @@ def _count(found: Summary, rows: dict[str, list[Any]], middle: float, caveats: s
         found.verdicts[verdict] += 1
         if outside:
             _add(found.outside, outside.removeprefix(OUTSIDE))
-        shown.append(Shown(number, path, score, verdict, outside))
+        shown.append(ShownRow(number, path, score, verdict, outside))
     inside = [image for image in shown if not image.reasons]  # outside the domain a score means nothing
     scores = np.array([image.score for image in inside])
     found.histogram += np.histogram(scores, bins=BINS, range=(0, 1))[0]
@@ -138,7 +138,7 @@ def _outside(reasons: str, caveats: str) -> str:
     return reasons.removesuffix(caveats).removesuffix("; ") if reasons.startswith(OUTSIDE) else ""
 
 
-def _first(images: list[Shown], key: Callable[[Shown], float]) -> list[Shown]:
+def _first(images: list[ShownRow], key: Callable[[ShownRow], float]) -> list[ShownRow]:
     return sorted(images, key=key)[:SHOWN]
 
 

@@ -20,7 +20,7 @@ MOST_BYTES = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ScoringJob:
     """An image that waits for its score.
 
     Attributes:
@@ -56,7 +56,7 @@ class Batches:
         self._detector, self._threads, self._count = detector, threads, count
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
         self._network = threading.Lock()
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[ScoringJob] = deque()
         self._workers: set[asyncio.Task[None]] = set()
 
     async def score(
@@ -64,7 +64,7 @@ class Batches:
     ) -> Prediction:
         """Score one image, together with others that wait."""
         done: asyncio.Future[Prediction] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Job(name, read, size, stability, force_domain, done))
+        self._waiting.append(ScoringJob(name, read, size, stability, force_domain, done))
         if len(self._workers) < self._threads:
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
@@ -75,7 +75,7 @@ class Batches:
         while self._waiting:
             await self._answer(self._take())
 
-    async def _answer(self, jobs: Sequence[Job]) -> None:
+    async def _answer(self, jobs: Sequence[ScoringJob]) -> None:
         """Score jobs together; where that fails, each by itself, since they are of different requests."""
         try:
             predictions = await asyncio.get_running_loop().run_in_executor(self._pool, self._predict, jobs)
@@ -90,7 +90,7 @@ class Batches:
             if not job.done.done():
                 job.done.set_result(prediction)
 
-    def _take(self) -> list[Job]:
+    def _take(self) -> list[ScoringJob]:
         """Take the first job and those behind it that can share its forward pass; half of them is left to others."""
         jobs = [self._waiting.popleft()]
         first, weight = jobs[0], jobs[0].size
@@ -105,7 +105,7 @@ class Batches:
             jobs.append(self._waiting.popleft())
         return jobs
 
-    def _predict(self, jobs: Sequence[Job]) -> list[Prediction]:
+    def _predict(self, jobs: Sequence[ScoringJob]) -> list[Prediction]:
         start, first = time.perf_counter(), jobs[0]
         examined = examine_all([job.read for job in jobs], self._detector, keep_pixels=first.stability)
         named = list(zip([job.name for job in jobs], examined, strict=True))

@@ -125,7 +125,7 @@ def _flow(axes: Axes, steps: Sequence[tuple[str, str]], left: float = 0.0, width
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class DiagramBlock:
     """A block of a residual network, as found in its modules.
 
     Attributes:
@@ -141,7 +141,7 @@ class Block:
     side: int
 
 
-def blocks_of(name: str, size: int) -> dict[str, list[Block]]:
+def blocks_of(name: str, size: int) -> dict[str, list[DiagramBlock]]:
     """Return the blocks of a residual or plain network by stage, asking the modules themselves.
 
     A block has a shortcut if something comes through when its last BatchNorm is set to 0.
@@ -158,7 +158,7 @@ def blocks_of(name: str, size: int) -> dict[str, list[Block]]:
             kind = ("identity" if before == channels else "projection") if has_shortcut(block) else None
             if kind and _changes(block):
                 kind = "projection"
-            found.append(Block(kind, _kernels(block), channels, side))
+            found.append(DiagramBlock(kind, _kernels(block), channels, side))
         result[key] = found
     return result
 

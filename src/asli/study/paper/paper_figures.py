@@ -65,7 +65,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CurveSource:
     """A run to draw from: the first finished one of a cell."""
 
     sweep: Sweep
@@ -209,10 +209,12 @@ def _reason(item: CellResults | None, kind: str) -> str:
     return item.why or f"its results lack the {kind} loss"
 
 
-def _from(sweep: Sweep, item: CellResults | None, name: str, title: str, draw: Callable[[Source], Figure]) -> Wanted:
+def _from(
+    sweep: Sweep, item: CellResults | None, name: str, title: str, draw: Callable[[CurveSource], Figure]
+) -> Wanted:
     if item is None or not item.done:
         return Wanted(name, title, item.why if item else "no such cell in this budget", None)
-    source = Source(sweep, item)
+    source = CurveSource(sweep, item)
     return Wanted(name, title, source.says, lambda: draw(source))
 
 

@@ -48,7 +48,7 @@ DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class PaperReport:
     """Everything a study has found.
 
     Attributes:

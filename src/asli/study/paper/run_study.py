@@ -15,7 +15,7 @@ from asli.study.paper.costs import costs, costs_table
 from asli.study.paper.grid import cells
 from asli.study.paper.paper_claims import claims
 from asli.study.paper.paper_figures import draw_all
-from asli.study.paper.paper_report import Report
+from asli.study.paper.paper_report import PaperReport
 from asli.study.paper.paper_tables import paper_tables
 from asli.study.paper.starts import Pins, starts_from
 from asli.study.paper.training_tables import claims_table, training_tables
@@ -156,7 +156,7 @@ def report(study: Study, seeds: int) -> Path:
         consistency_table(),
     ]
     pictures = draw_all(budget, sweep, results, seeds, sweep.out / "figures")
-    made = Report(budget, sweep, study.weights is not None, results, answered, tables, pictures, seeds)
+    made = PaperReport(budget, sweep, study.weights is not None, results, answered, tables, pictures, seeds)
     return made.write(sweep.out)
 
 
