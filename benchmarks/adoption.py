@@ -40,17 +40,17 @@ def measure(folder: Path, pictures: list[Golden], fake_labels: list[str], proces
             model=str(folder),
             image_processor=AutoImageProcessor.from_pretrained(folder, **BACKENDS[processor]),
         )
-        outputs = detector.network_info["outputs"]
-        fake = {outputs["labels"][number] for number in outputs["fake"]}
+        outputs = detector.network_info.outputs
+        fake = {outputs.labels[number] for number in outputs.fake}
         theirs = []
         for picture in pictures:
-            found = pipe(Image.open(io.BytesIO(picture.data)), top_k=len(outputs["labels"]))
-            share = sum(one["score"] for one in found if one["label"] in (fake or outputs["labels"]))
+            found = pipe(Image.open(io.BytesIO(picture.data)), top_k=len(outputs.labels))
+            share = sum(one["score"] for one in found if one["label"] in (fake or outputs.labels))
             theirs.append(share if fake else 1 - share)
         line = {
             "network": detector.name,
             "class": type(pipe.model).__name__,
-            "processor": detector.origin["processor"],
+            "processor": detector.origin.processor,
             "pictures": len(pictures),
             "scores": [round(min(theirs), 3), round(max(theirs), 3)],
         }

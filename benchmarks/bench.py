@@ -4,10 +4,10 @@
 
 DIR is the folder the tests know as ASLI_SHARED. Run it on idle cores. Without --full, rows have fewer images and
 `full` rows are left out: minutes instead of an hour. --out is written after every measurement. The same command adds
-what is missing, or starts anew where machine or versions differ. --minutes begins no measurement after so many.
---prepare only writes images and detectors to --work. Each measurement states how many CPUs other processes used
-meanwhile; `--redo 0.2` repeats the turns beside which they used more. `python benchmarks/speed_page.py` makes
-docs/speed.md of the results.
+what is missing, or starts anew where the machine or the libraries' versions differ. --minutes begins no measurement
+after so many. --prepare only writes images and detectors to --work. Each measurement states the version of asli and
+how many CPUs other processes used meanwhile; `--redo 0.2` repeats the turns beside which they used more.
+`python benchmarks/speed_page.py` makes docs/speed.md of the results.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from common import machine, versions
+
+from asli import __version__
 
 TRAINER = "Hugging Face Trainer"
 BEST = "pipeline, best batch size"
@@ -279,9 +281,7 @@ def main() -> None:
     about = {
         "command": "python benchmarks/bench.py --shared DIR" + (" --full" if options.full else ""),
         "machine": machine(),
-        "versions": versions(
-            "asli", "torch", "onnxruntime", "transformers", "accelerate", "datasets", "timm", "pillow"
-        ),
+        "versions": versions("torch", "onnxruntime", "transformers", "accelerate", "datasets", "timm", "pillow"),
     }
     result = json.loads(out.read_text()) if out.exists() else {}
     if any(result.get(key) != value for key, value in about.items()):
@@ -306,7 +306,7 @@ def main() -> None:
                 real = real_side(name, side, measured)
                 found = in_own_process(name, real, options.work, options.shared, not options.full)
                 scores = found.pop("scores", None)
-                runs.append({**found, **({"side": real} if real != side else {})})
+                runs.append({**found, "asli": __version__, **({"side": real} if real != side else {})})
                 if scores is not None and not row.once:
                     differences(result, name, side, scores, options.work)
                 out.parent.mkdir(parents=True, exist_ok=True)

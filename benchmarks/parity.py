@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     opened = Detector.load(options.detector)
-    folder, network = opened.folder, opened.describe()["network"]
+    folder, network = opened.folder, opened.describe().network
     assert folder is not None
     with tempfile.TemporaryDirectory() as work:
         files = []
@@ -81,7 +81,7 @@ def main() -> None:
     if options.out:
         result = {
             "command": "python benchmarks/parity.py DETECTOR",
-            "detector": opened.describe(),
+            "detector": opened.describe().to_dict(),
             "images": len(files),
             "beside": "Python, torch, CPU",
             "largest_difference": differences,

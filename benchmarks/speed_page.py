@@ -46,7 +46,9 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def about(result: dict[str, Any]) -> str:
     """Return the machine and the versions in a paragraph."""
-    machine, versions = result["machine"], ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+    ours = sorted({run["asli"] for sides in result["measured"].values() for runs in sides.values() for run in runs})
+    libraries = {"asli": " and ".join(ours), **result["versions"]}
+    machine, versions = result["machine"], ", ".join(f"{name} {number}" for name, number in libraries.items())
     has = machine["instructions"]
     low = (
         "" if "avx512_bf16" in has or "amx_bf16" in has else " It has no bfloat16 arithmetic, so no row uses bfloat16."

@@ -39,7 +39,7 @@ TASKS = {
     " from asli import Policy;"
     " rows = Collected(Reader.open('labeled', None, None, (), 'scene'), Binning([]), 0.5);"
     " found = TableFit(rows).fit(Policy(name='target-fpr', target=0.01, band=True))[1].high",
-    "audit": "from asli import audit_table as run; found = run('manifest.parquet').duplicates['exact']['pairs']",
+    "audit": "from asli import audit_table as run; found = run('manifest.parquet').duplicates.exact.counts.pairs",
 }
 
 

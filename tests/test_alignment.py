@@ -26,6 +26,7 @@ def psnr(one, two):
     return 10 * np.log10(255**2 / np.mean((np.asarray(one, float) - np.asarray(two, float)) ** 2))
 
 
+@pytest.mark.slow
 def test_pairs_share_size_tables_and_group(data, tmp_path):
     encoder = shared_folder("weights", "taef2_encoder.safetensors")
     done = align(data, tmp_path / "pairs", str(encoder), side=256)
@@ -50,6 +51,7 @@ def test_pairs_share_size_tables_and_group(data, tmp_path):
         assert {row["generator"] for row in csv.DictReader(stream)} == {"", "aligned: taef2_encoder"}
 
 
+@pytest.mark.slow
 def test_by_the_command_builtin_pairs_resume_with_the_same_settings_only(data, tmp_path):
     out = tmp_path / "pairs"
     command = ("align", data.path, out, "--autoencoder", "builtin", "--updates", "2", "--side", "96")

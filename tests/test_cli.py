@@ -210,6 +210,7 @@ def test_two_folders_of_which_one_says_what_they_hold(tmp_path):
     assert "give one path only" in done.stderr
 
 
+@pytest.mark.slow
 def test_whole_way_on_ones_own_folder(tmp_path):
     """A newcomer's folders, one of them with a broken picture: open, train, evaluate."""
     with sample_archive() as path, zipfile.ZipFile(path) as archive:
@@ -232,6 +233,7 @@ def test_whole_way_on_ones_own_folder(tmp_path):
     assert result["unreadable"] == 1
 
 
+@pytest.mark.slow
 def test_public_names_stay_what_they_are_once_used():
     code = (
         "import asli, importlib, pkgutil\n"

@@ -45,6 +45,7 @@ def run(environment, *command):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_network(installed):
     code = (
         "from asli.models.networks import create_network\n"
@@ -55,6 +56,7 @@ def test_a_network(installed):
     assert run(installed, "-c", code) == "(5, 2) 3\n"
 
 
+@pytest.mark.slow
 def test_a_reader(installed, tmp_path):
     known = {}
     for number, (_, image) in enumerate(golden_images()[:8]):
@@ -66,6 +68,7 @@ def test_a_reader(installed, tmp_path):
     assert "camera-7" in out
 
 
+@pytest.mark.slow
 def test_a_kind_of_detector_opens_at_every_entry_point(installed, tmp_path):
     _, image = golden_images()[0]
     (tmp_path / "a.jpg").write_bytes(image)

@@ -72,6 +72,7 @@ def test_what_libraries_say_of_a_full_disk_is_understood():
     assert no_room(PermissionError(errno.EACCES, "x")) is None
 
 
+@pytest.mark.slow
 def test_training_on_a_full_disk_is_resumed_from_its_last_checkpoint(sample, tmp_path):
     settings = ["--set", "loop.max_updates=4", "loop.checkpoint_every=2", "loop.evaluate_every=2"]
     command = ("train", "smoke", "--data", sample.path, "--out", "run", *settings)

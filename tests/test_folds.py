@@ -118,6 +118,7 @@ def test_the_detector_says_that_its_thresholds_come_from_other_networks(folded, 
     assert len(list(folded.path.glob("folds/*/metrics.jsonl"))) == 4
 
 
+@pytest.mark.slow
 def test_the_run_is_judged_like_any_other(folded, small, tmp_path):
     result = evaluate(folded.path, small, split="train", out=tmp_path / "report")
     assert result.seen_in_training == 80
@@ -171,6 +172,7 @@ def test_folds_need_no_validation_part_and_one_is_refused(small, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_from_the_command_line(small, tmp_path):
     settings = [item for setting in [*SETTINGS, "loop.epochs=1"] for item in ("--set", setting)]
     done = run_asli("train", "demo", "--data", small.path, "--out", "run", "--folds", 2, *settings, cwd=tmp_path)

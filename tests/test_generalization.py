@@ -11,6 +11,7 @@ from asli.errors import RecipeError
 from asli.evaluation.left_out import figures_of_group, over_groups
 from asli.generalization import dealt, generalize
 from tests.photographs import shared_folder, write_pack
+from tests.schemas import require_schema
 
 
 def test_groups_are_dealt_whole_to_folds_of_similar_size():
@@ -25,9 +26,9 @@ def test_figures_are_means_over_folds_and_the_worst_is_named():
     assert good.false_alarms == pytest.approx((real >= 0.45).mean())
     bad = figures_of_group("bad", 100, [(fake, real)], [None])
     found = over_groups([good, bad])
-    assert found["auroc"]["worst_group"] == "bad"
-    assert found["auroc"]["low"] <= found["auroc"]["mean"] <= found["auroc"]["high"]
-    assert found["false_alarms"]["groups"] == 1
+    assert found["auroc"].worst_group == "bad"
+    assert found["auroc"].low <= found["auroc"].mean <= found["auroc"].high
+    assert found["false_alarms"].groups == 1
 
 
 def test_other_recipes_are_refused(sample, tmp_path):
@@ -35,6 +36,7 @@ def test_other_recipes_are_refused(sample, tmp_path):
         generalize("smoke", sample, tmp_path)
 
 
+@pytest.mark.slow
 def test_generators_are_left_out_with_sources_and_folds_are_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("ASLI_TRUNKS", str(tmp_path / "trunks"))
     monkeypatch.setenv("ASLI_CACHE", str(tmp_path / "cache"))
@@ -51,10 +53,13 @@ def test_generators_are_left_out_with_sources_and_folds_are_kept(tmp_path, monke
     result = generalize("photos", data, tmp_path / "out", **how)
     written = json.loads((tmp_path / "out/generalize.json").read_text())
     assert written == result.to_dict()
+    require_schema("generalize", written)
     assert {group.group for group in result.groups} == {"family 0", "family 1", "family 2"}
     closed = data.labels[data.rows("test")] == 1  # the test part is not used
     assert closed.any()
-    assert [sum(group.n for group in found) for found in (result.groups, result.floor)] == [24 - closed.sum()] * 2
+    assert [sum(group.n for group in found) for found in (result.groups, result.floors.metadata.groups)] == [
+        24 - closed.sum()
+    ] * 2
     assert all(0 <= group.auroc <= 1 for group in result.groups)
     folds = sorted((tmp_path / "out").glob("folds-*/*.json"))
     folds[0].unlink()

@@ -120,6 +120,7 @@ def test_without_a_trunk_the_one_in_the_package_takes_its_place(tmp_path, monkey
     assert all(torch.equal(tensors[name], others[name]) for name in others)
 
 
+@pytest.mark.slow
 def test_photo_is_small_and_saved_again_it_is_the_same(tmp_path):
     photo = as_classifier(Detector.load("photo", runtime="torch"), "a test")
     photo.save(tmp_path / "again")

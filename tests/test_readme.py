@@ -3,13 +3,16 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TypeAlias
 
 import httpx
 import pytest
@@ -65,6 +68,23 @@ def masked(line: str) -> str:
     return re.sub(r"[\d.,]+", "#", line).rstrip()
 
 
+Kept: TypeAlias = dict[tuple[str, ...], tuple[Path, str]]
+"""Of steps that several pages begin with: the folder after them, and what the last one printed."""
+
+SHARED = {
+    way
+    for way, pages in Counter(
+        tuple(step for step, _ in steps(page)[:count]) for page in PAGES for count in range(1, len(steps(page)) + 1)
+    ).items()
+    if pages > 1
+}
+
+
+@pytest.fixture(scope="module")
+def kept() -> Kept:
+    return {}
+
+
 @contextmanager
 def served() -> Iterator[None]:
     """Run the server that a page's Python asks; no other test takes its port."""
@@ -101,16 +121,25 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=name)
-def test_short_commands_run_in_order_and_print_what_is_shown(page, place):
+def test_short_commands_run_in_order_and_print_what_is_shown(page, place, kept):
     if name(page) != "README.md":  # there, each command is started as a user starts it
         forked().script(place / "bin/asli")
     environment = {**os.environ, "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     with served() if any(SERVER in block for block in blocks(page, "python")) else nullcontext():
-        run_steps(page, place, environment)
+        run_steps(page, place, environment, kept)
 
 
-def run_steps(page: Path, place: Path, environment: dict[str, str]) -> None:
-    for step, shown in steps(page):
+def run_steps(page: Path, place: Path, environment: dict[str, str], kept: Kept) -> None:
+    """Run a page's steps; those that an earlier page began with as well are copied from there."""
+    todo = steps(page)
+    begun = [tuple(step for step, _ in todo[:count]) for count in range(1, len(todo) + 1)]
+    at = max((count for count, way in enumerate(begun, start=1) if way in kept), default=0)
+    if at:
+        shutil.copytree(kept[begun[at - 1]][0], place, dirs_exist_ok=True)
+    for way, (step, shown) in zip(begun, todo, strict=True):
+        if way in kept:
+            assert_printed(shown or [], kept[way][1])
+            continue
         command = [sys.executable, "-c", step] if shown is None else step
         done = subprocess.run(
             command,
@@ -124,6 +153,10 @@ def run_steps(page: Path, place: Path, environment: dict[str, str]) -> None:
         )
         assert done.returncode == 0, f"{step}\n{done.stderr}"
         assert_printed(shown or [], done.stdout)
+        if way in SHARED:
+            copy = place.parent / f"{place.name}-{len(way)}"
+            shutil.copytree(place, copy, ignore=shutil.ignore_patterns("bin"))
+            kept[way] = copy, done.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -27,6 +27,7 @@ def python(code, **environment):
     )
 
 
+@pytest.mark.slow
 @LINUX
 @pytest.mark.parametrize(
     ("given", "spins"),
@@ -39,6 +40,7 @@ def test_every_copy_of_libgomp_in_a_command_spins_shortly_unless_the_user_chose(
     assert set(found) == {spins}
 
 
+@pytest.mark.slow
 @LINUX
 def test_the_command_line_prepares_its_process_and_an_import_changes_nothing():
     code = f"import os, asli.cli\nBODY\nprint(sorted(set(os.environ) & {set(threads.SETTINGS)}))"

@@ -158,14 +158,25 @@ def _attributes(kind: type) -> str:
 
 def metrics() -> str:
     """Return tables of `metrics.json` from its schema: the whole and each of its parts."""
-    from asli.evaluation.schema import metrics_schema
+    from asli.schemas import schema
 
-    schema = metrics_schema()
-    parts = [_object(schema)]
-    for name, part in schema["$defs"].items():
+    whole = schema("metrics")
+    parts = [_object(whole)]
+    for name, part in whole["$defs"].items():
         if "properties" in part:
             parts += [f"#### {name}", part.get("description", ""), _object(part)]
     return "\n\n".join(parts)
+
+
+def schemas() -> str:
+    """Return a table of the JSON schemas."""
+    from asli.schemas import SCHEMAS, schema
+
+    rows = []
+    for name, source in SCHEMAS.items():
+        version = schema(name).get("properties", {}).get("version", {"enum": ["none: a list"]})["enum"][0]
+        rows.append(f"| `{name}` | {source.content} | {version} |")
+    return "| schema | output | version |\n|---|---|---|\n" + "\n".join(rows)
 
 
 def _object(schema: Mapping[str, Any]) -> str:
@@ -198,5 +209,6 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "scan": scan,
     "prediction": prediction,
     "metrics": metrics,
+    "schemas": schemas,
 }
 """What each marker stands for."""

@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from asli.detector.base import Detector
-from asli.detector.card import Card, Thresholds
+from asli.detector.card import Card, PromisedGroups, Thresholds, TrainingData
 from asli.detector.domain import LARGEST, SMALLEST, Domain
 from asli.detector.family import Family
 from asli.detector.heads import LinearHead, crop_preprocessing, trunk_network, unfitted
@@ -145,13 +145,13 @@ def main() -> None:
             "unsure": unsure,
         },
         folds=len(np.unique(groups)),
-        groups={
-            "by": "source",
-            "confidence": CONFIDENCE,
-            "images": {name: images for name, (_, images) in alarms.items()},
-            "errors": {name: count for name, (count, _) in alarms.items()},
-            "pooled": sorted(str(name) for name in np.unique(groups[labels == 0]) if str(name) not in alarms),
-        },
+        groups=PromisedGroups(
+            by="source",
+            confidence=CONFIDENCE,
+            images={name: images for name, (_, images) in alarms.items()},
+            errors={name: count for name, (count, _) in alarms.items()},
+            pooled=tuple(sorted(str(name) for name in np.unique(groups[labels == 0]) if str(name) not in alarms)),
+        ),
     )
     network, trunk = trunk_network(recipe.network, given.trunk, half=recipe.network != "clip-b16-blocks")
     fitted = LinearHead.read(HERE / recipe.head)
@@ -166,7 +166,7 @@ def main() -> None:
             generators=tuple(sorted({str(name) for name in np.unique(groups[labels == 1])})),
             photographs=True,
         ),
-        trained_on={"name": "photos2, development part", "hash": digest, "images": len(scores)},
+        trained_on=TrainingData(name="photos2, development part", hash=digest, images=len(scores)),
         figures={},
         recipe_hash=head.digest(),
         seed=0,

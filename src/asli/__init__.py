@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from asli.exporting.onnx import export_onnx
     from asli.generalization import generalize
     from asli.machine import doctor
-    from asli.metrics.intervals import Estimate
+    from asli.metrics.estimate import Estimate
     from asli.metrics.metric import Metric
     from asli.metrics.thresholds import Policy
     from asli.models.profile import list_models
@@ -62,7 +62,7 @@ _HOME = {
     "AsliError": "asli.errors",
     "DataFolder": "asli.datasets.folder",
     "Detector": "asli.detector.base",
-    "Estimate": "asli.metrics.intervals",
+    "Estimate": "asli.metrics.estimate",
     "EvaluationResult": "asli.evaluation.result",
     "Metric": "asli.metrics.metric",
     "Policy": "asli.metrics.thresholds",

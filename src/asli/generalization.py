@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.groups import group_names
 from asli.errors import DataError, RecipeError
-from asli.evaluation.left_out import GroupFigures, as_rows, figures_of_group, over_groups
+from asli.evaluation.left_out import FIGURES, Figure, GroupFigures, LeftOutGroups, OverGroups, figures_of_group
 from asli.files import read_json, sha256_of_json, write_json
 from asli.head_training import FrozenFeatureSet, available, extractor_of, features_of, groups_of
 from asli.metrics.classification import Floats, auroc, score_of_logits
@@ -27,6 +27,7 @@ from asli.metrics.worst_group import OTHERS, threshold_for_groups
 from asli.models.device import set_threads
 from asli.progress import progress
 from asli.recipe import Recipe, load_recipe
+from asli.records import Record
 
 logger = logging.getLogger("asli")
 
@@ -41,67 +42,93 @@ Scorer = Callable[[Rows, Rows], Floats]
 """Fits on the pictures given first and returns P(fake) of those given second."""
 
 
-@dataclass(frozen=True, slots=True)
-class Generalization:
-    """Result of `generalize`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise(Record):
+    """What the threshold of each fold promises.
 
     Attributes:
-        leave_out: `generator` or `source`.
-        groups: Figures of each left-out group.
-        floor: The same by file metadata alone.
-        camps: AUROC of one left-out real source against another, by heads that separate two random sets of real
-            sources: `mean`, `sd`, `high` (95 % quantile), `draws`. A result for a single pair is evidence about AI only
-            above `high`.
+        false_alarms: Largest share of photographs called fake.
+        confidence: Confidence that it holds.
+    """
+
+    false_alarms: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealAgainstReal(Record):
+    """AUROC of one left-out real source against another, by heads that separate two random sets of real sources.
+
+    A result for a single pair is evidence about AI only above `high`.
+
+    Attributes:
+        mean: Mean over draws.
+        sd: Standard deviation.
+        high: 95 % quantile.
+        draws: How many.
+    """
+
+    mean: float
+    sd: float
+    high: float
+    draws: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floors(Record):
+    """What does not need any trace of a generator.
+
+    Attributes:
+        metadata: The same groups, by file metadata alone.
+        real_against_real: One real source against another; None where there are fewer than four.
+    """
+
+    metadata: LeftOutGroups
+    real_against_real: RealAgainstReal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generalization(Record):
+    """Result of `generalize`, content of `generalize.json` and output of `asli generalize --json`.
+
+    Attributes:
+        version: Version of this structure.
+        leave_out: Kind of group that was left out.
+        promised: What the thresholds promise.
+        summary: Each figure over groups.
+        groups: Figures of each left-out group, lowest AUROC first.
+        floors: What is reached without any trace of a generator.
         recipe_hash: Hash of the recipe.
         network: The network whose features were used.
         data_hash: Hash of the data.
     """
 
-    leave_out: str
-    groups: list[GroupFigures]
-    floor: list[GroupFigures]
-    camps: dict[str, Any] | None
+    version: Literal[1] = 1
+    leave_out: Literal["generator", "source"]
+    promised: Promise
+    summary: dict[Figure, OverGroups | None]
+    groups: tuple[GroupFigures, ...]
+    floors: Floors
     recipe_hash: str
     network: str
     data_hash: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        return {
-            "version": 1,
-            "leave_out": self.leave_out,
-            "promised": {"false_alarms": TARGET, "confidence": Policy().confidence},
-            "summary": over_groups(self.groups),
-            "groups": as_rows(self.groups),
-            "floors": {
-                "metadata": {"summary": over_groups(self.floor), "groups": as_rows(self.floor)},
-                "real_against_real": self.camps,
-            },
-            "recipe_hash": self.recipe_hash,
-            "network": self.network,
-            "data_hash": self.data_hash,
-        }
-
     def describe(self) -> str:
         """Return it as text for a person: headline, both floors, a line a group."""
-        summary, floor = over_groups(self.groups), over_groups(self.floor)
-        lines = []
-        for key, title in (("auroc", "AUROC"), ("tpr_at_5", "TPR at 5 % FPR"), ("tpr_at_1", "TPR at 1 % FPR")):
-            lines.append(f"{title:<26} {_headline(summary[key])}")
-        lines.append(f"{'false alarms, promised 5 %':<26} {_headline(summary['false_alarms'])}")
-        lines.append(f"{'floor: metadata alone':<26} {_headline(floor['auroc'])}")
-        if self.camps:
-            camps = self.camps
+        titles = ("AUROC", "TPR at 5 % FPR", "TPR at 1 % FPR", "false alarms, promised 5 %")
+        lines = [f"{title:<26} {_headline(self.summary[key])}" for key, title in zip(FIGURES, titles, strict=True)]
+        lines.append(f"{'floor: metadata alone':<26} {_headline(self.floors.metadata.summary['auroc'])}")
+        if camps := self.floors.real_against_real:
             lines.append(
-                f"{'floor: real against real':<26} AUROC {camps['mean']:.3f}, sd {camps['sd']:.3f}, 95 % below"
-                f" {camps['high']:.3f} ({camps['draws']} draws): no claim below this is about AI"
+                f"{'floor: real against real':<26} AUROC {camps.mean:.3f}, sd {camps.sd:.3f}, 95 % below"
+                f" {camps.high:.3f} ({camps.draws} draws): no claim below this is about AI"
             )
         lines.append(f"{self.leave_out:<26} {'n':>5} {'AUROC':>6} {'TPR5':>6} {'TPR1':>6} {'alarms':>6}")
-        for row in as_rows(self.groups):
-            alarms = "-" if row["false_alarms"] is None else f"{row['false_alarms']:.3f}"
+        for row in self.groups:
+            alarms = "-" if row.false_alarms is None else f"{row.false_alarms:.3f}"
             lines.append(
-                f"{row['group'][:26]:<26} {row['n']:>5} {row['auroc']:>6.3f} {row['tpr_at_5']:>6.3f}"
-                f" {row['tpr_at_1']:>6.3f} {alarms:>6}"
+                f"{row.group[:26]:<26} {row.n:>5} {row.auroc:>6.3f} {row.tpr_at_5:>6.3f} {row.tpr_at_1:>6.3f}"
+                f" {alarms:>6}"
             )
         return "\n".join(lines)
 
@@ -165,10 +192,17 @@ def generalize(
     values = _metadata(data, rows)
     key = sha256_of_json([recipe.hash(), extractor.describe(0), data.hash, names.tolist(), leave_out, least])[:16]
     side = 1 if leave_out == "generator" else 0
-    groups = _left_out_each(by_head, labels, parts, side, out / f"folds-{key}", promise=True)
-    floor = _left_out_each(by_metadata, labels, parts, side, out / f"floor-{key}", promise=False)
+    left_out = LeftOutGroups.of(_left_out_each(by_head, labels, parts, side, out / f"folds-{key}", promise=True))
+    floor = LeftOutGroups.of(_left_out_each(by_metadata, labels, parts, side, out / f"floor-{key}", promise=False))
     result = Generalization(
-        leave_out, groups, floor, _camps(found, labels, parts[0], recipe), recipe.hash(), recipe.model.name, data.hash
+        leave_out=leave_out,
+        promised=Promise(false_alarms=TARGET, confidence=Policy().confidence),
+        summary=left_out.summary,
+        groups=left_out.groups,
+        floors=Floors(metadata=floor, real_against_real=_camps(found, labels, parts[0], recipe)),
+        recipe_hash=recipe.hash(),
+        network=recipe.model.name,
+        data_hash=data.hash,
     )
     write_json(out / "generalize.json", result.to_dict())
     return result
@@ -286,7 +320,7 @@ def _by_metadata(train: Floats, labels: npt.NDArray[np.int8], test: Floats) -> F
 
 def _camps(
     found: FrozenFeatureSet, labels: npt.NDArray[np.int8], sources: npt.NDArray[np.str_], recipe: Recipe
-) -> dict[str, Any] | None:
+) -> RealAgainstReal | None:
     """Return how well heads that tell random camps of real sources apart order one left-out source of each."""
     real = np.flatnonzero(labels == 0)
     counts = Counter(sources[real].tolist())
@@ -305,18 +339,15 @@ def _camps(
             test = real[np.isin(sources[real], [one, two])]
             areas.append(auroc(camp[test], score_of_logits(found.logits(head, test))))
             bar.advance(1)
-    return {
-        "mean": float(np.mean(areas)),
-        "sd": float(np.std(areas)),
-        "high": float(np.quantile(areas, 0.95)),
-        "draws": CAMPS,
-    }
+    return RealAgainstReal(
+        mean=float(np.mean(areas)), sd=float(np.std(areas)), high=float(np.quantile(areas, 0.95)), draws=CAMPS
+    )
 
 
-def _headline(figure: dict[str, Any] | None) -> str:
+def _headline(figure: OverGroups | None) -> str:
     if figure is None:
         return "too few images for a promise"
     return (
-        f"mean {figure['mean']:.3f} (95 % CI {figure['low']:.3f}-{figure['high']:.3f}, {figure['groups']} groups),"
-        f" worst {figure['worst']:.3f} ({figure['worst_group']})"
+        f"mean {figure.mean:.3f} (95 % CI {figure.low:.3f}-{figure.high:.3f}, {figure.groups} groups),"
+        f" worst {figure.worst:.3f} ({figure.worst_group})"
     )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from asli.datasets.folder import DataFolder
 from asli.datasets.folds import fold_of
 from asli.detector.calibrate import domain_of, fit_thresholds, out_of_fold_of
-from asli.detector.card import Card
+from asli.detector.card import Card, TrainingData
 from asli.detector.heads import BUNDLED, origin_of, trunk_file, trunk_network, unfitted
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.errors import RecipeError, WeightsError
@@ -25,7 +25,6 @@ from asli.metrics.thresholds import Policy
 from asli.models.device import fingerprint, pick_device, set_threads
 from asli.models.frozen import FROZEN
 from asli.recipe import Recipe
-from asli.records import plain
 from asli.run import Run
 from asli.training.features import Extractor
 from asli.training.logistic import LinearHead, balanced_weights, fit_head
@@ -174,8 +173,8 @@ def train_head(
             temperature=temperature,
             thresholds=thresholds,
             domain=domain_of(data, rows, extractor.preprocessing),
-            trained_on={"name": data.name, "hash": data.hash, "images": len(rows)},
-            figures={out_of_fold_of(data, folds): plain(figures)},
+            trained_on=TrainingData(name=data.name, hash=data.hash, images=len(rows)),
+            figures={out_of_fold_of(data, folds): figures},
             recipe_hash=recipe.hash(),
             seed=recipe.loop.seed,
             start_weights=origin_of(recipe.model.name, extractor.trunk_sha256),

@@ -6,14 +6,15 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, overload
 
 from asli._version import __version__
 from asli.datasets.cache import cache_folder
+from asli.records import Record
 from asli.threads import usable_cpus
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ LITTLE_DISK = 5 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class MachineFact:
+class MachineFact(Record):
     """One line of the examination.
 
     Attributes:
@@ -55,21 +56,39 @@ class MachineFact:
     status: Status = "ok"
 
 
-def doctor(*, offline: bool = False) -> list[MachineFact]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineReport(Record, Sequence[MachineFact]):
+    """Result of `doctor`, and output of `asli doctor --json`: a sequence of its findings.
+
+    Attributes:
+        version: Version of this structure.
+        problems: Findings that keep asli from working.
+        findings: All of them.
+    """
+
+    version: Literal[1] = 1
+    problems: int
+    findings: tuple[MachineFact, ...]
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    @overload
+    def __getitem__(self, index: int) -> MachineFact: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[MachineFact, ...]: ...
+    def __getitem__(self, index: int | slice) -> MachineFact | tuple[MachineFact, ...]:
+        return self.findings[index]
+
+
+def doctor(*, offline: bool = False) -> MachineReport:
     """Return what this machine offers asli.
 
     Args:
         offline: Ask no site.
     """
-    return [*_versions(), *_devices(), *_processors(), *_access(offline), *_disks()]
-
-
-def to_dict(findings: list[MachineFact]) -> dict[str, Any]:
-    """Return the findings for programs."""
-    return {
-        "problems": sum(finding.status == "problem" for finding in findings),
-        "findings": [asdict(finding) for finding in findings],
-    }
+    findings = (*_versions(), *_devices(), *_processors(), *_access(offline), *_disks())
+    return MachineReport(problems=sum(one.status == "problem" for one in findings), findings=findings)
 
 
 def _versions() -> Iterator[MachineFact]:

@@ -17,7 +17,7 @@ from asli.datasets.folder import DataFolder
 from asli.datasets.folds import fold_of
 from asli.detector.building import fold_temperature
 from asli.detector.calibrate import domain_of, figures_of, fit_thresholds, out_of_fold_of, validation_of
-from asli.detector.card import Card
+from asli.detector.card import Card, TrainingData
 from asli.detector.classifier import Classifier
 from asli.detector.out_of_fold import figures_out_of_fold, write_out_of_fold
 from asli.errors import DataError, RecipeError, RunError
@@ -30,7 +30,6 @@ from asli.models.arithmetic import fix_workspace, require_precision
 from asli.models.device import describe_device, fingerprint, reuse_memory, set_threads, training_device
 from asli.progress import duration
 from asli.recipe import Recipe, load_recipe
-from asli.records import plain
 from asli.run import Run
 from asli.training import checkpoint
 from asli.training.callbacks import Callback
@@ -248,8 +247,8 @@ def _make_detector(
         temperature=temperature,
         thresholds=thresholds,
         domain=domain_of(data, calibration, prepared.preprocessing),
-        trained_on={"name": data.name, "hash": data.hash, "images": len(rows)},
-        figures={origin: plain(figures)},
+        trained_on=TrainingData(name=data.name, hash=data.hash, images=len(rows)),
+        figures={origin: figures},
         recipe_hash=recipe.hash(),
         seed=recipe.loop.seed,
         start_weights=prepared.start,

@@ -1,4 +1,4 @@
-"""Results as plain JSON, and the JSON schema of it: both follow from the fields of frozen dataclasses by one rule.
+"""Results as plain JSON, back, and its JSON schema: all follow from the fields of frozen dataclasses by one rule.
 
 A field becomes a key of its own name unless its metadata says otherwise, see `HIDDEN`, `OPTIONAL`, `FLAT` and `named`.
 """
@@ -9,7 +9,12 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, Union
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal, Self, Union
+
+Json = dict[str, Any]
+"""A JSON object whose structure is stated elsewhere: by the dataclass it comes from, or by the file it is read from."""
 
 HIDDEN = {"json": "hidden"}
 """Metadata of a field that is not part of the JSON."""
@@ -18,10 +23,10 @@ OPTIONAL = {"json": "optional"}
 """Metadata of a field that is left out where it is None."""
 
 FLAT = {"json": "flat"}
-"""Metadata of a mapping whose items become keys beside the other fields."""
+"""Metadata of a mapping or record whose items become keys beside the other fields."""
 
 _ATTRIBUTE = re.compile(r"^ {4}(\w+): (.+?)(?=^ {0,4}\S|^\s*$|\Z)", re.MULTILINE | re.DOTALL)
-_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+_NAMES = {str: "string", Path: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 
 
 def named(key: str) -> dict[str, str]:
@@ -34,21 +39,31 @@ class Record:
 
     __slots__ = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return it as dictionaries, lists, text, numbers, booleans and None."""
-        result: dict[str, Any] = plain(self)
+        result: Json = plain(self)
         return result
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Build it from what `to_dict` returns; a missing key takes the field's default.
+
+        Raises:
+            TypeError: A key is unknown, or one without a default is missing.
+        """
+        found: Self = _read(cls, value)
+        return found
 
 
 def plain(value: Any) -> Any:
-    """Return a value with dataclasses and mappings in it as dictionaries, tuples as lists."""
+    """Return a value with dataclasses and mappings in it as dictionaries, tuples as lists, paths and enums as text."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if not dataclasses.is_dataclass(value):
-        return value
-    result: dict[str, Any] = {}
+        return value.value if isinstance(value, Enum) else str(value) if isinstance(value, Path) else value
+    result: Json = {}
     for field in dataclasses.fields(value):
         how, item = field.metadata.get("json"), getattr(value, field.name)
         if how == "flat":
@@ -58,13 +73,43 @@ def plain(value: Any) -> Any:
     return result
 
 
-def json_schema(record: type[Any]) -> dict[str, Any]:
+def _read(hint: Any, value: Any) -> Any:
+    """Return what `plain` made `value` of, by the type of the field."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if value is None:
+        return None
+    if origin in (Union, types.UnionType):
+        kinds = [one for one in inner if one is not type(None)]
+        return _read(kinds[0], value) if len(kinds) == 1 else value
+    if dataclasses.is_dataclass(hint):
+        assert isinstance(hint, type)
+        hints = typing.get_type_hints(hint)
+        names = {field.metadata.get("key", field.name): field.name for field in dataclasses.fields(hint)}
+        unknown = sorted(value.keys() - names)
+        if unknown:
+            raise TypeError(f"{hint.__name__} has no key {unknown[0]!r}")
+        return hint(**{names[key]: _read(hints[names[key]], item) for key, item in value.items()})
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return {key: _read(inner[1], item) for key, item in value.items()}
+    if origin is tuple:
+        several = [inner[0]] * len(value) if inner[-1] is Ellipsis else inner
+        return tuple(_read(one, item) for one, item in zip(several, value, strict=True))
+    if origin is list:
+        return [_read(inner[0], item) for item in value]
+    return hint(value) if isinstance(hint, type) and issubclass(hint, (Enum, Path)) else value
+
+
+def json_schema(record: type[Any], *, rows: bool = False) -> Json:
     """Return the JSON schema (draft 2020-12) of what `plain` makes of a dataclass.
 
     Descriptions come from the sections `Attributes` of docstrings.
+
+    Args:
+        record: The dataclass.
+        rows: Describe a list of them.
     """
-    definitions: dict[str, Any] = {}
-    schema = _object(record, definitions)
+    definitions: Json = {}
+    schema = {"type": "array", "items": _schema(record, definitions)} if rows else _object(record, definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": record.__name__,
@@ -73,12 +118,19 @@ def json_schema(record: type[Any]) -> dict[str, Any]:
     }
 
 
-def _object(record: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _object(record: type[Any], definitions: Json) -> Json:
     hints, described = typing.get_type_hints(record), _descriptions(record)
-    properties, required, further = {}, [], False
+    properties: Json = {}
+    required: list[str] = []
+    further: Any = False
     for field in dataclasses.fields(record):
         how, key = field.metadata.get("json"), field.metadata.get("key", field.name)
         if how == "hidden":
+            continue
+        if how == "flat" and dataclasses.is_dataclass(hints[field.name]):
+            inner = _object(hints[field.name], definitions)
+            properties |= inner["properties"]
+            required += inner["required"]
             continue
         schema = _schema(hints[field.name], definitions)
         if how == "flat":
@@ -98,7 +150,7 @@ def _object(record: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+def _schema(hint: Any, definitions: Json) -> Json:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
         assert isinstance(hint, type)
@@ -112,6 +164,8 @@ def _schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         return {}
     if origin is Literal:
         return {"enum": list(inner)}
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return {"enum": [one.value for one in hint]}
     if origin in (Union, types.UnionType):
         return {"anyOf": [_schema(one, definitions) for one in inner]}
     if isinstance(origin, type) and issubclass(origin, Mapping):

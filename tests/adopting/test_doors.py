@@ -35,6 +35,7 @@ from asli.scanning.scan import scan
 from tests.adopting import networks
 from tests.conftest import run_asli
 from tests.models.test_hub import COMMITS, Hub
+from tests.schemas import require_schema
 
 NAME = "owner/detector"
 CARD = "---\nlicense: mit\ndatasets: [owner/pictures]\nbase_model: microsoft/resnet-18\n---\n# A detector\n"
@@ -95,7 +96,7 @@ def scores(predictions):
 def test_a_detector_is_adopted_from_the_hub_with_its_commit_and_license(hub, adopted, pictures, tmp_path):
     done = run_asli("adopt", f"hub:{NAME}", tmp_path / "detector", "--no-onnx", "--json", **hub)
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    said = require_schema("adopt", done.stdout)
     assert said["origin"]["commit"] == COMMITS[NAME]
     assert (said["origin"]["author"], said["origin"]["license"]) == ("owner", "mit")
     assert said["origin"]["parity"]["largest_score_difference"] < 1e-4
@@ -131,6 +132,7 @@ def test_prediction_needs_no_transformers(adopted, pictures):
     assert "transformers is not installed; install it with: pip install 'asli[hf]'" in refused.stderr
 
 
+@pytest.mark.slow
 def test_calibration_keeps_network_and_onnx_form(adopted, calibrated, pictures):
     before, after = Detector.load(adopted), Detector.load(calibrated)
     assert isinstance(after.runtime("cpu"), OnnxRuntime)
@@ -150,16 +152,15 @@ def test_data_calibrates_at_once(author, calibrated, sample, tmp_path):
     made = adopt(author, tmp_path / "detector", sample, Policy(name="target-fpr", target=0.1), onnx=False)
     ours, theirs = made.card.thresholds, Detector.load(calibrated).card.thresholds  # one by torch, one by ONNX
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-5)
-    for name, figure in ours.evidence.items():
-        assert figure == pytest.approx(theirs.evidence[name], abs=1e-4), name
-    assert ours.evidence.keys() == theirs.evidence.keys() == {"auroc", "loss_gain"}
+    for name, figure in ours.evidence.to_dict().items():
+        assert figure == pytest.approx(theirs.evidence.to_dict()[name], abs=1e-4), name
     same = {"low": 0.0, "high": 0.0, "evidence": None}  # compared above
     assert dataclasses.replace(ours, **same) == dataclasses.replace(theirs, **same)
 
 
 def test_evaluate_scan_and_explain(calibrated, sample, pictures, tmp_path):
     result = evaluate(calibrated, sample, out=tmp_path / "report")
-    assert result.detector.origin["license"] == "mit"
+    assert result.detector.origin.license == "mit"
     rows = sample.rows("test")
     again = Detector.load(calibrated).predict([sample.pixels.image(int(row)) for row in rows[:20]])
     kept = result.attachments.scores["score"].to_numpy()[:20]
@@ -175,8 +176,8 @@ def test_evaluate_scan_and_explain(calibrated, sample, pictures, tmp_path):
         assert abs(row["score"] - expected[name.rpartition("/")[2]]) < 1e-5
     (one,) = explain(pictures[:1], calibrated, out=tmp_path / "explained", check=True).images
     assert one.explanation.layer.startswith("network.resnet.encoder.stages")
-    assert -1 <= one.explanation.check["likeness_to_random"] <= 1
-    assert 0 <= one.explanation.check["beats"] <= 1
+    assert -1 <= one.explanation.check.likeness_to_random <= 1
+    assert 0 <= one.explanation.check.beats <= 1
 
 
 @pytest.mark.slow
@@ -268,6 +269,7 @@ def test_a_bare_state_dict_with_the_preprocessing_of_transformers(pictures, tmp_
     assert np.abs(scores(detector.predict(pictures)) - expected).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_an_onnx_file_with_its_preprocessing(author, pictures, tmp_path):
     import transformers
 

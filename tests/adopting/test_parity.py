@@ -36,6 +36,7 @@ def our_scores(detector):
     return np.array([prediction.score for prediction in found])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in networks.NETWORKS]
 )
@@ -45,7 +46,7 @@ def test_an_adopted_network_gives_the_pipelines_scores(name, tmp_path):
     theirs = pipeline_scores(folder)
     assert np.ptp(theirs) > 0.02, "scores that are all alike would prove nothing"
     assert np.abs(our_scores(detector) - theirs).max() < TOLERANCE
-    assert "fast, torchvision" in detector.origin["processor"]
+    assert "fast, torchvision" in detector.origin.processor
 
 
 @pytest.mark.slow
@@ -54,7 +55,7 @@ def test_the_slow_image_processor_is_matched_where_it_is_asked_for(name, tmp_pat
     folder = networks.save(name, tmp_path / "author")
     detector = adopt(folder, tmp_path / "detector", processor="slow", onnx=False)
     assert np.abs(our_scores(detector) - pipeline_scores(folder, backend="pil")).max() < TOLERANCE
-    assert "slow, Pillow" in detector.origin["processor"]
+    assert "slow, Pillow" in detector.origin.processor
 
 
 @pytest.mark.slow
@@ -67,6 +68,7 @@ def test_timm_networks_in_transformers_wrapper(mode, percent, tmp_path):
     assert np.abs(our_scores(detector) - theirs).max() < TOLERANCE
 
 
+@pytest.mark.slow
 def test_several_fake_labels_are_summed(tmp_path):
     labels = {0: "midjourney", 1: "real", 2: "stable diffusion"}
     folder = networks.save("vit", tmp_path / "author", labels)
@@ -78,6 +80,7 @@ def test_several_fake_labels_are_summed(tmp_path):
     assert detector.about()["labels"] == "fake: midjourney + stable diffusion; real: real (softmax)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("meaning", ["fake", "real"])
 def test_a_head_with_one_output(meaning, tmp_path):
     folder = networks.save("resnet", tmp_path / "author", {0: "LABEL_0"})
@@ -89,6 +92,7 @@ def test_a_head_with_one_output(meaning, tmp_path):
     assert np.abs(our_scores(detector) - (theirs if meaning == "fake" else 1 - theirs)).max() < TOLERANCE
 
 
+@pytest.mark.slow
 def test_labels_are_mapped_by_name_whatever_their_order(tmp_path):
     folder = networks.save("vit", tmp_path / "author", {0: "AI-generated", 1: "Real photo"})
     detector = adopt(folder, tmp_path / "detector", onnx=False)

@@ -1,5 +1,4 @@
 import io
-import json
 import re
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from asli.datasets.build import open_folders
 from asli.datasets.cache import open_data
 from tests.conftest import run_asli
 from tests.images import png_of_16_bits
+from tests.schemas import require_schema
 
 LABELS = ("real", "fake")
 
@@ -79,22 +79,21 @@ CASES = {
 def settings(root):
     result = audit(root)
     (finding,) = [finding for finding in result.findings if finding.check == "file-settings"]
-    return result.shortcuts["kinds"]["files"], finding
+    return result.shortcuts.kinds["files"], finding
 
 
-@pytest.mark.parametrize(
-    "case", ["format", *(pytest.param(c, marks=pytest.mark.slow) for c in ("nothing", "size", "exif"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photographs, tmp_path, monkeypatch):
     monkeypatch.setattr(shortcuts, "PERMUTATIONS", 10)  # chance is clear enough, and the test is quicker
     how, feature = CASES[case]
     root = write(tmp_path / "in", photographs, how)
     found, finding = settings(root)
     if feature is None:
-        assert found["auroc"]["low"] <= 0.5 <= found["auroc"]["high"]
+        assert found.auroc.low <= 0.5 <= found.auroc.high
         assert finding.severity is Severity.PASS
     else:
-        assert found["auroc"]["value"] > 0.99
+        assert found.auroc.value > 0.99
         assert finding.severity is Severity.FAIL
         assert "labels are readable from the files" in finding.finding
         assert "--equalize" in finding.remedy
@@ -148,7 +147,7 @@ def test_damage_and_duplicates_are_named_and_strict_leaves_with_3(photographs, t
     done = capsys.readouterr()
     assert left.value.code == 3, done.err
     assert "checks failed: " in done.err.strip().splitlines()[-1]
-    result = json.loads(done.out)
+    result = require_schema("audit", done.out)
     assert {kind["kind"]: kind["count"] for kind in result["oddities"]} == {"zero bytes": 1, "CMYK": 1}
     assert result["duplicates"]["exact"]["across_labels"] == 1
     assert ["fake/001.jpg", "real/copy.jpg"] in result["duplicates"]["exact"]["listed"]
@@ -189,7 +188,7 @@ def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
     (odd / "text.jpg").write_text("not an image")
     (odd / "empty.png").write_bytes(b"")
     result = audit(root)
-    named = {kind["kind"]: {name.split(":")[0].split("/")[1] for name in kind["names"]} for kind in result.oddities}
+    named = {kind.kind: {name.split(":")[0].split("/")[1] for name in kind.names} for kind in result.oddities}
     assert named == {
         "zero bytes": {"empty.png"},
         "corrupt, truncated or refused": {"truncated.jpg", "text.jpg"},
@@ -202,7 +201,7 @@ def test_every_unusual_kind_is_counted_and_named(photographs, tmp_path):
         "rotated by EXIF": {"rotated.jpg"},
         "giant (over 20 megapixels)": {"giant.png"},
     }
-    assert all(kind["count"] == kind["fake"] == len(kind["names"]) for kind in result.oddities)
+    assert all(kind.count == kind.fake == len(kind.names) for kind in result.oddities)
 
 
 def page(rng):
@@ -240,9 +239,9 @@ def test_duplicates_beside_many_pages_of_one_template_are_found(tmp_path, rng, m
     near = {tuple(sorted((ids[a], ids[b]))) for a, b in found.near}
     assert expected | {("fake/again.webp", "real/page008.png")} <= near
     assert not any("page" in a and "page" in b for a, b in near)
-    assert (found.summary["exact"]["pairs"], found.summary["exact"]["across_labels"]) == (1, 1)
-    assert found.summary["near"]["look_alikes"]["images"] >= 120
-    section = look_alikes(found.summary["near"]["look_alikes"], data, Pixels(data))
+    assert (found.summary.exact.counts.pairs, found.summary.exact.counts.across_labels) == (1, 1)
+    assert found.summary.near.look_alikes.images >= 120
+    section = look_alikes(found.summary.near.look_alikes, data, Pixels(data))
     assert len(section.images) == 12
     assert all("page" in image.lines[1] for image in section.images)
     assert np.bincount(found.groups).max() <= 4  # not merged into one group
@@ -254,9 +253,9 @@ def test_of_a_large_group_of_identical_pictures_each_label_is_seen(tmp_path, pho
         for number in range(count):
             photographs[0].save(tmp_path / "in" / label / f"{number:03d}.png")
     data = open_data(tmp_path / "in")
-    found = find_duplicates(data, Pixels(data)).summary["exact"]
-    assert found["groups_cut"] == 1
-    assert found["across_labels"] > 0
+    found = find_duplicates(data, Pixels(data)).summary.exact
+    assert found.groups_cut == 1
+    assert found.counts.across_labels > 0
 
 
 @pytest.mark.slow
@@ -275,6 +274,7 @@ def test_killed_copy_goes_on_and_ends_as_an_undisturbed_one(photographs, tmp_pat
     assert subprocess.run([*command, str(whole)], check=True).returncode == 0
     done = run_asli("audit", data, "--size", "32", "--equalize", cut)
     assert done.returncode == 0, done.stderr
+    require_schema("equalize", (whole / "equalize.json").read_text())
     files = {p.relative_to(whole): p.read_bytes() for p in whole.rglob("*") if p.is_file()}
     assert {p.relative_to(cut): p.read_bytes() for p in cut.rglob("*") if p.is_file()} == files
     assert run_asli("audit", data, "--size", "32", "--equalize", cut).returncode == 0  # finished: nothing to do

@@ -79,6 +79,7 @@ def test_the_check_of_the_documentation_runs_once_its_package_is_installed(tmp_p
     assert "8 of 8" in finding["finding"]
 
 
+@pytest.mark.slow
 def test_a_check_that_raises_an_exception_costs_no_audit(tmp_path):
     module = (
         "from asli.auditing.checks.check import Check\n"

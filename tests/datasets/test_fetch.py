@@ -128,6 +128,7 @@ def test_kaggle_broken_download_goes_on_and_makes_the_right_data_folder(tree, ar
     assert DataFolder.open(tmp_path / "other").hash == folder.hash
 
 
+@pytest.mark.slow
 def test_kaggle_altered_content_is_refused(archive, tmp_path):
     at = len(archive) // 2
     shop = Shop({"archive.zip": archive[:at] + bytes([archive[at] ^ 1]) + archive[at + 1 :]})

@@ -233,6 +233,7 @@ def test_damaged_table_gives_one_line(tmp_path, name, content):
         understand(tmp_path / name)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_wild_photographs_are_read_through_their_manifest(shared, tmp_path):
     data = open_folders(shared / "data" / "wild" / "wild_dev.zip", tmp_path / "wild")

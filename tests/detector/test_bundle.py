@@ -41,6 +41,7 @@ def test_pushed_detector_is_the_same_by_its_name_on_the_hub(exported, files, tmp
         assert "is no detector of asli" in foreign.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

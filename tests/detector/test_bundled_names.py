@@ -38,7 +38,7 @@ def test_photo_large_says_what_it_is_and_which_command_brings_its_trunk(picture,
     opened = Detector.load("photo-large")
     assert opened.trunk["name"] == "clip-b16"
     assert sum(file.stat().st_size for file in find_detector("photo-large").iterdir()) < 2**18
-    assert opened.card.thresholds.groups["by"] == "source"
+    assert opened.card.thresholds.groups.by == "source"
     with pytest.raises(WeightsError, match="asli trunk fetch clip-b16"):
         opened.predict(picture)
     done = run_asli("predict", picture, "--detector", "photo-large", ASLI_TRUNKS=str(tmp_path / "none"))

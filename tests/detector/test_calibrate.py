@@ -94,6 +94,7 @@ def test_nothing_is_overwritten(promised, finished, sample):
         calibrate(finished.detector, sample, promised[1])
 
 
+@pytest.mark.slow
 def test_from_the_command_line(finished, sample, tmp_path):
     arguments = ("calibrate", finished.path, sample.path, "--out", "d")
     done = run_asli(*arguments, "--target-fpr", "5%", "--license", "CC0-1.0", cwd=tmp_path)

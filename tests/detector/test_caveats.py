@@ -69,7 +69,7 @@ def test_every_verdict_is_unsure_with_the_reason(guessing, files, tmp_path):
 def test_a_scan_says_it_once_for_all_images(guessing, files, tmp_path):
     result = scan([files[0].parent], tmp_path / "s.parquet", guessing.folder, html=tmp_path / "page.html")
     assert result.verdicts == {"real": 0, "unsure": 100, "fake": 0}
-    assert result.detector["caveats"][1] == NOT_CALIBRATED
+    assert result.detector.caveats[1] == NOT_CALIBRATED
     assert result.outside_domain.count < 10  # the detector's caveats are no reasons of the images
     assert not any(reason.startswith("not ") for reason in result.outside_domain.reasons)
     table = pq.read_table(tmp_path / "s.parquet")
@@ -112,7 +112,7 @@ def test_report_and_card_say_it(guessing, sample, tmp_path):
 def test_a_calibration_shows_otherwise(guessing, sample, files, tmp_path):
     made = calibrate(guessing.folder, sample, tmp_path / "calibrated")
     assert made.card.thresholds.caveats == []
-    assert made.card.thresholds.evidence["auroc"]["low"] > 0.5
+    assert made.card.thresholds.evidence.auroc.low > 0.5
     verdicts = {image["verdict"] for image in predict(files, tmp_path / "calibrated").to_dict()["images"]}
     assert {"real", "fake"} <= verdicts
     assert "warning" not in (tmp_path / "calibrated/README.md").read_text()

@@ -31,10 +31,10 @@ def test_it_is_small_and_says_what_it_was_made_of_and_by_which_recipe():
         assert "| photographs, with the rule |" in card or member is opened.members["photo"]
     thumbnail, photo = (opened.members[name].card for name in ("thumbnail", "photo"))
     assert thumbnail.recipe_hash == load_recipe("robust", ["loop.select_by=f1"]).hash()
-    assert thumbnail.trained_on["name"] == "cifake"
+    assert thumbnail.trained_on.name == "cifake"
     assert thumbnail.thresholds.target == 0.01
     assert photo.thresholds.target == 0.1
-    assert photo.thresholds.groups["by"] == "source"
+    assert photo.thresholds.groups.by == "source"
     graph = find_detector("default") / "members" / "thumbnail" / "model.onnx"
     assert b"site-packages" not in graph.read_bytes()
 
@@ -57,6 +57,7 @@ def test_it_is_what_predict_takes_and_both_runtimes_agree(files):
     assert np.mean(right) > 0.9
 
 
+@pytest.mark.slow
 def test_a_photograph_gets_an_answer_and_a_small_picture_none(tmp_path):
     photograph = Image.fromarray(load_sample_images().images[0])
     photograph.save(tmp_path / "china.jpg", quality=92)
@@ -70,6 +71,7 @@ def test_a_photograph_gets_an_answer_and_a_small_picture_none(tmp_path):
     assert "P(fake)" not in small
 
 
+@pytest.mark.slow
 def test_it_is_not_written_into(sample):
     done = run_asli("domain-study", "default", sample.path, "--card")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
@@ -79,6 +81,7 @@ def test_it_is_not_written_into(sample):
         export_onnx(find_detector("default") / "members" / "thumbnail")
 
 
+@pytest.mark.slow
 def test_a_folder_called_default_is_meant_by_its_path(finished, sample, tmp_path):
     shutil.copytree(finished.detector, tmp_path / "default")
     done = run_asli(

@@ -18,6 +18,7 @@ from asli.detector.calibrate import calibrate
 from asli.detector.classifier import Classifier
 from asli.detector.predict import predict
 from asli.detector.runtimes import OnnxRuntime, TorchRuntime, usable_threads
+from asli.detector.store import identity
 from asli.errors import DetectorError, MissingExtraError
 from asli.evaluation.evaluate import evaluate
 from asli.exporting import onnx as exporting
@@ -53,6 +54,18 @@ def test_onnx_is_another_form_of_the_same_detector(exported, finished):
     assert "uint8, n x 32 x 32 x 3" in (exported / "README.md").read_text()
 
 
+def test_a_saved_detector_writes_its_card_without_its_network(finished, exported, monkeypatch):
+    parameters = Detector.load(finished.detector).network.parameters
+    opened, known = Detector.load(exported), Detector.load(exported)
+    monkeypatch.setattr("asli.models.networks.create_network", None)
+    card = opened.model_card()
+    assert f"{parameters:,} parameters" in card
+    monkeypatch.undo()
+    del known._info["parameters"]  # as an earlier version saved it
+    assert known.model_card() == card
+    assert identity(known._info) == known.hash
+
+
 @pytest.mark.parametrize("name", ["exported", "default"])  # the default has a thumbnail and a photograph to answer for
 def test_predict_by_onnx_imports_neither_torch_nor_the_slow_libraries(name, exported, files, tmp_path):
     place, given = str(exported) if name == "exported" else name, [str(files[0])]
@@ -68,6 +81,7 @@ def test_predict_by_onnx_imports_neither_torch_nor_the_slow_libraries(name, expo
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.slow
 def test_wrong_graph_is_refused_and_nothing_written(finished, tmp_path, monkeypatch):
     forward = exporting.Exported.forward
     monkeypatch.setattr(exporting.Exported, "forward", lambda self, images: forward(self, images) * 1.001)
@@ -137,8 +151,8 @@ def test_int8_is_a_detector_of_its_own(exported, sample, files, tmp_path):
     assert small.card.thresholds.calibration_hash == sample.hash
     ((name, figures),) = small.card.figures.items()
     assert str(large.hash) in name
-    assert figures["verdicts_changed"]["value"] == pytest.approx(done.flips / done.images)
-    assert figures["f1_lost"]["value"] == pytest.approx(done.f1_lost)
+    assert figures["verdicts_changed"].value == pytest.approx(done.flips / done.images)
+    assert figures["f1_lost"].value == pytest.approx(done.f1_lost)
     assert "verdicts changed" in (tmp_path / "int8/README.md").read_text()
     # near the detector it was made of, at another rounding: 256 levels an activation
     rows = sample.rows("validation")
@@ -167,7 +181,7 @@ def test_one_with_an_onnx_form_is_calibrated_as_one_without(finished, sample, tm
     assert torch_card.temperature < 0.5 * opened.card.temperature
     for name, figures in torch_card.figures.items():
         for key, figure in figures.items():
-            assert onnx_card.figures[name][key]["value"] == pytest.approx(figure["value"], abs=1e-4), key
+            assert onnx_card.figures[name][key].value == pytest.approx(figure.value, abs=1e-4), key
 
 
 def test_threads_that_torch_was_given_are_onnx_runtimes_too():

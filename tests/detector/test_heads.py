@@ -94,6 +94,7 @@ def test_pooling_weighs_windows_by_their_log_odds(pooling, expected):
     assert weights.tolist() == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_logits_are_those_of_the_formula_and_of_timms_own_network(detector, head, trunks, pictures):
     import timm
 
@@ -161,6 +162,7 @@ def test_small_pictures_are_outside_and_large_ones_are_seen_alike(detector, rng)
     assert "150 pixels" in small.reasons[0]
 
 
+@pytest.mark.slow
 def test_serve_without_the_trunk_fails_before_it_listens(tmp_path):
     done = run_asli("serve", "--detector", "photo-large", "--port", "0", ASLI_TRUNKS=str(tmp_path))
     assert (done.returncode, done.stdout, done.stderr) == (

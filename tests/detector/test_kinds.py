@@ -74,6 +74,7 @@ def mixed(pictures, tmp_path_factory):
     return [*pictures[:2], place / "c.png", place / "d.jpg"]
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_what_its_formula_says(ensemble, finished, second, sample):
     opened = Detector.load(ensemble)
     rows = sample.rows("test")[:64]

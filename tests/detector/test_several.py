@@ -13,6 +13,7 @@ from asli.sample import golden_images
 from tests.conftest import run_asli
 
 
+@pytest.mark.slow
 def test_answers_are_each_detectors_own_and_conflicts_are_marked(finished, sample, tmp_path):
     careful = tmp_path / "careful"
     calibrate(finished.path, sample, careful, Policy(name="target-fpr", target=0.01))

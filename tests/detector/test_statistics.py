@@ -1,4 +1,3 @@
-import dataclasses
 import json
 
 import numpy as np
@@ -55,7 +54,7 @@ def test_a_photograph_shrunk_without_antialiasing_lies_further_out(domain):
 
 
 def test_it_survives_json_and_a_single_image(domain, sample):
-    assert PixelDomain.from_json(json.loads(json.dumps(dataclasses.asdict(domain)))) == domain
+    assert PixelDomain.from_dict(json.loads(json.dumps(domain.to_dict()))) == domain
     alone = PixelDomain.fit(values(sample.images[:1]))
     assert alone.limit == pytest.approx(0, abs=1e-6)
     assert np.isfinite(alone.distances(values(sample.images[:5]))).all()

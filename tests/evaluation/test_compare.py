@@ -1,14 +1,14 @@
 """`asli compare` and `evaluate --against`: figures against plain counting, disagreements, report, command line."""
 
-import json
-
 import numpy as np
 import pytest
 
 from asli.errors import DataError
 from asli.evaluation.compare import compare
 from asli.evaluation.evaluate import evaluate
+from asli.files import read_json
 from tests.conftest import run_asli
+from tests.schemas import require_schema
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,10 @@ def test_figures_are_those_of_plain_counting(tables, sample, finished, tmp_path)
     page = (tmp_path / "report/report.html").read_text()
     for text in ("Side by side", "Where they disagree most", "Comparison", "asli compare"):
         assert text in page
-    assert json.loads((tmp_path / "report/compare.json").read_text()) == json.loads(json.dumps(result.to_dict()))
+    assert read_json(tmp_path / "report/compare.json") == require_schema("compare", result.to_dict())
 
 
+@pytest.mark.slow
 def test_a_promise_is_held_against_the_images(finished, sample, tmp_path):
     from asli.detector.calibrate import calibrate
     from asli.metrics.thresholds import Policy

@@ -65,7 +65,7 @@ def test_seeds_are_units_where_both_recipes_have_two(rng, labels):
     assert test.difference == pytest.approx(means[0] - means[1])
     assert test.seeds_needed >= 2
     assert [pair.other for pair in part.pairs] == ["b1", "b2", "b3", "c"]  # its own seeds serve the seeds alone
-    section = comparison_section(part.to_dict())
+    section = comparison_section(part)
     assert len(section.tables) == 3
     assert all(len(row) == len(table.columns) for table in section.tables for row in table.rows)
     (claims, *_) = section.tables
@@ -82,7 +82,7 @@ def test_two_seeds_of_one_recipe_are_compared_as_models_and_said_to_be_that(rng,
     part = compare(*[runs[0], runs[1:]], labels, np.arange(2000))
     assert part.pairs[0].same_recipe
     assert part.recipes == ()
-    assert "same recipe, other seed" in str(comparison_section(part.to_dict()).headline[0])
+    assert "same recipe, other seed" in str(comparison_section(part).headline[0])
     with pytest.raises(DataError, match="same recipe and seed"):
         compare(runs[0], [judged(rng, labels, "again", 1.5, "A", 0)], labels, np.arange(2000))
 

@@ -13,11 +13,9 @@ from asli.detector.base import Detector
 from asli.errors import AsliError, DataError, DetectorError
 from asli.evaluation.evaluate import evaluate, report_folder
 from asli.evaluation.parts import Openings
-from asli.evaluation.result import EvaluationResult
-from asli.evaluation.schema import metrics_schema
-from asli.records import json_schema
 from asli.reports.numbers import value_text
 from asli.sample import open_sample
+from asli.schemas import schema
 from tests.conftest import run_asli
 
 
@@ -184,6 +182,7 @@ def test_judging_on_images_seen_in_training_is_said_everywhere(finished, judged,
     assert "400 of 400 images of the test part were training images" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_damaged_list_of_training_images_is_one_line(finished, judged, tmp_path):
     shutil.copytree(finished.detector, tmp_path / "copy")
     (tmp_path / "copy" / "training_images.npy").write_bytes(b"no array")
@@ -250,10 +249,7 @@ def test_a_result_can_be_read_at_a_glance(judged):
 
 def test_metrics_json_follows_its_schema(finished, judged, tmp_path):
     result, data = judged
-    schema = metrics_schema()
-    assert schema == json.loads(json.dumps(json_schema(EvaluationResult))), "python -m asli.evaluation.schema > ..."
-    validator = jsonschema.Draft202012Validator(schema)
-    validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema("metrics"))
     validator.validate(result.to_dict())
     table = {line["id"]: 0.5 for line in data.table(["id"], data.rows("validation")[9:]).to_pylist()}
     full = evaluate(table, data, split="validation", against=[finished.path])
@@ -280,7 +276,7 @@ def test_the_command_prints_what_metrics_json_holds(finished, sample, tmp_path):
     printed = json.loads(done.stdout)
     assert printed == json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert printed["robustness"]["images"] == 8
-    jsonschema.validate(printed, metrics_schema())
+    jsonschema.validate(printed, schema("metrics"))
     former = run_asli(*command, "--robustness", "--robustness-images", "8")
     assert former.returncode == 0, former.stderr
     figure = printed["figures"]["threshold_free"]["auroc"]

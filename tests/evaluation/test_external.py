@@ -158,6 +158,7 @@ def test_what_needs_both_labels_is_refused_before_anything_is_scored(given, samp
     assert not (tmp_path / "report").exists()
 
 
+@pytest.mark.slow
 def test_from_the_command_line(given, sample, tmp_path):
     write(tmp_path / "s.csv", given.items())
     arguments = ("evaluate", "s.csv", sample.path, "--split", "validation")

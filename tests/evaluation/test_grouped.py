@@ -20,6 +20,7 @@ def cameras(tmp_path):
     return open_folders(tmp_path / "set", tmp_path / "data"), put(tmp_path / "scores.csv", "\n".join(scores) + "\n")
 
 
+@pytest.mark.slow
 def test_intervals_are_wider_where_groups_are_resampled(cameras, tmp_path):
     data, scores = cameras
 

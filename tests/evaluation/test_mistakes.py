@@ -94,7 +94,7 @@ def test_mistakes_by_chance_show_nothing_and_mistakes_by_color_do(sample, rows, 
     part = find_mistakes(sample, rows, scores_wrong_where(sample, rows, wrong), HALF)
     (test,) = (t for t in part.tests if (t.kind, t.measure) == ("real called fake", "colorfulness"))
     assert test.direction == "higher"
-    sections = gallery_sections(part.to_dict(), pictures_of(sample, part))
+    sections = gallery_sections(part, pictures_of(sample, part))
     assert "colorfulness higher in photographs called fake" in str(sections[0].headline[0])
     assert "paper" not in str(sections[0])  # a user's report is not about the paper
     assert [row[4] for row in sections[0].tables[1].rows] == [""] * 3  # no fake was called real: nothing to test
@@ -150,16 +150,13 @@ def test_what_is_unsure_is_no_mistake(sample, rows, rng):
     assert part.counts == {kind: (wrong & sure & (labels == code)).sum() for code, kind in enumerate(KINDS)}
     for test in part.tests:
         assert test.right == (~wrong & sure & (labels == KINDS.index(test.kind))).sum()
-    assert (
-        f"without the {(~sure).sum()} called unsure"
-        in gallery_sections(part.to_dict(), pictures_of(sample, part))[0].notes[0]
-    )
+    assert f"without the {(~sure).sum()} called unsure" in gallery_sections(part, pictures_of(sample, part))[0].notes[0]
 
 
 def test_a_detector_without_mistakes_has_an_empty_gallery(sample):
     rows = sample.rows("validation")
     part = find_mistakes(sample, rows, scores_wrong_where(sample, rows, np.zeros(len(rows), bool)), HALF)
     assert part.counts == {"real called fake": 0, "fake called real": 0}
-    (section,) = gallery_sections(part.to_dict(), {})
+    (section,) = gallery_sections(part, {})
     assert section.headline == []
     assert all("not judged" in " ".join(row) for table in section.tables for row in table.rows)

@@ -173,18 +173,18 @@ def test_photographs_of_many_sizes(detector, tmp_path, rng):
 
 @pytest.mark.slow
 def test_section_shows_every_figure_and_names_the_worst(undisturbed):
-    section, every = robustness_sections(undisturbed.to_dict())
+    section, every = robustness_sections(undisturbed)
     (table,) = every.tables
     assert len(table.rows) == 1 + len(undisturbed.levels)
     assert all(len(row) == len(table.columns) for row in table.rows)
     worst = undisturbed.levels[undisturbed.worst["false_positive_rate"]]
-    assert str(corruption_text({"corruption": worst.corruption, "level": worst.level})) in str(section.headline[1])
+    assert str(corruption_text(worst.corruption, worst.level)) in str(section.headline[1])
     assert f"worst of {len(undisturbed.levels)} corruptions" in str(section.headline[3])
 
 
 def test_every_corruption_has_words_in_every_language():
     for kind in LADDER:
-        told = corruption_text({"corruption": kind.name, "level": kind.levels[-1]})
+        told = corruption_text(kind.name, kind.levels[-1])
         assert robustness.level_text(kind.levels[-1]).replace(".", ",") in told.text("id")
         assert told.text("id") != told.text("en")
 

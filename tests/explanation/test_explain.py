@@ -14,12 +14,14 @@ from torch import nn
 from asli.detector.base import Detector
 from asli.detector.classifier import Classifier
 from asli.detector.predict import predict
+from asli.detector.prediction import DomainCheck, Prediction
 from asli.errors import DetectorError
 from asli.explanation import explain as module
 from asli.explanation import picture
 from asli.explanation.explain import explain
 from asli.explanation.gradcam import as_maps, choose, enlarged, gradcam, layers
 from asli.explanation.map_check import check, likeness
+from asli.explanation.map_check_result import MapAndRandom, MapCheck
 from asli.explanation.maps import Abandoned, MapMaker
 from asli.explanation.occlusion import occlusion
 from asli.explanation.page import check_text, reasons_of, title_of
@@ -29,6 +31,7 @@ from asli.models.networks import create_network
 from asli.sample import golden_images
 from asli.transforms.preprocessing import Preprocessing
 from tests.conftest import run_asli
+from tests.schemas import require_schema
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,7 @@ def brightness_of(part):
 TOP_LEFT = np.s_[0:8, 0:8]
 
 
+@pytest.mark.slow
 def test_the_last_map_of_a_pooled_network_adds_up_to_the_log_odds(finished, pictures, tmp_path):
     bias = Detector.load(finished.path).network.module.linear.bias.detach().numpy()
     result = explain(pictures, finished.path, out=tmp_path).to_dict()
@@ -248,11 +252,11 @@ def test_a_true_map_holds_and_a_false_one_does_not(rng, label):
     true = np.zeros((32, 32))
     true[TOP_LEFT] = true[16:, 16:] = label
     found = check(view, true, log_odds)
-    assert found["holds"]
-    assert found["beats"] >= 0.95
-    assert found["deletion"]["map"] < found["deletion"]["random"]
-    assert found["insertion"]["map"] > found["insertion"]["random"]
-    assert not check(view, -true, log_odds)["holds"]
+    assert found.holds
+    assert found.beats >= 0.95
+    assert found.deletion.map < found.deletion.random
+    assert found.insertion.map > found.insertion.random
+    assert not check(view, -true, log_odds).holds
     assert likeness(view, true, [true, true]) == pytest.approx(1)
     assert likeness(view, true, [-true]) == pytest.approx(-1)
     assert likeness(view, np.zeros((32, 32)), [true]) == 0
@@ -274,7 +278,7 @@ def test_command_draws_maps_and_says_the_same_score(finished, pictures, tmp_path
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "asli: 1 of 3 images could not be scored; each is named above"
-    result = json.loads(done.stdout)
+    result = require_schema("explain", done.stdout)
     assert result == json.loads((tmp_path / "maps/explain.json").read_text())
     scores = [image["score"] for image in predict(given, finished.path).to_dict()["images"]]
     found = [image["score"] for image in result["images"]]
@@ -356,11 +360,11 @@ def test_the_warning_of_a_failed_check_lies_across_the_map(failed, language):
 
 
 def test_the_title_has_the_reason_and_no_score_outside_the_domain():
-    domain = {"inside": False, "why": "too large"}
-    outside = {"reasons": ["outside domain: too large"], "verdict": "unsure", "score": 0.998, "domain": domain}
+    reasons, domain = ("outside domain: too large",), DomainCheck(False, "too large")
+    outside = Prediction(path="a.jpg", reasons=reasons, verdict="unsure", score=0.998, domain=domain)
     assert str(title_of(outside, "a.jpg")) == "a.jpg: unsure, no score"
     assert str(reasons_of(outside)[0]) == "Reason: outside domain: too large"
-    inside = {"reasons": [], "verdict": "fake", "score": 0.998, "domain": {"inside": True, "why": None}}
+    inside = Prediction(path="a.jpg", verdict="fake", score=0.998, domain=DomainCheck(True))
     assert title_of(inside, "a.jpg").text("id") == "a.jpg: palsu, P(palsu) 0,9980"
 
 
@@ -374,10 +378,18 @@ def test_the_title_has_the_reason_and_no_score_outside_the_domain():
     ],
 )
 def test_the_result_of_the_check_is_told_in_words(beats, alike, words):
-    result = {"beats": beats, "orders": 40, "needed": 0.95, "likeness_to_random": alike}
-    result["holds"] = beats >= 0.95 and alike < 0.5
+    level, holds = MapAndRandom(map=0.0, random=0.0), beats >= 0.95 and alike < 0.5
+    result = MapCheck(
+        deletion=level,
+        insertion=level,
+        orders=40,
+        beats=beats,
+        needed=0.95,
+        holds=holds,
+        likeness_to_random=alike,
+    )
     assert words in str(check_text(result, 0.5))
-    assert ("Do not read it" in str(check_text(result, 0.5))) != result["holds"]
+    assert ("Do not read it" in str(check_text(result, 0.5))) != holds
 
 
 def test_feature_maps_of_a_network_without_any_are_refused_before_anything_is_drawn(

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from asli.datasets.images import Facts, decode
-from asli.detector.card import AUTHOR, Thresholds
+from asli.detector.card import AUTHOR, Evidence, Thresholds
 from asli.detector.domain import LARGEST, Domain
 from asli.detector.drawn import why_drawn
 from asli.errors import ImageError
 from asli.messages import LANGUAGES, Number, catalog, message
 from asli.messages.reasons import reason_text
+from asli.metrics.estimate import Estimate
 from asli.sample import golden_images
 
 
@@ -73,7 +74,7 @@ def test_every_reason_and_caveat_that_asli_gives_is_translated():
         why_drawn(np.array([0.95, 1.0, 0.0])),
     }
     given = {"low": 0.4, "high": 0.5, "n": 20, "calibration_hash": ""}
-    weak = {"auroc": {"value": 0.5, "low": 0.4, "high": 0.6}, "loss_gain": {"value": 0.0, "low": -0.1, "high": 0.1}}
+    weak = Evidence(auroc=Estimate(0.5, 0.4, 0.6, 20), loss_gain=Estimate(0.0, -0.1, 0.1, 20))
     for more in ({"policy": AUTHOR}, {"policy": "max-f1", "real": 8, "fake": 12, "evidence": weak}):
         reasons |= set(Thresholds(**given, **more).caveats)
     assert len(reasons) > 9

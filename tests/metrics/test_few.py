@@ -153,11 +153,11 @@ def test_the_headline_names_the_surest_of_what_was_shown(rng):
     # Both call everything fake, so F1 and accuracy are equal; one ranks perfectly, the other at random.
     mine = Contender(name="mine", hash="m", rows=rows, score=rng.permutation(ranked) / 2 + 0.5, threshold=0.4)
     theirs = Contender(name="theirs", hash="t", rows=rows, score=ranked / 2 + 0.5, threshold=0.4)
-    (line,) = map(str, headline(compare(mine, [theirs], labels, rows).to_dict()))
+    (line,) = map(str, headline(compare(mine, [theirs], labels, rows)))
     assert "no, worse (AUROC)" in line
     assert "AUROC is worse" in line
     assert "F1" not in line
-    (line,) = map(str, headline(compare(mine, [replace(mine, name="same", hash="s")], labels, rows).to_dict()))
+    (line,) = map(str, headline(compare(mine, [replace(mine, name="same", hash="s")], labels, rows)))
     assert "not shown: F1 (difference +0.0000" in line
 
 
@@ -165,7 +165,7 @@ def test_the_headline_names_a_detector_that_was_trained_on_these_images(rng):
     labels, rows = np.repeat([0, 1], 40).astype(np.int8), np.arange(80)
     mine = Contender(name="mine", hash="m", rows=rows, score=rng.random(80), threshold=0.5, seen=rows < 0)
     theirs = Contender(name="theirs", hash="t", rows=rows, score=rng.random(80), threshold=0.5, seen=rows < 60)
-    part = compare(mine, [theirs], labels, rows).to_dict()
-    assert [line["seen_in_training"] for line in part["detectors"]] == [0, 60]
+    part = compare(mine, [theirs], labels, rows)
+    assert [line.seen_in_training for line in part.detectors] == [0, 60]
     first, *_ = map(str, headline(part))
     assert first.startswith("theirs was trained on 60 of these 80 images")

@@ -157,6 +157,7 @@ def test_seeds_needed_equals_statsmodels(size):
     assert paired.seeds_needed(size, np.sqrt(2), 2) == np.ceil(two)
 
 
+@pytest.mark.slow
 def test_seeds_needed_reach_their_power_in_simulation(rng):
     needed = paired.seeds_needed(0.01, np.hypot(0.008, 0.008), 2)
     found = 0

@@ -1,7 +1,5 @@
 """Decisions about GPUs, on a machine without one: torch's answers about it are replaced."""
 
-import json
-
 import pytest
 import torch
 
@@ -9,6 +7,7 @@ from asli.errors import AsliError
 from asli.models import device
 from asli.pipeline import train
 from tests.conftest import run_asli
+from tests.schemas import require_schema
 
 CU128 = ["sm_70", "sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
 CU126 = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
@@ -72,6 +71,7 @@ def test_training_on_the_cpu_of_a_gpu_notebook_is_loud(monkeypatch, caplog):
     assert not caplog.text
 
 
+@pytest.mark.slow
 def test_every_run_logs_its_device(sample, tmp_path):
     done = run_asli("train", "smoke", "--data", sample.path, "--out", tmp_path / "run", "--threads", 1)
     assert "device: CPU, 1 thread" in done.stderr
@@ -80,7 +80,7 @@ def test_every_run_logs_its_device(sample, tmp_path):
 
 def test_doctor_prints_what_the_machine_offers():
     done = run_asli("doctor", "--offline", "--json")
-    found = json.loads(done.stdout)
+    found = require_schema("doctor", done.stdout)
     topics = {finding["topic"]: finding for finding in found["findings"]}
     assert {"asli", "libraries", "extras", "torch build", "CPU", "CPUs", "hub", "Kaggle", "disk here"} <= set(topics)
     assert torch.__version__.split("+")[0] in topics["libraries"]["found"]

@@ -171,6 +171,7 @@ def fetched(hub):
     return load(hub, WANTED)
 
 
+@pytest.mark.slow
 def test_weights_come_from_the_hub_once_with_their_commit_and_hash(hub, fetched):
     files, requests = hub[2].files, hub[2].requests
     found, log = fetched

@@ -20,6 +20,7 @@ from asli.training.batches import TrainingBatches
 from asli.training.callbacks import Callback
 from asli.training.loop import Training
 from asli.transforms.preprocessing import Preprocessing
+from tests.schemas import require_schema
 
 SIZES = {"inception_v3": 75}
 CPU = torch.device("cpu")
@@ -103,6 +104,7 @@ def test_bird_and_lotfis_network_is_the_sum_of_its_layers():
     assert profile("bird_lotfi").parameters == 896 + 9248 + (32 * 6 * 6 + 1) * 64 + 65 * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "advice"),
     [
@@ -129,9 +131,10 @@ def test_a_network_without_a_linear_head_is_refused():
         create_network("levit_128s", size=224)
 
 
+@pytest.mark.slow
 def test_models_command_measures_in_a_process_of_its_own_and_speaks_json(capsys):
     main(["models", "resnet18", "--size", "32", "--runs", "3", "--threads", "1", "--json"])
-    (found,) = json.loads(capsys.readouterr().out)
+    (found,) = require_schema("models", capsys.readouterr().out)
     measured = found["measured"]
     assert (measured["threads"], measured["runs"]) == (1, 3)
     assert 0 < measured["fastest"] <= measured["seconds"] <= measured["slowest"] < 10

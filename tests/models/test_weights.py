@@ -44,6 +44,7 @@ def test_a_missing_tensor_of_the_body_is_an_error(tmp_path):
         load_start_weights(create_network("resnet18", size=32), str(tmp_path / "w.safetensors"))
 
 
+@pytest.mark.slow
 def test_torchvisions_vgg_loads_whole_and_answers_alike(tmp_path):
     import torchvision
 

@@ -68,9 +68,9 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_ai_origin_is_said_wherever_a_manifest_states_it(signed, picture, case):
     found = provenance(signed(picture, "image/jpeg", **{"actions": [CREATED], **CASES[case]}))
-    assert found["credentials"]["state"] == "valid"
-    assert any(claim["ai"] for claim in found["credentials"]["claims"])
-    assert "AI-generated" in found["says"][0]  # before what the same manifest states of a person
+    assert found.credentials.state == "valid"
+    assert any(claim.ai for claim in found.credentials.claims)
+    assert "AI-generated" in found.says[0]  # before what the same manifest states of a person
 
 
 @pytest.mark.parametrize("relationship", ["componentOf", "inputTo"])
@@ -80,7 +80,7 @@ def test_ingredients_of_every_relation_are_followed_to_the_end(signed, picture, 
         parts = [({"title": "layer", "relationship": relationship}, kept)]
         kept = signed(picture, "image/jpeg", actions=[CREATED], ingredients=parts)
     found = provenance(signed(kept, "image/jpeg", edited=True))
-    assert found["says"][0].startswith("AI-generated; C2PA, an ingredient, ")
+    assert found.says[0].startswith("AI-generated; C2PA, an ingredient, ")
 
 
 def test_what_is_no_statement_of_origin_is_not_taken_for_one(signed, picture):
@@ -94,19 +94,17 @@ def test_what_is_no_statement_of_origin_is_not_taken_for_one(signed, picture):
             ingredients=[({"title": "Midjourney, a novel", "relationship": "componentOf"}, picture)],
         )
     )
-    assert [claim["says"] for claim in found["credentials"]["claims"]] == ["camera"]
-    assert not any(claim["ai"] for claim in found["credentials"]["claims"])
+    assert [claim.says for claim in found.credentials.claims] == ["camera"]
+    assert not any(claim.ai for claim in found.credentials.claims)
 
 
 def test_without_a_known_statement_none_is_made_up(signed, picture):
     unknown = [{"action": "c2pa.created", "digitalSourceType": KINDS + "somethingOfTomorrow"}]
     found = provenance(signed(picture, "image/jpeg", actions=unknown))
-    assert found["says"][0].startswith(
-        f"DigitalSourceType '{KINDS}somethingOfTomorrow', which asli does not know; C2PA"
-    )
-    assert found["not_understood"] == 1
+    assert found.says[0].startswith(f"DigitalSourceType '{KINDS}somethingOfTomorrow', which asli does not know; C2PA")
+    assert found.not_understood == 1
     found = provenance(signed(picture, "image/jpeg", edited=True))
-    assert found["credentials"]["claims"] == []
-    (line,) = found["says"]
+    assert found.credentials.claims == []
+    (line,) = found.says
     assert line.startswith("content credentials (C2PA) unchanged since signing")
     assert line.endswith("asli finds no statement of origin there")

@@ -194,8 +194,8 @@ def _tiff_of(tag, text):
 @pytest.mark.parametrize("case", CASES)
 def test_statements_of_ai_origin_are_said_in_every_field_and_encoding(case):
     found = provenance(CASES[case]())
-    assert found["says"][0].startswith(("AI-generated", "partly AI-generated"))
-    assert any(claim["ai"] for claim in found["claims"])
+    assert found.says[0].startswith(("AI-generated", "partly AI-generated"))
+    assert any(claim.ai for claim in found.claims)
 
 
 NOTHING = {
@@ -212,31 +212,30 @@ NOTHING = {
 @pytest.mark.parametrize("case", NOTHING)
 def test_other_texts_are_shown_and_not_taken_for_statements(case):
     found = provenance(NOTHING[case]())
-    assert not any(claim["ai"] for claim in found["claims"])
-    assert found["not_understood"] == sum(claim["says"] is None for claim in found["claims"])
+    assert not any(claim.ai for claim in found.claims)
+    assert found.not_understood == sum(claim.says is None for claim in found.claims)
 
 
 def test_what_cannot_be_read_is_named_and_counted():
     damaged = segment(0xE1, b"Exif\0\0II*\0\xff\xff\xff")
     found = provenance(damaged)
-    assert ([part["source"] for part in found["unread"]], found["not_understood"]) == (["EXIF"], 1)
-    assert found["says"][0].startswith("EXIF that could not be read: ")
+    assert ([part.source for part in found.unread], found.not_understood) == (["EXIF"], 1)
+    assert found.says[0].startswith("EXIF that could not be read: ")
     missing = segment(0xE1, EXTENSION + b"0" * 32 + struct.pack(">II", 9_999, 0) + b"<x")
-    assert any("parts are missing" in part["source"] for part in provenance(missing)["unread"])
+    assert any("parts are missing" in part.source for part in provenance(missing).unread)
     huge = chunk(b"zTXt", b"workflow\0\0" + zlib.compress(bytes(20 << 20)))
-    assert provenance(huge)["unread"] == [
-        {"source": "PNG text workflow", "why": "damaged or longer than 16,777,216 bytes"}
-    ]
+    (part,) = provenance(huge).unread
+    assert (part.source, part.why) == ("PNG text workflow", "damaged or longer than 16,777,216 bytes")
 
 
 def test_an_unknown_source_type_and_a_link_are_shown():
     unknown = xmp(packet(KIND.replace("trainedAlgorithmicMedia", "fromTomorrow")).encode())
-    (said,) = provenance(unknown)["says"]
+    (said,) = provenance(unknown).says
     assert said.startswith("DigitalSourceType 'http")
     assert "which asli does not know" in said
     link = xmp(packet("<d:provenance>https://example.org/x.c2pa</d:provenance>", 'xmlns:d="urn:d"').encode())
-    assert "content credentials (C2PA) are kept elsewhere" in provenance(link)["says"][0]
-    assert provenance(link)["claims"][0]["ai"] is None
+    assert "content credentials (C2PA) are kept elsewhere" in provenance(link).says[0]
+    assert provenance(link).claims[0].ai is None
 
 
 def test_a_file_made_to_cost_time_costs_none():
@@ -245,6 +244,6 @@ def test_a_file_made_to_cost_time_costs_none():
     texts = file("PNG")
     one = struct.pack(">I", 3) + b"tEXtk\0v" + struct.pack(">I", zlib.crc32(b"tEXtk\0v"))
     texts = texts[:33] + one * 3_000 + texts[33:]
-    assert provenance(texts)["unread"][0]["why"] == "more than 2,000 parts; the rest was not looked at"
+    assert provenance(texts).unread[0].why == "more than 2,000 parts; the rest was not looked at"
     deep = xmp(packet("<a>" * 9_000).encode())
-    assert len(provenance(deep)["unread"]) == 1
+    assert len(provenance(deep).unread) == 1

@@ -11,6 +11,8 @@ from asli.explanation.explain import explain
 from asli.sample import golden_images
 from asli.scanning.scan import scan
 
+pytestmark = pytest.mark.slow
+
 PAGES = ("report/report.html", "audit.html", "gallery.html", "explained/explain.html")
 
 

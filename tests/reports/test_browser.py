@@ -109,6 +109,7 @@ def test_a_phone_does_not_scroll_sideways_and_the_page_prints(browser, report, s
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
+@pytest.mark.slow
 def test_fifty_thousand_rows_are_listed_filtered_and_sorted(browser, tmp_path):
     from importlib import resources
     from types import SimpleNamespace

@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from asli.scaling.merging import merge_parts
 from asli.scaling.sharded import scan_parts
@@ -31,6 +32,7 @@ def base(id):
     return id.rpartition("/")[2]
 
 
+@pytest.mark.slow
 def test_every_kind_of_object_gives_the_rows_of_a_local_scan(store, thumbnails, shards, local_rows, tmp_path):
     """While every seventh read fails."""
     table = tmp_path / "t.parquet"

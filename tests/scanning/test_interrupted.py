@@ -23,8 +23,8 @@ from tests.scanning.test_inputs import zipped
 
 
 def start(paths, detector, out):
-    """Begin the real command in a process of its own, with a part every fifth of a second."""
-    code = "import asli.scanning.part_files as p, sys\np.SECONDS = 0.2\nfrom asli.cli import main\nmain(sys.argv[1:])"
+    """Begin the real command in a process of its own, with a part every tenth of a second."""
+    code = "import asli.scanning.part_files as p, sys\np.SECONDS = 0.1\nfrom asli.cli import main\nmain(sys.argv[1:])"
     arguments = ["scan", *map(str, paths), "--detector", str(detector), "-o", str(out)]
     return subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True)
 
@@ -41,24 +41,24 @@ def stop(process, parts, seconds, number):
 
 
 @pytest.mark.slow
-def test_killed_three_times_and_interrupted_it_has_the_rows_of_an_undisturbed_one(finished, tmp_path):
+def test_killed_three_times_and_interrupted_it_has_the_rows_of_an_undisturbed_one(tmp_path):
     chance = random.Random(7)
     with sample_archive() as archive:
-        whole = run_asli("scan", archive, "--detector", finished.path, "-o", tmp_path / "whole.parquet")
+        whole = run_asli("scan", archive, "--detector", "thumbnail", "-o", tmp_path / "whole.parquet")
         assert whole.returncode == 0, whole.stderr
         out, parts = tmp_path / "cut.parquet", tmp_path / "cut.parquet.parts"
         rows = [0]
         for _ in range(3):
-            status, words = stop(start([archive], finished.path, out), parts, chance.random() / 3, signal.SIGKILL)
+            status, words = stop(start([archive], "thumbnail", out), parts, chance.random() / 6, signal.SIGKILL)
             assert status == -signal.SIGKILL, words
             assert not out.exists()
             rows.append(sum(pq.read_metadata(part).num_rows for part in parts.glob("[0-9]*.parquet")))
         assert rows == sorted(set(rows)), "each call goes on from the one before"
-        status, words = stop(start([archive], finished.path, out), parts, 0, signal.SIGINT)
+        status, words = stop(start([archive], "thumbnail", out), parts, 0, signal.SIGINT)
         assert status == 130
         assert "the same command goes on from there" in words
         assert "resuming: " in words
-        assert run_asli("scan", archive, "--detector", finished.path, "-o", out).returncode == 0
+        assert run_asli("scan", archive, "--detector", "thumbnail", "-o", out).returncode == 0
     assert not parts.exists()
     tables = [pq.read_table(path) for path in (out, tmp_path / "whole.parquet")]
     assert tables[0].schema == tables[1].schema

@@ -68,6 +68,7 @@ def test_lists_of_other_systems(tmp_path):
         assert ids_of(tmp_path / "list.txt")[0] == ["real/a.jpg", "fake/b.jpg"]
 
 
+@pytest.mark.slow
 def test_an_empty_result_never_exits_with_0(tmp_path):
     files = {f"{n}.jpg": picture(n) for n in range(60)}
     encrypted(zipped(tmp_path / "secret.zip", files))
@@ -83,6 +84,7 @@ def test_an_empty_result_never_exits_with_0(tmp_path):
     assert len((tmp_path / "b.csv").read_text().splitlines()) == 4  # each with its reason
 
 
+@pytest.mark.slow
 def test_commands_take_the_flags_of_data_open(tmp_path):
     root = tree(tmp_path / "set", "real/a.jpg", "tampered/b.jpg", ".x/real/c.jpg")
     done = run_asli("data", "open", root, "--dry-run")

@@ -22,6 +22,7 @@ from asli.scanning.scan import scan
 from tests.compare import SAME, differences
 from tests.conftest import run_asli
 from tests.scanning.test_inputs import zipped
+from tests.schemas import require_schema
 
 
 def hf_parquet(files, path):
@@ -216,10 +217,11 @@ def test_unsure_images_have_thumbnails_in_the_page(finished, pictures, tmp_path)
     assert all(row[-1].startswith("data:image/") for row in unsure)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_summary_or_json_and_one_line_for_what_is_wrong(finished, pictures, troubled, tmp_path):
     done = run_asli("scan", pictures, troubled, "--detector", finished.path, "-o", "s.csv", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    result = require_schema("scan", done.stdout)
     assert (result["images"], result["unreadable"]["count"]) == (23, 8)
     done = run_asli("scan", pictures, troubled, "--detector", finished.path, "-o", "s.csv", cwd=tmp_path)
     assert "s.csv is finished: 23 images" in done.stdout
@@ -296,6 +298,7 @@ def test_the_page_of_an_earlier_scan_is_replaced(finished, pictures, tmp_path):
     assert "<title>Scan of 12 images" in page.read_text()
 
 
+@pytest.mark.slow
 def test_any_names_are_scanned_and_printed_on_one_line(finished, pictures, tmp_path):
     data = next(pictures.rglob("*.jpg")).read_bytes()
     folder = tmp_path / os.fsdecode(b"caf\xe9")

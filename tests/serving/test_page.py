@@ -102,6 +102,7 @@ def card(page, name):
     return page.locator("article", has=page.get_by_role("heading", name=name, exact=True))
 
 
+@pytest.mark.slow
 def test_verdicts_are_those_of_predict(page, pictures):
     names = ["real.jpg", "fake.jpg", "broken.jpg"]
     choose(page, pictures, *names)
@@ -175,6 +176,7 @@ def test_an_explanation_is_checked_and_a_failed_one_is_struck_through(page, pict
     assert not shown.locator(".maps").is_visible()
 
 
+@pytest.mark.slow
 def test_an_explanation_that_is_not_ready_can_be_canceled(page, pictures):
     choose(page, pictures, "fake.jpg", "real.jpg")
     page.route(re.compile("/v1/explain"), lambda _: None)  # never answered
@@ -226,6 +228,7 @@ def test_two_detectors_answer_side_by_side(page, pictures):
     assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
 
 
+@pytest.mark.slow
 def test_a_folder_is_scored_what_is_no_picture_is_counted_and_scoring_can_be_cancelled(page, pictures, tmp_path):
     album = tmp_path / "album" / "inner"
     album.mkdir(parents=True)
@@ -262,7 +265,7 @@ def test_a_record_names_file_detector_time_and_settings_on_one_printed_page(page
     page.get_by_role("button", name="Record: fake.jpg").click()
     text = page.locator("#record").inner_text()
     assert hashlib.sha256((pictures / "fake.jpg").read_bytes()).hexdigest() in text
-    assert predict([], "thumbnail").detector["hash"] in text
+    assert predict([], "thumbnail").detector.hash in text
     assert "stability test: on" in text
     assert re.search(r"Scored at\s+\w+ \d+, 20\d\d at .* UTC", text)
     assert page.evaluate("document.activeElement.id") == "record-title"
@@ -349,6 +352,7 @@ def test_a_phone_does_not_scroll_sideways(browser, address, pictures):
         assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
+@pytest.mark.slow
 def test_the_page_asks_for_a_token(browser, pictures):
     process, address = start("thumbnail", environment={"ASLI_TOKEN": TOKEN})
     try:

@@ -243,6 +243,7 @@ def test_it_says_who_answers_and_counts(served, finished):
     assert "/v1/predict" in served.get("/openapi.json").json()["paths"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
 def test_it_ends_when_it_is_told_to(finished, sent, status):
     process, address = start(finished.path)

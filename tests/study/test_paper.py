@@ -47,6 +47,7 @@ def test_table_3_is_not_of_a_balanced_test_set():
     assert not balanced.low <= paper.TABLE_3.accuracy <= balanced.high
 
 
+@pytest.mark.slow
 def test_checks_find_what_contradicts_and_what_agrees():
     made = checks()
     found = {(check.where, check.says.rsplit(", ", 1)[-1].split()[0]): check.verdict for check in made}

@@ -59,9 +59,9 @@ def test_temperature_and_thresholds_are_those_of_arrays(calibration, policy, dup
     assert thresholds.real == len(np.unique(groups[labels == 0]))
     evidence = against_constant(labels, logits / temperature, groups)
     for name, estimate in evidence.items():
-        there = thresholds.evidence[name]
-        assert there["value"] == pytest.approx(estimate.value, abs=1e-5)
-        assert there["low"] == pytest.approx(estimate.low, abs=0.03 * (estimate.high - estimate.low))
+        there = getattr(thresholds.evidence, name)
+        assert there.value == pytest.approx(estimate.value, abs=1e-5)
+        assert there.low == pytest.approx(estimate.low, abs=0.03 * (estimate.high - estimate.low))
 
 
 def test_a_promise_is_kept_on_the_table_itself(calibration):

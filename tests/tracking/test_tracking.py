@@ -46,6 +46,7 @@ def test_tensorboard_holds_what_the_run_measured(sample, tmp_path):
                 assert logged[line["update"]] == pytest.approx(value, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_wandb_offline_run_holds_what_the_run_measured(sample, tmp_path, monkeypatch):
     from wandb.proto import wandb_internal_pb2
 
@@ -134,6 +135,7 @@ def _failing_after(most):
     return one_update
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_each_step_once_in_tensorboard(sample, tmp_path, monkeypatch):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -148,6 +150,7 @@ def test_a_resumed_run_has_each_step_once_in_tensorboard(sample, tmp_path, monke
         assert logged == expected
 
 
+@pytest.mark.slow
 def test_a_resumed_and_moved_run_is_one_run_of_wandb_with_each_step_once(sample, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     run = stopped_and_resumed(sample, tmp_path / "run", "wandb", monkeypatch)
@@ -181,6 +184,7 @@ def test_online_the_server_gets_the_lines_it_lacks(tmp_path, monkeypatch):
     assert sent == [(4, 5), (5, 6)]
 
 
+@pytest.mark.slow
 def test_an_evaluation_joins_the_run_and_no_step_is_doubled(sample, tmp_path, monkeypatch):
     from wandb.proto import wandb_internal_pb2
 

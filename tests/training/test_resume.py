@@ -19,6 +19,8 @@ from asli.run import Run
 from asli.training.callbacks import ProgressBar
 from tests.training.runs import FULL, fingerprint, wait_for_update
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def undisturbed(sample, tmp_path_factory):
@@ -47,7 +49,6 @@ def test_resume_is_bit_exact_wherever_it_was_stopped(sample, tmp_path, undisturb
     assert not (tmp_path / "run/checkpoints/recovery").exists()
 
 
-@pytest.mark.slow
 def test_a_resumed_run_keeps_its_number_of_threads(sample, tmp_path, undisturbed, monkeypatch):
     def breaking(self, **measured):
         if measured["update"] == 6:
@@ -85,7 +86,6 @@ def start(sample, out, *extra) -> subprocess.Popen:
     return subprocess.Popen([*map(str, command), *options, *extra], stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.slow
 def test_killed_three_times_it_ends_with_the_same_bits(sample, tmp_path, undisturbed):
     out, chance = tmp_path / "run", random.Random()
     for earliest in (1, 5, 9):
@@ -101,7 +101,6 @@ def test_killed_three_times_it_ends_with_the_same_bits(sample, tmp_path, undistu
     assert fingerprint(out) == undisturbed
 
 
-@pytest.mark.slow
 def test_ctrl_c_saves_and_leaves_with_130(sample, tmp_path, undisturbed):
     out = tmp_path / "run"
     process = start(sample, out)

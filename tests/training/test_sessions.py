@@ -36,6 +36,7 @@ def test_what_is_no_length_of_time(text):
         seconds_of(text)
 
 
+@pytest.mark.slow
 def test_stop_after_saves_leaves_with_4_and_goes_on_from_a_read_only_copy(sample, tmp_path, undisturbed):
     options = [item for setting in SETTINGS for item in ("--set", setting)]
     command = ["train", "smoke", "--data", sample.path, "--threads", 1, *options]
@@ -76,6 +77,7 @@ def test_resume_from_refuses_another_recipe_and_a_folder_that_is_no_run(sample, 
     assert not (tmp_path / "second").exists()
 
 
+@pytest.mark.slow
 def test_few_checkpoints_are_kept_and_the_best(sample, tmp_path, undisturbed):
     run = train("smoke", sample, tmp_path / "run", settings=SETTINGS, keep_last=1)
     kept = sorted(path.name for path in run.checkpoints.glob("step-*"))

@@ -3,7 +3,9 @@
 import logging
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from asli.adopting.golden import golden_pictures
 from asli.adopting.opened import Choices, Processor, set_out
@@ -11,19 +13,37 @@ from asli.adopting.prove import TOLERANCE, prove
 from asli.adopting.source import Source, find
 from asli.datasets.folder import DataFolder
 from asli.detector.adopted import Adopted
+from asli.detector.author import AuthorNetwork, Origin
 from asli.detector.base import Detector
 from asli.detector.calibrate import calibrate
-from asli.detector.card import AUTHOR, Card, Thresholds
+from asli.detector.card import AUTHOR, Card, Thresholds, TrainingData
+from asli.detector.description import DetectorDescription
 from asli.detector.domain import Domain
 from asli.errors import AsliError, DetectorError, MissingExtraError
 from asli.exporting.onnx import export_onnx, require_new
 from asli.files import sha256_of_file
 from asli.metrics.thresholds import Policy
 from asli.models.device import set_threads
+from asli.records import FLAT, Record
 
 logger = logging.getLogger("asli")
 
 AUTHORS_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptedDetector(Record):
+    """Output of `asli adopt --json`.
+
+    Attributes:
+        version: Version of this structure.
+        folder: Folder of the new detector.
+        detector: The detector.
+    """
+
+    version: Literal[1] = 1
+    folder: Path
+    detector: DetectorDescription = field(metadata=FLAT)
 
 
 def adopt(
@@ -104,17 +124,7 @@ def adopt(
 
 def _proven(source: Source, files: Path, choices: Choices, license: str | None) -> Adopted:
     opened = set_out(source, files, choices)
-    network = {
-        "library": source.library,
-        "name": opened.name,
-        "bgr": opened.translated.bgr,
-        "outputs": {
-            "activation": opened.outputs.activation,
-            "labels": list(opened.outputs.labels),
-            "fake": list(opened.outputs.fake),
-            "real": list(opened.outputs.real),
-        },
-    }
+    network = AuthorNetwork(library=source.library, name=opened.name, bgr=opened.translated.bgr, outputs=opened.outputs)
     digest = sha256_of_file(source.weights)
     stated = source.stated
     card = Card(
@@ -123,34 +133,34 @@ def _proven(source: Source, files: Path, choices: Choices, license: str | None) 
             low=AUTHORS_THRESHOLD, high=AUTHORS_THRESHOLD, policy=AUTHOR, n=0, calibration_hash="", real=0, fake=0
         ),
         domain=Domain.unknown(),
-        trained_on={"name": stated.get("datasets") or "not stated by the author", "hash": "", "images": None},
+        trained_on=TrainingData(name=stated.datasets or "not stated by the author", hash="", images=None),
         figures={},
         recipe_hash=f"adopted {digest}",
         seed=None,
-        start_weights=str(stated.get("base_model") or "not stated by the author"),
-        license=license or stated.get("license") or "not stated",
+        start_weights=stated.base_model or "not stated by the author",
+        license=license or stated.license or "not stated",
     )
     local = not source.name.startswith("hub:")
-    origin = {
+    origin = Origin(
         # A detector may be published, and the paths of the machine it was made on are no one else's business.
-        "source": f"{Path(source.name).resolve().name} (local)" if local else source.name,
-        "commit": source.commit,
-        "sha256": digest,
-        "author": stated.get("author"),
-        "license": stated.get("license"),
-        "datasets": stated.get("datasets"),
-        "base_model": stated.get("base_model"),
-        "processor": opened.translated.matched,
-    }
+        source=f"{Path(source.name).resolve().name} (local)" if local else source.name,
+        commit=source.commit,
+        sha256=digest,
+        author=stated.author,
+        license=stated.license,
+        datasets=stated.datasets,
+        base_model=stated.base_model,
+        processor=opened.translated.matched,
+    )
     made = Adopted.made(files, network, opened.translated.preprocessing, card, origin)
     runtime = made.runtime("cpu", "onnx" if made.only_onnx else "torch")
     pictures = golden_pictures()
     parity = prove(made, runtime, opened.reference, pictures, bgr=opened.translated.bgr)
-    made.origin = {**origin, "parity": parity}
+    made.origin = replace(origin, parity=parity)
     logger.info(
         "scores equal those of %s: largest difference %.1e on %d pictures (allowed: %.0e)",
-        parity["compared_with"],
-        parity["largest_score_difference"],
+        parity.compared_with,
+        parity.largest_score_difference,
         len(pictures),
         TOLERANCE,
     )
@@ -164,7 +174,7 @@ def _add_onnx(place: Path, threads: int | None) -> None:
     except (DetectorError, MissingExtraError) as error:
         opened = Detector.load(place)
         assert isinstance(opened, Adopted)
-        needs = "timm" if opened.network_info["library"] == "timm" else "transformers (extra hf)"
+        needs = "timm" if opened.network_info.library == "timm" else "transformers (extra hf)"
         logger.warning("no ONNX form, so prediction needs %s: %s", needs, _line(error))
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from asli.detector.adopted_network import Outputs, refusing
+from asli.detector.adopted_network import refusing
+from asli.detector.author import Outputs
 from asli.errors import DetectorError
 from asli.transforms.preprocessing import Preprocessing
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from asli.datasets.layouts import LabelNames
-from asli.detector.adopted_network import Activation, Outputs
+from asli.detector.author import Activation, Outputs
 from asli.errors import DetectorError
 
 

@@ -14,7 +14,8 @@ from asli.adopting.label_mapping import outputs_of
 from asli.adopting.processors import LARGEST_INPUT, Translated, from_processor, from_timm
 from asli.adopting.reference import Network, Pipeline, Reference, module_logits, processed
 from asli.adopting.source import Source
-from asli.detector.adopted_network import Activation, Outputs, load_network, quiet, refusing, require_transformers
+from asli.detector.adopted_network import load_network, quiet, refusing, require_transformers
+from asli.detector.author import Activation, Outputs
 from asli.detector.store import CONFIG, ONNX, PROCESSOR, WEIGHTS
 from asli.errors import DetectorError
 from asli.files import read_json, write_json

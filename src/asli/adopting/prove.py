@@ -14,6 +14,7 @@ from asli.adopting.reference import Reference
 from asli.datasets.images import decode
 from asli.detector.adopted import Adopted
 from asli.detector.adopted_network import refusing
+from asli.detector.author import Parity
 from asli.detector.runtimes import Runtime
 from asli.errors import DetectorError
 from asli.metrics.classification import score_of_logits
@@ -27,7 +28,7 @@ SAME_INPUT = 1e-3
 
 def prove(
     detector: Adopted, runtime: Runtime, reference: Reference, pictures: Sequence[Golden], *, bgr: bool
-) -> dict[str, Any]:
+) -> Parity:
     """Compare a detector with its original on pictures.
 
     Args:
@@ -65,12 +66,12 @@ def prove(
         worst_score = max(worst_score, difference)
         if ours_input.shape == theirs_input.shape:
             worst_input = max(worst_input, float(np.abs(ours_input - theirs_input).max()))
-    return {
-        "images": len(pictures),
-        "largest_score_difference": worst_score,
-        "largest_input_difference": worst_input,
-        "compared_with": reference.name,
-    }
+    return Parity(
+        images=len(pictures),
+        largest_score_difference=worst_score,
+        largest_input_difference=worst_input,
+        compared_with=reference.name,
+    )
 
 
 def _first_difference(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> str | None:

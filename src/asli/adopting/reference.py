@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from asli.detector.adopted_network import Outputs, quiet, require_transformers
+from asli.detector.adopted_network import quiet, require_transformers
+from asli.detector.author import Outputs
 
 Floats = npt.NDArray[np.floating[Any]]
 

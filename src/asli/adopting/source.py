@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asli.detector.adopted_network import Library, refusing
+from asli.detector.adopted_network import refusing
+from asli.detector.author import Library
 from asli.detector.store import CARD, CONFIG, PROCESSOR, WEIGHTS
 from asli.errors import DetectorError
 from asli.files import read_json
@@ -15,6 +16,16 @@ FILES = (CARD, CONFIG, PROCESSOR, SHARDS, WEIGHTS)
 
 PICKLES = ("pytorch_model.bin", "model.pt", "model.pth", "model.ckpt", "model.bin")
 TIMM = "timm:"
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What an author states of a network, None where nothing: author, license, base model, training data."""
+
+    author: str | None = None
+    license: str | None = None
+    base_model: str | None = None
+    datasets: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +39,7 @@ class Source:
         library: What builds the network.
         config: The content of `config.json`; empty where there is none.
         commit: Commit of the hub's repository, or None.
-        stated: What the author states: author, license, datasets, base model.
+        stated: What the author states.
         architecture: Architecture of a bare state dict, as timm names it; None where `config.json` holds it.
     """
 
@@ -38,7 +49,7 @@ class Source:
     library: Library
     config: dict[str, Any] = field(default_factory=dict)
     commit: str | None = None
-    stated: dict[str, Any] = field(default_factory=dict)
+    stated: Stated = field(default_factory=Stated)
     architecture: str | None = None
 
 
@@ -134,7 +145,7 @@ def _config(folder: Path, name: str) -> dict[str, Any]:
     return config
 
 
-def _stated(folder: Path, author: str | None) -> dict[str, Any]:
+def _stated(folder: Path, author: str | None) -> Stated:
     """Return what the front matter of the author's README states; empty where there is none."""
     from huggingface_hub import metadata_load
 
@@ -147,12 +158,7 @@ def _stated(folder: Path, author: str | None) -> dict[str, Any]:
     kept = {key: _text(found.get(key)) for key in ("license", "license_name", "base_model", "datasets")}
     if kept["license"] == "other" and kept["license_name"]:
         kept["license"] = kept["license_name"]
-    return {
-        "author": author,
-        "license": kept["license"],
-        "base_model": kept["base_model"],
-        "datasets": kept["datasets"],
-    }
+    return Stated(author, kept["license"], kept["base_model"], kept["datasets"])
 
 
 def _text(value: Any) -> str | None:

@@ -3,7 +3,7 @@
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from asli.auditing.checks.check import Finding, Severity
 from asli.auditing.checks.check_registry import installed_checks, run_checks
 from asli.auditing.duplicates import find_duplicates
 from asli.auditing.evidence import Evidence
+from asli.auditing.findings import AuditedData, Counts, DuplicateSummary, Oddity, Shortcuts
 from asli.auditing.read_pixels import Pixels
 from asli.auditing.shortcuts import measure
 from asli.datasets.cache import open_data
@@ -20,6 +21,7 @@ from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABELS
 from asli.errors import AsliError, DataError
 from asli.notebook import html_table
+from asli.records import Record
 from asli.reports.pages import require_page
 
 
@@ -30,13 +32,14 @@ class AuditFailedError(AsliError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class AuditResult:
-    """Result of an audit; see docs/audit.md.
+class AuditResult(Record):
+    """Result of an audit, and output of `asli audit --json`; see docs/audit.md.
 
     Attributes:
+        version: Version of this structure.
         asli: Version that made it.
         date: ISO 8601, UTC.
-        data: `name`, `hash`, number of `images` and of `readable` ones.
+        data: The audited data.
         findings: One per check.
         not_images: Number of other files of the source, by ending.
         counts: Readable images per label, by split, generator and category.
@@ -46,16 +49,17 @@ class AuditResult:
         shortcuts: How well labels can be predicted from properties that should not matter.
     """
 
+    version: Literal[2] = 2
     asli: str
     date: str
-    data: dict[str, Any]
+    data: AuditedData
     findings: tuple[Finding, ...]
     not_images: dict[str, int]
-    counts: dict[str, dict[str, dict[str, int]]]
-    oddities: list[dict[str, Any]]
+    counts: Counts
+    oddities: tuple[Oddity, ...]
     facts: dict[str, dict[str, str]]
-    duplicates: dict[str, Any]
-    shortcuts: dict[str, Any]
+    duplicates: DuplicateSummary
+    shortcuts: Shortcuts
 
     def of(self, severity: Severity) -> list[Finding]:
         """Return the findings of a severity."""
@@ -76,22 +80,6 @@ class AuditResult:
     def _repr_html_(self) -> str:
         rows = [[str(f.severity), f.title, f.finding, f.remedy] for f in self.findings]
         return html_table(["severity", "check", "finding", "to do"], rows)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON; `version` counts changes of its form."""
-        return {
-            "version": 2,
-            "asli": self.asli,
-            "date": self.date,
-            "data": self.data,
-            "findings": [finding.to_dict() for finding in self.findings],
-            "not_images": self.not_images,
-            "counts": self.counts,
-            "oddities": self.oddities,
-            "facts": self.facts,
-            "duplicates": self.duplicates,
-            "shortcuts": self.shortcuts,
-        }
 
     def require_pass(self) -> None:
         """Raise an error if a check failed.
@@ -137,7 +125,7 @@ def audit(data: str | Path | DataFolder, *, seed: int = 0, html: str | Path | No
     result = AuditResult(
         asli=__version__,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        data={"name": data.name, "hash": data.hash, "images": len(data), "readable": int(data.readable.sum())},
+        data=AuditedData(name=data.name, hash=data.hash, images=len(data), readable=int(data.readable.sum())),
         findings=tuple(run_checks(evidence, extra)),
         not_images=data.info["problems"],
         counts=evidence.counts,

@@ -1,7 +1,6 @@
 """The audit as a page: the result of each check first, then what it rests on, with pictures."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from asli.auditing.checks.check import Finding, Severity
 from asli.auditing.drawing import shortcut_areas
 from asli.auditing.duplicate_sections import duplicate_sections, look_alikes, strip
 from asli.auditing.evidence import Evidence
+from asli.auditing.findings import Counts, Shortcuts
 from asli.auditing.read_pixels import Pixels
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABELS
@@ -43,19 +43,20 @@ def write_page(path: Path, result: AuditResult, evidence: Evidence) -> Path:
         evidence: What it rests on: images are read again.
     """
     data, pixels = evidence.data, evidence.pixels
+    assert result.duplicates.near is not None, "an audit of images searches them"
     sections = [
         _checks(result.findings),
         _shortcuts(result.shortcuts),
         *duplicate_sections(result.duplicates, data, pixels, evidence.duplicates),
-        look_alikes(result.duplicates["near"]["look_alikes"], data, pixels),
+        look_alikes(result.duplicates.near.look_alikes, data, pixels),
         _files(result.facts, data, pixels),
         _counts(result.counts),
         _oddities(result),
     ]
     found = result.data
     report = Report(
-        title=f"Audit of {found['name']}",
-        origin=f"{found['images']:,} files, {found['readable']:,} readable; data hash {found['hash'][:16]};"
+        title=f"Audit of {found.name}",
+        origin=f"{found.images:,} files, {found.readable:,} readable; data hash {data.hash[:16]};"
         f" asli {result.asli}, {result.date[:10]}",
         summary=_summary(result),
         key_numbers=_key_numbers(result),
@@ -77,7 +78,7 @@ def _summary(result: AuditResult) -> list[str]:
 
 
 def _key_numbers(result: AuditResult) -> list[KeyNumber]:
-    duplicates, shortcuts = result.duplicates, result.shortcuts["kinds"]
+    duplicates, shortcuts = result.duplicates, result.shortcuts.kinds
     status = {finding.check: STATUSES[finding.severity] for finding in result.findings}
     failed, warned, total = (*map(len, map(result.of, (Severity.FAIL, Severity.WARNING))), len(result.findings))
     numbers = [
@@ -89,24 +90,25 @@ def _key_numbers(result: AuditResult) -> list[KeyNumber]:
         )
     ]
     if "files" in shortcuts:
-        area = shortcuts["files"]["auroc"]
+        area = shortcuts["files"].auroc
         numbers.append(
             KeyNumber(
                 title="Labels from file settings",
-                value=f"{area['value']:.3f}",
-                detail=f"AUROC; 95 % CI {area['low']:.3f} to {area['high']:.3f}; 0.5 is chance",
+                value=f"{area.value:.3f}",
+                detail=f"AUROC; 95 % CI {area.low:.3f} to {area.high:.3f}; 0.5 is chance",
                 status=status["file-settings"],
             )
         )
-    if duplicates["test_total"]:
-        for kind, check in (("exact", "exact-duplicates"), ("near", "near-duplicates")):
-            count = duplicates[kind]["test_images"]
+    if duplicates.test_total:
+        assert duplicates.near is not None, "an audit of images searches them"
+        for kind, of in (("exact", duplicates.exact.counts), ("near", duplicates.near.counts)):
+            count = of.test_images
             numbers.append(
                 KeyNumber(
                     title=f"Test images with {kind} duplicates in another split",
-                    value=f"{count / duplicates['test_total']:.1%}".replace("%", " %"),
-                    detail=f"{count:,} of {duplicates['test_total']:,}",
-                    status=status[check],
+                    value=f"{count / duplicates.test_total:.1%}".replace("%", " %"),
+                    detail=f"{count:,} of {duplicates.test_total:,}",
+                    status=status[f"{kind}-duplicates"],
                 )
             )
     return numbers
@@ -134,18 +136,18 @@ def _checks(findings: tuple[Finding, ...]) -> Section:
     )
 
 
-def _shortcuts(found: dict[str, Any]) -> Section:
-    if not found["kinds"]:
-        return Section(id="shortcuts", title="What gives the label away", notes=[f"Not checked: {found['why']}."])
-    areas = {NAMES[kind]: part for kind, part in found["kinds"].items()}
+def _shortcuts(found: Shortcuts) -> Section:
+    if not found.kinds:
+        return Section(id="shortcuts", title="What gives the label away", notes=[f"Not checked: {found.why}."])
+    areas = {NAMES[kind]: part for kind, part in found.kinds.items()}
     rows = [
         [
             name,
-            f"{part['auroc']['value']:.3f}",
-            f"{part['auroc']['low']:.3f} to {part['auroc']['high']:.3f}",
-            f"{part['null']['low']:.3f} to {part['null']['high']:.3f}",
-            p_text(part["null"]["p"]),
-            ", ".join(f"{line['feature']} {line['auroc']:.2f}" for line in part["telling"][:3]),
+            f"{part.auroc.value:.3f}",
+            f"{part.auroc.low:.3f} to {part.auroc.high:.3f}",
+            f"{part.null.low:.3f} to {part.null.high:.3f}",
+            p_text(part.null.p),
+            ", ".join(f"{line.feature} {line.auroc:.2f}" for line in part.telling[:3]),
         ]
         for name, part in areas.items()
     ]
@@ -157,10 +159,10 @@ def _shortcuts(found: dict[str, Any]) -> Section:
         tables=[ReportTable(columns=columns, rows=rows)],
         figures=[figure],
         notes=[
-            f"Gradient-boosted trees, {found['folds']} folds that never part duplicates, on {found['images']:,} of"
-            f" {found['of']:,} images; interval by DeLong, clustered by duplicates. By chance:"
-            f" {found['permutations']} permutations of the labels on at most"
-            f" {max(part['null']['images'] for part in areas.values()):,} images, so on more chance is nearer 0.5.",
+            f"Gradient-boosted trees, {found.folds} folds that never part duplicates, on {found.images:,} of"
+            f" {found.of:,} images; interval by DeLong, clustered by duplicates. By chance:"
+            f" {found.permutations} permutations of the labels on at most"
+            f" {max(part.null.images for part in areas.values()):,} images, so on more chance is nearer 0.5.",
         ],
     )
 
@@ -203,7 +205,7 @@ def _typical(data: DataFolder, pixels: Pixels, label: int) -> list[CaptionedImag
     ]
 
 
-def _counts(counts: dict[str, dict[str, dict[str, int]]]) -> Section:
+def _counts(counts: Counts) -> Section:
     return Section(
         id="counts",
         title="Counts",
@@ -223,10 +225,7 @@ def _oddities(result: AuditResult) -> Section | None:
     odd = result.oddities
     if not odd and not any(result.not_images.values()):
         return None
-    rows = [
-        [kind["kind"], kind["treatment"], f"{kind['real']:,}", f"{kind['fake']:,}", ", ".join(kind["names"][:3])]
-        for kind in odd
-    ]
+    rows = [[kind.kind, kind.treatment, f"{kind.real:,}", f"{kind.fake:,}", ", ".join(kind.names[:3])] for kind in odd]
     others = [(f"{kind} files", f"{count:,}") for kind, count in result.not_images.items() if count]
     return Section(
         id="oddities",

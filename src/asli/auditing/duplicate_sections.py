@@ -1,8 +1,6 @@
 """The audit page's sections on duplicates and on pictures that look alike, with examples side by side."""
 
 import io
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +9,7 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from asli.auditing.duplicates import Duplicates
+from asli.auditing.findings import DuplicateSummary, ExactDuplicates, LookAlikes, NearDuplicates
 from asli.auditing.read_pixels import Image8, Pixels
 from asli.datasets.folder import DataFolder
 from asli.metrics.intervals import proportion
@@ -25,7 +24,7 @@ SIDE = 96
 
 
 def duplicate_sections(
-    summary: dict[str, Any], data: DataFolder, pixels: Pixels, duplicates: Duplicates
+    summary: DuplicateSummary, data: DataFolder, pixels: Pixels, duplicates: Duplicates
 ) -> list[Section]:
     """Return a section on exact and one on near-duplicates, of those there are.
 
@@ -36,23 +35,26 @@ def duplicate_sections(
         duplicates: The pairs.
     """
     sections = []
-    for kind, pairs, distances in (("exact", duplicates.exact, None), ("near", duplicates.near, duplicates.distances)):
-        found = summary[kind]
-        if not found["pairs"]:
+    assert summary.near is not None, "an audit of images searches them"
+    for kind, found, note, pairs, distances in (
+        ("exact", summary.exact.counts, _exact_note(summary.exact), duplicates.exact, None),
+        ("near", summary.near.counts, _near_note(summary.near), duplicates.near, duplicates.distances),
+    ):
+        if not found.pairs:
             continue
         shown = _telling_pairs(data, pairs)
         terms = {
-            "pairs": found["pairs"],
-            "within a split": found["within_a_split"],
-            "across splits": found["across_splits"],
-            "across labels": found["across_labels"],
+            "pairs": found.pairs,
+            "within a split": found.within_a_split,
+            "across splits": found.across_splits,
+            "across labels": found.across_labels,
         }
         rows: list[list[str | Cell]] = [[name, f"{count:,}"] for name, count in terms.items()]
-        if summary["test_total"]:
-            share = asdict(proportion(found["test_images"], summary["test_total"]))
+        if summary.test_total:
+            share = proportion(found.test_images, summary.test_total)
             text = f"{percent_counted(share)}, 95 % CI {percent_interval(share)}"
             rows.append(["test images with a duplicate in another split", text])
-            labels = f"{found['test_images_real']:,} real, {found['test_images_fake']:,} fake"
+            labels = f"{found.test_images_real:,} real, {found.test_images_fake:,} fake"
             rows.append(["of these", labels])
         sections.append(
             Section(
@@ -62,13 +64,13 @@ def duplicate_sections(
                 images=[
                     _pair_image(data, pixels, pairs[n], None if distances is None else distances[n]) for n in shown
                 ],
-                notes=[_duplicate_note(kind, found)],
+                notes=[f"Pairs across splits are shown first. {note}"],
             )
         )
     return sections
 
 
-def look_alikes(found: dict[str, Any], data: DataFolder, pixels: Pixels) -> Section | None:
+def look_alikes(found: LookAlikes, data: DataFolder, pixels: Pixels) -> Section | None:
     """Return the section on pictures of which many look alike, or None where there are none.
 
     Args:
@@ -76,12 +78,12 @@ def look_alikes(found: dict[str, Any], data: DataFolder, pixels: Pixels) -> Sect
         data: The images.
         pixels: Theirs.
     """
-    if not found["images"]:
+    if not found.images:
         return None
-    names = [found["listed"][n] for n in np.linspace(0, len(found["listed"]) - 1, PAIRS).astype(int)]
+    names = [found.listed[n] for n in np.linspace(0, len(found.listed) - 1, PAIRS).astype(int)]
     rows = pc.index_in(pa.array(list(dict.fromkeys(names))), data.table(["id"])["id"]).to_pylist()
     lines = data.table(["id", "split", "label"], np.array(rows)).to_pylist()
-    terms = {"images": found["images"], "groups": found["groups"], "images of the largest group": found["largest"]}
+    terms = {"images": found.images, "groups": found.groups, "images of the largest group": found.largest}
     return Section(
         id="look-alikes",
         title="Pictures that look alike",
@@ -97,13 +99,14 @@ def look_alikes(found: dict[str, Any], data: DataFolder, pixels: Pixels) -> Sect
     )
 
 
-def _duplicate_note(kind: str, found: dict[str, Any]) -> str:
-    first = "Pairs across splits are shown first. "
-    if kind == "exact":
-        return f"{first}Equal pixels; {found['identical_bytes']:,} pairs are equal byte for byte."
+def _exact_note(found: ExactDuplicates) -> str:
+    return f"Equal pixels; {found.identical_bytes:,} pairs are equal byte for byte."
+
+
+def _near_note(found: NearDuplicates) -> str:
     return (
-        f"{first}Perceptual hashes differ in at most {found['radius_bits']} of 64 bits and thumbnails of 32 px by at"
-        f" most {found['rms_limit']:.0f} of 255 gray levels (root mean square) and half the weaker picture's contrast."
+        f"Perceptual hashes differ in at most {found.radius_bits} of 64 bits and thumbnails of 32 px by at most"
+        f" {found.rms_limit:.0f} of 255 gray levels (root mean square) and half the weaker picture's contrast."
     )
 
 

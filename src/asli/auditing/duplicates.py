@@ -8,7 +8,6 @@ large one in its place.
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from asli.auditing.findings import DuplicateSummary, ExactDuplicates, LookAlikes, NearDuplicates, PairCounts
 from asli.auditing.hamming import BUCKET_LIMIT, RADIUS, neighbors
 from asli.auditing.read_pixels import Image8, Pixels
 from asli.datasets.folder import DataFolder
@@ -69,7 +69,7 @@ class Duplicates:
         distances: float64, m: root mean square difference of the near ones.
     """
 
-    summary: dict[str, Any]
+    summary: DuplicateSummary
     groups: npt.NDArray[np.int64]
     exact: npt.NDArray[np.int64]
     near: npt.NDArray[np.int64]
@@ -114,52 +114,55 @@ def find_duplicates(data: DataFolder, pixels: Pixels) -> Duplicates:
     cut = int((np.bincount(members) > GROUP).sum())
     same_bytes = sum(digests[int(a)].as_py() == digests[int(b)].as_py() for a, b in exact)
 
-    def kinds(pairs: npt.NDArray[np.int64]) -> dict[str, Any]:
+    def kinds(pairs: npt.NDArray[np.int64]) -> PairCounts:
         part = Counter("across" if splits[a] != splits[b] else "within" for a, b in pairs)
         test = Counter("test" in (splits[a], splits[b]) and splits[a] != splits[b] for a, b in pairs)
         other = sum(labels[a] != labels[b] for a, b in pairs)
         paired = {r for a, b in pairs for r, o in ((a, b), (b, a)) if splits[r] == "test" != splits[o]}
         real = sum(labels[r] == "real" for r in paired)
-        return {
-            "pairs": len(pairs),
-            "within_a_split": part["within"],
-            "across_splits": part["across"],
-            "across_test": test[True],
-            "across_labels": other,
-            "test_images": len(paired),
-            "test_images_real": real,
-            "test_images_fake": len(paired) - real,
-        }
+        return PairCounts(
+            pairs=len(pairs),
+            within_a_split=part["within"],
+            across_splits=part["across"],
+            across_test=test[True],
+            across_labels=other,
+            test_images=len(paired),
+            test_images_real=real,
+            test_images_fake=len(paired) - real,
+        )
 
-    def listed(pairs: npt.NDArray[np.int64]) -> list[list[str]]:
-        return [[ids[int(a)].as_py(), ids[int(b)].as_py()] for a, b in pairs[:LISTED]]
+    def listed(pairs: npt.NDArray[np.int64]) -> tuple[tuple[str, str], ...]:
+        return tuple((ids[int(a)].as_py(), ids[int(b)].as_py()) for a, b in pairs[:LISTED])
 
-    def names(rows: npt.NDArray[np.int64]) -> list[str]:
-        return [ids[int(row)].as_py() for row in rows[:LISTED]]
+    def names(rows: npt.NDArray[np.int64]) -> tuple[str, ...]:
+        return tuple(ids[int(row)].as_py() for row in rows[:LISTED])
 
     chained = np.stack([heads[members], rows], axis=1)  # whole groups, however large
     all_pairs = np.concatenate([chained, near])
     graph = coo_matrix((np.ones(len(all_pairs)), all_pairs.T), shape=(len(data), len(data)))
     _, merged = connected_components(graph, directed=False)
-    summary = {
-        "test_total": splits.count("test"),
-        "exact": {**kinds(exact), "identical_bytes": int(same_bytes), "groups_cut": cut, "listed": listed(exact)},
-        "near": {
-            **kinds(near),
-            "listed": [[*pair, round(float(d), 1)] for pair, d in zip(listed(near), distances, strict=False)],
-            "candidates": len(candidates),
-            "radius_bits": RADIUS,
-            "rms_limit": NEAR,
-            "rms_share_of_contrast": NEAR_SHARE,
-            "candidates_not_looked_at": left_out,
-            "candidates_of_an_image": CAP,
-            "bucket_limit": BUCKET_LIMIT,
-            "look_alikes": {**_look_alikes(alike, len(heads)), "listed": names(heads[np.unique(alike)])},
-            # More of them than fit into a block are compared with those whose colors are nearest.
-            "not_searched": len(found.skipped) if len(found.skipped) > BLOCK else 0,
-            "not_searched_names": names(heads[found.skipped]) if len(found.skipped) > BLOCK else [],
-        },
-    }
+    # More of them than fit into a block are compared with those whose colors are nearest.
+    skipped = found.skipped if len(found.skipped) > BLOCK else found.skipped[:0]
+    summary = DuplicateSummary(
+        test_total=splits.count("test"),
+        exact=ExactDuplicates(
+            counts=kinds(exact), identical_bytes=int(same_bytes), groups_cut=cut, listed=listed(exact)
+        ),
+        near=NearDuplicates(
+            counts=kinds(near),
+            listed=tuple((*pair, round(float(d), 1)) for pair, d in zip(listed(near), distances, strict=False)),
+            candidates=len(candidates),
+            radius_bits=RADIUS,
+            rms_limit=NEAR,
+            rms_share_of_contrast=NEAR_SHARE,
+            candidates_not_looked_at=left_out,
+            candidates_of_an_image=CAP,
+            bucket_limit=BUCKET_LIMIT,
+            look_alikes=_look_alikes(alike, len(heads), names(heads[np.unique(alike)])),
+            not_searched=len(skipped),
+            not_searched_names=names(heads[skipped]),
+        ),
+    )
     return Duplicates(summary, merged.astype(np.int64), exact, near, distances)
 
 
@@ -275,13 +278,14 @@ def _gray(pixels: Image8) -> Image8:
     return np.asarray(Image.fromarray(pixels).convert("L").resize((64, 64), Image.Resampling.LANCZOS))
 
 
-def _look_alikes(pairs: npt.NDArray[np.int64], count: int) -> dict[str, Any]:
+def _look_alikes(pairs: npt.NDArray[np.int64], count: int, listed: tuple[str, ...]) -> LookAlikes:
     """Describe pictures of which many look alike, such as pages of one template."""
     graph = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(count, count))
     sizes = np.bincount(connected_components(graph, directed=False)[1])
-    return {
-        "images": len(np.unique(pairs)),
-        "groups": int((sizes > 1).sum()),
-        "largest": int(sizes.max(initial=0)) if len(pairs) else 0,
-        "pairs_not_taken": len(pairs),
-    }
+    return LookAlikes(
+        images=len(np.unique(pairs)),
+        groups=int((sizes > 1).sum()),
+        largest=int(sizes.max(initial=0)) if len(pairs) else 0,
+        pairs_not_taken=len(pairs),
+        listed=listed,
+    )

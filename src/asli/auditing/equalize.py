@@ -4,7 +4,7 @@ import io
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from PIL import Image
@@ -81,7 +81,7 @@ class EqualizedCopy(Record):
         too_small: Images that were left out.
     """
 
-    version: int = 1
+    version: Literal[1] = 1
     of: CopiedData
     size: int
     seed: int
@@ -92,9 +92,7 @@ class EqualizedCopy(Record):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read `equalize.json`."""
-        found = read_json(path)
-        of, small = CopiedData(**found.pop("of")), found.pop("too_small")
-        return cls(of=of, too_small=TooSmall(**{**small, "names": tuple(small["names"])}), **found)
+        return cls.from_dict(read_json(path))
 
 
 def equalize(

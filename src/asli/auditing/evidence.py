@@ -1,11 +1,11 @@
 """Measurements of an audit: made once, read by every check."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
 from asli.auditing.duplicates import Duplicates
+from asli.auditing.findings import Counts, Oddity, Shortcuts
 from asli.auditing.read_pixels import Pixels
 from asli.datasets.folder import DataFolder
 
@@ -20,8 +20,8 @@ class Evidence:
         pixels: Decoded images by row of the manifest.
         duplicates: Exact and near-duplicates: a summary, pairs, and a group number for each row.
         counts: Readable images per label, by split, generator and category.
-        oddities: Damaged or unusual files, one dict a kind: `kind`, `treatment`, `count`, `real`, `fake`, `names`.
-        shortcuts: How well labels are read from what should not matter: `kinds` by name, or `why` there are none.
+        oddities: Damaged or unusual files, by kind.
+        shortcuts: How well labels are read from what should not matter.
         seed: Seed of random choices.
     """
 
@@ -29,7 +29,7 @@ class Evidence:
     table: pa.Table
     pixels: Pixels
     duplicates: Duplicates
-    counts: dict[str, dict[str, dict[str, int]]]
-    oddities: list[dict[str, Any]]
-    shortcuts: dict[str, Any]
+    counts: Counts
+    oddities: tuple[Oddity, ...]
+    shortcuts: Shortcuts
     seed: int

@@ -1,13 +1,13 @@
 """Facts about the files: counts, unusual files by name, and the file facts of each label side by side."""
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from asli.auditing.findings import Counts, Oddity
 from asli.datasets.folder import DataFolder
 
 GIANT = 20_000_000
@@ -38,7 +38,7 @@ COLUMNS = [
 ]
 
 
-def counts(table: pa.Table) -> dict[str, dict[str, dict[str, int]]]:
+def counts(table: pa.Table) -> Counts:
     """Count readable images per label, by split, generator and category."""
     good = table.filter(pc.is_null(table["error"]))
     labels = good["label"].to_pylist()
@@ -50,12 +50,8 @@ def counts(table: pa.Table) -> dict[str, dict[str, dict[str, int]]]:
     return result
 
 
-def oddities(table: pa.Table) -> list[dict[str, Any]]:
-    """Name images that are damaged or of an unusual kind.
-
-    Returns:
-        For each kind that occurs: `kind`, `treatment`, `count`, `real`, `fake`, and up to `NAMED` `names`.
-    """
+def oddities(table: pa.Table) -> tuple[Oddity, ...]:
+    """Name images that are damaged or of an unusual kind, up to `NAMED` of each."""
     mode = pc.fill_null(table["mode"], "")
     area = pc.multiply(pc.cast(table["width"], pa.int64()), pc.cast(table["height"], pa.int64()))
     turned = pc.fill_null(table["orientation"], 1)
@@ -86,16 +82,16 @@ def oddities(table: pa.Table) -> list[dict[str, Any]]:
         ]
         by_label = Counter(part["label"].to_pylist())
         found.append(
-            {
-                "kind": kind,
-                "treatment": treatment,
-                "count": len(part),
-                "real": by_label["real"],
-                "fake": by_label["fake"],
-                "names": names,
-            }
+            Oddity(
+                kind=kind,
+                treatment=treatment,
+                count=len(part),
+                real=by_label["real"],
+                fake=by_label["fake"],
+                names=tuple(names),
+            )
         )
-    return found
+    return tuple(found)
 
 
 def side_by_side(table: pa.Table) -> dict[str, dict[str, str]]:

@@ -1,7 +1,7 @@
 """How well labels can be told from what should not matter: cross-validated AUROC, and what chance would give."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
+from asli.auditing.findings import ByChance, Shortcut, Shortcuts, Telling
 from asli.auditing.read_pixels import Pixels
 from asli.auditing.shortcut_features import (
     NUMBERS,
@@ -43,7 +44,7 @@ LEAST = 20
 
 def measure(
     data: DataFolder, pixels: Pixels, groups: npt.NDArray[np.int64], *, images: int = IMAGES, seed: int = 0
-) -> dict[str, Any]:
+) -> Shortcuts:
     """Train classifiers on file facts, colors and spectra only.
 
     Args:
@@ -54,16 +55,16 @@ def measure(
         seed: Seed of folds and permutations.
 
     Returns:
-        `images`, `null_images`, and under `kinds` one entry a classifier; `kinds` is empty where a label is too rare.
+        Results by kind of feature: none where a label is too rare.
     """
     readable = np.flatnonzero(data.readable)
     table = data.table(["label", "generator", "category"], readable)
     strata = ["/".join(str(part) for part in line.values()) for line in table.to_pylist()]
     rows = readable[stratified_sample(strata, images)]
     labels, members = data.labels[rows], groups[rows]
-    result: dict[str, Any] = {"images": len(rows), "of": len(readable), "folds": FOLDS, "permutations": PERMUTATIONS}
+    result = Shortcuts(images=len(rows), of=len(readable), folds=FOLDS, permutations=PERMUTATIONS)
     if why := too_few(labels, members):
-        return {**result, "kinds": {}, "why": why}
+        return replace(result, why=why)
     facts = data.table(
         [*SETTINGS, *NUMBERS, "bytes"],
         rows,
@@ -71,12 +72,12 @@ def measure(
     side = crop_side(facts)
     colors, spectra = from_pixels(pixels, rows, side)
     kinds = {"files": file_settings(facts), "weight": file_weight(facts), "colors": colors, "spectrum": spectra}
-    return {
-        **result,
-        "crop": side,
-        "smaller_than_crop": int(np.isnan(spectra.values[:, 0]).sum()),
-        "kinds": each_kind(kinds, labels, members, seed),
-    }
+    return replace(
+        result,
+        crop=side,
+        smaller_than_crop=int(np.isnan(spectra.values[:, 0]).sum()),
+        kinds=each_kind(kinds, labels, members, seed),
+    )
 
 
 def too_few(labels: Labels, groups: npt.NDArray[np.int64]) -> str | None:
@@ -87,7 +88,7 @@ def too_few(labels: Labels, groups: npt.NDArray[np.int64]) -> str | None:
 
 def each_kind(
     kinds: Mapping[str, Features], labels: Labels, groups: npt.NDArray[np.int64], seed: int
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Shortcut]:
     """Return `cross_validated` of each kind of features, with progress."""
     # Trees this small gain nothing from a second thread.
     with (
@@ -103,7 +104,7 @@ def cross_validated(
     groups: npt.NDArray[np.int64],
     seed: int = 0,
     advance: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
+) -> Shortcut:
     """Return the cross-validated AUROC, what chance gives, and the features that tell most.
 
     Args:
@@ -112,10 +113,6 @@ def cross_validated(
         groups: Groups of duplicates, which no fold parts.
         seed: Seed of folds and permutations.
         advance: Called after each cross-validation, of which there are 2 + `PERMUTATIONS`.
-
-    Returns:
-        `auroc` with its interval; `null`, the 95% range under permuted labels, with `images` and `p`; `telling`: the
-        five strongest features by themselves.
     """
     scores = out_of_fold(features.values, labels, groups, seed)
     advance()
@@ -136,17 +133,11 @@ def cross_validated(
         advance()
     low, high = np.quantile(chance, [0.025, 0.975])
     p = (1 + sum(value >= at_this_n for value in chance)) / (1 + PERMUTATIONS)
-    return {
-        "auroc": dataclasses.asdict(figure),
-        "null": {
-            "low": float(low),
-            "high": float(high),
-            "images": len(heads),
-            "auroc_there": at_this_n,
-            "p": float(p),
-        },
-        "telling": _telling(features, labels, groups, seed),
-    }
+    return Shortcut(
+        auroc=figure,
+        null=ByChance(low=float(low), high=float(high), images=len(heads), auroc_there=at_this_n, p=float(p)),
+        telling=_telling(features, labels, groups, seed),
+    )
 
 
 def out_of_fold(
@@ -183,7 +174,7 @@ def group_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> npt
     return fold[members]
 
 
-def _telling(features: Features, labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> list[dict[str, Any]]:
+def _telling(features: Features, labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> tuple[Telling, ...]:
     varying = [k for k in range(len(features.names)) if len(np.unique(features.values[:, k])) > 1]
     alone: list[tuple[float, str]] = []
     for k in varying:
@@ -194,4 +185,4 @@ def _telling(features: Features, labels: Labels, groups: npt.NDArray[np.int64], 
             area = auroc(labels, np.nan_to_num(column[:, 0], nan=-1e9))
             area = max(area, 1 - area)
         alone.append((area, features.names[k]))
-    return [{"feature": name, "auroc": area} for area, name in sorted(alone, reverse=True)[:5]]
+    return tuple(Telling(feature=name, auroc=area) for area, name in sorted(alone, reverse=True)[:5])

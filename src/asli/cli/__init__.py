@@ -19,6 +19,7 @@ from asli.cli import (  # noqa: F401
     folders,
     photographs,
     scanning,
+    schema,
     study,
     tables,
     training,

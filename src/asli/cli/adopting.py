@@ -74,6 +74,7 @@ def adopt(
         band: Promise the same of fakes called real; what lies between the two thresholds is unsure.
         license: License under which the weights may be used; by default what the author states.
     """
+    from asli.adopting.adopt import AdoptedDetector
     from asli.adopting.adopt import adopt as run
 
     if data is None and (policy or target_fpr is not None or band):
@@ -95,7 +96,7 @@ def adopt(
         threads=threads,
     )
     if as_json:
-        print(json.dumps({"folder": str(out), **made.describe()}, indent=2))
+        print(json.dumps(AdoptedDetector(folder=out, detector=made.describe()).to_dict(), indent=2))
         return
     for name, text in made.about().items():
         print(f"{name:<14} {text}")

@@ -130,9 +130,9 @@ def prediction_text(prediction: "Prediction") -> str:
     if p.stability and inside:
         score += f", {p.stability.low:.4f} to {p.stability.high:.4f} when re-encoded or resized"
     reasons = f"  ({'; '.join(p.reasons)})" if p.reasons else ""
-    found = p.provenance or {"says": [], "not_understood": 0}
-    lines = [f"{p.path}: {p.verdict}{member}{score}{reasons}", *(f"  file metadata: {text}" for text in found["says"])]
-    if count := found["not_understood"]:
+    says = p.provenance.says if p.provenance else ()
+    lines = [f"{p.path}: {p.verdict}{member}{score}{reasons}", *(f"  file metadata: {text}" for text in says)]
+    if p.provenance and (count := p.provenance.not_understood):
         lines.append(f"  file metadata: {count} more {'entry' if count == 1 else 'entries'}, shown by --json")
     return "\n".join(map(visible, lines))
 
@@ -166,10 +166,8 @@ def explanation_text(explanation: "Explanation") -> str:
     if e.feature_maps:
         lines.append(f"  feature maps: {e.feature_maps}")
     if e.check:
-        likeness = e.check["likeness_to_random"]
+        likeness = e.check.likeness_to_random
         random = "" if likeness is None else f"; likeness to maps of random weights {likeness:.2f}"
-        result = "holds" if e.check["holds"] else "does not hold: do not read it"
-        lines.append(
-            f"  the map {result} (better than {e.check['beats']:.0%} of {e.check['orders']} random orders{random})"
-        )
+        result = "holds" if e.check.holds else "does not hold: do not read it"
+        lines.append(f"  the map {result} (better than {e.check.beats:.0%} of {e.check.orders} random orders{random})")
     return "\n".join(map(visible, lines))

@@ -216,7 +216,7 @@ def evaluate(
         print(json.dumps(result.to_dict(), indent=2))
         return
     print(result)
-    for line in headlines(result.to_dict()):
+    for line in headlines(result):
         print(f"  {line}")
     assert result.folder is not None
     print(f"report: {result.folder / 'report.html'}")

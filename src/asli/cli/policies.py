@@ -43,6 +43,6 @@ def print_calibrated(made: "Detector", out: Path) -> None:
     if thresholds.promise:
         print(f"promised: {thresholds.promise}")
     if thresholds.groups is not None:
-        for name, count in thresholds.groups["images"].items():
-            print(f"  {name}: {thresholds.groups['errors'][name]:,} of {count:,} calibration photographs called fake")
+        for name, count in thresholds.groups.images.items():
+            print(f"  {name}: {thresholds.groups.errors[name]:,} of {count:,} calibration photographs called fake")
     print(f"detector: {out}")

@@ -196,7 +196,7 @@ def _print_parts(found: "PartsResult", *, as_json: bool) -> None:
         new, speed = found.images - found.done_before, found.images_per_second
         print(f"shard {found.shard}: {new:,} images in {found.seconds:.1f} s, {speed:,.1f} images/s: {found.out}")
     if not as_json:
-        for caveat in found.detector["caveats"]:
+        for caveat in found.detector.caveats:
             print(f"  the detector is {caveat}")
         if found.first_error:
             print(f"  with an error {found.errors:,} (first: {visible(found.first_error)})")
@@ -216,7 +216,7 @@ def _print_scan(result: "ScanResult", out: Path, html: Path | None) -> None:
         new = result.images - result.done_before
         print(f"{new:,} images in {result.seconds:.1f} s, {result.images_per_second:,.1f} images/s: {out}")
     print("  " + "  ".join(f"{verdict} {count:,}" for verdict, count in result.verdicts.items()))
-    for caveat in result.detector["caveats"]:
+    for caveat in result.detector.caveats:
         print(f"  the detector is {caveat}")
     for title, images, reasons in (
         ("outside the domain", result.outside_domain.count, result.outside_domain.reasons),

@@ -159,15 +159,14 @@ def doctor(*, offline: Annotated[bool, Parameter(negative="")] = False, as_json:
         offline: Do not contact any site.
     """
     from asli.machine import doctor as run
-    from asli.machine import to_dict
 
     findings = run(offline=offline)
     if as_json:
-        print(json.dumps(to_dict(findings), indent=2))
+        print(json.dumps(findings.to_dict(), indent=2))
     else:
         width = max(len(finding.topic) for finding in findings)
         for finding in findings:
             mark = {"ok": "  ", "note": "? ", "problem": "! "}[finding.status]
             print(f"{mark}{finding.topic:<{width}}  {visible(finding.found)}")
-    if any(finding.status == "problem" for finding in findings):
+    if findings.problems:
         sys.exit(1)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 from cyclopts import Parameter
 
@@ -31,6 +31,18 @@ from asli.errors import AsliError, FoundError
 
 if TYPE_CHECKING:
     from asli.detector.prediction import Prediction
+    from asli.detector.runtimes import Kind
+
+
+class _Options(TypedDict):
+    """What `predict` and `predict_with` take."""
+
+    batch_size: int | None
+    stability: bool
+    force_domain: bool
+    device: str | None
+    runtime: "Kind | None"
+    threads: int | None
 
 
 @app.command(
@@ -66,7 +78,7 @@ def predict(
     from asli.detector.prediction import Predictions
 
     given = images[0] if len(images) == 1 and images[0].is_dir() else images
-    options = {
+    options: _Options = {
         "batch_size": batch_size,
         "stability": stability,
         "force_domain": force_domain,
@@ -77,13 +89,13 @@ def predict(
     if detector is not None and len(detector) > 1:
         from asli.detector.several import predict_with
 
-        several = predict_with(given, detector, **options)  # type: ignore[arg-type]
+        several = predict_with(given, detector, **options)
         print(json.dumps(several.to_dict(), indent=2) if as_json else answers_text(several.images))
         if fail_on == "fake":
             _require_no_fake(several.predictions)
         _require_all(several.predictions)
         return
-    result = run(given, detector[0] if detector else "default", **options)  # type: ignore[arg-type]
+    result = run(given, detector[0] if detector else "default", **options)
     assert isinstance(result, Predictions), "several were given, as far as `predict` can tell"
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))

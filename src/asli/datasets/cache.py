@@ -5,7 +5,7 @@ import os
 import shutil
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TypedDict, Unpack
 
 from asli.datasets.build import make
 from asli.datasets.division import Division, as_plan
@@ -15,8 +15,20 @@ from asli.datasets.splits import Shares
 from asli.datasets.survey import SurveyOptions, understand
 from asli.errors import DataError
 from asli.files import sha256_of_json, sha256_of_json_array
+from asli.records import Record
 
 logger = logging.getLogger("asli")
+
+
+class SplitOptions(TypedDict, total=False):
+    """How images are split: keyword arguments of `open_data` and `open_folders`."""
+
+    division: Division | None
+    fractions: Shares | None
+
+
+class OpenOptions(SurveyOptions, SplitOptions, total=False):
+    """Keyword arguments of `open_data`."""
 
 
 def open_data(
@@ -75,7 +87,7 @@ def cache_folder() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Cached:
+class Cached(Record):
     """A data folder in the cache.
 
     Attributes:
@@ -87,10 +99,6 @@ class Cached:
     path: Path
     bytes: int
     openings: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        return {"path": str(self.path), "bytes": self.bytes, "openings": self.openings}
 
 
 def cached() -> list[Cached]:

@@ -1,13 +1,15 @@
 """A network that somebody else trained, with its own preprocessing, proven to give its author's scores."""
 
-import dataclasses
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from asli.detector.author import AuthorNetwork, Origin
 from asli.detector.base import Detector
 from asli.detector.card import Card
 from asli.detector.classifier import Classifier
+from asli.detector.description import DetectorDescription
 from asli.detector.model_card import model_card
 from asli.detector.store import (
     CARD,
@@ -22,6 +24,7 @@ from asli.detector.store import (
     rewriting,
 )
 from asli.files import sha256_of_file
+from asli.records import Json
 from asli.transforms.author_preprocessing import AuthorPreprocessing
 
 if TYPE_CHECKING:
@@ -37,22 +40,22 @@ class Adopted(Classifier):
     the form stays valid when the detector is calibrated anew.
 
     Attributes:
-        network_info: `library`, `name`, `outputs` and `bgr` (see `adopted_network`).
-        origin: Source, commit, author, license, stated training data, and how equality of scores was proven.
+        network_info: The author's network.
+        origin: Where it comes from, and how equality of scores was proven.
     """
 
     kind = "adopted"
-    network_info: dict[str, Any]
-    origin: dict[str, Any]
+    network_info: AuthorNetwork
+    origin: Origin
 
     @classmethod
     def made(
         cls,
         folder: Path,
-        network: dict[str, Any],
+        network: AuthorNetwork,
         preprocessing: AuthorPreprocessing,
         card: Card,
-        origin: dict[str, Any],
+        origin: Origin,
         *,
         temperature: float = 1.0,
     ) -> Self:
@@ -69,21 +72,22 @@ class Adopted(Classifier):
         opened = cls.__new__(cls)
         Detector.__init__(opened, card)
         opened._network, opened._training_images = None, None
-        opened._architecture = network["name"]
+        opened._architecture = network.name
         opened.preprocessing, opened.temperature = preprocessing, temperature
         opened.network_info, opened.origin, opened.folder = network, origin, folder
         opened.half, opened.trunk = False, None
-        opened._info = {"weights": ONNX} if network["library"] == "onnx" else {}
+        opened._info = {"weights": ONNX} if network.library == "onnx" else {}
         return opened
 
     @classmethod
-    def from_folder(cls, folder: Path, info: dict[str, Any]) -> Self:
+    def from_folder(cls, folder: Path, info: Json) -> Self:
         """Open a saved one; see `Detector.from_folder`."""
         require_same(folder / info["weights"], info["weights_sha256"])
         preprocessing = AuthorPreprocessing(**present_names(info["preprocessing"]))
         card = Card.from_dict(info["card"])
         temperature = info["temperature"]
-        return cls.made(folder, info["network"], preprocessing, card, info["origin"], temperature=temperature)
+        network, origin = AuthorNetwork.from_dict(info["network"]), Origin.from_dict(info["origin"])
+        return cls.made(folder, network, preprocessing, card, origin, temperature=temperature)
 
     @property
     def quantized(self) -> bool:
@@ -93,7 +97,7 @@ class Adopted(Classifier):
     @property
     def only_onnx(self) -> bool:
         """Return whether `model.onnx` is the only form of its network."""
-        return bool(self.network_info["library"] == "onnx")
+        return self.network_info.library == "onnx"
 
     @property
     def graph_temperature(self) -> float:
@@ -123,12 +127,12 @@ class Adopted(Classifier):
             for name in FILES:
                 if name not in remade and (self.folder / name).is_file():
                     shutil.copyfile(self.folder / name, part / name)
-            own: dict[str, Any] = {
+            own: Json = {
                 "weights": weights,
                 "weights_sha256": sha256_of_file(part / weights),
-                "network": self.network_info,
-                "origin": self.origin,
-                "preprocessing": dataclasses.asdict(self.preprocessing),
+                "network": self.network_info.to_dict(),
+                "origin": self.origin.to_dict(),
+                "preprocessing": asdict(self.preprocessing),
                 "temperature": self.temperature,
                 **({"onnx": self._info["onnx"]} if "onnx" in self._info else {}),
             }
@@ -143,7 +147,7 @@ class Adopted(Classifier):
         absent = {ONNX} if "onnx" not in self._info and not self.only_onnx else set()
         return [name for name in FILES if name not in absent and (self.folder / name).is_file()]
 
-    def model_card(self, measured: dict[str, Any] | None = None) -> str:
+    def model_card(self, measured: Json | None = None) -> str:
         """Return the model card, in Markdown; see `Detector.model_card`."""
         return model_card(
             "adopted_card.md.j2",
@@ -158,13 +162,11 @@ class Adopted(Classifier):
     @property
     def outputs_text(self) -> str:
         """Return in a few words which of the author's labels are taken for fake and real."""
-        from asli.detector.adopted_network import Outputs
+        return self.network_info.outputs.describe()
 
-        return Outputs.from_json(self.network_info["outputs"]).describe()
-
-    def describe(self) -> dict[str, Any]:
-        """Return what goes beside its scores, as plain JSON, with its origin."""
-        return {**super().describe(), "origin": self.origin, "outputs": self.network_info["outputs"]}
+    def describe(self) -> DetectorDescription:
+        """Return what goes beside its scores, with its origin."""
+        return replace(super().describe(), origin=self.origin, outputs=self.network_info.outputs)
 
     def about(self) -> dict[str, str]:
         """Return lines for `asli info`, by what they state."""
@@ -175,32 +177,33 @@ class Adopted(Classifier):
         from asli.detector.adopted_network import untrained
 
         assert self.folder is not None
-        return self._wrapped(untrained(self.folder, self.network_info["library"], seed))
+        return self._wrapped(untrained(self.folder, self.network_info.library, seed))
 
     def _wrapped(self, module: "nn.Module") -> "nn.Module":
-        from asli.detector.adopted_network import Outputs, RealFake
+        from asli.detector.adopted_network import RealFake
 
-        return RealFake(module, Outputs.from_json(self.network_info["outputs"]), bgr=self.network_info["bgr"]).eval()
+        return RealFake(module, self.network_info.outputs, bgr=self.network_info.bgr).eval()
 
     def _load(self) -> "Network":
         from asli.detector.adopted_network import load_network
         from asli.models.networks import Network
 
         assert self.folder is not None
-        module = self._wrapped(load_network(self.folder, self.network_info["library"]))
+        module = self._wrapped(load_network(self.folder, self.network_info.library))
         return Network(self.name, module, self.preprocessing.mean, self.preprocessing.std, "", timm=False)
 
 
-def about_origin(origin: dict[str, Any], outputs: str) -> dict[str, str]:
+def about_origin(origin: Origin, outputs: str) -> dict[str, str]:
     """Return what is known of an adopted network, in words, by what it is."""
-    parity = origin["parity"]
-    commit = f", commit {origin['commit']}" if origin.get("commit") else ""
+    parity = origin.parity
+    assert parity is not None, "every saved one was proven"
+    commit = f", commit {origin.commit}" if origin.commit else ""
     return {
-        "adopted from": f"{origin['source']}{commit}",
-        "author": origin.get("author") or "not stated",
-        "base model": origin.get("base_model") or "not stated",
+        "adopted from": f"{origin.source}{commit}",
+        "author": origin.author or "not stated",
+        "base model": origin.base_model or "not stated",
         "labels": outputs,
-        "preprocessing": f"as {origin['processor']}",
-        "same scores": f"differ by at most {parity['largest_score_difference']:.1e} from {parity['compared_with']}"
-        f" on {parity['images']} pictures",
+        "preprocessing": f"as {origin.processor}",
+        "same scores": f"differ by at most {parity.largest_score_difference:.1e} from {parity.compared_with}"
+        f" on {parity.images} pictures",
     }

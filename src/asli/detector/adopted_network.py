@@ -2,64 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
+from asli.detector.author import Library, Outputs
 from asli.detector.store import WEIGHTS
 from asli.errors import AsliError, DetectorError, MissingExtraError
-
-Library = Literal["transformers", "timm", "onnx"]
-Activation = Literal["softmax", "sigmoid"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outputs:
-    """Meaning of the outputs of an author's network.
-
-    Attributes:
-        activation: `softmax`: P(fake) is the sum over `fake`; `sigmoid`: one output is used by itself.
-        labels: Name of each output.
-        fake: Numbers of the outputs that stand for fake.
-        real: Numbers of those that stand for real. With `sigmoid`, one of `fake` and `real` has one number.
-    """
-
-    activation: Activation
-    labels: tuple[str, ...]
-    fake: tuple[int, ...]
-    real: tuple[int, ...]
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Outputs":
-        """Build it from JSON."""
-        return cls(
-            activation=value["activation"],
-            labels=tuple(value["labels"]),
-            fake=tuple(value["fake"]),
-            real=tuple(value["real"]),
-        )
-
-    def describe(self) -> str:
-        """Return in a few words which labels are taken for fake and real."""
-        fake, real = (" + ".join(self.labels[number] for number in which) for which in (self.fake, self.real))
-        return f"fake: {fake or f'not {real}'}; real: {real or f'not {fake}'} ({self.activation})"
-
-    def real_fake(self, logits: torch.Tensor) -> torch.Tensor:
-        """Map the author's logits, n x outputs, to logits of (real, fake), n x 2, whose softmax gives P(fake)."""
-        if self.activation == "sigmoid":
-            (number,) = self.fake or self.real
-            one = logits[:, number]
-            pair = (torch.zeros_like(one), one) if self.fake else (one, torch.zeros_like(one))
-        else:
-            pair = (_summed(logits, self.real), _summed(logits, self.fake))
-        return torch.stack(pair, dim=1)
-
-
-def _summed(logits: torch.Tensor, which: tuple[int, ...]) -> torch.Tensor:
-    return logits[:, which[0]] if len(which) == 1 else torch.logsumexp(logits[:, list(which)], dim=1)
 
 
 class RealFake(nn.Module):

@@ -5,14 +5,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from asli.datasets.images import Facts
 from asli.detector.card import Card, Thresholds
+from asli.detector.description import DetectorDescription
 from asli.detector.domain import Domain
 from asli.detector.examining import Examined
 from asli.detector.image_inputs import ImageLike, is_one
@@ -21,6 +21,7 @@ from asli.detector.predicting import logits, predictions, stream
 from asli.detector.prediction import Prediction, Predictions
 from asli.detector.runtimes import Kind, Logits, Runtime, batch_of, usable_threads
 from asli.errors import DetectorError
+from asli.records import Json
 from asli.transforms.preprocessing import Preparation
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Detector(ABC):
         self.card = card
         self.hash: str | None = None
         self.folder: Path | None = None
-        self._info: dict[str, Any] = {}
+        self._info: Json = {}
         self._compute: tuple[str | None, Kind | None, int | None] = (None, None, None)
         self._engine: Runtime | None = None
         self._lock = threading.RLock()  # `engine` holds it while the network is read
@@ -82,7 +83,7 @@ class Detector(ABC):
 
     @classmethod
     @abstractmethod
-    def from_folder(cls, folder: Path, info: dict[str, Any]) -> "Detector":
+    def from_folder(cls, folder: Path, info: Json) -> "Detector":
         """Open a saved detector of this kind.
 
         Args:
@@ -115,7 +116,7 @@ class Detector(ABC):
         """Return the paths of its files, relative to `folder`, after comparing them with `detector.json`."""
 
     @abstractmethod
-    def model_card(self, measured: dict[str, Any] | None = None) -> str:
+    def model_card(self, measured: Json | None = None) -> str:
         """Return the model card, in Markdown.
 
         Args:
@@ -205,23 +206,14 @@ class Detector(ABC):
         self.engine  # noqa: B018 - made on first use
 
     @overload
-    def predict(  # type: ignore[overload-overlap]  # bytes are an iterable, but one image
+    def predict(  # type: ignore[overload-overlap]  # text, bytes and pixels are iterables, but one image
         self,
-        images: bytes | bytearray | memoryview | BinaryIO | Image.Image,
+        images: ImageLike,
         *,
         batch_size: int | None = None,
         stability: bool = False,
         force_domain: bool = False,
     ) -> Prediction: ...
-    @overload
-    def predict(  # type: ignore[overload-overlap]  # so is a path, unless it is a folder
-        self,
-        images: str | Path | Array,
-        *,
-        batch_size: int | None = None,
-        stability: bool = False,
-        force_domain: bool = False,
-    ) -> Prediction | Predictions: ...
     @overload
     def predict(
         self,
@@ -243,7 +235,8 @@ class Detector(ABC):
 
         Args:
             images: A path, the bytes of a file, an open binary file, a Pillow image or pixels (uint8, height x width x
-                3): returns a `Prediction`. A folder or an iterable of these: returns `Predictions`.
+                3): returns a `Prediction`. A folder, an array of several images or an iterable of these: returns
+                `Predictions`. A type checker takes every path and array for one image; `stream` has one type for all.
             batch_size: Images computed at a time; None chooses by input size.
             stability: Also score re-encoded and resized views of each image.
             force_domain: Give a verdict on images outside the domain, too.
@@ -255,8 +248,7 @@ class Detector(ABC):
         found = self.stream(images, batch_size=batch_size, stability=stability, force_domain=force_domain)
         if is_one(images):
             return next(found)
-        described = self.describe()
-        return Predictions(list(found), {**described, "force_domain": True} if force_domain else described)
+        return Predictions(detector=self.describe().forced(force_domain), images=tuple(found))
 
     def stream(
         self,
@@ -310,18 +302,17 @@ class Detector(ABC):
         """Return further facts for `asli info`, by what they state."""
         return {}
 
-    def describe(self) -> dict[str, Any]:
-        """Return what goes beside its scores, as plain JSON."""
-        thresholds = self.thresholds
-        return {
-            "network": self.name,
-            "kind": self.kind,
-            "hash": self.hash,
-            "recipe_hash": self.card.recipe_hash,
-            "thresholds": thresholds.to_dict(),
-            "caveats": list(thresholds.caveats),
-            "trained_on": self.card.trained_on["name"],
-        }
+    def describe(self) -> DetectorDescription:
+        """Return what goes beside its scores."""
+        return DetectorDescription(
+            network=self.name,
+            kind=self.kind,
+            hash=self.hash,
+            recipe_hash=self.card.recipe_hash,
+            thresholds=self.thresholds,
+            caveats=tuple(self.thresholds.caveats),
+            trained_on=self.card.trained_on.name,
+        )
 
     def __repr__(self) -> str:
         thresholds = self.thresholds
@@ -335,7 +326,7 @@ class Detector(ABC):
             "verdicts": f"real below {thresholds.low:.4f}, fake from {thresholds.high:.4f}",
             "promise": thresholds.promise or "none",
             "supported input": self.card.domain.describe(),
-            "trained on": str(self.card.trained_on["name"]),
+            "trained on": self.card.trained_on.name,
             "license": self.card.license,
             "hash": self.hash or "unsaved",
         }

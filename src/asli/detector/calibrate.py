@@ -11,7 +11,7 @@ from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.groups import grouped
 from asli.detector.base import Detector
-from asli.detector.card import Thresholds
+from asli.detector.card import Evidence, Thresholds
 from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.domain import Domain
 from asli.detector.named_groups import Named
@@ -25,13 +25,12 @@ from asli.metrics.built_in import CARD_METRICS, built_in
 from asli.metrics.calibration import TEMPERATURES, fit_temperature
 from asli.metrics.classification import Floats, log_losses, score_of_logits
 from asli.metrics.constant import against_constant
-from asli.metrics.intervals import Estimate
+from asli.metrics.estimate import Estimate
 from asli.metrics.metric import LabeledScores
 from asli.metrics.registry import measure
 from asli.metrics.thresholds import Policy, choose
 from asli.metrics.worst_group import threshold_for_groups
 from asli.models.device import pick_device, set_threads
-from asli.records import plain
 from asli.transforms.preprocessing import Preparation, Preprocessing
 
 logger = logging.getLogger("asli")
@@ -116,7 +115,7 @@ def calibrate(
         logits = logits / opened.card.temperature
         temperature, thresholds = fit_thresholds(logits, data, rows, policy, opened.card.thresholds.folds, named)
         measured = figures_out_of_fold(logits / temperature, data, rows, fold, policy, thresholds.high)
-        figures = {out_of_fold_of(data, int(fold.max()) + 1): plain(measured)}
+        figures = {out_of_fold_of(data, int(fold.max()) + 1): measured}
     else:
         unseen = fresh(opened, data, data.rows(split))
         rows, figures = data.rows(split)[unseen], {}
@@ -127,7 +126,7 @@ def calibrate(
         # Divided here, since an ONNX form, which may be what computes, does not know the new temperature.
         logits = logits_of_split(opened, data, "validation", place, batch_size=batch_size) / temperature
         measured = figures_of(logits, data, "validation", thresholds)
-        figures[validation_of(data, chose=data.hash == opened.card.trained_on["hash"])] = plain(measured)
+        figures[validation_of(data, chose=data.hash == opened.card.trained_on.hash)] = measured
     domain = dataclasses.replace(
         domain_of(data, rows, opened.preparation, saved), generators=opened.card.domain.generators
     )  # generators are those it was trained on
@@ -148,7 +147,7 @@ def _folds(detector: Detector, data: DataFolder) -> Path | None:
     """Return where the out-of-fold scores of this data lie, or None where the detector was made without folds."""
     if detector.card.thresholds.folds is None or detector.run_folder is None:
         return None
-    return detector.run_folder / "folds" if data.hash == detector.card.trained_on["hash"] else None
+    return detector.run_folder / "folds" if data.hash == detector.card.trained_on.hash else None
 
 
 def fresh(detector: Detector, data: DataFolder, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -220,7 +219,7 @@ def fit_thresholds(
             "unsure": int(((scores >= band.low) & (scores < band.high)).sum()),
         },
         folds=folds,
-        evidence=plain(against_constant(labels, logits / temperature, groups)),
+        evidence=Evidence(**against_constant(labels, logits / temperature, groups)),
         groups=None if held is None or named is None else named.kept(held, own, scores[labels == 0] >= band.high),
     )
     logger.info(

@@ -1,11 +1,14 @@
 """A detector's card: thresholds with their promise, domain, origin, figures."""
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from asli.detector.domain import Domain
 from asli.detector.store import present_names
+from asli.metrics.estimate import Estimate
+from asli.records import Record
 
 Verdict = Literal["real", "unsure", "fake"]
 
@@ -20,7 +23,39 @@ WEAK = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Thresholds:
+class Evidence(Record):
+    """Metrics on whether scores beat a constant answer (`asli.metrics.constant`).
+
+    Attributes:
+        auroc: AUROC.
+        loss_gain: Loss (nats) of always answering the share of fakes, minus the loss of the scores.
+    """
+
+    auroc: Estimate
+    loss_gain: Estimate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromisedGroups(Record):
+    """Groups of photographs for each of which a promise holds.
+
+    Attributes:
+        by: The column that groups them.
+        confidence: Confidence of each group's bound.
+        images: Independent calibration photographs of each group.
+        errors: Those of them that were called fake.
+        pooled: Groups that are too small for a promise of their own.
+    """
+
+    by: str
+    confidence: float
+    images: dict[str, int]
+    errors: dict[str, int]
+    pooled: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Thresholds(Record):
     """Thresholds that turn scores into verdicts, fitted on the calibration part.
 
     Attributes:
@@ -37,12 +72,8 @@ class Thresholds:
         errors: On the calibration part itself: real images called fake, fake ones called real, and `unsure` ones.
         folds: How many networks gave the out-of-fold scores that the thresholds come from, each of images it was not
             trained on; None where this detector's own scores gave them.
-        evidence: Metrics with intervals on whether the scores beat a constant answer: `auroc` and `loss_gain`. The
-            latter is the loss (nats) of always answering the share of fakes, minus the loss of the scores. None in
-            older detectors.
-        groups: If the promise holds for each group of photographs: `by`, the column that groups them; `confidence` of
-            each group's bound; `images` of each group; `errors`, those called fake. `pooled` lists groups that are too
-            small for a promise of their own. None if the promise holds for all photographs together.
+        evidence: Whether the scores beat a constant answer; None in older detectors.
+        groups: Groups of photographs for each of which the promise holds; None if it holds for all together.
     """
 
     low: float
@@ -57,12 +88,8 @@ class Thresholds:
     band: bool = False
     errors: dict[str, int] | None = None
     folds: int | None = None
-    evidence: dict[str, dict[str, Any]] | None = None
-    groups: dict[str, Any] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        return asdict(self)
+    evidence: Evidence | None = None
+    groups: PromisedGroups | None = None
 
     def verdict(self, score: float) -> Verdict:
         """Return what a score means."""
@@ -84,9 +111,9 @@ class Thresholds:
         """Return why these scores were not shown to beat a constant answer, or None where they were."""
         if self.evidence is None:
             return None
-        area, gain = self.evidence["auroc"], self.evidence["loss_gain"]
-        failed = [f"AUROC {_interval(area)}"] if area["low"] <= 0.5 else []
-        if gain["low"] <= 0:
+        area, gain = self.evidence.auroc, self.evidence.loss_gain
+        failed = [f"AUROC {_interval(area)}"] if area.low is None or area.low <= 0.5 else []
+        if gain.low is None or gain.low <= 0:
             failed.append(f"loss lower by {_interval(gain)} nats")
         said = f"not shown to beat a constant answer: {', '.join(failed)}, {self.n:,} {self._images}"
         return said if failed else None
@@ -148,26 +175,41 @@ class Thresholds:
             return None
         share = f"{100 * self.target:.3g} %"
         both = f" and at most {share} of fakes called real, each" if self.band else ","
-        each = "" if self.groups is None else f" in each of {len(self.groups['images'])} groups by {self.groups['by']}"
+        each = "" if self.groups is None else f" in each of {len(self.groups.images)} groups by {self.groups.by}"
         return (
             f"at most {share} of photographs{each} called fake{both} with {100 * self.confidence:.0f} % confidence"
             f" over calibration sets, for images like the {self.n:,} {self._images}"
         )
 
 
-def _interval(figure: dict[str, Any]) -> str:
-    return f"{figure['value']:.3f} (95 % CI {figure['low']:.3f} to {figure['high']:.3f})"
+def _interval(figure: Estimate) -> str:
+    return f"{figure.value:.3f} (95 % CI {figure.low:.3f} to {figure.high:.3f})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Card:
+class TrainingData(Record):
+    """The data that a detector was trained on.
+
+    Attributes:
+        name: Name of the data folder, or what an author states.
+        hash: Content hash of the data folder; empty where unknown.
+        images: How many; None where unknown.
+    """
+
+    name: str
+    hash: str
+    images: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card(Record):
     """Facts about a detector.
 
     Attributes:
         temperature: Its logits are divided by it already.
         thresholds: Thresholds of the verdict.
         domain: The kind of input it was calibrated on.
-        trained_on: Name, content hash and counts of the training data.
+        trained_on: The training data.
         figures: Measured ones with their intervals, by the data they were measured on.
         recipe_hash: Hash of the recipe.
         seed: Seed of the run; None of an adopted network.
@@ -178,21 +220,22 @@ class Card:
     temperature: float
     thresholds: Thresholds
     domain: Domain
-    trained_on: dict[str, Any]
-    figures: dict[str, Any]
+    trained_on: TrainingData
+    figures: dict[str, dict[str, Estimate]]
     recipe_hash: str
     seed: int | None
     start_weights: str
     license: str = "not stated"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        return asdict(self)
-
     @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> Self:
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """Build it from the JSON of any version."""
         settings = present_names(value)
-        settings["thresholds"] = Thresholds(**value["thresholds"])
-        settings["domain"] = Domain.from_json(value["domain"])
+        settings["thresholds"] = Thresholds.from_dict(value["thresholds"])
+        settings["figures"] = {
+            origin: {name: Estimate.from_dict(figure) for name, figure in figures.items()}
+            for origin, figures in value["figures"].items()
+        }
+        settings["trained_on"] = TrainingData.from_dict(value["trained_on"])
+        settings["domain"] = Domain.from_dict(value["domain"])
         return cls(**settings)

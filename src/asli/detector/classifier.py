@@ -4,7 +4,7 @@ import copy
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ from asli.detector.store import (
 )
 from asli.errors import DetectorError
 from asli.files import read_json, sha256_of_file, write_json, write_text
+from asli.records import Json
 from asli.transforms.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Classifier(Detector):
         self.preprocessing, self.temperature = preprocessing, temperature
 
     @classmethod
-    def from_folder(cls, folder: Path, info: dict[str, Any]) -> Self:
+    def from_folder(cls, folder: Path, info: Json) -> Self:
         """Open a saved classifier; see `Detector.from_folder`."""
         require_same(folder / info.get("weights", WEIGHTS), info["weights_sha256"])
         opened = cls.__new__(cls)
@@ -243,7 +244,7 @@ class Classifier(Detector):
             info = self._describe_in(part, {"weights": ONNX})
         became(self, folder, info)
 
-    def add_onnx(self, graph: Path, checked: dict[str, Any]) -> None:
+    def add_onnx(self, graph: Path, checked: Json) -> None:
         """Add an ONNX file to this saved detector, as another form of it; its `hash` stays.
 
         Args:
@@ -252,7 +253,7 @@ class Classifier(Detector):
         """
         self._add({"onnx": {"sha256": sha256_of_file(graph), **checked}}, graph)
 
-    def add_domain_study(self, study: dict[str, Any]) -> None:
+    def add_domain_study(self, study: Json) -> None:
         """Keep a domain study in this saved detector's card, in place of an older one on the same data; `hash` stays.
 
         Args:
@@ -270,17 +271,22 @@ class Classifier(Detector):
             absent.add(TRAINING_IMAGES)
         return [name for name in FILES if name not in absent]
 
-    def model_card(self, measured: dict[str, Any] | None = None) -> str:
+    def model_card(self, measured: Json | None = None) -> str:
         """Return the model card, in Markdown.
 
         Args:
             measured: The content of an evaluation's `metrics.json`; None shows the detector's own figures.
         """
-        from asli.models.networks import create_network
+        from asli.models.networks import create_network, networks
 
-        network = self._network or create_network(self._architecture, size=self.preprocessing.size)
+        parameters = self._info.get("parameters")
+        if parameters is None:  # saved by an earlier version
+            network = self._network or create_network(self._architecture, size=self.preprocessing.size)
+            parameters = network.parameters
         return model_card(
-            network=network,
+            architecture=self._architecture,
+            timm=self._architecture not in networks(),
+            parameters=parameters,
             preprocessing=self.preprocessing,
             card=self.card,
             hash=self.hash,
@@ -309,7 +315,7 @@ class Classifier(Detector):
             require_same(self.folder / ONNX, self._info["onnx"]["sha256"])
         return self.folder / ONNX
 
-    def _add(self, parts: dict[str, Any], graph: Path | None = None) -> None:
+    def _add(self, parts: Json, graph: Path | None = None) -> None:
         assert self.folder is not None, "only a saved detector can be added to"
         self._info = {**self._info, **parts}
         with rewriting(self.folder, keep=True) as part:
@@ -319,15 +325,16 @@ class Classifier(Detector):
             write_json(part / INFO, self._info)
             write_text(part / CARD, self.model_card())
 
-    def _describe_in(self, folder: Path, form: dict[str, str]) -> dict[str, Any]:
+    def _describe_in(self, folder: Path, form: dict[str, str]) -> Json:
         """Write all but the weights; return the content of `detector.json`."""
         write_json(folder / CONFIG, hub_config(self.network, self.preprocessing))
         if self.training_images is not None:
             with (folder / TRAINING_IMAGES).open("wb") as stream:
                 np.save(stream, np.unique(self.training_images), allow_pickle=False)
-        own: dict[str, Any] = {
+        own: Json = {
             **form,
             "weights_sha256": sha256_of_file(folder / form.get("weights", WEIGHTS)),
+            "parameters": self.network.parameters,
             "preprocessing": self.preprocessing.to_dict(),
             **({"temperature": self.temperature} if self.temperature != 1 else {}),
             **({"trunk": self.trunk} if self.trunk is not None else {}),

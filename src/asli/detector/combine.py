@@ -89,7 +89,7 @@ def _ensemble(
     logits = np.stack([-combined / 2, combined / 2], axis=1)
     temperature, thresholds = fit_thresholds(logits, data, rows, policy)
     cards = [member.card for member in members.values()]
-    origins = dict.fromkeys(str(card.trained_on["name"]) for card in cards)
+    origins = dict.fromkeys(card.trained_on.name for card in cards)
     card = replace(
         cards[0],
         temperature=temperature,
@@ -98,7 +98,7 @@ def _ensemble(
             domain_of(data, rows, joint.members[0]),
             generators=tuple(sorted({name for one in cards for name in one.domain.generators})),
         ),
-        trained_on={**cards[0].trained_on, "name": ", ".join(origins)},
+        trained_on=replace(cards[0].trained_on, name=", ".join(origins)),
         figures={},
         license="; ".join(dict.fromkeys(one.license for one in cards)),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from asli.datasets.images import Facts
 from asli.detector.drawn import drawn_statistics, why_drawn
 from asli.detector.statistics import PixelDomain, statistics
 from asli.pixel_limits import MAX_PIXELS
+from asli.records import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +24,7 @@ LARGEST = 65_535
 
 
 @dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Record):
     """The kinds of file the calibration images came as, and what their pixels are like.
 
     Attributes:
@@ -101,19 +102,6 @@ class Domain:
         several = f" to {highest}" if highest > lowest else ""
         quality = f", JPEG quality {lowest}{several}" if self.qualities else ""
         return f"{', '.join(self.formats)} of {size} a side{quality}"
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Domain":
-        """Build it from what `dataclasses.asdict` and JSON made of it."""
-        quality = value["qualities"]
-        return cls(
-            formats=tuple(value["formats"]),
-            sizes=tuple(value["sizes"]),
-            qualities=tuple(quality) if quality else None,
-            generators=tuple(value["generators"]),
-            pixels=PixelDomain.from_json(value["pixels"]) if value.get("pixels") else None,
-            photographs=value.get("photographs", False),
-        )
 
     def why_outside(self, facts: Facts, fitted: npt.NDArray[np.uint8]) -> str | None:
         """Return in plain words why an image lies outside, or None where it lies inside.

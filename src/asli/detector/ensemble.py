@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -15,6 +15,7 @@ from asli.detector.base import Detector
 from asli.detector.card import Card
 from asli.detector.members import Composite, load_members
 from asli.detector.runtimes import Kind, Logits, Runtime
+from asli.records import Json, Record
 from asli.transforms.preprocessing import Preparation
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ CLIP = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Combination:
+class Combination(Record):
     """From the members' log-odds to the ensemble's.
 
     Each member's log-odds of fake are standardized, combined, and mapped to log-odds by `slope` and `intercept`,
@@ -55,12 +56,6 @@ class Combination:
         """Return the combined log-odds of fake, n, from those of the members, n x members."""
         standard = (odds - np.array(self.center)) / np.array(self.spread)
         return self.slope * COMBINERS[self.method](standard, np.array(self.weights)) + self.intercept
-
-    @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> Self:
-        """Build it from JSON."""
-        settings: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in value.items()}
-        return cls(**settings)
 
 
 def _noisy_or(standard: Floats, weights: Floats) -> Floats:
@@ -130,7 +125,7 @@ class Ensemble(Composite):
         self.combination = combination
 
     @classmethod
-    def from_folder(cls, folder: Path, info: dict[str, Any]) -> Self:
+    def from_folder(cls, folder: Path, info: Json) -> Self:
         """Open a saved ensemble; see `Detector.from_folder`."""
         combination = Combination.from_dict(info["combination"])
         return cls(load_members(folder, info["members"]), Card.from_dict(info["card"]), combination)
@@ -160,9 +155,9 @@ class Ensemble(Composite):
         )
         return Ensemble(self.members, card, scaled)
 
-    def own_settings(self) -> dict[str, Any]:
+    def own_settings(self) -> Json:
         """Return what an ensemble adds to `detector.json`."""
-        return {"combination": asdict(self.combination)}
+        return {"combination": self.combination.to_dict()}
 
 
 def fit_combination(method: Method, odds: Floats, labels: npt.NDArray[np.integer[Any]]) -> Combination:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from asli.datasets.images import Facts, decoding
 from asli.errors import ImageError
 from asli.files import printable, read_regular
-from asli.provenance.read import provenance
+from asli.provenance.read import Provenance, provenance
 
 if TYPE_CHECKING:
     from asli.detector.base import Detector
@@ -49,7 +49,7 @@ class Examined:
     facts: Facts | None = None
     prepared: Any = None
     outside: str | None = None
-    provenance: dict[str, Any] | None = None
+    provenance: Provenance | None = None
     pixels: npt.NDArray[np.uint8] | None = None
     error: str | None = None
 

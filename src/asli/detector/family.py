@@ -14,10 +14,12 @@ import numpy.typing as npt
 from asli.datasets.images import Facts
 from asli.detector.base import Detector
 from asli.detector.card import Card
+from asli.detector.description import DetectorDescription, MemberSummary
 from asli.detector.domain import Domain
 from asli.detector.members import Composite, load_members
 from asli.detector.runtimes import Kind, Logits, Runtime
 from asli.errors import DetectorError
+from asli.records import Json
 from asli.transforms.preprocessing import Preparation
 
 if TYPE_CHECKING:
@@ -91,14 +93,14 @@ class Family(Composite):
         card = replace(
             cards[0],
             domain=Domain.union([card.domain for card in cards]),
-            trained_on={**cards[0].trained_on, "name": ", ".join(str(card.trained_on["name"]) for card in cards)},
+            trained_on=replace(cards[0].trained_on, name=", ".join(card.trained_on.name for card in cards)),
             figures={},
             license="; ".join(dict.fromkeys(card.license for card in cards)),
         )
         return cls(members, card)
 
     @classmethod
-    def from_folder(cls, folder: Path, info: dict[str, Any]) -> Self:
+    def from_folder(cls, folder: Path, info: Json) -> Self:
         """Open a saved family; see `Detector.from_folder`."""
         return cls(load_members(folder, info["members"]), Card.from_dict(info["card"]))
 
@@ -186,9 +188,10 @@ class Family(Composite):
         assert isinstance(engine, FamilyRuntime), "a family's runtime"
         engine.make_all()
 
-    def describe(self) -> dict[str, Any]:
-        """Return what goes beside its scores, as plain JSON; each member has its own thresholds."""
-        described = super().describe()
-        for name, member in self.members.items():
-            described["members"][name]["thresholds"] = member.thresholds.to_dict()
-        return described
+    def describe(self) -> DetectorDescription:
+        """Return what goes beside its scores; each member has its own thresholds."""
+        members = {
+            name: MemberSummary(hash=one.hash, kind=one.kind, thresholds=one.thresholds)
+            for name, one in self.members.items()
+        }
+        return replace(super().describe(), members=members)

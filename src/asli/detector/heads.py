@@ -10,7 +10,7 @@ from asli.datasets.folder import DataFolder
 from asli.detector.base import Detector
 from asli.detector.building import fold_temperature, halved
 from asli.detector.calibrate import calibrate
-from asli.detector.card import Card, Thresholds
+from asli.detector.card import Card, Thresholds, TrainingData
 from asli.detector.classifier import Classifier
 from asli.detector.domain import Domain
 from asli.detector.locate import find_detector
@@ -136,7 +136,7 @@ def blank_card(data: DataFolder, trained_on: str, recipe_hash: str, start: str, 
         temperature=1.0,
         thresholds=Thresholds(low=0.5, high=0.5, policy="argmax", n=0, calibration_hash=data.hash),
         domain=Domain(formats=(), sizes=(0, 0), qualities=None, generators=()),
-        trained_on={"name": trained_on, "hash": data.hash, "images": int(data.readable.sum())},
+        trained_on=TrainingData(name=trained_on, hash=data.hash, images=int(data.readable.sum())),
         figures={},
         recipe_hash=recipe_hash,
         seed=0,

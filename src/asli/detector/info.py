@@ -1,20 +1,22 @@
 """Describe a detector in a few lines: the function behind `asli info`."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from asli.detector.base import Detector
 from asli.detector.card import Card
 from asli.detector.locate import DEFAULT
 from asli.notebook import html_text
+from asli.records import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class DetectorInfo:
-    """Result of `info`.
+class DetectorInfo(Record):
+    """Result of `info`, and output of `asli info --json`.
 
     Attributes:
+        version: Version of this structure.
         name: Architecture, or kind and members.
         kind: `classifier`, `ensemble`, `family` or another.
         hash: Hash of all that gives its verdicts.
@@ -25,6 +27,7 @@ class DetectorInfo:
         about: Further facts, by what they state: of an adopted network its origin and how it was proven equal.
     """
 
+    version: Literal[1] = 1
     name: str
     kind: str
     hash: str | None
@@ -33,10 +36,6 @@ class DetectorInfo:
     card: Card
     members: dict[str, "DetectorInfo"]
     about: dict[str, str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        return asdict(self)
 
     def __repr__(self) -> str:
         return self.describe()
@@ -58,7 +57,7 @@ class DetectorInfo:
                 f"  verdicts         real below {thresholds.low:.4f}, fake from {thresholds.high:.4f}{promise}"
             )
         lines += [f"  caveat           {caveat}" for caveat in thresholds.caveats]
-        lines += [f"  trained on       {card.trained_on['name']}", f"  license          {card.license}"]
+        lines += [f"  trained on       {card.trained_on.name}", f"  license          {card.license}"]
         lines += [f"  {name:<16} {text}" for name, text in self.about.items()]
         for name, member in self.members.items():
             lines += [f"  member {name}:", *(f"    {line}" for line in member.describe().splitlines())]

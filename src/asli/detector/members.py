@@ -2,18 +2,20 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from asli.detector.base import Detector
 from asli.detector.card import Card
+from asli.detector.description import DetectorDescription, MemberSummary
 from asli.detector.kinds import load_folder
 from asli.detector.model_card import model_card
 from asli.detector.store import CARD, INFO, MEMBERS, became, describe_in, rewriting
 from asli.errors import DetectorError
+from asli.records import Json
 
 
 class Composite(Detector):
@@ -46,7 +48,7 @@ class Composite(Detector):
         kept = [images for images in known if images is not None]
         return np.unique(np.concatenate(kept)) if len(kept) == len(known) else None
 
-    def own_settings(self) -> dict[str, Any]:
+    def own_settings(self) -> Json:
         """Return what this kind adds to `detector.json`."""
         return {}
 
@@ -69,14 +71,14 @@ class Composite(Detector):
         own = [CARD, INFO]
         return own + [f"{MEMBERS}/{name}/{file}" for name, member in self.members.items() for file in member.files()]
 
-    def model_card(self, measured: dict[str, Any] | None = None) -> str:
+    def model_card(self, measured: Json | None = None) -> str:
         """Return the model card, in Markdown."""
         return model_card(self.template, detector=self, card=self.card, hash=self.hash, measured=measured)
 
-    def describe(self) -> dict[str, Any]:
-        """Return what goes beside its scores, as plain JSON."""
-        members = {name: {"hash": member.hash, "kind": member.kind} for name, member in self.members.items()}
-        return {**super().describe(), "members": members}
+    def describe(self) -> DetectorDescription:
+        """Return what goes beside its scores, with its members."""
+        members = {name: MemberSummary(hash=one.hash, kind=one.kind) for name, one in self.members.items()}
+        return replace(super().describe(), members=members)
 
 
 def load_members(folder: Path, hashes: Mapping[str, str | None]) -> dict[str, Detector]:

@@ -4,6 +4,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from asli.datasets.layouts import LABELS
+from asli.records import Json
 
 if TYPE_CHECKING:
     from asli.models.networks import Network
@@ -24,7 +25,7 @@ def model_card(template: str = "model_card.md.j2", **content: Any) -> str:
     return environment.from_string(source).render(**content)
 
 
-def hub_config(network: "Network", preprocessing: "Preprocessing") -> dict[str, Any]:
+def hub_config(network: "Network", preprocessing: "Preprocessing") -> Json:
     """Return `config.json` as timm and transformers read it."""
     module = network.module
     return {

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from asli.datasets.folder import DataFolder
 from asli.datasets.groups import group_names
+from asli.detector.card import PromisedGroups
 from asli.metrics.worst_group import OTHERS, GroupPromise
 
 
@@ -33,7 +33,7 @@ class Named:
         names = group_names(data.table(["id"])["id"].to_pylist(), data, by, file)
         return cls(by or Path(str(file)).name, names)
 
-    def kept(self, held: GroupPromise, names: Sequence[str | None], called: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    def kept(self, held: GroupPromise, names: Sequence[str | None], called: npt.NDArray[np.bool_]) -> PromisedGroups:
         """Return what `Thresholds.groups` keeps.
 
         Args:
@@ -44,10 +44,6 @@ class Named:
         errors = dict.fromkeys(held.images, 0)
         for name, wrong in zip(names, called.tolist(), strict=True):
             errors[name if name is not None and name in errors else OTHERS] += wrong
-        return {
-            "by": self.by,
-            "confidence": held.confidence,
-            "images": held.images,
-            "errors": errors,
-            "pooled": list(held.pooled),
-        }
+        return PromisedGroups(
+            by=self.by, confidence=held.confidence, images=held.images, errors=errors, pooled=held.pooled
+        )

@@ -12,7 +12,7 @@ from asli.errors import DataError, RunError
 from asli.files import replacing
 from asli.metrics.built_in import CARD_METRICS, built_in
 from asli.metrics.classification import Floats, log_losses, score_of_logits
-from asli.metrics.intervals import Estimate
+from asli.metrics.estimate import Estimate
 from asli.metrics.metric import LabeledScores
 from asli.metrics.registry import measure
 from asli.metrics.thresholds import Policy, choose

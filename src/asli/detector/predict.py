@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import overload
 
 from asli.detector.base import Detector
 from asli.detector.image_inputs import ImageLike
@@ -10,6 +11,30 @@ from asli.detector.prediction import Prediction, Predictions
 from asli.detector.runtimes import Kind
 
 
+@overload
+def predict(  # type: ignore[overload-overlap]  # text, bytes and pixels are iterables, but one image
+    images: ImageLike,
+    detector: str | Path | Detector = DEFAULT,
+    *,
+    batch_size: int | None = None,
+    stability: bool = False,
+    force_domain: bool = False,
+    device: str | None = None,
+    runtime: Kind | None = None,
+    threads: int | None = None,
+) -> Prediction: ...
+@overload
+def predict(
+    images: Iterable[ImageLike],
+    detector: str | Path | Detector = DEFAULT,
+    *,
+    batch_size: int | None = None,
+    stability: bool = False,
+    force_domain: bool = False,
+    device: str | None = None,
+    runtime: Kind | None = None,
+    threads: int | None = None,
+) -> Predictions: ...
 def predict(
     images: ImageLike | Iterable[ImageLike],
     detector: str | Path | Detector = DEFAULT,
@@ -37,7 +62,8 @@ def predict(
         threads: CPU threads of one operation; None leaves the library's choice.
 
     Returns:
-        A `Prediction` for one image, `Predictions` for several.
+        A `Prediction` for one image, `Predictions` for several. A type checker takes every path and array for one
+        image, though a folder is several.
 
     Raises:
         DetectorError, MissingExtraError: The detector cannot be used.

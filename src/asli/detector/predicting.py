@@ -8,7 +8,7 @@ import numpy as np
 
 from asli.detector.examining import Examined, examine_all
 from asli.detector.image_inputs import ImageLike, inputs
-from asli.detector.prediction import DomainCheck, Prediction, decide
+from asli.detector.prediction import DomainCheck, Prediction, VerdictThresholds, decide
 from asli.detector.runtimes import Logits
 from asli.errors import ImageError
 from asli.metrics.classification import score_of_logits
@@ -91,7 +91,7 @@ def _prediction(
         score=score,
         verdict=verdict,
         reasons=reasons,
-        thresholds=leaf.thresholds,
+        thresholds=VerdictThresholds(leaf.thresholds.low, leaf.thresholds.high),
         domain=DomainCheck(image.outside is None, image.outside),
         provenance=image.provenance,
         stability=moved,

@@ -1,14 +1,16 @@
 """Predictions of a detector for one image, and for many."""
 
-import dataclasses
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from asli.detector.card import Thresholds, Verdict
+from asli.detector.description import DetectorDescription
 from asli.notebook import data_frame
+from asli.provenance.read import Provenance
+from asli.records import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class DomainCheck:
+class DomainCheck(Record):
     """Whether an image is of the kind that the detector was calibrated on.
 
     Attributes:
@@ -29,7 +31,7 @@ class DomainCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Stability:
+class Stability(Record):
     """How far the score moves when the image is re-encoded or resized a little.
 
     Attributes:
@@ -43,8 +45,21 @@ class Stability:
     views: dict[str, float | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
+@dataclass(frozen=True, slots=True)
+class VerdictThresholds(Record):
+    """Thresholds of a verdict.
+
+    Attributes:
+        low: Scores below are `real`.
+        high: Scores from here on are `fake`; between the two it is `unsure`.
+    """
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Prediction(Record):
     """A detector's prediction for one image.
 
     Attributes:
@@ -53,9 +68,9 @@ class Prediction:
         verdict: `real`, `unsure` or `fake`; None with an error.
         reasons: Why the verdict is `unsure`, or is weak evidence.
         thresholds: Thresholds of the detector, or of the member that answered.
+        stability: See `Stability`; None unless it was asked for.
         domain: Whether the image lies inside the detector's domain; None with an error.
         provenance: What the file states about its own origin (`asli.provenance`); it affects neither score nor verdict.
-        stability: See `Stability`; None unless it was asked for.
         member: Name of the member of a family that answered; None for other kinds.
         error: Why the image could not be scored; None where it was.
     """
@@ -64,27 +79,12 @@ class Prediction:
     score: float | None = None
     verdict: Verdict | None = None
     reasons: tuple[str, ...] = ()
-    thresholds: Thresholds | None = None
-    domain: DomainCheck | None = None
-    provenance: dict[str, Any] | None = None
+    thresholds: VerdictThresholds | None = None
     stability: Stability | None = None
+    domain: DomainCheck | None = None
+    provenance: Provenance | None = None
     member: str | None = None
     error: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON: one object of `images` in `asli predict --json` and `POST /v1/predict`."""
-        return {
-            "path": self.path,
-            "score": self.score,
-            "verdict": self.verdict,
-            "reasons": list(self.reasons),
-            "thresholds": self.thresholds and {"low": self.thresholds.low, "high": self.thresholds.high},
-            "stability": self.stability and dataclasses.asdict(self.stability),
-            "domain": self.domain and dataclasses.asdict(self.domain),
-            "provenance": self.provenance,
-            "member": self.member,
-            "error": self.error,
-        }
 
     def __repr__(self) -> str:
         if self.error is not None:
@@ -94,24 +94,28 @@ class Prediction:
         return f"Prediction({self.path!r}, {self.verdict!r}{score}{reasons})"
 
     def _repr_html_(self) -> str:
-        return Predictions([self])._repr_html_()
+        return html_of([self])
 
 
-class Predictions(Sequence[Prediction]):
-    """Predictions for several images, in their order.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Predictions(Record, Sequence[Prediction]):
+    """Predictions for several images, in their order, and output of `asli predict --json`.
 
     Attributes:
-        detector: The detector, as plain JSON (`Detector.describe`).
+        version: Version of this structure.
+        detector: The detector that answered.
+        images: The predictions.
     """
 
-    def __init__(self, predictions: Sequence[Prediction], detector: dict[str, Any] | None = None) -> None:
-        self._predictions, self.detector = list(predictions), detector or {}
+    version: Literal[1] = 1
+    detector: DetectorDescription
+    images: tuple[Prediction, ...]
 
     def __len__(self) -> int:
-        return len(self._predictions)
+        return len(self.images)
 
     def __iter__(self) -> Iterator[Prediction]:
-        return iter(self._predictions)
+        return iter(self.images)
 
     @overload
     def __getitem__(self, index: int) -> Prediction: ...
@@ -119,17 +123,13 @@ class Predictions(Sequence[Prediction]):
     def __getitem__(self, index: slice) -> "Predictions": ...
     def __getitem__(self, index: int | slice) -> "Prediction | Predictions":
         if isinstance(index, slice):
-            return Predictions(self._predictions[index], self.detector)
-        return self._predictions[index]
+            return replace(self, images=self.images[index])
+        return self.images[index]
 
     @property
     def failed(self) -> list[Prediction]:
         """Return those of images that could not be scored."""
         return [prediction for prediction in self if prediction.error is not None]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what `asli predict --json` prints: `detector` and `images`."""
-        return {"detector": self.detector, "images": [prediction.to_dict() for prediction in self]}
 
     def to_arrow(self) -> "pa.Table":
         """Return a table, one row an image, with the fields of `Prediction` as columns; `provenance` is JSON."""
@@ -145,7 +145,7 @@ class Predictions(Sequence[Prediction]):
             "stability_low": pa.array([p.stability and p.stability.low for p in self], pa.float64()),
             "stability_high": pa.array([p.stability and p.stability.high for p in self], pa.float64()),
             "provenance": pa.array(
-                [p.provenance and json.dumps(p.provenance, ensure_ascii=False) for p in self], pa.string()
+                [p.provenance and json.dumps(p.provenance.to_dict(), ensure_ascii=False) for p in self], pa.string()
             ),
             "error": pa.array([p.error for p in self], pa.string()),
         }
@@ -166,14 +166,7 @@ class Predictions(Sequence[Prediction]):
         return f"Predictions({len(self)} images: {text}{failed})"
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in ("image", "verdict", "P(fake)", "reasons"))
-        rows = []
-        for p in self._predictions[:SHOWN]:
-            inside = p.score is not None and (p.domain is None or p.domain.inside)
-            cells = (p.path, p.verdict or "error", f"{p.score:.4f}" if inside else "", p.error or "; ".join(p.reasons))
-            rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
-        more = f"<p>and {len(self) - SHOWN:,} more</p>" if len(self) > SHOWN else ""
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{more}"
+        return html_of(self.images)
 
 
 OUTSIDE = "outside domain: "
@@ -181,6 +174,18 @@ OUTSIDE = "outside domain: "
 
 SHOWN = 50
 """Rows that a notebook shows."""
+
+
+def html_of(predictions: Sequence[Prediction]) -> str:
+    """Return predictions as a table for a notebook."""
+    head = "".join(f"<th>{name}</th>" for name in ("image", "verdict", "P(fake)", "reasons"))
+    rows = []
+    for p in predictions[:SHOWN]:
+        inside = p.score is not None and (p.domain is None or p.domain.inside)
+        cells = (p.path, p.verdict or "error", f"{p.score:.4f}" if inside else "", p.error or "; ".join(p.reasons))
+        rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    more = f"<p>and {len(predictions) - SHOWN:,} more</p>" if len(predictions) > SHOWN else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{more}"
 
 
 def decide(

@@ -1,61 +1,60 @@
 """Several detectors' answers for the same images, side by side; they are never merged."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 from asli.detector.base import Detector
+from asli.detector.description import DetectorDescription
 from asli.detector.image_inputs import ImageLike, is_one
 from asli.detector.members import member_names
 from asli.detector.prediction import Prediction, Predictions
 from asli.detector.runtimes import Kind
 from asli.errors import DetectorError
+from asli.records import Record, named
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers(Record):
     """Predictions of several detectors for one image.
 
     Attributes:
         path: The image's path or name.
+        conflict: Whether one detector's verdict is `real` and another's `fake`.
         by_detector: Each detector's own prediction, by its name.
     """
 
     path: str
-    by_detector: dict[str, Prediction]
+    conflict: bool
+    by_detector: dict[str, Prediction] = field(metadata=named("answers"))
 
-    @property
-    def conflict(self) -> bool:
-        """Return whether one detector's verdict is `real` and another's `fake`."""
-        return {"real", "fake"} <= {prediction.verdict for prediction in self.by_detector.values()}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        answers = {name: prediction.to_dict() for name, prediction in self.by_detector.items()}
-        return {"path": self.path, "conflict": self.conflict, "answers": answers}
+    @classmethod
+    def of(cls, by_detector: dict[str, Prediction]) -> Self:
+        """Put predictions for the same image side by side."""
+        verdicts = {prediction.verdict for prediction in by_detector.values()}
+        path = next(iter(by_detector.values())).path
+        return cls(path=path, conflict={"real", "fake"} <= verdicts, by_detector=by_detector)
 
 
-@dataclass(frozen=True, slots=True)
-class SeveralPredictions:
-    """Result of `predict_with`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeveralPredictions(Record):
+    """Result of `predict_with`, and output of `asli predict --json` for several detectors.
 
     Attributes:
-        detectors: What answered, by name (`Detector.describe`).
+        version: Version of this structure.
+        detectors: The detectors that answered, by name.
         images: In the order given.
     """
 
-    detectors: dict[str, dict[str, Any]]
-    images: list[Answers]
+    version: Literal[1] = 1
+    detectors: dict[str, DetectorDescription]
+    images: tuple[Answers, ...]
 
     @property
     def predictions(self) -> list[Prediction]:
         """Return all predictions, image after image."""
         return [prediction for one in self.images for prediction in one.by_detector.values()]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what `asli predict --json` prints for several detectors."""
-        return {"detectors": self.detectors, "images": [one.to_dict() for one in self.images]}
 
 
 def predict_with(
@@ -101,9 +100,9 @@ def predict_with(
         result = one.predict(given, batch_size=batch_size, stability=stability, force_domain=force_domain)
         found[name] = list(result) if isinstance(result, Predictions) else [result]
     return SeveralPredictions(
-        {name: one.describe() for name, one in zip(names, opened, strict=True)},
-        [
-            Answers(group[0].path, dict(zip(names, group, strict=True)))
+        detectors={name: one.describe().forced(force_domain) for name, one in zip(names, opened, strict=True)},
+        images=tuple(
+            Answers.of(dict(zip(names, group, strict=True)))
             for group in zip(*(found[name] for name in names), strict=True)
-        ],
+        ),
     )

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asli.records import Record
+
 Floats = npt.NDArray[np.float64]
 
 NAMES = (
@@ -42,7 +44,7 @@ def statistics(fitted: Sequence[npt.NDArray[np.uint8]]) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class PixelDomain:
+class PixelDomain(Record):
     """Distribution of the calibration images in the space of the statistics.
 
     Attributes:
@@ -76,12 +78,6 @@ class PixelDomain:
             limit=float(np.quantile(distances, KEPT, method="higher")),
             n=n,
         )
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "PixelDomain":
-        """Build it from what `dataclasses.asdict` and JSON made of it."""
-        precision = tuple(tuple(row) for row in value["precision"])
-        return cls(tuple(value["mean"]), precision, value["limit"], value["n"])
 
     def distances(self, values: Floats) -> Floats:
         """Return the distance of each image, n, from statistics n x len(NAMES)."""

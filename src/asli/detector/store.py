@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from asli._version import __version__
 from asli.datasets.layouts import LABELS
 from asli.errors import DetectorError
 from asli.files import FILE_MODE, read_json, sha256_of_file, sha256_of_json, sync, write_json, write_text
+from asli.records import Json
 
 if TYPE_CHECKING:
     from asli.detector.base import Detector
@@ -36,14 +37,14 @@ PROCESSOR = "preprocessor_config.json"
 WEIGHTS, ONNX, TRAINING_IMAGES, MEMBERS = "model.safetensors", "model.onnx", "training_images.npy", "members"
 FILES = (CONFIG, PROCESSOR, INFO, CARD, TRAINING_IMAGES, ONNX, WEIGHTS)
 
-LATER = ("onnx", "domain_studies")
-"""Parts of `detector.json` that are added to a saved detector and change none of its verdicts."""
+LATER = ("onnx", "domain_studies", "parameters")
+"""Parts of `detector.json` that change none of its verdicts, so they are not part of its hash."""
 
 FORMER_NAMES = {"licence": "license", "window": "crop_mode", "centre-crop": "center-crop"}
 """Keys and values of version 1, and their present names."""
 
 
-def read_info(folder: Path) -> dict[str, Any]:
+def read_info(folder: Path) -> Json:
     """Return the content of `detector.json`.
 
     Raises:
@@ -62,12 +63,12 @@ def read_info(folder: Path) -> dict[str, Any]:
     return dict(info)
 
 
-def identity(info: dict[str, Any]) -> str:
+def identity(info: Json) -> str:
     """Return the hash of what gives the verdicts."""
     return sha256_of_json({key: value for key, value in info.items() if key not in LATER})
 
 
-def describe_in(detector: "Detector", part: Path, own: dict[str, Any]) -> dict[str, Any]:
+def describe_in(detector: "Detector", part: Path, own: Json) -> Json:
     """Write `detector.json` and the model card of a detector that is being saved; leave the detector as it is.
 
     Args:
@@ -87,7 +88,7 @@ def describe_in(detector: "Detector", part: Path, own: dict[str, Any]) -> dict[s
         "card": detector.card.to_dict(),
     }
     write_json(part / INFO, info)
-    read: dict[str, Any] = json.loads(json.dumps(info))  # as it will be
+    read: Json = json.loads(json.dumps(info))  # as it will be
     before = detector.hash, detector._info
     try:
         detector.hash, detector._info = identity(read), read
@@ -97,12 +98,12 @@ def describe_in(detector: "Detector", part: Path, own: dict[str, Any]) -> dict[s
     return read
 
 
-def became(detector: "Detector", folder: str | Path, info: dict[str, Any]) -> None:
+def became(detector: "Detector", folder: str | Path, info: Json) -> None:
     """Note in a detector that it has been saved."""
     detector._info, detector.hash, detector.folder = info, identity(info), Path(folder)
 
 
-def present_names(settings: dict[str, Any]) -> dict[str, Any]:
+def present_names(settings: Mapping[str, Any]) -> Json:
     """Return settings of any version under their present names, lists as tuples."""
 
     def present(value: Any) -> Any:

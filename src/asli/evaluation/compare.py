@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class ComparisonResult(Record):
     def __repr__(self) -> str:
         from asli.evaluation.sections.side_by_side_section import comparison_text
 
-        return comparison_text(self.to_dict())
+        return comparison_text(self)
 
 
 def compare(
@@ -152,7 +152,6 @@ def _save(result: ComparisonResult, folder: Path, language: Language | None) -> 
     from asli.evaluation.sections.side_by_side_section import comparison_report
     from asli.reports.render import write_report
 
-    content: dict[str, Any] = result.to_dict()
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / CONTENT, content)
-    write_report(folder, comparison_report(content, result.pictures, language))
+    write_json(folder / CONTENT, result.to_dict())
+    write_report(folder, comparison_report(result, result.pictures, language))

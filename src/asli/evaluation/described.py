@@ -1,27 +1,13 @@
 """Description of the evaluated detector or table of scores in a result."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
+from asli.detector.author import Origin
 from asli.detector.base import Detector
 from asli.detector.card import Thresholds
+from asli.detector.description import MemberSummary
 from asli.records import OPTIONAL, Record
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemberSummary(Record):
-    """A member of an ensemble or family.
-
-    Attributes:
-        kind: Kind of detector.
-        hash: Hash of the member.
-        thresholds: Its own, which count in a family; missing in an ensemble.
-    """
-
-    kind: str
-    hash: str | None
-    thresholds: Thresholds | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +39,13 @@ class DetectorSummary(Record):
     temperature: float | None = field(default=None, metadata=OPTIONAL)
     start_weights: str | None = field(default=None, metadata=OPTIONAL)
     members: dict[str, MemberSummary] | None = field(default=None, metadata=OPTIONAL)
-    origin: dict[str, Any] | None = field(default=None, metadata=OPTIONAL)
+    origin: Origin | None = field(default=None, metadata=OPTIONAL)
     scores: bool = False
 
     @classmethod
     def of(cls, detector: Detector) -> Self:
         """Describe a detector."""
-        card, members = detector.card, getattr(detector, "members", None)
+        card, described = detector.card, detector.describe()
         return cls(
             network=detector.name,
             kind=detector.kind,
@@ -67,11 +53,11 @@ class DetectorSummary(Record):
             recipe_hash=card.recipe_hash,
             thresholds=detector.thresholds,
             caveats=tuple(detector.thresholds.caveats),
-            trained_on=card.trained_on["name"],
+            trained_on=card.trained_on.name,
             temperature=card.temperature,
             start_weights=card.start_weights,
-            origin=getattr(detector, "origin", None),
-            members=None if members is None else _members(members, own_thresholds=detector.kind == "family"),
+            origin=described.origin,
+            members=described.members,
         )
 
     @classmethod
@@ -87,12 +73,3 @@ class DetectorSummary(Record):
             trained_on=None,
             scores=True,
         )
-
-
-def _members(members: Mapping[str, Detector], *, own_thresholds: bool) -> dict[str, MemberSummary]:
-    return {
-        name: MemberSummary(
-            kind=member.kind, hash=member.hash, thresholds=member.thresholds if own_thresholds else None
-        )
-        for name, member in members.items()
-    }

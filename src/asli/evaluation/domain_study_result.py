@@ -1,10 +1,10 @@
 """Result of a domain study, as records, as text, and as the part that a detector's card keeps."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from asli.evaluation.described import DetectorSummary
-from asli.metrics.intervals import Estimate
+from asli.metrics.estimate import Estimate
 from asli.notebook import html_text
 from asli.records import Record, plain
 
@@ -88,7 +88,7 @@ class DomainStudy(Record):
         false_alarms: How far they move between kernels.
     """
 
-    version: int = 1
+    version: Literal[1] = 1
     detector: DetectorSummary
     threshold: float
     data: StudyData

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from asli.evaluation.side_by_side import SideBySide
-from asli.metrics.intervals import Estimate
+from asli.metrics.estimate import Estimate
 from asli.records import OPTIONAL, Record
 
 
@@ -148,6 +148,11 @@ class LevelMetrics(Record):
     unsure: Estimate
     f1: Estimate
     auroc: Estimate
+
+    def metric(self, name: str) -> Estimate:
+        """Return a metric by its name."""
+        found: Estimate = getattr(self, name)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,18 +4,19 @@ Generators and sources differ more than images do, so the group is the unit.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal, Self
 
 import numpy as np
 
 from asli.metrics.classification import Floats, auroc
+from asli.records import Record
 
 DRAWS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupFigures:
+class GroupFigures(Record):
     """One group, judged by heads that saw neither it nor the images it is held against.
 
     Attributes:
@@ -68,11 +69,54 @@ def figures_of_group(
     )
 
 
-def over_groups(groups: Sequence[GroupFigures], *, seed: int = 0) -> dict[str, Any]:
+Figure = Literal["auroc", "tpr_at_5", "tpr_at_1", "false_alarms"]
+FIGURES: tuple[Figure, ...] = ("auroc", "tpr_at_5", "tpr_at_1", "false_alarms")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverGroups(Record):
+    """One figure over all groups.
+
+    Attributes:
+        mean: Mean over groups.
+        low: Lower end of its 95% bootstrap interval over groups.
+        high: Upper end.
+        worst: The worst group's.
+        worst_group: Name of that group.
+        groups: How many have the figure.
+    """
+
+    mean: float
+    low: float
+    high: float
+    worst: float
+    worst_group: str
+    groups: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOutGroups(Record):
+    """Figures of all left-out groups.
+
+    Attributes:
+        summary: Each figure over groups; None where no group has it.
+        groups: The groups, lowest AUROC first.
+    """
+
+    summary: dict[Figure, OverGroups | None]
+    groups: tuple[GroupFigures, ...]
+
+    @classmethod
+    def of(cls, groups: Sequence[GroupFigures]) -> Self:
+        """Summarize groups."""
+        return cls(summary=over_groups(groups), groups=tuple(sorted(groups, key=lambda group: group.auroc)))
+
+
+def over_groups(groups: Sequence[GroupFigures], *, seed: int = 0) -> dict[Figure, OverGroups | None]:
     """Return mean with its 95 % bootstrap interval over groups, and the worst group, of each figure."""
     random = np.random.default_rng(seed)
-    result: dict[str, Any] = {}
-    for key in ("auroc", "tpr_at_5", "tpr_at_1", "false_alarms"):
+    result: dict[Figure, OverGroups | None] = {}
+    for key in FIGURES:
         known = [(getattr(group, key), group.group) for group in groups if getattr(group, key) is not None]
         if not known:
             result[key] = None
@@ -80,17 +124,12 @@ def over_groups(groups: Sequence[GroupFigures], *, seed: int = 0) -> dict[str, A
         values = np.array([value for value, _ in known])
         drawn = values[random.integers(0, len(values), (DRAWS, len(values)))].mean(axis=1)
         worst = max(known) if key == "false_alarms" else min(known)
-        result[key] = {
-            "mean": float(values.mean()),
-            "low": float(np.quantile(drawn, 0.025)),
-            "high": float(np.quantile(drawn, 0.975)),
-            "worst": worst[0],
-            "worst_group": worst[1],
-            "groups": len(values),
-        }
+        result[key] = OverGroups(
+            mean=float(values.mean()),
+            low=float(np.quantile(drawn, 0.025)),
+            high=float(np.quantile(drawn, 0.975)),
+            worst=worst[0],
+            worst_group=worst[1],
+            groups=len(values),
+        )
     return result
-
-
-def as_rows(groups: Sequence[GroupFigures]) -> list[dict[str, Any]]:
-    """Return the figures as plain JSON, lowest AUROC first."""
-    return [asdict(group) for group in sorted(groups, key=lambda group: group.auroc)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from asli.metrics.intervals import Estimate
+from asli.metrics.estimate import Estimate
 from asli.notebook import data_frame, html_table
 from asli.records import FLAT, Record
 

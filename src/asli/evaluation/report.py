@@ -1,7 +1,7 @@
 """The folder of a saved evaluation: files for programs, and the report for people."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
@@ -11,8 +11,12 @@ from asli.evaluation.sections import comparison_section, mistakes_section, robus
 from asli.evaluation.sections.overview import report_of, training_section
 from asli.files import read_json, replacing, write_json, write_text
 from asli.messages import Language, Message
+from asli.records import Json
 from asli.reports.pages import require_page
 from asli.reports.render import write_report
+
+if TYPE_CHECKING:
+    from asli.evaluation.result import EvaluationResult
 
 
 def require_report_folder(folder: Path) -> None:
@@ -32,7 +36,7 @@ def require_report_folder(folder: Path) -> None:
             raise DataError(f"{metrics} is there already and asli did not write it; give another --out")
 
 
-def write_numbers(content: dict[str, Any], attached: Attachments, folder: Path) -> None:
+def write_numbers(content: Json, attached: Attachments, folder: Path) -> None:
     """Write `scores.parquet`, `metrics.json` and, where images have no score, `unscored.txt`.
 
     Args:
@@ -49,46 +53,38 @@ def write_numbers(content: dict[str, Any], attached: Attachments, folder: Path) 
     write_json(folder / "metrics.json", content)
 
 
-def write_report_folder(
-    content: dict[str, Any], attached: Attachments, folder: Path, language: Language | None = None
-) -> Path:
-    """Write what `EvaluationResult.to_dict` returns and its attachments.
+def write_report_folder(result: "EvaluationResult", folder: Path, language: Language | None = None) -> Path:
+    """Write a result and its attachments.
 
     Args:
-        content: What `EvaluationResult.to_dict` returns.
-        attached: What else the report holds.
+        result: The result.
         folder: Where it goes.
         language: Language of the report's summary; None takes the browser's.
 
     Returns:
         The path of the report.
     """
+    content, attached = result.to_dict(), result.attachments
     write_numbers(content, attached, folder)
     if attached.model_card is not None:
         write_text(folder / "model_card.md", attached.model_card())
     sections = [training_section(list(attached.training))] if attached.training else []
-    if "comparison" in content:
-        sections.append(comparison_section.comparison_section(content["comparison"]))
-        if "side_by_side" in content["comparison"]:
-            sections += side_by_side_section.side_by_side_sections(
-                content["comparison"]["side_by_side"], attached.pictures
-            )
-    if "robustness" in content:
-        sections += robustness_section.robustness_sections(content["robustness"])
-    if "mistakes" in content:
-        sections += mistakes_section.gallery_sections(content["mistakes"], attached.pictures)
+    if result.comparison is not None:
+        sections.append(comparison_section.comparison_section(result.comparison))
+        if result.comparison.side_by_side is not None:
+            beside = result.comparison.side_by_side
+            sections += side_by_side_section.side_by_side_sections(beside, attached.pictures)
+    if result.robustness is not None:
+        sections += robustness_section.robustness_sections(result.robustness)
+    if result.mistakes is not None:
+        sections += mistakes_section.gallery_sections(result.mistakes, attached.pictures)
     return write_report(folder, report_of(content, sections, command=attached.command, language=language))
 
 
-def headlines(content: dict[str, Any]) -> list[Message]:
-    """Return what a reader must know of comparison, robustness and mistakes who reads nothing else.
-
-    Args:
-        content: What `EvaluationResult.to_dict` returns.
-    """
-    kinds = (
-        ("comparison", comparison_section.headline),
-        ("robustness", robustness_section.headline),
-        ("mistakes", mistakes_section.headline),
-    )
-    return [line for key, says in kinds if key in content for line in says(content[key])]
+def headlines(result: "EvaluationResult") -> list[Message]:
+    """Return what a reader must know of comparison, robustness and mistakes who reads nothing else."""
+    return [
+        *(comparison_section.headline(result.comparison) if result.comparison else ()),
+        *(robustness_section.headline(result.robustness) if result.robustness else ()),
+        *(mistakes_section.headline(result.mistakes) if result.mistakes else ()),
+    ]

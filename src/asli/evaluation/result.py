@@ -13,7 +13,7 @@ from asli.evaluation.further import Comparison, Mistakes, Robustness
 from asli.evaluation.measure import Measured
 from asli.evaluation.parts import Attachments, DataSummary, GroupTable, Openings, Unscored
 from asli.messages import Language
-from asli.metrics.intervals import Estimate
+from asli.metrics.estimate import Estimate
 from asli.notebook import html_table
 from asli.records import HIDDEN, OPTIONAL
 
@@ -106,7 +106,7 @@ class EvaluationResult(Measured):
         from asli.evaluation.report import require_report_folder, write_report_folder  # brings matplotlib
 
         require_report_folder(Path(folder))
-        return write_report_folder(self.to_dict(), self.attachments, Path(folder), language)
+        return write_report_folder(self, Path(folder), language)
 
     @property
     def title(self) -> str:

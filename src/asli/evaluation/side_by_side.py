@@ -18,7 +18,7 @@ from asli.detector.runtimes import logits_of_rows
 from asli.evaluation.breakdown import group_names
 from asli.metrics.built_in import built_in
 from asli.metrics.classification import Floats
-from asli.metrics.intervals import Estimate
+from asli.metrics.estimate import Estimate
 from asli.metrics.metric import LabeledScores
 from asli.metrics.registry import measure
 from asli.records import OPTIONAL, Record

@@ -125,7 +125,7 @@ def _short(path: Path) -> str:
 
 
 def _family(run: Run, detector: Detector) -> str:
-    return f"{run.recipe.family()} on {detector.card.trained_on['hash']}"
+    return f"{run.recipe.family()} on {detector.card.trained_on.hash}"
 
 
 def threshold_of(given: Given, threshold: float | None) -> float | None:

@@ -2,13 +2,14 @@
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from asli.detector.base import Detector
 from asli.detector.classifier import Classifier, as_classifier
+from asli.detector.description import DetectorDescription
 from asli.detector.examining import examine_all
 from asli.detector.image_inputs import ImageLike, inputs
 from asli.detector.locate import DEFAULT
@@ -17,6 +18,7 @@ from asli.errors import DetectorError
 from asli.explanation.feature_maps import draw_feature_maps
 from asli.explanation.feature_maps import feature_maps as maps_of
 from asli.explanation.gradcam import layers as layers_of
+from asli.explanation.map_check_result import MapCheck
 from asli.explanation.maps import TOO_ALIKE, MapMaker
 from asli.explanation.page import check_text, reasons_of, title_of, write_page
 from asli.explanation.picture import draw
@@ -25,6 +27,7 @@ from asli.files import printable, replacing, visible, write_json
 from asli.messages import Language, message
 from asli.models.device import set_threads
 from asli.progress import Progress, progress
+from asli.records import FLAT, Record
 
 
 def explain(
@@ -67,7 +70,6 @@ def explain(
     folder = Path(out)
     set_threads(threads)  # of the gradients, whatever the runtime
     makers: dict[int, _Maker] = {}
-    described = detector.describe() | ({"force_domain": True} if force_domain else {})
     made: list[ExplainedImage] = []
     names: set[str] = set()
     given = list(inputs(images))
@@ -76,7 +78,7 @@ def explain(
             (examined,) = examine_all([one.load], detector, keep_pixels=True)
             (prediction,) = detector.predictions([(one.name, examined)], force_domain=force_domain)
             if examined.pixels is None:
-                made.append(ExplainedImage(prediction))
+                made.append(ExplainedImage(prediction=prediction))
                 bar.advance()
                 continue
             leaf = as_classifier(detector.answering(examined.prepared)[0], "an explanation")
@@ -86,17 +88,17 @@ def explain(
             stem = _new_name(_short(Path(one.name).stem), names)
             maker, place = makers[id(leaf)], folder / stem
             explanation = maker.explain(prediction, examined.pixels, view, place, language or "en", bar)
-            made.append(ExplainedImage(prediction, explanation))
+            made.append(ExplainedImage(prediction=prediction, explanation=explanation))
             bar.advance()
-    result = Explanations(described, made)
+    result = Explanations(detector=detector.describe().forced(force_domain), images=tuple(made))
     write_json(folder / "explain.json", result.to_dict())
     drawn = [None if image.explanation is None else Path(image.explanation.picture) for image in made]
-    write_page(folder, result.to_dict(), drawn, TOO_ALIKE, language)
+    write_page(folder, result, drawn, TOO_ALIKE, language)
     return result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class Explanation(Record):
     """Map of the regions of an image that change its score.
 
     Attributes:
@@ -116,43 +118,38 @@ class Explanation:
     layer: str | None
     map_size: int | None
     log_odds: float
-    cells: list[list[float]]
-    check: dict[str, Any] | None
+    cells: tuple[tuple[float, ...], ...]
+    check: MapCheck | None
     picture: str
     feature_maps: str | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        return asdict(self)
 
-
-@dataclass(frozen=True, slots=True)
-class ExplainedImage:
-    """An image's prediction and explanation; the latter is None where the image could not be scored."""
-
-    prediction: Prediction
-    explanation: Explanation | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the prediction as plain JSON, with `explanation` in it."""
-        return {**self.prediction.to_dict(), "explanation": self.explanation and self.explanation.to_dict()}
-
-
-@dataclass(frozen=True, slots=True)
-class Explanations:
-    """Result of `explain`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedImage(Record):
+    """An image's prediction and, beside it, its explanation.
 
     Attributes:
-        detector: The detector (`Detector.describe`).
+        prediction: The prediction.
+        explanation: The explanation; None where the image could not be scored.
+    """
+
+    prediction: Prediction = field(metadata=FLAT)
+    explanation: Explanation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanations(Record):
+    """Result of `explain`, content of `explain.json` and output of `asli explain --json`.
+
+    Attributes:
+        version: Version of this structure.
+        detector: The detector that answered.
         images: Predictions and explanations, in the order given.
     """
 
-    detector: dict[str, Any]
-    images: list[ExplainedImage]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of `explain.json`."""
-        return {"detector": self.detector, "images": [image.to_dict() for image in self.images]}
+    version: Literal[1] = 1
+    detector: DetectorDescription
+    images: tuple[ExplainedImage, ...]
 
 
 class _Maker:
@@ -198,12 +195,12 @@ class _Maker:
         found, check = self._maps.make(view, lambda share, _: bar.advance(0, note=f"{share:.0%} of {name}"))
         picture, maps = (place.with_name(f"{place.name}.{kind}.png") for kind in ("explained", "maps"))
         lines = [
-            title_of(prediction.to_dict(), name),
-            *reasons_of(prediction.to_dict()),
+            title_of(prediction, name),
+            *reasons_of(prediction),
             check_text(check, TOO_ALIKE),
             message("explain.caption"),
         ]
-        failed = check is not None and not check["holds"]
+        failed = check is not None and not check.holds
         _write(draw(pixels, view, found.heat, lines, failed=failed, language=language), picture)
         if self._stages:
             _write(_draw_maps(self._detector, view, self._stages), maps)
@@ -213,7 +210,7 @@ class _Maker:
             layer=found.layer,
             map_size=found.side,
             log_odds=float(self._maps.log_odds([view.fitted()])[0]),
-            cells=view.by_cell(found.heat).tolist(),
+            cells=tuple(map(tuple, view.by_cell(found.heat).tolist())),
             check=check,
             picture=printable(picture),
             feature_maps=printable(maps) if self._stages else None,

@@ -5,13 +5,13 @@ Deletion and insertion: Petsiuk, Das & Saenko 2018 (arXiv 1806.07421). Random we
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 from scipy.stats import rankdata
 
+from asli.explanation.map_check_result import MapAndRandom, MapCheck
 from asli.explanation.view import Array, LogOdds, View
 from asli.metrics.classification import Floats
 
@@ -28,7 +28,7 @@ NEEDED = 0.95
 """Share of the random orders it must beat."""
 
 
-def check(view: View, heat: Floats, log_odds: LogOdds, *, seed: int = 0) -> dict[str, Any]:
+def check(view: View, heat: Floats, log_odds: LogOdds, *, seed: int = 0) -> MapCheck:
     """Remove the cells of a view in the order of a map, and put them back, against random orders.
 
     Removed cells are blurred, since a cover's sharp edge would itself be evidence.
@@ -40,9 +40,7 @@ def check(view: View, heat: Floats, log_odds: LogOdds, *, seed: int = 0) -> dict
         seed: Seed of the random orders.
 
     Returns:
-        `deletion` and `insertion` are the mean log-odds of the more likely label over all steps, for the map's order
-        and as a mean over `orders` random ones (`random`). A good map makes the first low and the second high. `beats`
-        is the share of random orders whose difference it exceeds. `holds` is true if that is at least `NEEDED`.
+        The check, without a comparison with random weights.
     """
     side = 1.0 if log_odds([view.fitted()])[0] >= 0 else -1.0
     cells = _seen_cells(view)
@@ -60,14 +58,14 @@ def check(view: View, heat: Floats, log_odds: LogOdds, *, seed: int = 0) -> dict
     )
     gained = insertion - deletion
     beats = float((gained[0] > gained[1:]).mean())
-    return {
-        "deletion": {"map": float(deletion[0]), "random": float(deletion[1:].mean())},
-        "insertion": {"map": float(insertion[0]), "random": float(insertion[1:].mean())},
-        "orders": ORDERS,
-        "beats": beats,
-        "needed": NEEDED,
-        "holds": beats >= NEEDED,
-    }
+    return MapCheck(
+        deletion=MapAndRandom(map=float(deletion[0]), random=float(deletion[1:].mean())),
+        insertion=MapAndRandom(map=float(insertion[0]), random=float(insertion[1:].mean())),
+        orders=ORDERS,
+        beats=beats,
+        needed=NEEDED,
+        holds=beats >= NEEDED,
+    )
 
 
 def likeness(view: View, heat: Floats, others: Sequence[Floats]) -> float:

@@ -1,9 +1,8 @@
 """Maps of where a score comes from, by either method, and whether they hold."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from asli.explanation.gradcam import choose, enlarged, gradcam
 from asli.explanation.gradcam import layers as layers_of
 from asli.explanation.map_check import CALLS, likeness
 from asli.explanation.map_check import check as check_map
+from asli.explanation.map_check_result import MapCheck
 from asli.explanation.occlusion import calls, occlusion
 from asli.explanation.view import Array, LogOdds, Method, View
 from asli.metrics.classification import Floats
@@ -81,7 +81,7 @@ class MapMaker:
         odds: Floats = logits[:, 1] - logits[:, 0]
         return odds
 
-    def make(self, view: View, watch: Watch = lambda share, found: None) -> tuple[Explained, dict[str, Any] | None]:
+    def make(self, view: View, watch: Watch = lambda share, found: None) -> tuple[Explained, MapCheck | None]:
         """Return the map of a view and the result of its check, which is None where none was asked for.
 
         Args:
@@ -111,8 +111,8 @@ class MapMaker:
         others = self._maps.explain_others(view, step)
         measured = check_map(view, found.heat, log_odds)
         alike = likeness(view, found.heat, others) if others else None
-        holds = measured["holds"] and (alike is None or alike < TOO_ALIKE)
-        return found, {**measured, "likeness_to_random": alike, "holds": holds}
+        holds = measured.holds and (alike is None or alike < TOO_ALIKE)
+        return found, replace(measured, likeness_to_random=alike, holds=holds)
 
 
 class _Remembered:

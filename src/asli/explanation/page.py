@@ -2,59 +2,64 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from asli.detector.prediction import Prediction
 from asli.files import visible
 from asli.messages import Language, Message, Number, message
 from asli.messages.reasons import reason_text
 from asli.reports.kit import CaptionedImage, Report, Section, Text
 from asli.reports.render import write_report
 
+if TYPE_CHECKING:
+    from asli.explanation.explain import ExplainedImage, Explanations
+    from asli.explanation.map_check_result import MapCheck
+
 NAME = "explain.html"
 """Name of the page, beside the drawn maps."""
 
 
-def title_of(image: dict[str, Any], name: str) -> Message:
+def title_of(image: Prediction, name: str) -> Message:
     """Return a picture's name with its verdict and score; outside the domain a score means nothing, so none is shown.
 
     Args:
-        image: Image, as `explain` returns it.
+        image: The picture's prediction.
         name: Name of the file, as it can be shown.
     """
-    verdict = message(f"verdict.{image['verdict']}")
-    if image["domain"] and not image["domain"]["inside"]:
+    verdict = message(f"verdict.{image.verdict}")
+    if image.domain and not image.domain.inside:
         return message("explain.title_outside", name=name, verdict=verdict)
-    return message("explain.title", name=name, verdict=verdict, score=Number(f"{image['score']:.4f}"))
+    return message("explain.title", name=name, verdict=verdict, score=Number(f"{image.score:.4f}"))
 
 
-def check_text(check: dict[str, Any] | None, too_alike: float) -> Message:
+def check_text(check: "MapCheck | None", too_alike: float) -> Message:
     """Return in words whether a map holds.
 
     Args:
-        check: Check, as `explain` returns it; None where it was not asked for.
+        check: The check; None where it was not asked for.
         too_alike: Likeness to maps of random weights from which a map fails.
     """
     if check is None:
         return message("explain.unchecked")
-    alike = check["likeness_to_random"]
-    values = {"beats": round(check["beats"] * check["orders"]), "orders": check["orders"]}
+    alike = check.likeness_to_random
+    values = {"beats": round(check.beats * check.orders), "orders": check.orders}
     if alike is not None and alike >= too_alike:
-        passed = check["beats"] >= check["needed"]
+        passed = check.beats >= check.needed
         key = "fails_alike" if passed else "fails_both"
         return message(f"explain.{key}", **values, likeness=Number(f"{alike:.2f}"))
-    return message("explain.holds" if check["holds"] else "explain.fails", **values)
+    return message("explain.holds" if check.holds else "explain.fails", **values)
 
 
-def reasons_of(image: dict[str, Any]) -> list[Message]:
+def reasons_of(image: Prediction) -> list[Message]:
     """Return why there is no verdict, or that one was forced."""
-    lines = [message("explain.reason", reason=reason_text(visible(reason))) for reason in image["reasons"]]
-    if image["domain"] and not image["domain"]["inside"] and image["verdict"] != "unsure":
+    lines = [message("explain.reason", reason=reason_text(visible(reason))) for reason in image.reasons]
+    if image.domain and not image.domain.inside and image.verdict != "unsure":
         lines.append(message("explain.force"))
     return lines
 
 
 def write_page(
-    folder: Path, result: dict[str, Any], drawn: Sequence[Path | None], too_alike: float, language: Language | None
+    folder: Path, result: "Explanations", drawn: Sequence[Path | None], too_alike: float, language: Language | None
 ) -> Path:
     """Write the page of an explanation.
 
@@ -65,14 +70,15 @@ def write_page(
         too_alike: See `check_text`.
         language: Shown first; None takes the browser's.
     """
-    detector = result["detector"]
+    detector = result.detector
+    digest = (detector.hash or "")[:16]
     sections = [
         _section(number, image, path, too_alike)
-        for number, (image, path) in enumerate(zip(result["images"], drawn, strict=True), start=1)
+        for number, (image, path) in enumerate(zip(result.images, drawn, strict=True), start=1)
     ]
     report = Report(
         title=message("explain.page_title"),
-        origin=message("explain.origin", images=len(sections), network=detector["network"], hash=detector["hash"][:16]),
+        origin=message("explain.origin", images=len(sections), network=detector.network, hash=digest),
         summary=[message("explain.caption"), message("explain.legend")],
         sections=sections,
         language=language,
@@ -80,22 +86,22 @@ def write_page(
     return write_report(folder, report, NAME)
 
 
-def _section(number: int, image: dict[str, Any], path: Path | None, too_alike: float) -> Section:
-    name = visible(Path(image["path"]).name)
+def _section(number: int, image: "ExplainedImage", path: Path | None, too_alike: float) -> Section:
+    prediction, found = image.prediction, image.explanation
+    name = visible(Path(prediction.path).name)
     identity = f"image-{number}"
-    if path is None:
-        error = message("explain.not_scored", error=reason_text(visible(image["error"])))
+    if path is None or found is None:
+        error = message("explain.not_scored", error=reason_text(visible(prediction.error or "")))
         return Section(id=identity, title=name, paragraphs=[error])
-    found = image["explanation"]
-    layer = f", {found['layer']} ({found['map_size']} \u00d7 {found['map_size']})" if found["layer"] else ""
+    layer = f", {found.layer} ({found.map_size} \u00d7 {found.map_size})" if found.layer else ""
     lines: list[Text] = [
-        title_of(image, name),
-        *reasons_of(image),
-        check_text(found["check"], too_alike),
-        message("explain.method", method=found["method"], layer=layer),
+        title_of(prediction, name),
+        *reasons_of(prediction),
+        check_text(found.check, too_alike),
+        message("explain.method", method=found.method, layer=layer),
     ]
     images = [CaptionedImage(data=path.read_bytes(), lines=lines, alternative=f"{name} and its map", wide=True)]
-    if found["feature_maps"]:
+    if found.feature_maps:
         maps = path.with_name(path.name.removesuffix(".explained.png") + ".maps.png")
         images.append(
             CaptionedImage(data=maps.read_bytes(), lines=[message("explain.feature_maps")], alternative="", wide=True)

@@ -28,7 +28,6 @@ from asli.errors import DetectorError
 from asli.exporting.onnx import require_new, require_onnx, write_graph
 from asli.metrics.classification import Floats, Labels, score_of_logits
 from asli.metrics.intervals import Estimate, bootstrap, share_of, weighted_f1
-from asli.records import plain
 from asli.transforms.preprocessing import Preprocessing
 
 RANGE_IMAGES = 512
@@ -87,7 +86,7 @@ def export_int8(
     target = Path(out) if out is not None else Path(f"{opened.folder}-int8")
     require_new(target)
     data = open_data(data)
-    if data.hash != opened.card.trained_on["hash"]:
+    if data.hash != opened.card.trained_on.hash:
         logger.warning("%s is not what the detector was trained on: ranges and thresholds will fit it", data.path)
     prep = opened.preprocessing
     calibration, validation = data.rows("calibration"), data.rows("validation")
@@ -115,9 +114,7 @@ def export_int8(
             opened.card,
             temperature=opened.card.temperature * temperature,
             thresholds=thresholds,
-            figures={
-                f"int8, validation part of {data.name}; beside the float32 detector {opened.hash}": plain(figures)
-            },
+            figures={f"int8, validation part of {data.name}; beside the float32 detector {opened.hash}": figures},
         )
         try:
             Classifier(opened.network, prep, card, opened.training_images).save_int8(target, graph)

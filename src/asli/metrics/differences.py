@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from asli.metrics.classification import Floats, Labels
-from asli.metrics.intervals import Estimate
+from asli.metrics.estimate import Estimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """95% intervals: Wilson's for shares and what is made of them, else on a log or logit scale, by duplicate groups."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,41 +8,10 @@ from scipy.special import expit, logit
 from scipy.stats import binom, norm, t
 
 from asli.metrics.classification import Floats, Labels
-from asli.records import Record
+from asli.metrics.estimate import Estimate as Estimate
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate(Record):
-    """A measured number with its 95% interval; None where it is undefined.
-
-    Attributes:
-        value: The number.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
-        n: Images it rests on.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-    @classmethod
-    def undefined(cls, n: int) -> "Estimate":
-        """Return what stands where `n` images leave a number undefined."""
-        return cls(None, None, None, n)
-
-    def text(self, format: str = ".4f") -> str:
-        """Return value and interval as text, `undefined` where there is none."""
-        if self.value is None or self.low is None or self.high is None:
-            return "undefined"
-        return f"{self.value:{format}} [{self.low:{format}}, {self.high:{format}}]"
-
-    def __str__(self) -> str:
-        return self.text()
 
 
 def effective_number(groups: npt.NDArray[np.int64]) -> float:

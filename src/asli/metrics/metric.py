@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asli.metrics.classification import Floats, Labels, losses_of_scores
-from asli.metrics.intervals import Estimate
+from asli.metrics.estimate import Estimate
 from asli.records import HIDDEN, Record
 
 Groups = npt.NDArray[np.int64]

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from asli.errors import AsliError
 from asli.models.device import set_threads
 from asli.models.gradients import Gradients, gradients_by_stage
 from asli.models.networks import Network, create_network
+from asli.records import Record
 from asli.threads import environment
 from asli.transforms.preprocessing import Preprocessing
 
@@ -25,7 +26,31 @@ WARM_UP = 2
 GRADIENT_IMAGES = 16
 
 
-def measure_network(name: str, size: int, *, threads: int | None, runs: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement(Record):
+    """Time and memory of a network's forward pass of one image.
+
+    Attributes:
+        seconds: Median.
+        fastest: Fastest pass, in seconds.
+        slowest: Slowest pass, in seconds.
+        runs: Timed passes.
+        threads: CPU threads of one operation.
+        cpu: Machine and instruction set.
+        peak_memory_bytes: Peak resident memory that building the network and the passes added to the process; None
+            except on Linux.
+    """
+
+    seconds: float
+    fastest: float
+    slowest: float
+    runs: int
+    threads: int
+    cpu: str
+    peak_memory_bytes: int | None
+
+
+def measure_network(name: str, size: int, *, threads: int | None, runs: int) -> Measurement:
     """Measure a network's forward pass of one image in a process of its own.
 
     Args:
@@ -33,11 +58,6 @@ def measure_network(name: str, size: int, *, threads: int | None, runs: int) -> 
         size: Size of its input, in pixels.
         threads: CPU threads of one operation; torch's choice by default.
         runs: Timed passes, after 2 untimed ones.
-
-    Returns:
-        `seconds` (median), `fastest`, `slowest`, `runs`, `threads`, `cpu`, and `peak_memory_bytes`. The
-        latter is the peak resident memory that building the network and the passes added to the process; None except
-        on Linux.
 
     Raises:
         AsliError: The process failed.
@@ -47,7 +67,7 @@ def measure_network(name: str, size: int, *, threads: int | None, runs: int) -> 
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
         raise AsliError(f"measuring {name} failed: {last}")
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    return Measurement.from_dict(json.loads(done.stdout))
 
 
 def sample_gradients(name: str, size: int, seed: int = 0) -> Gradients:
@@ -81,7 +101,7 @@ def gradients_on_sample(network: Network, size: int) -> Gradients:
     return gradients_by_stage(network, np.concatenate([to_input(image) for image in pixels]), labels)
 
 
-def _measure(name: str, size: int, threads: int, runs: int) -> dict[str, Any]:
+def _measure(name: str, size: int, threads: int, runs: int) -> Measurement:
     import timm  # noqa: F401  # before memory is looked at: it is no part of the network
     import torchvision  # noqa: F401
 
@@ -95,15 +115,15 @@ def _measure(name: str, size: int, threads: int, runs: int) -> dict[str, Any]:
             module(image)
             seconds.append(time.perf_counter() - start)
     timed = seconds[WARM_UP:]
-    return {
-        "seconds": statistics.median(timed),
-        "fastest": min(timed),
-        "slowest": max(timed),
-        "runs": runs,
-        "threads": in_force,
-        "cpu": f"{platform.machine()} ({torch.backends.cpu.get_cpu_capability()})",
-        "peak_memory_bytes": None if before is None else _status("VmHWM") - before,
-    }
+    return Measurement(
+        seconds=statistics.median(timed),
+        fastest=min(timed),
+        slowest=max(timed),
+        runs=runs,
+        threads=in_force,
+        cpu=f"{platform.machine()} ({torch.backends.cpu.get_cpu_capability()})",
+        peak_memory_bytes=None if before is None else _status("VmHWM") - before,
+    )
 
 
 def _reset_peak() -> int | None:
@@ -122,4 +142,4 @@ def _status(key: str) -> int:
 
 if __name__ == "__main__":
     _name, *_numbers = sys.argv[1:]
-    print(json.dumps(_measure(_name, *map(int, _numbers))))
+    print(json.dumps(_measure(_name, *map(int, _numbers)).to_dict()))

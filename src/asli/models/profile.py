@@ -2,16 +2,16 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from asli.models.gradients import Gradients
-from asli.models.measuring import GRADIENT_IMAGES, measure_network, sample_gradients
+from asli.models.measuring import GRADIENT_IMAGES, Measurement, measure_network, sample_gradients
 from asli.models.networks import OWN, Network, create_network, skeleton
 from asli.progress import progress
+from asli.records import FLAT, Json, Record
 
 PRINTED: dict[str, float | None] = {
     "resnet18": 11.7,
@@ -54,7 +54,7 @@ class Profile:
     parameters_1000: int
     parameters: int
     flops: int
-    measured: dict[str, Any] | None = None
+    measured: Measurement | None = None
     gradients: Gradients | None = None
 
     @property
@@ -139,9 +139,22 @@ def profile_networks(
     return result
 
 
-def as_json(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRow(Record):
+    """One network of `asli models --json`.
+
+    Attributes:
+        profile: Costs of the network.
+        agrees: Whether the count, rounded as the paper rounds, is the printed one; None where none is printed.
+    """
+
+    profile: Profile = field(metadata=FLAT)
+    agrees: bool | None
+
+
+def as_json(profiles: Sequence[Profile]) -> list[Json]:
     """Return profiles for programs."""
-    return [{**asdict(item), "agrees": item.agrees} for item in profiles]
+    return [ProfileRow(profile=item, agrees=item.agrees).to_dict() for item in profiles]
 
 
 def print_table(profiles: Sequence[Profile]) -> None:
@@ -183,8 +196,8 @@ def _cells(item: Profile) -> list[str]:
     counts = [f"{number / 1e6:.3f}" for number in (item.parameters_1000, item.parameters)]
     cells = [item.name, str(item.size), printed, *counts, f"{item.flops / 1e9:.3f}"]
     if item.measured:
-        memory = item.measured["peak_memory_bytes"]
-        cells += [f"{1000 * item.measured['seconds']:.2f}", "-" if memory is None else f"{memory / 1e6:.0f}"]
+        memory = item.measured.peak_memory_bytes
+        cells += [f"{1000 * item.measured.seconds:.2f}", "-" if memory is None else f"{memory / 1e6:.0f}"]
     return cells
 
 
@@ -201,11 +214,11 @@ def _notes(profiles: Sequence[Profile]) -> str:
     first = next((item.measured for item in profiles if item.measured), None)
     if first:
         lines.append(
-            f"ms: median of {first['runs']} single-image forward passes on {first['cpu']},"
-            f" CPU threads: {first['threads']}, float32; peak: weights, activations and workspace of one pass,"
+            f"ms: median of {first.runs} single-image forward passes on {first.cpu},"
+            f" CPU threads: {first.threads}, float32; peak: weights, activations and workspace of one pass,"
             " without the libraries."
         )
-        if first["peak_memory_bytes"] is None:
+        if first.peak_memory_bytes is None:
             lines.append("peak memory is measured on Linux only.")
     return "\n".join(lines)
 

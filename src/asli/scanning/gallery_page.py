@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from importlib import resources
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -22,6 +21,7 @@ from asli.reports.render import render
 from asli.scanning.gallery_rows import LISTED, gallery_rows, page_data
 from asli.scanning.inputs import Item, Places
 from asli.scanning.name_list import NameList
+from asli.scanning.scan_result import ScanResult
 from asli.scanning.summary import BINS, Summary
 
 SIDE = 176
@@ -43,7 +43,7 @@ def require_place(path: Path, taken: Iterable[Path]) -> None:
     require_page(path)
 
 
-def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing: NameList, detector: Detector) -> None:
+def write_gallery(path: Path, summary: Summary, result: ScanResult, listing: NameList, detector: Detector) -> None:
     """Write the page.
 
     Args:
@@ -53,7 +53,7 @@ def write_gallery(path: Path, summary: Summary, result: dict[str, Any], listing:
         listing: Its images; those with the most telling scores are read again, and shown even without their files.
         detector: The one that scored them.
     """
-    found = gallery_rows(Path(result["out"]), listing)
+    found = gallery_rows(Path(result.out), listing)
     groups = summary.highest, summary.lowest, summary.unsure, summary.outsiders
     telling = {image.row for group in groups for image in group}
     shown = _thumbnails(listing, telling)
@@ -89,25 +89,25 @@ def _verdict(score: float, bands: Iterable[Thresholds]) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def _tables(summary: Summary, result: dict[str, Any]) -> list[tuple[str, ReportTable]]:
+def _tables(summary: Summary, result: ScanResult) -> list[tuple[str, ReportTable]]:
     """Return what explains the counts: reasons, statements of files, the first unreadable ones."""
-    outside, stated, unreadable = (result[key] for key in ("outside_domain", "provenance", "unreadable"))
-    if result["detector"].get("force_domain"):
+    outside, stated, unreadable = result.outside_domain, result.provenance, result.unreadable
+    if result.detector.force_domain:
         note = "Verdicts were forced on these images; do not rely on them."
     else:
         note = "The detector was not calibrated for such images, so they get no verdict, whatever their score."
     tables = [
-        ("Why outside the domain", ["reason", "images"], outside["reasons"].items(), (note,)),
+        ("Why outside the domain", ["reason", "images"], outside.reasons.items(), (note,)),
         (
             "What files state about their origin",
             ["statement", "images"],
-            stated["says"].items(),
+            stated.says.items(),
             (
-                f"{stated['count']:,} files name a source. This does not change a score: anyone can write or remove"
+                f"{stated.count:,} files name a source. This does not change a score: anyone can write or remove"
                 " metadata, and a file without a statement proves nothing. Column provenance of the table has all.",
             ),
         ),
-        ("Why unreadable", ["reason", "files"], unreadable["reasons"].items(), ()),
+        ("Why unreadable", ["reason", "files"], unreadable.reasons.items(), ()),
     ]
     made = [
         (title, ReportTable(columns=columns, rows=[[text, f"{count:,}"] for text, count in rows], notes=notes))
@@ -116,7 +116,7 @@ def _tables(summary: Summary, result: dict[str, Any]) -> list[tuple[str, ReportT
     ]
     if summary.examples:
         title = "Unreadable files"
-        if len(summary.examples) < unreadable["count"]:
+        if len(summary.examples) < unreadable.count:
             title += f", the first {len(summary.examples)}"
         made.append((title, ReportTable(columns=["file", "reason"], rows=summary.examples)))
     return made

@@ -114,7 +114,7 @@ def scan(
         summary = summarize(out, detector.thresholds)
         result = ScanResult(
             out=str(out),
-            detector=detector.describe() | ({"force_domain": True} if force_domain else {}),
+            detector=detector.describe().forced(force_domain),
             **summary.counts(),
             not_images=dict(inputs.skipped.most_common()),
             hidden=dict(inputs.hidden.most_common()),
@@ -126,7 +126,7 @@ def scan(
             html=str(html) if html else None,
         )
         if html is not None:
-            write_gallery(Path(html), summary, result.to_dict(), listing, detector)
+            write_gallery(Path(html), summary, result, listing, detector)
         parts.remove()
     return result
 

@@ -1,8 +1,9 @@
 """The typed result of a scan; `asli scan --json` prints it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
+from asli.detector.description import DetectorDescription
 from asli.notebook import html_table
 from asli.records import Record
 
@@ -37,11 +38,12 @@ class StatedOrigins(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanResult(Record):
-    """Result of `scan`.
+    """Result of `scan`, and output of `asli scan --json`.
 
     Attributes:
+        version: Version of this structure.
         out: The table.
-        detector: What answered (`Detector.describe`), with `force_domain` where that was asked for.
+        detector: What answered.
         images: Rows of the table.
         verdicts: Images by verdict.
         outside_domain: Images outside the detector's domain.
@@ -57,8 +59,9 @@ class ScanResult(Record):
         html: The page, or None.
     """
 
+    version: Literal[1] = 1
     out: str
-    detector: dict[str, Any]
+    detector: DetectorDescription
     images: int
     verdicts: dict[str, int]
     outside_domain: CountedReasons

@@ -82,7 +82,7 @@ def score_batch(images: Sequence[Read], places: Readable, detector: Detector, *,
         [image.error for image in found],
         [image.sha256 for image in images],
         *facts_columns,
-        [image.provenance and json.dumps(image.provenance, ensure_ascii=False) for image in found],
+        [image.provenance and json.dumps(image.provenance.to_dict(), ensure_ascii=False) for image in found],
     ]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
 

@@ -15,11 +15,24 @@ from starlette.exceptions import HTTPException
 
 from asli._version import __version__
 from asli.detector.base import Detector
+from asli.detector.description import DetectorDescription
 from asli.detector.family import Family
 from asli.detector.prediction import Prediction
 from asli.errors import DetectorError, ImageError
 from asli.explanation.view import Method
-from asli.serving import api_schema
+from asli.records import Json
+from asli.serving.api_schema import (
+    About,
+    Abouts,
+    Answer,
+    Error,
+    ExplainAnswer,
+    File,
+    Limits,
+    Supported,
+    WebExplainedImage,
+    content,
+)
 from asli.serving.batching import Batches
 from asli.serving.explaining import Explainer, preview
 from asli.serving.forms import Upload, form_body, pictures_of
@@ -41,8 +54,8 @@ Count = Callable[[Sequence[Prediction], float], None]
 Named = Annotated[str | None, Query(description="Name of a detector from `/v1/detectors`; the first by default.")]
 Forced = Annotated[bool, Query(description="Also give a verdict on pictures outside the detector's domain.")]
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": api_schema.Error, "description": text}
+REFUSALS: dict[int | str, Json] = {
+    status: {**content(Error), "description": text}
     for status, text in {
         400: "The form is broken.",
         401: "The bearer token is missing or wrong.",
@@ -68,7 +81,7 @@ class Served:
 
     name: str
     detector: Detector
-    described: dict[str, Any]
+    described: DetectorDescription
     batches: Batches
     explainer: Explainer
 
@@ -101,9 +114,7 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
             raise HTTPException(413, f"{len(pictures)} pictures; a request may bring {most}")
         return pictures
 
-    @router.post(
-        "/predict", responses={200: {"model": api_schema.Predictions}}, openapi_extra={"requestBody": form_body()}
-    )
+    @router.post("/predict", responses={200: content(Answer)}, openapi_extra={"requestBody": form_body()})
     async def predict(
         request: Request,
         stability: Annotated[bool, Query(description="Also score re-encoded and resized views.")] = False,
@@ -126,15 +137,15 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
             files = [_file(p) for p in pictures[: len(scored)]]
         finally:
             await request.close()
-        return JSONResponse(_answer(one, [prediction.to_dict() for prediction in scored], files, force_domain))
+        answer = Answer(images=tuple(scored), **_identified(one, files, force_domain))
+        return JSONResponse(answer.to_dict())
 
     @router.post(
         "/explain",
         responses={
             200: {
-                "model": api_schema.Explanations,
                 "description": "With `progress`, lines: each has a share `progress`; one with a map is a whole answer.",
-                "content": {LINES: {}},
+                "content": {**content(ExplainAnswer)["content"], LINES: {}},
             }
         },
         openapi_extra={"requestBody": form_body(one=True)},
@@ -164,13 +175,16 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
             raise HTTPException(422, str(error)) from error
         finally:
             await request.close()
-        files = [_file(picture)]
+
+        def answer(*images: WebExplainedImage) -> Json:
+            return ExplainAnswer(images=images, **_identified(one, [_file(picture)], force_domain)).to_dict()
+
         if not progress:
-            return JSONResponse(_answer(one, [last] if last else [], files, force_domain))
+            return JSONResponse(answer(*([last] if last else [])))
 
         async def lines() -> AsyncIterator[str]:
-            def line(share: float, image: dict[str, Any] | None) -> str:
-                found = {} if image is None else _answer(one, [image], files, force_domain)
+            def line(share: float, image: WebExplainedImage | None) -> str:
+                found = {} if image is None else answer(image)
                 return json.dumps({"progress": round(share, 3), **found}) + "\n"
 
             try:
@@ -200,48 +214,37 @@ def routes(served: Mapping[str, Served], *, max_bytes: int, max_images: int) -> 
             await request.close()
         return Response(made, media_type="image/jpeg")
 
-    @router.get("/detector", responses={200: {"model": api_schema.About}})
+    @router.get("/detector", responses={200: content(About)})
     async def about(request: Request, detector: Named = None) -> Response:
         """Describe a detector: thresholds, what it can judge, and what a request may bring."""
-        return JSONResponse(abouts[chosen(request, detector, set()).name])
+        return JSONResponse(abouts[chosen(request, detector, set()).name].to_dict())
 
-    @router.get("/detectors", responses={200: {"model": api_schema.Abouts}})
+    @router.get("/detectors", responses={200: content(Abouts)})
     async def all_of_them() -> Response:
         """Describe all detectors of this server."""
-        return JSONResponse({"detectors": list(abouts.values())})
+        return JSONResponse(Abouts(detectors=tuple(abouts.values())).to_dict())
 
     return router
 
 
-def _answer(
-    one: Served, images: list[dict[str, Any]], files: list[dict[str, Any]], force_domain: bool
-) -> dict[str, Any]:
-    described = one.described | ({"force_domain": True} if force_domain else {})
+def _identified(one: Served, files: Sequence[File], force_domain: bool) -> dict[str, Any]:
+    """Return the fields of an answer besides its images."""
     time = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"detector": described, "images": images, "files": files, "asli": __version__, "time": time}
+    detector = one.described.forced(force_domain)
+    return {"detector": detector, "files": tuple(files), "asli": __version__, "time": time}
 
 
-def _file(picture: Upload) -> dict[str, Any]:
-    return {"sha256": picture.sha256, "bytes": picture.size}
+def _file(picture: Upload) -> File:
+    return File(sha256=picture.sha256, bytes=picture.size)
 
 
-def _about(one: Served, max_bytes: int, max_images: int) -> dict[str, Any]:
+def _about(one: Served, max_bytes: int, max_images: int) -> About:
     members = one.detector.members if isinstance(one.detector, Family) else {}
-    return {
-        **one.described,
-        "name": one.name,
-        "asli": __version__,
-        "domain": _supported(one.detector),
-        "member_domains": {name: _supported(member) for name, member in members.items()},
-        "limits": {"bytes": max_bytes, "images": max_images},
-    }
-
-
-def _supported(detector: Detector) -> dict[str, Any]:
-    domain = detector.card.domain
-    return {
-        "formats": list(domain.formats),
-        "sizes": list(domain.sizes),
-        "qualities": list(domain.qualities) if domain.qualities else None,
-        "generators": list(domain.generators),
-    }
+    return About(
+        detector=one.described,
+        name=one.name,
+        asli=__version__,
+        domain=Supported.of(one.detector.card.domain),
+        member_domains={name: Supported.of(member.card.domain) for name, member in members.items()},
+        limits=Limits(bytes=max_bytes, images=max_images),
+    )

@@ -13,9 +13,9 @@ from asli.detector.base import Detector
 from asli.detector.prediction import Prediction
 from asli.detector.runtimes import usable_threads
 from asli.messages import Language
-from asli.serving import api_schema
 from asli.serving.access_log import AccessLog, TokenGuard
 from asli.serving.api import FAILED, Served, routes
+from asli.serving.api_schema import DescribedApp, Health, content
 from asli.serving.batching import Batches
 from asli.serving.explaining import Explainer
 from asli.serving.limits import BodyLimit, HeadAsGet, RequestLimit
@@ -56,15 +56,15 @@ def create_app(
     metrics = _Metrics()
     served = {name: _serve(name, detector, metrics) for name, detector in named.items()}
     # Its documentation pages would load scripts from elsewhere; /openapi.json describes the API without them.
-    app = FastAPI(title="asli", version=__version__, docs_url=None, redoc_url=None)
+    app = DescribedApp(title="asli", version=__version__, docs_url=None, redoc_url=None)
     app.include_router(routes(served, max_bytes=max_bytes, max_images=max_images))
     app.include_router(site(embed_in, language))
     first = next(iter(named.values()))
 
-    @app.get("/health", responses={200: {"model": api_schema.Health}})
+    @app.get("/health", responses={200: content(Health)})
     async def health() -> Response:
         """Say that the server answers."""
-        return JSONResponse({"status": "ok", "detector": first.hash})
+        return JSONResponse(Health(status="ok", detector=first.hash).to_dict())
 
     @app.get("/metrics", include_in_schema=False)
     async def prometheus() -> Response:

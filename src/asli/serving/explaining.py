@@ -18,8 +18,10 @@ from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.examining import examine_all
 from asli.explanation.view import Method, View
 from asli.messages import LANGUAGES
+from asli.serving.api_schema import WebExplainedImage, WebExplanation
 
 if TYPE_CHECKING:
+    from asli.explanation.map_check_result import MapCheck
     from asli.explanation.maps import Explained, MapMaker
 
 ASKED = 0.25
@@ -53,8 +55,8 @@ class Explainer:
         method: Method,
         check: bool,
         force_domain: bool,
-    ) -> AsyncIterator[tuple[float, dict[str, Any] | None]]:
-        """Yield the share of the work that is done, with the picture's prediction as plain JSON where that is news.
+    ) -> AsyncIterator[tuple[float, WebExplainedImage | None]]:
+        """Yield the share of the work that is done, with the picture's prediction where that is news.
 
         The prediction has `explanation` in it, which is None where it has an error. It comes as soon as there is a map,
         unchecked, and again at the end.
@@ -74,10 +76,10 @@ class Explainer:
             if await left():
                 return
             loop = asyncio.get_running_loop()
-            told: asyncio.Queue[tuple[float, dict[str, Any] | None] | None] = asyncio.Queue()
+            told: asyncio.Queue[tuple[float, WebExplainedImage | None] | None] = asyncio.Queue()
             abandoned = threading.Event()
 
-            def tell(share: float, image: dict[str, Any] | None = None) -> None:
+            def tell(share: float, image: WebExplainedImage | None = None) -> None:
                 loop.call_soon_threadsafe(told.put_nowait, (share, image))
 
             given = name, read, method, check, force_domain, tell, abandoned.is_set
@@ -105,7 +107,7 @@ class Explainer:
         method: Method,
         check: bool,
         force_domain: bool,
-        tell: Callable[[float, dict[str, Any] | None], None],
+        tell: Callable[[float, WebExplainedImage | None], None],
         abandoned: Callable[[], bool],
     ) -> None:
         # Here: they need torch and matplotlib, which no other request does.
@@ -113,15 +115,18 @@ class Explainer:
 
         (examined,) = examine_all([read], self._detector, keep_pixels=True)
         (prediction,) = self._detector.predictions([(name, examined)], force_domain=force_domain)
-        image = prediction.to_dict()
         if examined.pixels is None:
-            tell(1.0, {**image, "explanation": None})
+            tell(1.0, WebExplainedImage(prediction=prediction))
             return
         leaf = as_classifier(self._detector.answering(examined.prepared)[0], "an explanation")
         key = (id(leaf), method, check)
         if key not in self._makers:
             self._makers[key] = leaf, MapMaker(leaf, method, check=check)
         view = View.of(examined.pixels, leaf.preprocessing)
+
+        def explained(found: Explained, checked: MapCheck | None) -> WebExplainedImage:
+            return WebExplainedImage(prediction=prediction, explanation=_described(view, method, found, checked))
+
         known: Explained | None = None
         before = -1.0
 
@@ -131,32 +136,32 @@ class Explainer:
                 raise Abandoned
             news = found if found is not known else None
             if news is not None or share - before >= STEP:
-                tell(share, None if news is None else {**image, "explanation": _described(view, method, news, None)})
+                tell(share, None if news is None else explained(news, None))
                 known, before = found, share
 
         tell(0.0, None)
         with suppress(Abandoned):
             found, checked = self._makers[key][1].make(view, watch)
-            tell(1.0, {**image, "explanation": _described(view, method, found, checked)})
+            tell(1.0, explained(found, checked))
 
 
-def _described(view: View, method: Method, found: "Explained", checked: dict[str, Any] | None) -> dict[str, Any]:
+def _described(view: View, method: Method, found: "Explained", checked: "MapCheck | None") -> WebExplanation:
     from asli.explanation.maps import TOO_ALIKE
     from asli.explanation.page import check_text
     from asli.explanation.picture import overlay
 
     words = check_text(checked, TOO_ALIKE)
-    return {
-        "method": method,
-        "of": "log-odds of fake",
-        "layer": found.layer,
-        "map_size": found.side,
-        "cells": view.by_cell(found.heat).tolist(),
-        "check": checked,
-        "check_in_words": {code: words.text(code) for code in LANGUAGES},
-        "view": _png(view.pixels),
-        "map": _png(overlay(view, found.heat)),
-    }
+    return WebExplanation(
+        method=method,
+        of="log-odds of fake",
+        layer=found.layer,
+        map_size=found.side,
+        cells=tuple(map(tuple, view.by_cell(found.heat).tolist())),
+        check=checked,
+        check_in_words={code: words.text(code) for code in LANGUAGES},
+        view=_png(view.pixels),
+        map=_png(overlay(view, found.heat)),
+    )
 
 
 def preview(data: bytes) -> bytes:

@@ -79,7 +79,7 @@ def serve(
     address, taken = listening.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
     for one in opened:
-        logger.info("detector %s (%s)", one.describe()["network"], (one.hash or "")[:16])
+        logger.info("detector %s (%s)", one.describe().network, (one.hash or "")[:16])
     logger.info("http://%s:%d/ is the page, POST /v1/predict the API; stop with Ctrl-C", shown, taken)
     if address not in ("127.0.0.1", "::1") and token is None:
         logger.warning("anyone who can reach %s:%d may use it; set a token or put a proxy in front", shown, taken)

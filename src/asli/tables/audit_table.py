@@ -3,8 +3,8 @@
 import datetime
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,7 @@ from asli.auditing.checks import (
 )
 from asli.auditing.checks.check import Finding, Severity
 from asli.auditing.checks.shortcut import shortcut_found
+from asli.auditing.findings import AuditedData, Counts, DuplicateSummary, Oddity, Shortcuts
 from asli.auditing.shortcut_features import file_settings as settings_features
 from asli.auditing.shortcut_features import file_weight
 from asli.auditing.shortcuts import FOLDS, IMAGES, PERMUTATIONS, each_kind, too_few
@@ -62,21 +63,18 @@ def audit_table(manifest: str | Path, *, seed: int = 0) -> AuditResult:
             sample.add(readable)
             pairs.add(readable)
         counted.require_both(table.place)
-        duplicates = {"test_total": counted.test, "exact": pairs.summary()}
+        duplicates = DuplicateSummary(test_total=counted.test, exact=pairs.summary())
     shortcuts = _shortcuts(sample.table(), hashed, counted.readable, seed)
     return AuditResult(
         asli=__version__,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        data={
-            "name": Path(table.place.rstrip("/")).name,
-            "hash": None,
-            "images": counted.images,
-            "readable": counted.readable,
-        },
+        data=AuditedData(
+            name=Path(table.place.rstrip("/")).name, hash=None, images=counted.images, readable=counted.readable
+        ),
         findings=tuple(_findings(counted, duplicates, shortcuts, hashed)),
         not_images={},
         counts=counted.counts,
-        oddities=list(counted.oddities.values()),
+        oddities=tuple(counted.oddities.values()),
         facts=facts.side_by_side(sample.table()),
         duplicates=duplicates,
         shortcuts=shortcuts,
@@ -107,18 +105,16 @@ class _Counted:
     def __init__(self) -> None:
         self.images = self.readable = self.test = 0
         self.labels: Counter[str] = Counter()
-        self.oddities: dict[str, dict[str, Any]] = {}
-        self.counts: dict[str, dict[str, dict[str, int]]] = {"split": {}, "generator": {}, "category": {}}
+        self.oddities: dict[str, Oddity] = {}
+        self.counts: Counts = {"split": {}, "generator": {}, "category": {}}
 
     def add(self, chunk: pa.Table, readable: pa.Table) -> None:
         self.images += len(chunk)
         self.readable += len(readable)
         self.test += pc.sum(pc.equal(chunk["split"], "test")).as_py() or 0
         for kind in facts.oddities(chunk):
-            known = self.oddities.setdefault(kind["kind"], {**kind, "count": 0, "real": 0, "fake": 0, "names": []})
-            for key in ("count", "real", "fake"):
-                known[key] += kind[key]
-            known["names"] += kind["names"][: facts.NAMED - len(known["names"])]
+            known = self.oddities.get(kind.kind)
+            self.oddities[kind.kind] = kind if known is None else _together(known, kind)
         self.labels.update({row["values"]: row["counts"] for row in readable["label"].value_counts().to_pylist()})
         for column, found in self.counts.items():
             grouped = readable.group_by([column, "label"]).aggregate([([], "count_all")])
@@ -131,6 +127,16 @@ class _Counted:
         missing = [label for label in ("real", "fake") if not self.labels[label]]
         if missing:
             raise DataError(f"{place} has no readable {missing[0]} image; an audit compares real with fake ones")
+
+
+def _together(first: Oddity, second: Oddity) -> Oddity:
+    return replace(
+        first,
+        count=first.count + second.count,
+        real=first.real + second.real,
+        fake=first.fake + second.fake,
+        names=(*first.names, *second.names)[: facts.NAMED],
+    )
 
 
 class _Sample:
@@ -157,30 +163,27 @@ class _Sample:
         return self._kept.filter(pc.is_valid(self._kept["label"]))
 
 
-def _shortcuts(sample: pa.Table, hashed: str | None, of: int, seed: int) -> dict[str, Any]:
+def _shortcuts(sample: pa.Table, hashed: str | None, of: int, seed: int) -> Shortcuts:
     """Return what `asli.auditing.shortcuts.measure` does, from file facts alone."""
     labels = pc.equal(sample["label"], "fake").to_numpy().astype(np.int8)
     groups = np.arange(len(sample))
     if hashed is not None:
         keys = sample[hashed].to_pylist()
         groups = np.unique([key or f"row {number}" for number, key in enumerate(keys)], return_inverse=True)[1]
-    result = {"images": len(sample), "of": of, "folds": FOLDS, "permutations": PERMUTATIONS, "kinds": {}}
+    result = Shortcuts(images=len(sample), of=of, folds=FOLDS, permutations=PERMUTATIONS)
     if why := too_few(labels, groups):
-        return {**result, "why": why}
+        return replace(result, why=why)
     if sample["width"].null_count or sample["height"].null_count:
-        return {**result, "why": "the table has no width and height of some images"}
+        return replace(result, why="the table has no width and height of some images")
     kinds = {"files": settings_features(sample)}
     if not sample["bytes"].null_count:
         kinds["weight"] = file_weight(sample)
-    return {
-        **result,
-        "why": "the table has no sizes in bytes",
-        "kinds": each_kind(kinds, labels, groups, seed),
-    }
+    why = None if "weight" in kinds else "the table has no sizes in bytes"
+    return replace(result, why=why, kinds=each_kind(kinds, labels, groups, seed))
 
 
 def _findings(
-    counted: _Counted, duplicates: dict[str, Any], shortcuts: dict[str, Any], hashed: str | None
+    counted: _Counted, duplicates: DuplicateSummary, shortcuts: Shortcuts, hashed: str | None
 ) -> Iterator[Finding]:
     yield file_integrity.CHECK.finding(*file_integrity.damage(list(counted.oddities.values()), counted.images))
     yield balance.CHECK.finding(*balance.imbalances(counted.counts))

@@ -1,11 +1,13 @@
 """Pairs of equal images, counted by hash with the help of temporary files."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from asli.auditing.findings import ExactDuplicates, PairCounts
 from asli.tables.spill import Records, Spill, hashes, long_hashes
 
 Codes = npt.NDArray[np.int64]
@@ -46,14 +48,14 @@ class Pairs:
         records["split"] = np.array([*known, null], dtype=np.int16)[places]
         self._spill.add(records["first"], records)
 
-    def summary(self) -> dict[str, Any]:
-        """Return the counts under the keys of `asli.auditing.duplicates`."""
-        names = ("pairs", "within_a_split", "across_splits", "across_test", "across_labels")
-        total = dict.fromkeys((*names, "test_images", "test_images_real", "test_images_fake", "identical_bytes"), 0)
+    def summary(self) -> ExactDuplicates:
+        """Return the counts, as `asli.auditing.duplicates` does."""
+        total = dict.fromkeys((*(one.name for one in fields(PairCounts)), "identical_bytes"), 0)
         for records in self._spill.parts():
             for name, count in _counted(records).items():
                 total[name] += count
-        return {**total, "groups_cut": 0, "listed": []}
+        same = total.pop("identical_bytes")
+        return ExactDuplicates(counts=PairCounts(**total), identical_bytes=same, groups_cut=0, listed=())
 
 
 def _counted(records: Records) -> dict[str, int]:

@@ -1,11 +1,11 @@
 """A check of an audit and what it finds."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from asli.auditing.evidence import Evidence
+from asli.records import Record
 
 
 class Severity(StrEnum):
@@ -23,7 +23,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Record):
     """Result of a check.
 
     Attributes:
@@ -41,10 +41,6 @@ class Finding:
     finding: str
     remedy: str
     meaning: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        return asdict(self) | {"severity": str(self.severity)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

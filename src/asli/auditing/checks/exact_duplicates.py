@@ -1,23 +1,22 @@
 """Images with identical pixels."""
 
-from typing import Any
-
 from asli.auditing.checks.check import Check, Severity
 from asli.auditing.checks.duplicate_counts import LEAK, places, test_share
 from asli.auditing.evidence import Evidence
+from asli.auditing.findings import DuplicateSummary
 
 
 def _examine(evidence: Evidence) -> tuple[Severity, str]:
     return pairs_found(evidence.duplicates.summary)
 
 
-def pairs_found(summary: dict[str, Any]) -> tuple[Severity, str]:
+def pairs_found(summary: DuplicateSummary) -> tuple[Severity, str]:
     """Return what a summary of exact duplicates means."""
-    found, total = summary["exact"], summary["test_total"]
-    if not found["pairs"]:
+    found, total = summary.exact.counts, summary.test_total
+    if not found.pairs:
         return Severity.PASS, "no two images have identical pixels"
-    fails = found["across_labels"] or test_share(found, total) >= LEAK
-    pairs = f"{found['pairs']:,} pairs of identical images ({found['identical_bytes']:,} byte for byte)"
+    fails = found.across_labels or test_share(found, total) >= LEAK
+    pairs = f"{found.pairs:,} pairs of identical images ({summary.exact.identical_bytes:,} byte for byte)"
     return Severity.FAIL if fails else Severity.WARNING, f"{pairs}, {places(found, total)}"
 
 

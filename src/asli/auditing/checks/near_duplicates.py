@@ -6,16 +6,16 @@ from asli.auditing.evidence import Evidence
 
 
 def _examine(evidence: Evidence) -> tuple[Severity, str]:
-    summary = evidence.duplicates.summary
-    found, total = summary["near"], summary["test_total"]
-    missed = found["not_searched"] + found["candidates_not_looked_at"]
-    if not found["pairs"] and not missed:
+    near, total = evidence.duplicates.summary.near, evidence.duplicates.summary.test_total
+    assert near is not None, "an audit of images searches them"
+    found, missed = near.counts, near.not_searched + near.candidates_not_looked_at
+    if not found.pairs and not missed:
         return Severity.PASS, "no two images are nearly the same"
-    text = f"{found['pairs']:,} pairs differ by at most {found['rms_limit']:.0f} of 255 gray levels at 32 px"
+    text = f"{found.pairs:,} pairs differ by at most {near.rms_limit:.0f} of 255 gray levels at 32 px"
     text += f", {places(found, total)}"
     if missed:
-        text += f"; not searched: {found['not_searched']:,} flat images and"
-        text += f" {found['candidates_not_looked_at']:,} candidate pairs"
+        text += f"; not searched: {near.not_searched:,} flat images and"
+        text += f" {near.candidates_not_looked_at:,} candidate pairs"
     return Severity.FAIL if test_share(found, total) >= LEAK else Severity.WARNING, text
 
 

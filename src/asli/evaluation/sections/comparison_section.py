@@ -1,11 +1,11 @@
 """A comparison as a section of the report: one row a claim, whether it is shown, and its interval."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from asli.evaluation.further import Comparison, DetectorPair, PairedDifference, RecipePair
 from asli.messages import Message, Number, message
 from asli.reports.colors import INK, REAL, Status
 from asli.reports.hover import HoverFigure, hover_points
@@ -19,35 +19,35 @@ NAMES = {"f1": "F1", "accuracy": "accuracy", "auroc": "AUROC"}
 _STATUSES = {"better": Status.GOOD, "worse": Status.BAD, "not shown": Status.NEUTRAL}
 
 
-def comparison_section(part: dict[str, Any]) -> Section:
-    """Return the section of what `metrics.json` holds under `comparison`."""
-    this = part["detectors"][0]
+def comparison_section(part: Comparison) -> Section:
+    """Return the section of a comparison."""
+    this = part.detectors[0]
     disagreements = "; ".join(
-        f"{pair['other']}: {pair['first_only']:,} called rightly by {this['name']} only, {pair['other_only']:,} by"
-        f" {pair['other']} only"
-        for pair in part["pairs"]
+        f"{pair.other}: {pair.first_only:,} called rightly by {this.name} only, {pair.other_only:,} by"
+        f" {pair.other} only"
+        for pair in part.pairs
     )
     return Section(
         id="comparison",
         title="Comparison",
         headline=headline(part),
-        tables=[_claims_table(part), _detectors_table(part), *([_seeds_table(part)] if part["recipes"] else [])],
+        tables=[_claims_table(part), _detectors_table(part), *([_seeds_table(part)] if part.recipes else [])],
         figures=[
             ReportFigure(
                 name="comparison",
-                title=f"{this['name']} minus the other, 95 % intervals",
+                title=f"{this.name} minus the other, 95 % intervals",
                 drawing=draw(part),
                 note="Filled: shown at the 5 % level after Holm. Hollow: not shown, which is not the same as equal.",
             )
         ],
         notes=[
-            f"{part['images']:,} images{_left_out(part)}. Accuracy: McNemar's exact test on one of each group of"
-            f" identical images ({part['independent']:,}), interval by Agresti & Min. AUROC: interval from both"
+            f"{part.images:,} images{_left_out(part)}. Accuracy: McNemar's exact test on one of each group of"
+            f" identical images ({part.independent:,}), interval by Agresti & Min. AUROC: interval from both"
             " areas' and their correlation (MOVER), p by DeLong, up to 50 images of a label by exchanging detectors."
             " F1: paired bootstrap over groups of identical images, 10,000 resamples; p by exchanging the detectors."
             " Images on which they disagree:"
             f" {disagreements}.",
-            f"Holm's correction over all {part['tests']} claims of this table: where none of them is true, some claim"
+            f"Holm's correction over all {part.tests} claims of this table: where none of them is true, some claim"
             " is shown in at most 5 of 100 reports.",
             "Tests over images are about these trained models. Whether a recipe is better needs two or more seeds of"
             " each; over seeds, Student's t paired by seed where the seeds are the same, else Welch's. That test is"
@@ -56,62 +56,61 @@ def comparison_section(part: dict[str, Any]) -> Section:
     )
 
 
-def headline(part: dict[str, Any]) -> list[Message]:
+def headline(part: Comparison) -> list[Message]:
     """Return which detectors were trained on these images, and a sentence for each comparison."""
-    figures = {line["name"]: line["figures"] for line in part["detectors"]}
+    figures = {line.name: line.figures for line in part.detectors}
     seen = [
-        message("finding.seen", name=line["name"], seen=line["seen_in_training"], images=part["images"])
-        for line in part["detectors"]
-        if line.get("seen_in_training")  # results of 0.1.0 do not have it
+        message("finding.seen", name=line.name, seen=line.seen_in_training, images=part.images)
+        for line in part.detectors
+        if line.seen_in_training
     ]
-    pairs = [_pair(part, pair, figures) for pair in part["pairs"]]
-    return [*seen, *pairs, *(_over(part, line) for line in part["recipes"])]
+    pairs = [_pair(part, pair, figures) for pair in part.pairs]
+    return [*seen, *pairs, *(_over(part, line) for line in part.recipes)]
 
 
-def draw(part: dict[str, Any]) -> Figure:
+def draw(part: Comparison) -> Figure:
     """Draw every difference with its interval."""
     lines = [
-        (f"{NAMES[key]}, {block['other'] if isinstance(block['other'], str) else 'over seeds'}", claim)
-        for block in (*part["pairs"], *part["recipes"])
-        for key, claim in block["tests"].items()
+        (f"{NAMES[key]}, {block.other if isinstance(block, DetectorPair) else 'over seeds'}", claim)
+        for block in _blocks(part)
+        for key, claim in block.tests.items()
     ]
     with mpl.rc_context(STYLE):
         figure = HoverFigure(figsize=(9.6, 0.8 + 0.28 * len(lines)), layout="constrained")
         axes = figure.subplots()
         for place, (_, claim) in enumerate(lines):
-            axes.plot([claim["low"], claim["high"]], [place, place], color=REAL, linewidth=1.6)
-            face = REAL if claim["shown"] else "none"
-            axes.plot(claim["difference"], place, "o", color=REAL, markerfacecolor=face, markersize=6)
+            axes.plot([claim.low, claim.high], [place, place], color=REAL, linewidth=1.6)
+            face = REAL if claim.shown else "none"
+            axes.plot(claim.difference, place, "o", color=REAL, markerfacecolor=face, markersize=6)
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_yticks(range(len(lines)), [name for name, _ in lines])
         axes.set_ylim(len(lines) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("difference")
         texts = [f"{name}\n{_difference(c)} (95 % CI {_interval(c)})\n{_result(c)}" for name, c in lines]
-        hover_points(axes, [claim["difference"] for _, claim in lines], range(len(lines)), texts)
+        hover_points(axes, [claim.difference for _, claim in lines], range(len(lines)), texts)
     return figure
 
 
-def _claims_table(part: dict[str, Any]) -> ReportTable:
-    this = part["detectors"][0]["name"]
-    blocks = (*part["pairs"], *part["recipes"])
-    claims = [(block, key, claim) for block in blocks for key, claim in block["tests"].items()]
+def _claims_table(part: Comparison) -> ReportTable:
+    this = part.detectors[0].name
+    claims = [(block, key, claim) for block in _blocks(part) for key, claim in block.tests.items()]
     # One scale for each metric: differences of F1 and of AUROC need not be alike.
-    reach = {name: max(max(abs(c["low"]), abs(c["high"])) for _, key, c in claims if key == name) for name in NAMES}
+    reach = {name: max(max(abs(c.low), abs(c.high)) for _, key, c in claims if key == name) for name in NAMES}
     rows = []
     for block, key, claim in claims:
         result = _result(claim)
         status = _STATUSES[result]
-        drawing = interval_drawing(claim["difference"], claim["low"], claim["high"], reach[key], status)
+        drawing = interval_drawing(claim.difference, claim.low, claim.high, reach[key], status)
         rows.append(
             [
                 Cell(text=f"{NAMES[key]} {_against(block)}", note=_units(block)),
                 Cell(text=result if result == "not shown" else f"shown: {result}", value=result, status=status),
-                Cell(text="", value=claim["difference"], drawing=drawing),
-                Cell(text=_difference(claim), value=claim["difference"]),
-                Cell(text=_interval(claim), value=claim["low"]),
-                Cell(text=p_text(claim["p"]), value=claim["p"]),
-                Cell(text=p_text(claim["p_holm"]), value=claim["p_holm"]),
+                Cell(text="", value=claim.difference, drawing=drawing),
+                Cell(text=_difference(claim), value=claim.difference),
+                Cell(text=_interval(claim), value=claim.low),
+                Cell(text=p_text(claim.p), value=claim.p),
+                Cell(text=p_text(claim.p_holm), value=claim.p_holm),
             ]
         )
     return ReportTable(
@@ -121,32 +120,32 @@ def _claims_table(part: dict[str, Any]) -> ReportTable:
     )
 
 
-def _detectors_table(part: dict[str, Any]) -> ReportTable:
+def _detectors_table(part: Comparison) -> ReportTable:
     return ReportTable(
         caption="Detectors, each at its own saved threshold",
         columns=["detector", "seed", "threshold", *NAMES.values(), "images of its training", "hash"],
         rows=[
             [
-                line["name"],
-                "" if line["seed"] is None else str(line["seed"]),
-                f"{line['threshold']:.4f}",
-                *(f"{line['figures'][key]:.4f}" for key in NAMES),
-                "not known" if line.get("seen_in_training") is None else f"{line['seen_in_training']:,}",
-                (line["hash"] or "")[:16],
+                line.name,
+                "" if line.seed is None else str(line.seed),
+                f"{line.threshold:.4f}",
+                *(f"{line.figures[key]:.4f}" for key in NAMES),
+                "not known" if line.seen_in_training is None else f"{line.seen_in_training:,}",
+                (line.hash or "")[:16],
             ]
-            for line in part["detectors"]
+            for line in part.detectors
         ],
     )
 
 
-def _seeds_table(part: dict[str, Any]) -> ReportTable:
+def _seeds_table(part: Comparison) -> ReportTable:
     rows = []
-    for line in part["recipes"]:
-        counts = " and ".join(str(len(seeds)) for seeds in line["seeds"])
-        for key, claim in line["tests"].items():
-            needed = "over 1,000" if claim["seeds_needed"] is None else f"{claim['seeds_needed']:,}"
-            spread = " and ".join(f"{value:.4f}" for value in claim["spreads"])
-            rows.append([f"{NAMES[key]} {_against(line)}", counts, claim["method"], spread, needed])
+    for line in part.recipes:
+        counts = " and ".join(str(len(seeds)) for seeds in line.seeds)
+        for key, claim in line.tests.items():
+            needed = "over 1,000" if claim.seeds_needed is None else f"{claim.seeds_needed:,}"
+            spread = " and ".join(f"{value:.4f}" for value in claim.spreads)
+            rows.append([f"{NAMES[key]} {_against(line)}", counts, claim.method, spread, needed])
     return ReportTable(
         caption="Recipes: seeds as units",
         columns=["claim", "seeds", "test", "spread over seeds", "seeds each for 80 % power"],
@@ -154,62 +153,67 @@ def _seeds_table(part: dict[str, Any]) -> ReportTable:
     )
 
 
-def _against(block: dict[str, Any]) -> str:
-    other = block["other"]
-    return f"against {other}{_same(block)}" if isinstance(other, str) else f"against {other[0]} ..."
+def _blocks(part: Comparison) -> list[DetectorPair | RecipePair]:
+    return [*part.pairs, *part.recipes]
 
 
-def _units(block: dict[str, Any]) -> str:
-    return "two trained models, over images" if isinstance(block["other"], str) else "two recipes, over seeds"
+def _against(block: DetectorPair | RecipePair) -> str:
+    return (
+        f"against {block.other}{_same(block)}" if isinstance(block, DetectorPair) else f"against {block.other[0]} ..."
+    )
 
 
-def _digits(claim: dict[str, Any]) -> int:
-    return decimals(claim["low"], claim["high"])
+def _units(block: DetectorPair | RecipePair) -> str:
+    return "two trained models, over images" if isinstance(block, DetectorPair) else "two recipes, over seeds"
 
 
-def _difference(claim: dict[str, Any]) -> str:
-    return f"{claim['difference']:+.{_digits(claim)}f}"
+def _digits(claim: PairedDifference) -> int:
+    return decimals(claim.low, claim.high)
 
 
-def _interval(claim: dict[str, Any]) -> str:
-    return f"{claim['low']:+.{_digits(claim)}f} to {claim['high']:+.{_digits(claim)}f}"
+def _difference(claim: PairedDifference) -> str:
+    return f"{claim.difference:+.{_digits(claim)}f}"
 
 
-def _result(claim: dict[str, Any]) -> str:
-    if not claim["shown"]:
+def _interval(claim: PairedDifference) -> str:
+    return f"{claim.low:+.{_digits(claim)}f} to {claim.high:+.{_digits(claim)}f}"
+
+
+def _result(claim: PairedDifference) -> str:
+    if not claim.shown:
         return "not shown"
-    return "better" if claim["difference"] > 0 else "worse"
+    return "better" if claim.difference > 0 else "worse"
 
 
-def _left_out(part: dict[str, Any]) -> str:
-    missing = part.get("left_out", 0)
+def _left_out(part: Comparison) -> str:
+    missing = part.left_out
     return f" ({missing:,} others are left out, since not all detectors have scores of them)" if missing else ""
 
 
-def _same(pair: dict[str, Any]) -> str:
-    return " (same recipe, other seed)" if pair["same_recipe"] else ""
+def _same(pair: DetectorPair) -> str:
+    return " (same recipe, other seed)" if pair.same_recipe else ""
 
 
-def _pair(part: dict[str, Any], pair: dict[str, Any], figures: dict[str, dict[str, float]]) -> Message:
-    mine, theirs = figures[part["detectors"][0]["name"]], figures[pair["other"]]
-    results = _results(pair["tests"], {key: (mine[key], theirs[key]) for key in NAMES})
-    key = "finding.pair_same" if pair["same_recipe"] else "finding.pair"
-    return message(key, other=pair["other"], answer=_answer(pair["tests"]), results=results, tests=part["tests"])
+def _pair(part: Comparison, pair: DetectorPair, figures: dict[str, dict[str, float]]) -> Message:
+    mine, theirs = figures[part.detectors[0].name], figures[pair.other]
+    results = _results(pair.tests, {key: (mine[key], theirs[key]) for key in NAMES})
+    key = "finding.pair_same" if pair.same_recipe else "finding.pair"
+    return message(key, other=pair.other, answer=_answer(pair.tests), results=results, tests=part.tests)
 
 
-def _over(part: dict[str, Any], line: dict[str, Any]) -> Message:
-    results = _results(line["tests"], {key: claim["means"] for key, claim in line["tests"].items()})
+def _over(part: Comparison, line: RecipePair) -> Message:
+    results = _results(line.tests, {key: claim.means for key, claim in line.tests.items()})
     results += [
-        message("finding.seeds", metric=message(f"finding.metric_{key}"), seeds=claim["seeds_needed"])
-        for key, claim in line["tests"].items()
-        if not claim["shown"] and claim["seeds_needed"] is not None
+        message("finding.seeds", metric=message(f"finding.metric_{key}"), seeds=claim.seeds_needed)
+        for key, claim in line.tests.items()
+        if not claim.shown and claim.seeds_needed is not None
     ]
-    runs, others = len(line["first"]), len(line["other"])
-    answer = _answer(line["tests"])
-    return message("finding.over_seeds", runs=runs, others=others, answer=answer, results=results, tests=part["tests"])
+    runs, others = len(line.first), len(line.other)
+    answer = _answer(line.tests)
+    return message("finding.over_seeds", runs=runs, others=others, answer=answer, results=results, tests=part.tests)
 
 
-def _answer(claims: dict[str, dict[str, Any]]) -> Message:
+def _answer(claims: Mapping[str, PairedDifference]) -> Message:
     """Return whether it is better: a word, and the metrics that show it."""
     found: dict[str, list[Message]] = {"better": [], "worse": [], "not shown": []}
     for key, claim in claims.items():
@@ -222,15 +226,15 @@ def _answer(claims: dict[str, dict[str, Any]]) -> Message:
     return message("finding.neither")
 
 
-def _results(claims: dict[str, dict[str, Any]], values: dict[str, Sequence[float]]) -> list[Message]:
+def _results(claims: Mapping[str, PairedDifference], values: Mapping[str, Sequence[float]]) -> list[Message]:
     """Return the surest of what was shown, or what was not shown; the table has the others."""
-    shown = sorted((key for key in claims if claims[key]["shown"]), key=lambda key: float(claims[key]["p_holm"]))
-    hidden = [key for key in claims if not claims[key]["shown"]]
+    shown = sorted((key for key in claims if claims[key].shown), key=lambda key: float(claims[key].p_holm))
+    hidden = [key for key in claims if not claims[key].shown]
     texts = []
     for key in shown[:1] or hidden:
         claim = claims[key]
         low, high = _interval(claim).split(" to ")
-        figures = {"difference": _difference(claim), "low": low, "high": high, "p": p_text(claim["p_holm"])}
+        figures = {"difference": _difference(claim), "low": low, "high": high, "p": p_text(claim.p_holm)}
         figures |= dict(zip(("first", "other"), (f"{value:.4f}" for value in values[key]), strict=True))
         kind = _result(claim).replace(" ", "_")
         numbers = {name: Number(text) for name, text in figures.items()}

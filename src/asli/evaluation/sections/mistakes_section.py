@@ -1,8 +1,8 @@
 """The gallery as sections of the report: how mistakes look, then the pictures, one panel a kind."""
 
 from collections.abc import Mapping
-from typing import Any
 
+from asli.evaluation.further import AppearanceTest, Mistake, Mistakes
 from asli.evaluation.mistakes import KINDS
 from asli.messages import Message, message
 from asli.metrics.appearance import NAMES
@@ -12,11 +12,11 @@ from asli.reports.numbers import interval_text, p_text, value_text
 _TITLES = {"real called fake": "Photographs called fake", "fake called real": "Fakes called real"}
 
 
-def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> list[Section]:
-    """Return the sections of what `metrics.json` holds under `mistakes`.
+def gallery_sections(part: Mistakes, pictures: Mapping[int, bytes]) -> list[Section]:
+    """Return the sections of the mistakes.
 
     Args:
-        part: That.
+        part: The mistakes.
         pictures: PNG files of its pictures, by row.
     """
     tables = [
@@ -31,20 +31,20 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
                 "p, Holm",
                 "mistakes measure",
             ],
-            rows=[_row(claim) for claim in part["tests"] if claim["kind"] == kind],
+            rows=[_row(claim) for claim in part.tests if claim.kind == kind],
         )
         for kind in KINDS
     ]
-    counts = ", ".join(f"{number:,} {_TITLES[kind].lower()}" for kind, number in part["counts"].items())
-    unsure = f", without the {part['unsure']:,} called unsure" if part["unsure"] else ""
-    tested = sum("p" in claim for claim in part["tests"])
+    counts = ", ".join(f"{number:,} {_TITLES[kind].lower()}" for kind, number in part.counts.items())
+    unsure = f", without the {part.unsure:,} called unsure" if part.unsure else ""
+    tested = sum(claim.p is not None for claim in part.tests)
     checked = Section(
         id="mistakes",
         title="What mistakes look like",
         headline=headline(part),
         tables=tables,
         notes=[
-            f"All {part['images']:,} images were measured, {part['independent']:,} of them count (one of each group of"
+            f"All {part.images:,} images were measured, {part.independent:,} of them count (one of each group of"
             f" identical images{unsure}): {counts}. Mistakes are compared with correct verdicts of the same label."
             f" Mann-Whitney's test; interval of the chance: DeLong's; Holm over these {tested} tests. This shows"
             " how mistakes differ, not what causes them.",
@@ -59,58 +59,58 @@ def gallery_sections(part: dict[str, Any], pictures: Mapping[int, bytes]) -> lis
             title=_TITLES[kind],
             images=[
                 CaptionedImage(
-                    data=pictures[line["row"]],
-                    lines=[f"P(fake) {line['score']:.4f}", _caption(line)],
-                    alternative=f"{kind}, {line['id']}",
+                    data=pictures[line.row],
+                    lines=[f"P(fake) {line.score:.4f}", _caption(line)],
+                    alternative=f"{kind}, {line.id}",
                 )
-                for line in part["worst"][kind]
+                for line in part.worst[kind]
             ],
         )
         for kind in KINDS
-        if part["worst"][kind]
+        if part.worst[kind]
     ]
     return [checked, *panels]
 
 
-def _row(claim: dict[str, Any]) -> list[str]:
-    start = [NAMES[claim["measure"]]]
-    if "p" not in claim:
+def _row(claim: AppearanceTest) -> list[str]:
+    start = [NAMES[claim.measure]]
+    if claim.medians is None or claim.area is None or claim.p_holm is None or claim.direction is None:
         return [
             *start,
             "",
             "",
-            f"not judged: {claim['mistakes']} mistake{'s' if claim['mistakes'] != 1 else ''}",
+            f"not judged: {claim.mistakes} mistake{'s' if claim.mistakes != 1 else ''}",
             "",
             "",
             "",
         ]
-    digits = 2 if claim["measure"] == "flatness" else 1
+    digits = 2 if claim.measure == "flatness" else 1
     return [
         *start,
-        *(f"{median:.{digits}f}" for median in claim["medians"]),
-        value_text(claim["area"]),
-        interval_text(claim["area"]),
-        p_text(claim["p_holm"]),
-        claim["direction"],
+        *(f"{median:.{digits}f}" for median in claim.medians),
+        value_text(claim.area),
+        interval_text(claim.area),
+        p_text(claim.p_holm),
+        claim.direction,
     ]
 
 
-def headline(part: dict[str, Any]) -> list[Message]:
+def headline(part: Mistakes) -> list[Message]:
     """Return a sentence on how mistakes differ from correctly classified images, where a difference is shown."""
-    shown = [claim for claim in part["tests"] if claim.get("direction", "not shown") != "not shown"]
+    shown = [claim for claim in part.tests if claim.direction not in (None, "not shown")]
     parts = [
         message(
             "finding.mistake",
-            measure=message(f"finding.{claim['measure']}"),
-            direction=message(f"finding.{claim['direction']}"),
-            kind=message(f"finding.{claim['kind'].split()[0]}_mistaken"),
+            measure=message(f"finding.{claim.measure}"),
+            direction=message(f"finding.{claim.direction}"),
+            kind=message(f"finding.{claim.kind.split()[0]}_mistaken"),
         )
         for claim in shown
     ]
     return [message("finding.mistakes", parts=parts)] if parts else []
 
 
-def _caption(line: dict[str, Any]) -> str:
-    kind = line["generator"] or line["category"]
-    numbers = f"color {line['colorfulness']:.0f}, texture {line['texture']:.0f}, flat {100 * line['flatness']:.0f} %"
-    return f"{kind + '; ' if kind else ''}{numbers}; {line['id']}"
+def _caption(line: Mistake) -> str:
+    kind = line.generator or line.category
+    numbers = f"color {line.colorfulness:.0f}, texture {line.texture:.0f}, flat {100 * line.flatness:.0f} %"
+    return f"{kind + '; ' if kind else ''}{numbers}; {line.id}"

@@ -1,16 +1,17 @@
 """Robustness as sections of the report: small multiples, the worst in words, every number in a table."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from asli.evaluation.further import CorruptionLevel, LevelMetrics, Robustness
 from asli.evaluation.robustness import level_text
 from asli.evaluation.sections.overview import share
 from asli.messages import Message, Number, catalog, message
+from asli.metrics.estimate import Estimate
 from asli.reports.colors import FAKE, INK, REAL
 from asli.reports.hover import HoverFigure, hover_points
 from asli.reports.kit import Cell, ReportFigure, ReportTable, Section, measured, rate
@@ -26,19 +27,19 @@ ERRORS = (
 _ACROSS = 4
 
 
-def robustness_sections(part: dict[str, Any]) -> list[Section]:
-    """Return the sections of what `metrics.json` holds under `robustness`: curves, then every figure."""
-    levels, worst, clean = part["levels"], part["worst"], part["clean"]
+def robustness_sections(part: Robustness) -> list[Section]:
+    """Return the sections of robustness: curves, then every figure."""
+    levels, worst, clean = part.levels, part.worst, part.clean
     shares = {key: name for key, name, *_ in ERRORS}
-    if part["low"] < part["threshold"]:
+    if part.low < part.threshold:
         shares["unsure"] = "unsure, of all"
     rows = [
         ["none", "", *_cells(clean, shares)],
-        *([_title(line), level_text(line["level"]), *_cells(line, shares)] for line in levels),
+        *([_title(line), level_text(line.level), *_cells(line, shares)] for line in levels),
     ]
     rates = [column for name in shares.values() for column in (name, "95 % CI")]
     columns = ["corruption", "level", *rates, "AUROC", "95 % CI"]
-    codecs = ", ".join(f"{name} {version}" for name, version in part["codecs"].items())
+    codecs = ", ".join(f"{name} {version}" for name, version in part.codecs.items())
     curves = Section(
         id="robustness",
         title="Robustness",
@@ -46,13 +47,13 @@ def robustness_sections(part: dict[str, Any]) -> list[Section]:
         figures=[
             ReportFigure(
                 name="robustness",
-                title=f"Both kinds of error at the unchanged threshold {part['threshold']:.4f}",
+                title=f"Both kinds of error at the unchanged threshold {part.threshold:.4f}",
                 drawing=draw(part),
                 note="Bars: 95 % intervals. Thin lines: unchanged images. Steps between levels are not to scale.",
             )
         ],
         notes=[
-            f"{part['images']:,} of {part['of']:,} images ({part['real']:,} real, {part['fake']:,} fake), drawn evenly"
+            f"{part.images:,} of {part.of:,} images ({part.real:,} real, {part.fake:,} fake), drawn evenly"
             " by label, one of each group of identical images. The worst of many (marked in the table) is chosen on"
             " these images, so it is a little worse here than elsewhere.",
             "Images are corrupted as they are stored, then preprocessed as ever; blur, noise and sharpening count the"
@@ -61,56 +62,56 @@ def robustness_sections(part: dict[str, Any]) -> list[Section]:
             " random place.",
             "F1 of corrupted images: the mean over kinds of corruption, each the mean over its levels. Intervals:"
             " Wilson's for shares, DeLong's for AUROC, bootstrap over images for the means of F1. Seed"
-            f" {part['seed']}, ladder {part['ladder']}; codecs: {codecs}.",
+            f" {part.seed}, ladder {part.ladder}; codecs: {codecs}.",
         ],
     )
     every = ReportTable(columns=columns, rows=rows, marked=frozenset(1 + number for number in worst.values()))
     return [curves, Section(id="robustness-levels", title="Robustness, every level", tables=[every])]
 
 
-def headline(part: dict[str, Any]) -> list[Message]:
+def headline(part: Robustness) -> list[Message]:
     """Return a sentence on the sample and F1, then one on the worst level for each kind of error and for the AUROC."""
-    levels, worst, clean = part["levels"], part["worst"], part["clean"]
+    levels, worst, clean = part.levels, part.worst, part.clean
     errors = [
         message(
             f"finding.worst_{key}",
-            figure=share(levels[worst[key]][key]),
-            corruption=corruption_text(levels[worst[key]]),
-            clean=message("report.share_plain", **_counts(clean[key])),
+            figure=share(levels[worst[key]].metric(key)),
+            corruption=_text(levels[worst[key]]),
+            clean=message("report.share_plain", **_counts(clean.metric(key))),
         )
         for key, *_ in ERRORS
     ]
-    lowest, f1 = levels[worst["auroc"]], part["f1"]
-    areas = {"area": Number(value_text(lowest["auroc"])), "clean": Number(value_text(clean["auroc"]))}
+    lowest, f1 = levels[worst["auroc"]], part.f1
+    areas = {"area": Number(value_text(lowest.auroc)), "clean": Number(value_text(clean.auroc))}
     means = {name: Number(value_text(f1[name])) for name in ("clean", "corrupted", "mean")}
     low, high = map(Number, (interval_text(f1["mean"]) or "- to -").split(" to "))
     return [
-        message("finding.f1", images=part["images"], **means, low=low, high=high),
+        message("finding.f1", images=part.images, **means, low=low, high=high),
         *errors,
-        message("finding.worst_auroc", of=len(levels), corruption=corruption_text(lowest), **areas),
+        message("finding.worst_auroc", of=len(levels), corruption=_text(lowest), **areas),
     ]
 
 
-def _counts(figure: Any) -> dict[str, Any]:
+def _counts(figure: Estimate) -> dict[str, Number | int]:
     value, _, _, n = ends(figure)
     return {"percent": Number(percent(figure)), "part": round((value or 0) * n), "whole": n}
 
 
-def corruption_text(line: dict[str, Any]) -> Message | str:
+def corruption_text(corruption: str, level: float | str) -> Message | str:
     """Return a level of a corruption in words; one that the catalog lacks by its name."""
-    key = f"corruption.{line['corruption'].replace(' ', '_').replace('.', '')}".lower()
-    return message(key, level=Number(level_text(line["level"]))) if key in catalog("en") else _name(line)
+    key = f"corruption.{corruption.replace(' ', '_').replace('.', '')}".lower()
+    return message(key, level=Number(level_text(level))) if key in catalog("en") else _name(corruption, level)
 
 
-def draw(part: dict[str, Any]) -> HoverFigure:
+def draw(part: Robustness) -> HoverFigure:
     """Draw both kinds of error over the levels of each corruption, one panel a corruption."""
-    names = list(dict.fromkeys(line["corruption"] for line in part["levels"]))
+    names = list(dict.fromkeys(line.corruption for line in part.levels))
     down = -(-len(names) // _ACROSS)
     with mpl.rc_context({**STYLE, "font.size": 8}):
         figure = HoverFigure(figsize=(9.6, 2.15 * down + 0.4), layout="constrained")
         panels = figure.subplots(down, _ACROSS, sharey=True, squeeze=False).reshape(-1)
         for axes, name in zip(panels, names, strict=False):
-            _panel(axes, [line for line in part["levels"] if line["corruption"] == name], part["clean"])
+            _panel(axes, [line for line in part.levels if line.corruption == name], part.clean)
         for axes in panels[len(names) :]:
             axes.set_visible(False)
         handles, titles = panels[0].get_legend_handles_labels()
@@ -118,11 +119,11 @@ def draw(part: dict[str, Any]) -> HoverFigure:
     return figure
 
 
-def _panel(axes: Axes, levels: list[dict[str, Any]], clean: dict[str, Any]) -> None:
-    ordered = not isinstance(levels[0]["level"], str)
+def _panel(axes: Axes, levels: Sequence[CorruptionLevel], clean: LevelMetrics) -> None:
+    ordered = not isinstance(levels[0].level, str)
     for shift, (key, title, color, marker, line) in zip((-0.07, 0.07), ERRORS, strict=True):
         place = np.arange(len(levels)) + shift
-        value, low, high = (np.array([level[key][end] for level in levels]) for end in ("value", "low", "high"))
+        value, low, high = np.array([ends(level.metric(key))[:3] for level in levels], dtype=np.float64).T
         axes.errorbar(
             place,
             value,
@@ -135,8 +136,8 @@ def _panel(axes: Axes, levels: list[dict[str, Any]], clean: dict[str, Any]) -> N
             elinewidth=1,
             label=title,
         )
-        axes.axhline(clean[key]["value"], color=color, linestyle=line, linewidth=0.6, alpha=0.7)
-    axes.set_xticks(range(len(levels)), [level_text(level["level"]) for level in levels])
+        axes.axhline(ends(clean.metric(key))[0] or 0, color=color, linestyle=line, linewidth=0.6, alpha=0.7)
+    axes.set_xticks(range(len(levels)), [level_text(level.level) for level in levels])
     if not ordered:
         axes.tick_params(axis="x", labelsize=6.5)
     axes.set_xlim(-0.4, len(levels) - 0.6)
@@ -144,21 +145,26 @@ def _panel(axes: Axes, levels: list[dict[str, Any]], clean: dict[str, Any]) -> N
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(visible=False, axis="x")
     axes.set_title(_title(levels[0]), fontsize=9, fontweight="bold", color=INK, loc="left")
-    axes.set_xlabel(levels[0]["axis"])
+    axes.set_xlabel(levels[0].axis)
     for shift, (key, title, *_) in zip((-0.07, 0.07), ERRORS, strict=True):
-        texts = [f"{_name(level)}\n{title}: {percent_text(level[key])}" for level in levels]
-        hover_points(axes, np.arange(len(levels)) + shift, [level[key]["value"] for level in levels], texts)
+        texts = [
+            f"{_name(level.corruption, level.level)}\n{title}: {percent_text(level.metric(key))}" for level in levels
+        ]
+        hover_points(axes, np.arange(len(levels)) + shift, [ends(level.metric(key))[0] or 0 for level in levels], texts)
 
 
-def _cells(line: dict[str, Any], shares: Iterable[str]) -> list[str | Cell]:
-    return [*(cell for key in shares for cell in rate(line[key])), *measured(line["auroc"])]
+def _cells(line: LevelMetrics, shares: Iterable[str]) -> list[str | Cell]:
+    return [*(cell for key in shares for cell in rate(line.metric(key))), *measured(line.auroc)]
 
 
-def _title(line: dict[str, Any]) -> str:
-    name: str = line["corruption"]
+def _title(line: CorruptionLevel) -> str:
+    name = line.corruption
     return name[0].upper() + name[1:]
 
 
-def _name(line: dict[str, Any]) -> str:
-    level = line["level"]
-    return f"{line['corruption']} ({level})" if isinstance(level, str) else f"{line['corruption']} {level_text(level)}"
+def _text(line: CorruptionLevel) -> Message | str:
+    return corruption_text(line.corruption, line.level)
+
+
+def _name(corruption: str, level: float | str) -> str:
+    return f"{corruption} ({level})" if isinstance(level, str) else f"{corruption} {level_text(level)}"
