@@ -89,6 +89,7 @@ def test_the_bundled_detector_gives_the_scores_of_0_1_0(former):
     assert [p.score for p in found] == pytest.approx([image["score"] for image in images], abs=SAME)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_resumes_to_the_weights_of_0_1_0(former):
     assert (former / "interrupted/checkpoints/recovery/step-000005/optimiser.safetensors").exists()
     resumed, finished = train("recipe.toml", "data", "interrupted", resume=True), Run.open(Path("finished"))
@@ -102,6 +103,7 @@ def test_an_interrupted_run_resumes_to_the_weights_of_0_1_0(former):
     assert one.thresholds.high == pytest.approx(two.thresholds.high, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_evaluations_and_score_tables_are_read(former):
     data, saved = DataFolder.open("data"), read("finished/evaluation/data-test/metrics.json")
     figures = present_figures(saved["figures"])

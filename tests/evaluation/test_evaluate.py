@@ -10,14 +10,12 @@ from sklearn import metrics as reference
 
 from asli.datasets.folder import DataFolder
 from asli.detector.base import Detector
-from asli.detector.runtimes import TorchRuntime
 from asli.errors import AsliError, DataError, DetectorError
 from asli.evaluation.evaluate import evaluate, report_folder
 from asli.evaluation.parts import Openings
 from asli.reports.numbers import value_text
 from asli.sample import open_sample
 from asli.schemas import schema
-from tests.compare import SAME
 from tests.conftest import run_asli
 
 
@@ -223,21 +221,6 @@ def test_a_detector_object_gives_the_same_result_and_nothing_is_written_without_
     (tmp_path / "taken" / "metrics.json").write_text('{"mine": 1}')
     with pytest.raises(DataError, match="asli did not write it"):
         again.save(tmp_path / "taken")
-
-
-def test_the_batch_size_changes_how_many_images_are_computed_at_a_time_and_no_score(finished, judged, monkeypatch):
-    result, data = judged
-    computed, original = [], TorchRuntime.logits
-
-    def counting(self, fitted):
-        computed.append(len(fitted))
-        return original(self, fitted)
-
-    monkeypatch.setattr(TorchRuntime, "logits", counting)
-    again = evaluate(finished.path, data, batch_size=150)
-    assert computed == [150, 150, 100]
-    scores = [one.attachments.scores["score"].to_numpy() for one in (result, again)]
-    assert scores[1] == pytest.approx(scores[0], abs=SAME)
 
 
 def test_groups_as_a_table(judged):
