@@ -14,7 +14,7 @@ from asli.messages import Message, Number, catalog, message
 from asli.reports.colors import FAKE, INK, REAL
 from asli.reports.hover import HoverFigure, hover_points
 from asli.reports.kit import Cell, ReportFigure, ReportTable, Section, measured, rate
-from asli.reports.numbers import ends, interval_text, percent, percent_text, value_text
+from asli.reports.numbers import ends, interval_text, of_hundred, percent, percent_text, value_text
 from asli.reports.plots import STYLE
 
 ERRORS = (
@@ -71,15 +71,7 @@ def robustness_sections(part: dict[str, Any]) -> list[Section]:
 def headline(part: dict[str, Any]) -> list[Message]:
     """Return a sentence on the sample and F1, then one on the worst level for each kind of error and for the AUROC."""
     levels, worst, clean = part["levels"], part["worst"], part["clean"]
-    errors = [
-        message(
-            f"finding.worst_{key}",
-            figure=share(levels[worst[key]][key]),
-            corruption=corruption_text(levels[worst[key]]),
-            clean=message("report.share_plain", **_counts(clean[key])),
-        )
-        for key, *_ in ERRORS
-    ]
+    errors = [_worst(key, levels[worst[key]], clean[key], len(levels)) for key, *_ in ERRORS]
     lowest, f1 = levels[worst["auroc"]], part["f1"]
     areas = {"area": Number(value_text(lowest["auroc"])), "clean": Number(value_text(clean["auroc"]))}
     means = {name: Number(value_text(f1[name])) for name in ("clean", "corrupted", "mean")}
@@ -89,6 +81,19 @@ def headline(part: dict[str, Any]) -> list[Message]:
         *errors,
         message("finding.worst_auroc", of=len(levels), corruption=corruption_text(lowest), **areas),
     ]
+
+
+def _worst(key: str, level: dict[str, Any], clean: Any, of: int) -> Message:
+    """Return a sentence on the highest rate of an error; where it is 0 no level is the worst."""
+    value, _, high, n = ends(level[key])
+    if value == 0 and high is not None:
+        return message(f"finding.never_{key}", of=of, whole=n, high=Number(of_hundred(level[key])[2]))
+    return message(
+        f"finding.worst_{key}",
+        figure=share(level[key]),
+        corruption=corruption_text(level),
+        clean=message("report.share_plain", **_counts(clean)),
+    )
 
 
 def _counts(figure: Any) -> dict[str, Any]:
