@@ -104,7 +104,7 @@ def _tables(summary: Summary, result: ScanResult) -> list[tuple[str, ReportTable
             ["statement", "images"],
             stated.says.items(),
             (
-                f"{stated.count:,} files name a source. This does not change a score: anyone can write or remove"
+                f"Files that name a source: {stated.count:,}. This does not change a score: anyone can write or remove"
                 " metadata, and a file without a statement proves nothing. Column provenance of the table has all.",
             ),
         ),

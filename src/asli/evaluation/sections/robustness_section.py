@@ -15,7 +15,7 @@ from asli.metrics.estimate import Estimate
 from asli.reports.colors import FAKE, INK, REAL
 from asli.reports.hover import HoverFigure, hover_points
 from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell, measured, rate
-from asli.reports.numbers import ends, interval_text, percent, percent_text, value_text
+from asli.reports.numbers import ends, interval_text, of_hundred, percent, percent_text, value_text
 from asli.reports.plots import STYLE
 
 ERRORS = (
@@ -72,15 +72,7 @@ def robustness_sections(part: Robustness) -> list[Section]:
 def headline(part: Robustness) -> list[Message]:
     """Return a sentence on the sample and F1, then one on the worst level for each kind of error and for the AUROC."""
     levels, worst, clean = part.levels, part.worst, part.clean
-    errors = [
-        message(
-            f"finding.worst_{key}",
-            figure=share(levels[worst[key]].metric(key)),
-            corruption=_text(levels[worst[key]]),
-            clean=message("report.share_plain", **_counts(clean.metric(key))),
-        )
-        for key, *_ in ERRORS
-    ]
+    errors = [_worst(key, levels[worst[key]], clean.metric(key), len(levels)) for key, *_ in ERRORS]
     lowest, f1 = levels[worst["auroc"]], part.f1
     areas = {"area": Number(value_text(lowest.auroc)), "clean": Number(value_text(clean.auroc))}
     means = {name: Number(value_text(f1[name])) for name in ("clean", "corrupted", "mean")}
@@ -90,6 +82,20 @@ def headline(part: Robustness) -> list[Message]:
         *errors,
         message("finding.worst_auroc", of=len(levels), corruption=_text(lowest), **areas),
     ]
+
+
+def _worst(key: str, level: CorruptionLevel, clean: Estimate, of: int) -> Message:
+    """Return a sentence on the highest rate of an error; where it is 0 no level is the worst."""
+    figure = level.metric(key)
+    value, _, high, n = ends(figure)
+    if value == 0 and high is not None:
+        return message(f"finding.never_{key}", of=of, whole=n, high=Number(of_hundred(figure)[2]))
+    return message(
+        f"finding.worst_{key}",
+        figure=share(figure),
+        corruption=_text(level),
+        clean=message("report.share_plain", **_counts(clean)),
+    )
 
 
 def _counts(figure: Estimate) -> dict[str, Number | int]:

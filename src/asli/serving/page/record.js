@@ -42,7 +42,7 @@ function draw() {
   picture.onload = () => picture.classList.toggle("small", picture.naturalWidth < 128);
   const facts = document.createElement("div");
   const given = detectors.map((one) => item.answers[one.name]).filter((one) => one && !one.image.error);
-  facts.append(list([["record_file", item.name], ["record_bytes", null], ["record_sha", given[0].file.sha256, "hash"], ["record_origin", given[0].image.provenance?.says?.map(reason).join("; ") || t("web.record_nothing")]], given[0]));
+  facts.append(list([["record_file", item.name], ["record_bytes", null], ["record_sha", given[0].file.sha256, "hash"], ["record_origin", given[0].image.provenance?.says?.map((line) => capital(reason(line))).join("\n") || t("web.record_nothing")]], given[0]));
   for (const one of given) facts.append(list(about(one), one));
   const grid = make("div", "record-grid");
   grid.append(picture, facts);
