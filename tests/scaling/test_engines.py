@@ -55,8 +55,15 @@ def example(of, source, out):
     return code
 
 
-def run(code, **names):
-    exec(compile(code, str(PAGE), "exec"), {"__name__": "__main__", **names})
+def run_alone(code, folder):
+    """Run code in an interpreter of its own, which takes signal handlers and the Java process with it."""
+    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable}  # else the first python3 of PATH
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, timeout=600)
+    assert done.returncode == 0
+
+
+def run(code):
+    exec(compile(code, str(PAGE), "exec"), {"__name__": "__main__"})
 
 
 def assert_complete(out, expected):
@@ -64,10 +71,8 @@ def assert_complete(out, expected):
 
 
 def test_datasets_map_takes_it(source, many_rows, tmp_path):
-    out = tmp_path / "scores.parquet"
-    done = subprocess.run([sys.executable, "-c", example("load_dataset", source, out)], cwd=tmp_path, timeout=300)
-    assert done.returncode == 0
-    assert_complete(out, many_rows)
+    run_alone(example("load_dataset", source, tmp_path / "scores.parquet"), tmp_path)
+    assert_complete(tmp_path / "scores.parquet", many_rows)
 
 
 def test_daft_takes_it(source, many_rows, tmp_path):
@@ -79,16 +84,14 @@ def test_daft_takes_it(source, many_rows, tmp_path):
         assert scores[id] == pytest.approx(row["score"], abs=1e-5)
 
 
-def test_spark_takes_it(source, many_rows, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)  # else the first python3 of PATH
-    from pyspark.sql import SparkSession
+def test_spark_takes_it(source, many_rows, tmp_path):
+    session = """
+from pyspark.sql import SparkSession
 
-    session = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    spark = session.config("spark.sql.execution.arrow.maxRecordsPerBatch", "256").getOrCreate()
-    try:
-        run(example("pyspark", source, tmp_path / "scores"), spark=spark)
-    finally:
-        spark.stop()
+session = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+spark = session.config("spark.sql.execution.arrow.maxRecordsPerBatch", "256").getOrCreate()
+"""
+    run_alone(session + example("pyspark", source, tmp_path / "scores"), tmp_path)
     assert_complete(tmp_path / "scores", many_rows)
 
 
@@ -102,6 +105,7 @@ def cluster():
     settings["health_check_period_ms"] = 1000  # a lost node is seen after five of these
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # else workers stand behind everything that runs on busy cores
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))  # an environment for Ray would be slower
         head = {"num_cpus": 1, "include_dashboard": False, "_system_config": settings}
         found = Cluster(initialize_head=True, head_node_args=head)

@@ -33,9 +33,8 @@ def be_asli(arguments, environment, words):
 def processes():
     """Processes forked from one that has imported what they need: eleven new interpreters would take a minute."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["asli.cli", "asli.cli.scanning", "asli.scaling.sharded", "tests.scaling.test_shards"]
-    )
+    libraries = ["onnxruntime", "pandas", "fsspec.core"]
+    context.set_forkserver_preload(["asli.cli.scanning", "asli.scaling.sharded", *libraries, __name__])
     return context
 
 
