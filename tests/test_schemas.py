@@ -32,7 +32,7 @@ def pictures(tmp_path_factory):
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_the_package_ships_what_follows_from_the_dataclass(name):
-    assert schema(name) == json.loads(generated(name)), "python -m asli.schemas writes it anew"
+    assert schema(name) == json.loads(generated(name)), "python tools/write_schemas.py writes it anew"
     jsonschema.Draft202012Validator.check_schema(schema(name))
     if not SCHEMAS[name].rows:
         assert len(schema(name)["properties"]["version"]["enum"]) == 1

@@ -29,6 +29,7 @@ LAYERS = [
     {"head_training", "alignment"},
     {"pipeline"},
     {"study", "demonstration", "generalization"},
+    {"schemas"},
     {"cli"},
     {"asli", "__main__"},
 ]

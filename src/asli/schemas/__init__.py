@@ -1,14 +1,11 @@
 """JSON schemas of what asli prints and writes: each follows from the dataclass of a result, and the package ships it.
 
-    python -m asli.schemas
-
-writes them anew; a test compares them with the code.
+`python tools/write_schemas.py` writes them anew; a test compares them with the code.
 """
 
 import importlib
 import json
 from importlib import resources
-from pathlib import Path
 from typing import NamedTuple
 
 from asli.errors import AsliError
@@ -63,7 +60,7 @@ def schema(name: str) -> Json:
     """
     if name not in SCHEMAS:
         raise AsliError(f"no schema named '{name}'; there are {', '.join(SCHEMAS)}")
-    text = (resources.files("asli.schemas") / _file(name)).read_text(encoding="utf-8")
+    text = (resources.files("asli.schemas") / file_name(name)).read_text(encoding="utf-8")
     found: Json = json.loads(text)
     return found
 
@@ -76,11 +73,6 @@ def generated(name: str) -> str:
     return json.dumps(made, indent=2) + "\n"
 
 
-def write_all(folder: Path = Path(__file__).parent) -> None:
-    """Write every schema into a folder, by default the package's."""
-    for name in SCHEMAS:
-        (folder / _file(name)).write_text(generated(name), encoding="utf-8")
-
-
-def _file(name: str) -> str:
+def file_name(name: str) -> str:
+    """Return the name of a schema's file in this package."""
     return f"{name}.schema.json"
