@@ -9,7 +9,8 @@ from importlib import resources
 from typing import NamedTuple
 
 from asli.errors import AsliError
-from asli.records import Json, json_schema
+from asli.records import Json
+from asli.records import json_schema as schema_of
 
 
 class Source(NamedTuple):
@@ -49,8 +50,8 @@ SCHEMAS = {
 """Schemas by name."""
 
 
-def schema(name: str) -> Json:
-    """Return a schema that the package ships.
+def json_schema(name: str) -> Json:
+    """Return the JSON schema of an output: one that the package ships.
 
     Args:
         name: Its name in `SCHEMAS`.
@@ -69,7 +70,7 @@ def generated(name: str) -> str:
     """Return the text of a schema as it follows from its dataclass."""
     source = SCHEMAS[name]
     module, _, record = source.record.partition(":")
-    made = json_schema(getattr(importlib.import_module(module), record), rows=source.rows)
+    made = schema_of(getattr(importlib.import_module(module), record), rows=source.rows)
     return json.dumps(made, indent=2) + "\n"
 
 
