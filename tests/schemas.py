@@ -4,11 +4,11 @@ import json
 
 import jsonschema
 
-from asli.schemas import schema
+from asli.schemas import json_schema
 
 
 def require_schema(name, content):
     """Validate JSON, as text or parsed, against a schema; return it parsed."""
     found = json.loads(content if isinstance(content, str) else json.dumps(content))
-    jsonschema.Draft202012Validator(schema(name)).validate(found)
+    jsonschema.Draft202012Validator(json_schema(name)).validate(found)
     return found

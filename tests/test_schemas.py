@@ -16,7 +16,7 @@ from asli.sample import golden_images
 from asli.scaling.merging import merge_parts
 from asli.scaling.parts_result import PartsResult
 from asli.scaling.sharded import scan_parts
-from asli.schemas import SCHEMAS, generated, schema
+from asli.schemas import SCHEMAS, generated, json_schema
 from tests.conftest import run_asli
 from tests.schemas import require_schema
 
@@ -32,18 +32,18 @@ def pictures(tmp_path_factory):
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_the_package_ships_what_follows_from_the_dataclass(name):
-    assert schema(name) == json.loads(generated(name)), "python -m asli.schemas writes it anew"
-    jsonschema.Draft202012Validator.check_schema(schema(name))
+    assert json_schema(name) == json.loads(generated(name)), "python tools/write_schemas.py writes it anew"
+    jsonschema.Draft202012Validator.check_schema(json_schema(name))
     if not SCHEMAS[name].rows:
-        assert len(schema(name)["properties"]["version"]["enum"]) == 1
-        assert "version" in schema(name)["required"]
+        assert len(json_schema(name)["properties"]["version"]["enum"]) == 1
+        assert "version" in json_schema(name)["required"]
 
 
 def test_no_schema_is_left_over_and_each_result_states_all_of_it():
     shipped = {path.name for path in (Path(asli.__file__).parent / "schemas").glob("*.json")}
     assert shipped == {f"{name}.schema.json" for name in SCHEMAS}
     for name in SCHEMAS:
-        assert all(part.get("additionalProperties") is not None for part in objects(schema(name))), name
+        assert all(part.get("additionalProperties") is not None for part in objects(json_schema(name))), name
 
 
 def objects(value):
@@ -96,6 +96,6 @@ def test_detectors_and_machines(finished, sample):
 def test_the_command_prints_and_lists_them():
     listed = run_asli("schema").stdout.splitlines()
     assert [line.split()[0] for line in listed] == list(SCHEMAS)
-    assert json.loads(run_asli("schema", "predict").stdout) == schema("predict")
+    assert json.loads(run_asli("schema", "predict").stdout) == json_schema("predict")
     with pytest.raises(AsliError, match="no schema named 'prediction'; there are predict"):
-        schema("prediction")
+        json_schema("prediction")

@@ -158,9 +158,9 @@ def _attributes(kind: type) -> str:
 
 def metrics() -> str:
     """Return tables of `metrics.json` from its schema: the whole and each of its parts."""
-    from asli.schemas import schema
+    from asli.schemas import json_schema
 
-    whole = schema("metrics")
+    whole = json_schema("metrics")
     parts = [_object(whole)]
     for name, part in whole["$defs"].items():
         if "properties" in part:
@@ -170,11 +170,11 @@ def metrics() -> str:
 
 def schemas() -> str:
     """Return a table of the JSON schemas."""
-    from asli.schemas import SCHEMAS, schema
+    from asli.schemas import SCHEMAS, json_schema
 
     rows = []
     for name, source in SCHEMAS.items():
-        version = schema(name).get("properties", {}).get("version", {"enum": ["none: a list"]})["enum"][0]
+        version = json_schema(name).get("properties", {}).get("version", {"enum": ["none: a list"]})["enum"][0]
         rows.append(f"| `{name}` | {source.content} | {version} |")
     return "| schema | output | version |\n|---|---|---|\n" + "\n".join(rows)
 

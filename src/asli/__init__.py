@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from asli.scaling.scorer import Scorer
     from asli.scaling.sharded import scan_parts
     from asli.scanning.scan import scan
+    from asli.schemas import json_schema
     from asli.serving.serve import serve
     from asli.study.paper.run_study import open_study, run_study
     from asli.tables.audit_table import audit_table
@@ -94,6 +95,7 @@ _HOME = {
     "fetch_trunk": "asli.models.trunks",
     "generalize": "asli.generalization",
     "info": "asli.detector.info",
+    "json_schema": "asli.schemas",
     "list_models": "asli.models.profile",
     "list_recipes": "asli.recipe",
     "load_recipe": "asli.recipe",
@@ -151,6 +153,7 @@ __all__ = [
     "fetch_trunk",
     "generalize",
     "info",
+    "json_schema",
     "list_models",
     "list_recipes",
     "load_recipe",

@@ -179,7 +179,12 @@ def test_every_verb_is_exported_and_no_package_hides_it():
     for info in pkgutil.iter_modules(asli.__path__):
         importlib.import_module(f"asli.{info.name}") if info.name != "__main__" else None
     groups = {"data", "models", "recipes", "study", "trunk", "completion", "table"}
-    elsewhere = {"export": "export_onnx", "predict-with": "predict_with", "head": "detector_of_head"}
+    elsewhere = {
+        "export": "export_onnx",
+        "predict-with": "predict_with",
+        "head": "detector_of_head",
+        "schema": "json_schema",
+    }
     verbs = {name for name in app if not name.startswith("-")} - groups
     verbs = {elsewhere.get(name, name.replace("-", "_")) for name in verbs}
     verbs |= {"open_data", "list_models", "list_recipes", "run_study", "fetch_trunk", "convert_trunk", "export_int8"}

@@ -12,7 +12,7 @@ import asli
 from asli.detector.card import Thresholds
 from asli.errors import DataError
 from asli.reports.numbers import value_text
-from asli.schemas import schema
+from asli.schemas import json_schema
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_it_can_be_saved(arrays, tmp_path):
     assert value_text(result.metrics["f1"]) in page
     assert "asli.evaluate_scores(labels, scores, ...)" in page
     written = json.loads((tmp_path / "report" / "metrics.json").read_text())
-    jsonschema.validate(written, schema("metrics"))
+    jsonschema.validate(written, json_schema("metrics"))
     assert written == result.to_dict()
     assert written["data"]["split"] is None
     table = pq.read_table(tmp_path / "report" / "scores.parquet").to_pandas()
@@ -116,7 +116,7 @@ def test_one_label_leaves_what_needs_both_undefined(arrays, tmp_path):
     undefined = {name for name, estimate in result.metrics.items() if estimate.value is None}
     assert undefined == {"f1", "precision", "balanced_accuracy", "false_positive_rate", "auroc", "average_precision"}
     assert "undefined" in repr(result)
-    jsonschema.validate(result.to_dict(), schema("metrics"))
+    jsonschema.validate(result.to_dict(), json_schema("metrics"))
     assert "All images are AI-generated" in result.save(tmp_path / "report").read_text()
 
 

@@ -15,7 +15,7 @@ from asli.evaluation.evaluate import evaluate, report_folder
 from asli.evaluation.parts import Openings
 from asli.reports.numbers import value_text
 from asli.sample import open_sample
-from asli.schemas import schema
+from asli.schemas import json_schema
 from tests.conftest import run_asli
 
 
@@ -249,7 +249,7 @@ def test_a_result_can_be_read_at_a_glance(judged):
 
 def test_metrics_json_follows_its_schema(finished, judged, tmp_path):
     result, data = judged
-    validator = jsonschema.Draft202012Validator(schema("metrics"))
+    validator = jsonschema.Draft202012Validator(json_schema("metrics"))
     validator.validate(result.to_dict())
     table = {line["id"]: 0.5 for line in data.table(["id"], data.rows("validation")[9:]).to_pylist()}
     full = evaluate(table, data, split="validation", against=[finished.path])
@@ -276,7 +276,7 @@ def test_the_command_prints_what_metrics_json_holds(finished, sample, tmp_path):
     printed = json.loads(done.stdout)
     assert printed == json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert printed["robustness"]["images"] == 8
-    jsonschema.validate(printed, schema("metrics"))
+    jsonschema.validate(printed, json_schema("metrics"))
     former = run_asli(*command, "--robustness", "--robustness-images", "8")
     assert former.returncode == 0, former.stderr
     figure = printed["figures"]["threshold_free"]["auroc"]

@@ -12,11 +12,10 @@ def schema(name: str | None = None) -> None:
     Args:
         name: The schema to print.
     """
-    from asli.schemas import SCHEMAS
-    from asli.schemas import schema as run
+    from asli.schemas import SCHEMAS, json_schema
 
     if name is not None:
-        print(json.dumps(run(name), indent=2))
+        print(json.dumps(json_schema(name), indent=2))
         return
     for known, source in SCHEMAS.items():
         print(f"{known:<16} {source.content}")

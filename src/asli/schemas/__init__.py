@@ -1,18 +1,16 @@
 """JSON schemas of what asli prints and writes: each follows from the dataclass of a result, and the package ships it.
 
-    python -m asli.schemas
-
-writes them anew; a test compares them with the code.
+`python tools/write_schemas.py` writes them anew; a test compares them with the code.
 """
 
 import importlib
 import json
 from importlib import resources
-from pathlib import Path
 from typing import NamedTuple
 
 from asli.errors import AsliError
-from asli.records import Json, json_schema
+from asli.records import Json
+from asli.records import json_schema as schema_of
 
 
 class SchemaOf(NamedTuple):
@@ -52,8 +50,8 @@ SCHEMAS = {
 """Schemas by name."""
 
 
-def schema(name: str) -> Json:
-    """Return a schema that the package ships.
+def json_schema(name: str) -> Json:
+    """Return the JSON schema of an output: one that the package ships.
 
     Args:
         name: Its name in `SCHEMAS`.
@@ -63,7 +61,7 @@ def schema(name: str) -> Json:
     """
     if name not in SCHEMAS:
         raise AsliError(f"no schema named '{name}'; there are {', '.join(SCHEMAS)}")
-    text = (resources.files("asli.schemas") / _file(name)).read_text(encoding="utf-8")
+    text = (resources.files("asli.schemas") / file_name(name)).read_text(encoding="utf-8")
     found: Json = json.loads(text)
     return found
 
@@ -72,15 +70,10 @@ def generated(name: str) -> str:
     """Return the text of a schema as it follows from its dataclass."""
     source = SCHEMAS[name]
     module, _, record = source.record.partition(":")
-    made = json_schema(getattr(importlib.import_module(module), record), rows=source.rows)
+    made = schema_of(getattr(importlib.import_module(module), record), rows=source.rows)
     return json.dumps(made, indent=2) + "\n"
 
 
-def write_all(folder: Path = Path(__file__).parent) -> None:
-    """Write every schema into a folder, by default the package's."""
-    for name in SCHEMAS:
-        (folder / _file(name)).write_text(generated(name), encoding="utf-8")
-
-
-def _file(name: str) -> str:
+def file_name(name: str) -> str:
+    """Return the name of a schema's file in this package."""
     return f"{name}.schema.json"
