@@ -1,13 +1,14 @@
 """A sharded scan on every engine, and the bookkeeping of ten million rows.
 
-    python benchmarks/scale.py ways --shared DIR [--images 2000] [--out benchmarks/results/scale.json]
+    python benchmarks/scale.py ways --shared DIR [--images 2000] [--work DIR] [--out benchmarks/results/scale.json]
     python benchmarks/scale.py simulate [--rows 10000000] [--out benchmarks/results/scale_simulation.json]
 
-`ways` scores CIFAKE thumbnails by a local scan, by one process into parts, by eight `--shard` processes of which
-three are killed and run again, and on Ray with two nodes; it compares every row with the local scan. Its detector is
-`thumbnail`. `simulate` writes parts of synthetic rows, with processes that fail at a given rate, and merges them; it
-measures CPU seconds, memory and bytes.
-Each way runs in a process of its own, so that its peak memory is its own.
+`ways` scores CIFAKE thumbnails by a local scan and in every other way: into parts, by eight `--shard` processes of
+which three are killed and run again, on Ray while a worker and a node are killed, by Spark, and from and into an S3
+server whose every seventh read fails. It compares every row with the local scan. The detector is `thumbnail`, with one
+thread in each process. Of more than 120,000 images some occur again under another name. With `--work`, what is done
+stays there: a repeated call continues. `simulate` writes parts of synthetic rows, with processes that fail at a given
+rate, and merges them; it measures CPU seconds, memory and bytes.
 """
 
 import argparse
@@ -22,34 +23,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
-from importlib.metadata import version
 from pathlib import Path
 
-DETECTOR = "thumbnail"
-PER_SHARD = 1000
+from common import versions
+from scale_data import compared, make_shards, make_table
+from scale_watch import Watch
 
-
-def make_shards(shared: Path, folder: Path, count: int) -> None:
-    """Write tar shards of CIFAKE's images and, for a local scan, nothing else: it reads the same shards."""
-    import io
-    import tarfile
-
-    folder.mkdir(parents=True)
-    images = []
-    for archive in sorted((shared / "data" / "cifake").glob("*.zip")):
-        with zipfile.ZipFile(archive) as opened:
-            names = [name for name in opened.namelist() if name.endswith(".jpg")]
-            images += [(f"{archive.stem}-{number:06d}.jpg", archive, name) for number, name in enumerate(names)]
-    images = [images[number % len(images)] for number in range(count)]
-    opened = {archive: zipfile.ZipFile(archive) for _, archive, _ in images}
-    for start in range(0, count, PER_SHARD):
-        with tarfile.open(folder / f"{start // PER_SHARD:06d}.tar", "w") as out:
-            for number, (name, archive, inner) in enumerate(images[start : start + PER_SHARD], start=start):
-                data = opened[archive].read(inner)
-                info = tarfile.TarInfo(f"{number:07d}-{name}")
-                info.size = len(data)
-                out.addfile(info, io.BytesIO(data))
+OPTIONS = ("--detector", "thumbnail", "--threads", "1")
 
 
 def asli(*arguments: object, **options: object) -> subprocess.Popen:
@@ -57,120 +37,170 @@ def asli(*arguments: object, **options: object) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options)
 
 
-def finished(process: subprocess.Popen) -> tuple[float, float]:
-    """Wait for a process; return its CPU seconds, which other work hardly changes, and its peak memory in MB."""
+def finished(process: subprocess.Popen) -> str:
+    """Wait for a process that must succeed; return what it printed to stdout, if that was a pipe."""
+    out, words = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"failed: {words[-3000:]}")
+    return out or ""
+
+
+def ways(shared: Path, work: Path, count: int, only: list[str]) -> dict:
+    """Scan the same shards in several ways and compare every row with the local scan; keep what is done in `work`."""
+    if not (work / "shards" / "complete").exists():
+        shutil.rmtree(work, ignore_errors=True)
+        make_shards(shared, work / "shards", count)
+    shards = sorted((work / "shards").glob("*.tar"))
+    local = work / "local scan.parquet"
+    for way in ["local scan", *only]:
+        out, result = work / way, work / f"{way}.json"
+        if result.exists():
+            continue
+        shutil.rmtree(out, ignore_errors=True)
+        load, watch = os.getloadavg()[0], Watch()
+        if way == "local scan":
+            with watch:
+                finished(asli("scan", *shards, "-o", local, *OPTIONS))
+            more = {}
+        else:
+            table, more = WAYS[way](shards, out, count, watch)
+            more |= compared(table, local)
+        used = watch.figures
+        figures = {
+            "images": count,
+            "images_per_second": round(count / used["wall_seconds"], 1),
+            "images_per_cpu_second": round(count / used["cpu_seconds"], 1),
+            "load_average": [round(load, 1), round(os.getloadavg()[0], 1)],
+        }
+        result.write_text(json.dumps({**figures, **used, **more}, indent=2))
+        print(way, result.read_text(), flush=True)
+    return {file.stem: json.loads(file.read_text()) for file in sorted(work.glob("*.json"), key=order)}
+
+
+def order(file: Path) -> int:
+    """Return the place of a way's result."""
+    return ["local scan", *WAYS].index(file.stem)
+
+
+def merged(out: object, table: Path, **options: object) -> dict:
+    """Join the parts of a folder into one table, which proves that none is missing or doubled."""
+    begun = time.perf_counter()
+    process = asli("scan", "merge", out, "-o", table, **options)
     words = process.stderr.read()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"failed: {words}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    return {"merge_seconds": round(time.perf_counter() - begun, 1), "merge_memory_mb": round(used.ru_maxrss / 1024)}
 
 
-def compared(table: Path, local: dict) -> dict:
-    """Return how the rows of a way differ from those of the local scan."""
-    import pyarrow.parquet as pq
-
-    rows = pq.read_table(table, columns=["id", "score", "verdict", "error", "sha256"]).to_pylist()
-    found = {row["id"].rpartition("/")[2]: row for row in rows}
-    same = [key for key in local if key in found]
-    return {
-        "rows": len(rows),
-        "doubled": len(rows) - len(found),
-        "lost": len(local) - len(same),
-        "other_verdict_error_or_hash": sum(
-            any(local[key][name] != found[key][name] for name in ("verdict", "error", "sha256")) for key in same
-        ),
-        "largest_score_difference": max((abs(local[key]["score"] - found[key]["score"]) for key in same), default=0),
-    }
+def part_rows(count: int) -> int:
+    """Return the rows of a part: a hundred parts, or fewer of few images."""
+    return max(50, count // 100)
 
 
-def ways(shared: Path, count: int, only: list[str]) -> dict:
-    """Scan the same shards in several ways and compare every row with the local scan."""
-    import pyarrow.parquet as pq
-
-    work = Path(tempfile.mkdtemp(prefix="asli-scale-"))
-    try:
-        make_shards(shared, work / "shards", count)
-        shards = sorted((work / "shards").iterdir())
-        options = ("--detector", DETECTOR, "--threads", 1)
-        begun = time.perf_counter()
-        used = [finished(asli("scan", *shards, "-o", work / "local.parquet", *options))]
-        result = {"local scan": measured(count, begun, used)}
-        rows = pq.read_table(work / "local.parquet", columns=["id", "score", "verdict", "error", "sha256"]).to_pylist()
-        local = {row["id"].rpartition("/")[2]: row for row in rows}
-        assert len(local) == count
-        for way in only:
-            out = work / way
-            begun = time.perf_counter()
-            used = WAYS[way](shards, out, options)
-            result[way] = measured(count, begun, used)
-            _, merging = finished(asli("scan", "merge", out, "-o", work / f"{way}.parquet"))
-            result[way] |= {"merge_memory_mb": round(merging), **compared(work / f"{way}.parquet", local)}
-            print(json.dumps(result, indent=2), flush=True)
-        return result
-    finally:
-        shutil.rmtree(work)
+Way = tuple[Path, dict]
+"""The table or folder of Parquet files, and what else is known."""
 
 
-def measured(count: int, begun: float, used: list[tuple[float, float]]) -> dict:
-    """Return the figures of a way; wall time depends on other work on the machine, CPU time hardly."""
-    seconds = time.perf_counter() - begun
-    figures = {"images": count, "wall_seconds": round(seconds, 1), "images_per_wall_second": round(count / seconds, 1)}
-    if used:
-        cpu = sum(one for one, _ in used)
-        figures["images_per_cpu_second"] = round(count / cpu, 1)
-        figures["largest_process_mb"] = round(max(memory for _, memory in used))
-    return figures
-
-
-def one(shards: list[Path], out: Path, options: tuple) -> list[tuple[float, float]]:
+def one(shards: list[Path], out: Path, count: int, watch: Watch) -> Way:
     """Scan in one process into parts."""
-    return [finished(asli("scan", *shards, "-o", f"{out}/", *options, "--shard", "1/1"))]
+    with watch:
+        finished(asli("scan", *shards, "-o", f"{out}/", *OPTIONS, "--shard", "1/1", "--part-rows", part_rows(count)))
+    return out.with_suffix(".parquet"), merged(out, out.with_suffix(".parquet"))
 
 
-def eight(shards: list[Path], out: Path, options: tuple) -> list[tuple[float, float]]:
-    """Scan in eight processes, two at a time; three are killed behind their first part and run again."""
-    rows = max(50, len(shards) * PER_SHARD // 40)
+def eight(shards: list[Path], out: Path, count: int, watch: Watch) -> Way:
+    """Scan in eight processes, two at a time; three are killed after their first parts and run again."""
+    options = (*OPTIONS, "--part-rows", part_rows(count))
 
     def run(number: int) -> subprocess.Popen:
-        return asli("scan", *shards, "-o", f"{out}/", *options, "--shard", f"{number}/8", "--part-rows", rows)
+        return asli("scan", *shards, "-o", f"{out}/", *options, "--shard", f"{number}/8")
 
-    for number in (2, 5, 7):
-        process = run(number)
-        while not list(out.glob(f"part-{number:05d}-*")) and process.poll() is None:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-    used = []
-    for pair in ((1, 2), (3, 4), (5, 6), (7, 8)):
-        used += [finished(process) for process in [run(number) for number in pair]]
-    return used
+    def parts(number: int) -> int:
+        return len(list(out.glob(f"part-{number:05d}-*.parquet")))
 
-
-def on_ray(shards: list[Path], out: Path, options: tuple) -> list[tuple[float, float]]:
-    """Scan on a Ray cluster of two nodes of one CPU each."""
-    code = (
-        "import sys, ray; from ray.cluster_utils import Cluster; from asli.scaling.sharded import scan_parts\n"
-        "c = Cluster(initialize_head=True, head_node_args={'num_cpus': 1, 'include_dashboard': False})\n"
-        "c.add_node(num_cpus=1); ray.init(address=c.address, log_to_driver=False)\n"
-        f"scan_parts(sys.argv[2:], sys.argv[1], {DETECTOR!r}, engine='ray', shard='/8'); ray.shutdown(); c.shutdown()"
-    )
-    command = [sys.executable, "-c", code, f"{out}/", *map(str, shards)]
-    finished(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
-    return []  # its workers are no children of this process
+    kept = []
+    with watch:
+        for number, least in ((2, 1), (5, 2), (7, 3)):
+            process = run(number)
+            while parts(number) < least and process.poll() is None:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            assert process.returncode == -signal.SIGKILL
+            kept.append(parts(number))
+        refused = asli("scan", "merge", out)
+        words = refused.communicate()[1]
+        assert refused.returncode != 0, words
+        for pair in ((1, 2), (3, 4), (5, 6), (7, 8)):
+            for process in [run(number) for number in pair]:
+                finished(process)
+    more = {"killed": 3, "parts_of_the_killed": kept, "merge_before_the_rerun": words.strip().splitlines()[-1]}
+    return out.with_suffix(".parquet"), more | merged(out, out.with_suffix(".parquet"))
 
 
-WAYS = {"one process into parts": one, "eight shards, three killed": eight, "ray, two nodes": on_ray}
+def engine(name: str, out: Path, *arguments: object) -> dict:
+    """Run an engine of `scale_engines.py`."""
+    script = Path(__file__).with_name("scale_engines.py")
+    command = [sys.executable, script, name, out, *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return json.loads(finished(process).splitlines()[-1])
 
 
-def simulate(rows: int, shards: int, failure_rate: float) -> dict:
-    """Write parts of synthetic rows as the processes of a scan do, of which some fail after each part; merge them."""
+def on_ray(shards: list[Path], out: Path, count: int, watch: Watch) -> Way:
+    """Scan on Ray while a worker and a node are killed."""
+    with watch:
+        more = engine("ray", out, part_rows(count), count // part_rows(count) // 2, *shards)
+    return out.with_suffix(".parquet"), more | merged(out, out.with_suffix(".parquet"))
+
+
+def on_spark(shards: list[Path], out: Path, count: int, watch: Watch) -> Way:
+    """Map the callable over a Spark table."""
+    images = out.with_name("images.parquet")
+    make_table(shards, images)
+    with watch:
+        return out, engine("spark", out, images)
+
+
+def from_s3(shards: list[Path], out: Path, count: int, watch: Watch) -> Way:
+    """Scan from and into an S3 server whose every seventh read fails."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from tests.scaling.s3_server import serving
+
+    with serving() as (store, settings):
+        store.put("bench", {})
+        for shard in shards:
+            store.client.upload_file(str(shard), "bench", shard.name)
+        store.faults.every = 7
+        urls, options = [f"s3://bench/{shard.name}" for shard in shards], {"env": os.environ | settings}
+        with watch:
+            finished(
+                asli("scan", *urls, "-o", "s3://bench/scores/", *OPTIONS, "--part-rows", part_rows(count), **options)
+            )
+        found = merged("s3://bench/scores/", out.with_suffix(".parquet"), **options)
+        made = store.faults.made
+    return out.with_suffix(".parquet"), {"injected_500s": made["500"], "cut_transfers": made["cut"], **found}
+
+
+WAYS = {
+    "one process into parts": one,
+    "eight shards, three killed": eight,
+    "ray, a worker and a node killed": on_ray,
+    "spark mapInArrow": on_spark,
+    "s3 with faults": from_s3,
+}
+
+
+def simulate(rows: int, shards: int, per_part: int, failure_rate: float) -> dict:
+    """Write parts of synthetic rows as the processes of a scan do, of which some are killed; merge them.
+
+    Beside each measured figure stands what the cost model of docs/scale.md predicts.
+    """
     import pyarrow as pa
 
     from asli.scaling.merging import merge_parts
-    from asli.scaling.part_folder import PART_ROWS, Part, PartFolder, header_of
+    from asli.scaling.part_folder import Part, PartFolder, header_of
     from asli.scanning.score_table import SCHEMA
 
     chance = random.Random(0)
@@ -183,8 +213,8 @@ def simulate(rows: int, shards: int, failure_rate: float) -> dict:
         for shard in range(1, shards + 1):
             first, last = (shard - 1) * each, min(shard * each, rows)
             number, start = 0, [0, 0]
-            for begin in range(first, max(last, first + 1), PART_ROWS):
-                end = min(begin + PART_ROWS, last)
+            for begin in range(first, max(last, first + 1), per_part):
+                end = min(begin + per_part, last)
                 done = end == last
                 place = [1, 0] if done else [0, end - first]
                 values = {name: pa.nulls(end - begin, SCHEMA.field(name).type) for name in SCHEMA.names}
@@ -204,9 +234,9 @@ def simulate(rows: int, shards: int, failure_rate: float) -> dict:
                     "stamp": "",
                     "finished": walk,
                 }
-                while chance.random() < failure_rate:  # the process is killed before the rename, and run again
+                while chance.random() < failure_rate:  # the process is killed somewhere in the part, and run again
                     failures += 1
-                    repeated += end - begin
+                    repeated += chance.randrange(end - begin)
                 folder.write(Part(shard, shards, number), pa.table(values, schema=SCHEMA), {**header, **state})
                 number, start, parts = number + 1, place, parts + 1
         written = time.process_time() - begun
@@ -220,12 +250,13 @@ def simulate(rows: int, shards: int, failure_rate: float) -> dict:
         return {
             "rows": rows,
             "shards": shards,
-            "parts": parts,
-            "bytes_per_row": round(size / rows, 1),
+            "rows_per_part": per_part,
             "failure_rate_per_part": failure_rate,
-            "failures": failures,
-            "rows_scored_again": repeated,
+            "parts": {"measured": parts, "predicted_at_most": rows // per_part + shards},
+            "failures": {"measured": failures, "predicted": round(failure_rate * parts, 1)},
+            "rows_scored_again": {"measured": repeated, "predicted_from_failures": failures * per_part // 2},
             "share_scored_again": round(repeated / rows, 4),
+            "bytes_per_row": round(size / rows, 1),
             "write_cpu_seconds": round(written, 1),
             "merge_cpu_seconds": round(merging, 1),
             "merge_rows_per_cpu_second": round(rows / merging),
@@ -242,23 +273,30 @@ def main() -> None:
     parser.add_argument("what", choices=("ways", "simulate"))
     parser.add_argument("--shared", type=Path, default=os.environ.get("ASLI_SHARED"))
     parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--work", type=Path, help="keep and continue what is done; the default is a temporary folder")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--shards", type=int, default=40)
-    parser.add_argument("--failure-rate", type=float, default=0.02)
+    parser.add_argument("--part-rows", type=int, default=10_000)
+    parser.add_argument("--failure-rate", type=float, default=0.05)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if options.what == "ways":
         if options.shared is None:
             parser.error("give --shared or set ASLI_SHARED")
-        found = ways(options.shared, options.images, options.ways)
+        work = options.work or Path(tempfile.mkdtemp(prefix="asli-scale-"))
+        try:
+            found = ways(options.shared, work, options.images, options.ways)
+        finally:
+            if options.work is None:
+                shutil.rmtree(work)
     else:
-        found = simulate(options.rows, options.shards, options.failure_rate)
-    names = ("asli", "pyarrow", "fsspec", "onnxruntime")
+        found = simulate(options.rows, options.shards, options.part_rows, options.failure_rate)
+    names = ("asli", "pyarrow", "fsspec", "onnxruntime", "ray", "pyspark", "s3fs", "moto")
     result = {
         "command": "python benchmarks/scale.py " + " ".join(sys.argv[1:]),
         "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
-        "versions": {library: version(library) for library in names},
+        "versions": versions(*names),
         "load_average": round(os.getloadavg()[0], 1),
         "result": found,
     }

@@ -1,6 +1,10 @@
 """Evaluation, calibration and audit of synthetic tables: seconds, peak memory, and the same result as from arrays.
 
-    python benchmarks/tables.py [--rows 1000000 10000000] [--what evaluate join calibrate audit] [--out FILE]
+    python benchmarks/tables.py [--rows 1000000 10000000] [--what evaluate join calibrate audit]
+        [--folder DIR] [--out FILE]
+
+With `--folder`, the tables stay there and the next call uses them again, so that tasks can be measured one by one.
+`--out` keeps what it already holds of other sizes and tasks.
 
 Scores are parts of 100,000 rows in row groups of 4,096, as a scan writes them; labels are one manifest with ids,
 labels, generators, scenes, hashes and file facts. One row in ten is a duplicate. Each task runs in a process of its
@@ -53,9 +57,8 @@ def rows(start: int, end: int, of: int) -> pa.Table:
     random = np.random.default_rng(start)
     number = np.arange(start, end, dtype=np.int64)
     scene = np.where(random.random(len(number)) < 0.1, random.integers(0, of, len(number)), number)
-    seed = scene.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(
-        3
-    )  # what a scene's images have in common
+    # What a scene's images have in common.
+    seed = scene.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(3)
     fake = (seed >> np.uint64(20)) % np.uint64(2) == 1
     uniform = ((seed >> np.uint64(8)) % np.uint64(1 << 30)).astype(np.float64) / (1 << 30) + 1e-9
     margin = np.log(uniform / (1 - uniform)) * 1.5 + (fake * 2 - 1) * 2.5
@@ -82,7 +85,7 @@ def rows(start: int, end: int, of: int) -> pa.Table:
 def write(folder: Path, count: int) -> None:
     """Write scores, labeled scores and the manifest."""
     for name in ("scores", "labeled"):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
     manifest = None
     for start in range(0, count, PART):
         some = rows(start, min(start + PART, count), count)
@@ -96,6 +99,7 @@ def write(folder: Path, count: int) -> None:
             manifest = pq.ParquetWriter(folder / "manifest.parquet", described.schema, compression="zstd")
         manifest.write_table(described)
     manifest.close()
+    (folder / "complete").touch()
 
 
 def measured(task: str, folder: Path) -> dict:
@@ -112,6 +116,7 @@ def measured(task: str, folder: Path) -> dict:
         "wall_seconds": round(time.perf_counter() - begun, 1),
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
         "peak_memory_mb": round(used.ru_maxrss / 1024),
+        "load_average": round(os.getloadavg()[0], 1),
         "found": found,
     }
 
@@ -121,30 +126,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--what", nargs="+", choices=list(TASKS), default=list(TASKS))
-    parser.add_argument("--folder", type=Path, help="where the tables go; they are removed afterwards")
+    parser.add_argument("--folder", type=Path, help="where the tables go and stay; the default is a temporary folder")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    result = {
-        "command": "python benchmarks/tables.py " + " ".join(sys.argv[1:]),
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
-        "versions": {library: version(library) for library in ("asli", "numpy", "pyarrow")},
-        "result": [],
-    }
+    result = json.loads(options.out.read_text()) if options.out and options.out.exists() else {"result": []}
+    lines = {line["rows"]: line for line in result["result"]}
     for count in options.rows:
-        work = Path(tempfile.mkdtemp(prefix="asli-tables-", dir=options.folder))
+        work = options.folder / str(count) if options.folder else Path(tempfile.mkdtemp(prefix="asli-tables-"))
         try:
-            write(work, count)
-            size = sum(file.stat().st_size for file in work.rglob("*.parquet"))
-            line = {"rows": count, "megabytes_of_tables": round(size / 1e6)}
-            result["result"].append(line)
+            if not (work / "complete").exists():
+                shutil.rmtree(work, ignore_errors=True)
+                write(work, count)
+            line = lines.setdefault(count, {"rows": count})
+            line["megabytes_of_tables"] = round(sum(file.stat().st_size for file in work.rglob("*.parquet")) / 1e6)
             for task in options.what:
                 line[task] = measured(task, work)
                 print(json.dumps(line), flush=True)
+                if options.out:  # after each task: a later one may not end
+                    save(options.out, list(lines.values()))
         finally:
-            shutil.rmtree(work)
-        result["load_average"] = round(os.getloadavg()[0], 1)
-        if options.out:  # after each size: a later one may not end
-            options.out.write_text(json.dumps(result, indent=2) + "\n")
+            if options.folder is None:
+                shutil.rmtree(work)
+
+
+def save(file: Path, lines: list[dict]) -> None:
+    """Write all results with what they depend on."""
+    result = {
+        "command": "python benchmarks/tables.py --rows " + " ".join(str(line["rows"]) for line in lines),
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "versions": {library: version(library) for library in ("asli", "numpy", "pyarrow")},
+        "result": lines,
+    }
+    file.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

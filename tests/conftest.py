@@ -33,6 +33,7 @@ LONGEST = (
         "test_readme.py",
         "auditing/test_audit.py",
         "test_notebooks.py",
+        "scaling/test_engines.py",
         "training/test_processes.py",
     ),
     *("serving/test_page.py", "training/test_resume.py", "detector/test_heads.py", "evaluation/test_robustness.py"),

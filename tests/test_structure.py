@@ -29,6 +29,7 @@ LAYERS = [
     {"head_training", "alignment"},
     {"pipeline"},
     {"study", "demonstration", "generalization"},
+    {"schemas"},
     {"cli"},
     {"asli", "__main__"},
 ]
@@ -101,7 +102,18 @@ def test_no_modules_import_each_other_while_they_load():
 
 
 def test_every_file_has_a_name_of_its_own_and_fits_in_one_reading():
-    paths = {name: path for name, path in modules() if path.name != "__init__.py"}
+    paths = {name: path for name, path in modules() if path.name not in ("__init__.py", "__main__.py")}
     names = [name.rpartition(".")[2] for name in paths]
     assert sorted({name for name in names if names.count(name) > 1}) == []
     assert {name: lines for name, path in paths.items() if (lines := len(path.read_text().splitlines())) > 360} == {}
+
+
+def test_every_class_has_a_name_of_its_own():
+    """The HTTP API's schemas describe the classes they are named after."""
+    found = {}
+    for module, path in modules():
+        if module != "asli.serving.api_schema":
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    found.setdefault(node.name, []).append(module)
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}

@@ -17,7 +17,7 @@ from asli.auditing.duplicate_sections import look_alikes
 from asli.auditing.duplicates import find_duplicates
 from asli.auditing.equalize import equalize
 from asli.auditing.hamming import neighbors
-from asli.auditing.read_pixels import Pixels
+from asli.auditing.read_pixels import PixelReader
 from asli.auditing.shortcut_features import SPECTRUM_NAMES, spectrum
 from asli.cli import main
 from asli.datasets.build import open_folders
@@ -234,14 +234,14 @@ def test_duplicates_beside_many_pages_of_one_template_are_found(tmp_path, rng, m
     pages[7].save(tmp_path / "in/real/copy.png")  # exact, and under the other label
     pages[8].save(tmp_path / "in/fake/again.webp", lossless=False, quality=80)
     data = open_data(tmp_path / "in")
-    found = find_duplicates(data, Pixels(data))
+    found = find_duplicates(data, PixelReader(data))
     ids = data.table(["id"])["id"].to_pylist()
     near = {tuple(sorted((ids[a], ids[b]))) for a, b in found.near}
     assert expected | {("fake/again.webp", "real/page008.png")} <= near
     assert not any("page" in a and "page" in b for a, b in near)
     assert (found.summary.exact.counts.pairs, found.summary.exact.counts.across_labels) == (1, 1)
     assert found.summary.near.look_alikes.images >= 120
-    section = look_alikes(found.summary.near.look_alikes, data, Pixels(data))
+    section = look_alikes(found.summary.near.look_alikes, data, PixelReader(data))
     assert len(section.images) == 12
     assert all("page" in image.lines[1] for image in section.images)
     assert np.bincount(found.groups).max() <= 4  # not merged into one group
@@ -253,7 +253,7 @@ def test_of_a_large_group_of_identical_pictures_each_label_is_seen(tmp_path, pho
         for number in range(count):
             photographs[0].save(tmp_path / "in" / label / f"{number:03d}.png")
     data = open_data(tmp_path / "in")
-    found = find_duplicates(data, Pixels(data)).summary.exact
+    found = find_duplicates(data, PixelReader(data)).summary.exact
     assert found.groups_cut == 1
     assert found.counts.across_labels > 0
 

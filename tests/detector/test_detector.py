@@ -190,10 +190,11 @@ def test_domain_looks_at_format_and_quality():
     domain = Domain(formats=("JPEG",), sizes=(32, 32), qualities=(75, 75), generators=())
     facts = Facts(format="JPEG", width=32, height=32, quality=75)
     pixels = np.zeros((1, 32, 32, 3), dtype=np.uint8)
-    assert domain.why_outside(facts, pixels) is None
-    assert "quality 90" in domain.why_outside(replace(facts, quality=90), pixels)
-    assert "PNG file" in domain.why_outside(replace(facts, format="PNG", quality=None), pixels)
-    assert "32 x 31" in domain.why_outside(replace(facts, height=31), pixels)
+    changes = ({}, {"quality": 90}, {"format": "PNG", "quality": None}, {"height": 31})
+    inside, *others = domain.why_all_outside([replace(facts, **change) for change in changes], [pixels] * 4)
+    assert inside is None
+    for words, why in zip(("quality 90", "PNG file", "32 x 31"), others, strict=True):
+        assert words in why
 
 
 def test_verdict_band():

@@ -50,12 +50,10 @@ def test_a_page_of_text_is_outside_and_two_photographs_are_not(saved):
     facts = Facts(format="JPEG", width=900, height=700)
     seen = SEEN.to_input(saved(page()))
     flat = np.mean([share_of_alike_neighbors(window) for window in seen])
-    assert (
-        PHOTOGRAPHS.why_outside(facts, seen)
-        == f"looks like a screenshot or drawing ({flat:.0%} of it flat); give the photograph itself"
-    )
-    for picture in load_sample_images().images:
-        assert PHOTOGRAPHS.why_outside(facts, SEEN.to_input(picture)) is None
+    pictures = [SEEN.to_input(picture) for picture in load_sample_images().images]
+    drawn, *photographs = PHOTOGRAPHS.why_all_outside([facts] * (1 + len(pictures)), [seen, *pictures])
+    assert drawn == f"looks like a screenshot or drawing ({flat:.0%} of it flat); give the photograph itself"
+    assert photographs == [None, None]
 
 
 def test_the_domain_of_crops_has_a_smallest_and_may_have_no_largest_picture():

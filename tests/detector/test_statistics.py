@@ -40,7 +40,7 @@ def test_known_images_lie_inside_and_unlike_ones_do_not(domain, sample):
     assert (domain.distances(values(noise)) > domain.limit).all()
     chart = np.full((32, 32, 3), 255, dtype=np.uint8)
     chart[::4] = 0
-    assert "detail" in domain.why_outside(values([chart])[0])
+    assert "detail" in domain.why_all_outside(values([chart]))[0]
 
 
 def test_a_photograph_shrunk_without_antialiasing_lies_further_out(domain):
@@ -63,4 +63,4 @@ def test_it_survives_json_and_a_single_image(domain, sample):
 def test_the_reason_names_what_is_most_unlike(domain, sample):
     image = Image.fromarray(sample.images[sample.rows("test")[0]])
     flat = np.asarray(image.resize((2, 2)).resize((32, 32)))
-    assert "less" in domain.why_outside(values([flat])[0])
+    assert "less" in domain.why_all_outside(values([flat]))[0]

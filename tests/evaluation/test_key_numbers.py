@@ -2,8 +2,11 @@
 
 import pytest
 
-from asli.evaluation.sections.overview import key_numbers
+from asli.evaluation.sections.overview import base_rate, key_numbers, summary
+from asli.metrics.intervals import proportion
 from asli.reports.colors import Status
+from asli.reports.kit import Report
+from asli.reports.render import write_report
 
 
 def figure(value, low, high):
@@ -42,3 +45,36 @@ def test_a_detector_that_flags_both_labels_alike_is_bad_whatever_was_promised():
 
 def test_what_is_optimistic_gets_no_check_mark():
     assert statuses((0.05, 0.04, 0.06), (0.9, 0.85, 0.95), 0.1, split="calibration")["flagged"] is Status.CAUTION
+
+
+def in_words(alarms, found, unsure, tmp_path):
+    reals, fakes = 54, 70
+    result = {
+        "figures": {
+            "threshold": {
+                "false_positive_rate": proportion(alarms, reals).to_dict(),
+                "recall": proportion(found, fakes).to_dict(),
+            },
+            "threshold_free": {"auroc": figure(0.9, 0.8, 0.95)},
+        },
+        "verdicts": {
+            "real": {"unsure": proportion(unsure, reals).to_dict()},
+            "fake": {"unsure": proportion(7, fakes).to_dict()},
+        },
+        "data": {"real": reals, "fake": fakes},
+    }
+    report = Report(title="", origin="", sections=[], summary=summary(result), base_rate=base_rate(result))
+    return write_report(tmp_path, report).read_text(), [str(line) for line in report.summary]
+
+
+def test_none_and_all_are_called_so_with_what_the_interval_leaves_open(tmp_path):
+    page, (flagged, found, unsure, _) = in_words(0, 70, 0, tmp_path)
+    assert flagged == (
+        "None of 54 photographs was called fake. Of 100 photographs like these, at most 6.6 would be (95 % CI)."
+    )
+    assert found == "All 70 AI-generated images were called fake. Of 100 like these, at least 95 would be (95 % CI)."
+    assert unsure == "No verdict (unsure): none of 54 photographs, about 10 of 100 AI-generated images (7 of 70)."
+    assert "Still, if 1 picture in 100 is AI-generated, up to 87 of 100 alarms may be false (95\u00a0% CI)." in page
+    assert "about 0 of 100" not in page
+    _, (flagged, *_) = in_words(1, 70, 0, tmp_path)
+    assert flagged.startswith("Of 100 photographs like these, about 1.9 would be called fake")

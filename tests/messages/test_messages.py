@@ -1,16 +1,21 @@
 import string
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from asli.datasets.images import Facts, decode
-from asli.detector.card import AUTHOR, Evidence, Thresholds
+from asli.detector.card import AUTHOR, CalibrationEvidence, Thresholds
 from asli.detector.domain import LARGEST, Domain
 from asli.detector.drawn import why_drawn
 from asli.errors import ImageError
 from asli.messages import LANGUAGES, Number, catalog, message
 from asli.messages.reasons import reason_text
 from asli.metrics.estimate import Estimate
+from asli.provenance.claims import SOURCE_TYPES, Claim, claim, meaning
+from asli.provenance.credentials import _EARLIER, _OTHER, _PART, Credentials
+from asli.provenance.metadata import Unread
+from asli.provenance.read import _statements
 from asli.sample import golden_images
 
 
@@ -74,7 +79,7 @@ def test_every_reason_and_caveat_that_asli_gives_is_translated():
         why_drawn(np.array([0.95, 1.0, 0.0])),
     }
     given = {"low": 0.4, "high": 0.5, "n": 20, "calibration_hash": ""}
-    weak = Evidence(auroc=Estimate(0.5, 0.4, 0.6, 20), loss_gain=Estimate(0.0, -0.1, 0.1, 20))
+    weak = CalibrationEvidence(auroc=Estimate(0.5, 0.4, 0.6, 20), loss_gain=Estimate(0.0, -0.1, 0.1, 20))
     for more in ({"policy": AUTHOR}, {"policy": "max-f1", "real": 8, "fake": 12, "evidence": weak}):
         reasons |= set(Thresholds(**given, **more).caveats)
     assert len(reasons) > 9
@@ -82,3 +87,34 @@ def test_every_reason_and_caveat_that_asli_gives_is_translated():
         said = reason_text(reason)
         assert not isinstance(said, str), reason
         assert said.text("id") != said.text("en")
+
+
+def test_every_statement_of_a_file_is_translated():
+    words = {said for said, _ in SOURCE_TYPES.values()} | {
+        meaning(field, value)[0]
+        for field, value in (
+            ("AISystemUsed", "x"),
+            ("sd-metadata", "x"),
+            ("parameters", "Steps: 20, Sampler: Euler a"),
+            ("comment", '{"invokeai_metadata": 1}'),
+            ("prompt", '{"class_type": "KSampler"}'),
+            ("comment", '{"prompt": "x", "steps": 3, "model": "y"}'),
+            ("Description", "Job ID: 01234567-89ab-cdef-0123-456789abcdef"),
+            ("Software", "Midjourney"),
+            ("Keywords", "generative ai"),
+            ("dcterms:provenance", "https://example.org/x"),
+            *(("AIGC", label) for label in "123"),
+        )
+    }
+    signed = [Credentials(state, "why", "a signer") for state in ("valid", "trusted", "unchecked", "invalid")]
+    claims = [Claim(f"C2PA{rest}", "x", "y", "camera") for rest in ("", _EARLIER[4:], _PART[4:], _OTHER[4:])]
+    lines = {f"{said}; EXIF Software, not signed" for said in words}
+    lines |= {line for one in signed for line in _statements([], [Unread("EXIF", "damaged")], one)}
+    lines |= {line for one in signed for line in _statements([], [], replace(one, claims=claims))}
+    lines |= set(_statements([claim("XMP", "DigitalSourceType", "news; or old")], [], None))
+    assert len(words) > 30
+    for line in lines:
+        assert str(reason_text(line)) == line
+        other = reason_text(line).text("id")
+        for english in ("generated", "signed", "camera", "could not", "not know", "screenshot", "edited", "unchanged"):
+            assert english not in other.replace("tidak ditandatangani", ""), line

@@ -4,7 +4,7 @@ import pytest
 
 from asli.messages import message
 from asli.reports import plots
-from asli.reports.kit import BaseRate, Cell, KeyNumber, Report, ReportFigure, ReportTable, Section, measured
+from asli.reports.kit import BaseRate, KeyNumber, Report, ReportFigure, ReportTable, Section, TableCell, measured
 from asli.reports.render import write_report
 from asli.scanning.gallery_page import render
 from asli.scanning.gallery_rows import CATEGORIES
@@ -17,14 +17,14 @@ def report(tmp_path_factory):
     rows = [
         ["b <script>alert(1)</script>", *measured({"value": 0.9, "low": 0.8, "high": 0.95, "n": 10})],
         ['a, "quoted"', *measured({"value": 0.123456, "low": 0.05, "high": 0.3, "n": 10})],
-        ["c", Cell(text="", value=None), ""],
+        ["c", TableCell(text="", value=None), ""],
     ]
     page = Report(
         title="A report",
         origin="of a test",
         summary=[message("report.like_these", name="cats & dogs")],
         key_numbers=[KeyNumber(title="n", value="1")],
-        base_rate=BaseRate(recall=(0.9, 0.8, 1.0), false_positive_rate=(0.1, 0.05, 0.2)),
+        base_rate=BaseRate(recall=(0.9, 0.8, 1.0), false_positive_rate=(0.1, 0.05, 0.2), photographs=200),
         sections=[
             Section(id="one", title="One", tables=[ReportTable(columns=["name", "value", "95 % CI"], rows=rows)]),
             Section(
@@ -132,7 +132,7 @@ def test_fifty_thousand_rows_are_listed_filtered_and_sorted(browser, tmp_path):
     text = render(
         template, "en", scripts=(script,), result=result, counts=dict.fromkeys(CATEGORIES, 10_000), listed=50_000,
         limit=50_000, rows=data, bars=[(0, 1, 1, 100, "fake")],
-        tables=[], bands={"": SimpleNamespace(low=0.3, high=0.7, caveats=())},
+        tables=[], called="n", bands={"": SimpleNamespace(low=0.3, high=0.7, caveats=())},
     )  # fmt: skip
     path.write_text(text)
     page = opened(browser, path)

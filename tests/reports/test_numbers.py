@@ -29,9 +29,11 @@ def test_dicts_and_dataclasses_are_read_alike():
 
 
 def test_false_alarms_follow_bayes_rule():
-    rates = BaseRate(recall=(0.9, 0.8, 1.0), false_positive_rate=(0.1, 0.05, 0.2))
+    rates = BaseRate(recall=(0.9, 0.8, 1.0), false_positive_rate=(0.1, 0.05, 0.2), photographs=20)
     value, low, high = rates.false_alarms(0.01)
     assert value == pytest.approx(0.99 * 0.1 / (0.99 * 0.1 + 0.01 * 0.9))
     assert low == pytest.approx(0.99 * 0.05 / (0.99 * 0.05 + 0.01 * 1.0))
     assert high == pytest.approx(0.99 * 0.2 / (0.99 * 0.2 + 0.01 * 0.8))
-    assert BaseRate(recall=(0.0, 0.0, 0.1), false_positive_rate=(0.0, 0.0, 0.1)).false_alarms(0.01) is None
+    assert (
+        BaseRate(recall=(0.0, 0.0, 0.1), false_positive_rate=(0.0, 0.0, 0.1), photographs=20).false_alarms(0.01) is None
+    )

@@ -1,10 +1,9 @@
 """Independent processes, killed and run again; what a shard number may be; what merging refuses."""
 
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pyarrow.parquet as pq
@@ -16,33 +15,36 @@ from asli.scaling.merging import merge_parts
 from asli.scaling.shard import Shard, find_shard
 from asli.scaling.sharded import scan_parts
 from tests.conftest import run_asli
-from tests.scaling.conftest import DETECTOR, ENGINES, tarred
+from tests.scaling.conftest import DETECTOR, tarred
 from tests.scaling.test_sharded import base, differing, rows_of
 
 
-def start(paths, out, *options):
-    command = [
-        sys.executable,
-        "-m",
-        "asli",
-        "scan",
-        *map(str, paths),
-        "-o",
-        f"{out}/",
-        "--detector",
-        DETECTOR,
-        *options,
-    ]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+def be_asli(arguments, environment, words):
+    """Do in this process what `asli` does with these arguments; write its messages to a file."""
+    os.dup2(os.open(words, os.O_WRONLY | os.O_CREAT), 2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.environ.update(environment)
+    from asli.cli import main
+
+    main(arguments)
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Processes forked from one that has imported what they need: eleven new interpreters would take a minute."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["asli.cli", "asli.cli.scanning", "asli.scaling.sharded", "tests.scaling.test_shards"]
+    )
+    return context
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not ENGINES, reason="set ASLI_REQUIRE_ENGINES=1: it starts eleven processes")
-def test_eight_processes_three_of_them_killed_and_run_again(shards, local_rows, tmp_path):
+def test_eight_processes_three_of_them_killed_and_run_again(processes, many_shards, many_rows, tmp_path):
     """With the numbers of a Slurm array for seven of them and of a Kubernetes job for one."""
-    paths, out = sorted(shards.iterdir()), tmp_path / "parts"
+    paths, out = [*map(str, sorted(many_shards.iterdir()))], tmp_path / "parts"
 
-    def run(number):
+    def start(number):
         if number == 8:
             environment, options = {"JOB_COMPLETION_INDEX": "7"}, ["--shard", "/8"]
         else:
@@ -50,42 +52,39 @@ def test_eight_processes_three_of_them_killed_and_run_again(shards, local_rows, 
                 {"SLURM_ARRAY_TASK_ID": str(number + 4), "SLURM_ARRAY_TASK_MIN": "5", "SLURM_ARRAY_TASK_COUNT": "8"},
                 [],
             )
-        os.environ.update(environment)
-        try:
-            return start(paths, out, "--part-rows", "50", "--threads", "1", *options)
-        finally:
-            for name in environment:
-                del os.environ[name]
+        command = ["scan", *paths, "-o", f"{out}/", "--detector", DETECTOR, "--part-rows", "50", "--threads", "1"]
+        process = processes.Process(target=be_asli, args=(command + options, environment, tmp_path / f"{number}.txt"))
+        process.start()
+        return process
+
+    def end(process, number):
+        process.join(timeout=300)
+        assert process.exitcode == 0, (tmp_path / f"{number}.txt").read_text()
 
     def written(number):
         return len(list(out.glob(f"part-{number:05d}-of-*")))
 
-    counts = {
-        n: sum(shard_of(unit.name, 8) == n - 1 for unit in Sources([*map(str, paths)], shards=8).units())
-        for n in range(1, 9)
-    }
+    counts = {n: sum(shard_of(unit.name, 8) == n - 1 for unit in Sources(paths, shards=8).units()) for n in range(1, 9)}
     victims = sorted(counts, key=lambda n: -counts[n])[:3]
     for number in victims:
-        process = run(number)
+        process = start(number)
         deadline = time.monotonic() + 120
-        while not written(number) and process.poll() is None and time.monotonic() < deadline:
+        while not written(number) and process.is_alive() and time.monotonic() < deadline:
             time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-    others = [run(number) for number in range(1, 9) if number not in victims]
-    for process in others:
-        _, words = process.communicate(timeout=300)
-        assert process.returncode == 0, words
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    others = {number: start(number) for number in range(1, 9) if number not in victims}
+    for number, process in others.items():
+        end(process, number)
     with pytest.raises(RunError, match="is not finished|lacks"):
         merge_parts(out)
-    again = [run(number) for number in victims]
-    said = [process.communicate(timeout=300)[1] for process in again]
-    assert [process.returncode for process in again] == [0, 0, 0], said
-    assert sum("resuming behind" in words for words in said) == 3
+    for number, process in {number: start(number) for number in victims}.items():
+        end(process, number)
+        assert "resuming behind" in (tmp_path / f"{number}.txt").read_text()
     done = run_asli("scan", "merge", out, "-o", tmp_path / "all.parquet")
     assert done.returncode == 0, done.stderr
-    assert differing(rows_of(tmp_path / "all.parquet", base), local_rows) == []
+    assert differing(rows_of(tmp_path / "all.parquet", base), many_rows) == []
 
 
 def test_workers_take_every_unit_once_and_once_scores_duplicates_once(shards, local_rows, tmp_path):

@@ -155,6 +155,28 @@ def test_a_verdict_that_saving_again_may_change_is_called_unstable(page, picture
     until(lambda: "aved again" not in page.locator("#results").inner_text())
 
 
+def test_the_verdict_is_shown_before_its_stability(page, pictures):
+    held = []
+    page.route(re.compile("stability=true"), lambda route: held.append(route))
+    page.set_input_files("#files", pictures / "fake.jpg")
+    shown = card(page, "fake.jpg")
+    shown.get_by_text("Measuring whether saving it again").wait_for()
+    assert shown.locator(".verdict strong").inner_text() == "Fake"
+    assert "measuring the stability of 1 more" in page.locator("#status").inner_text()
+    page.get_by_role("button", name="Record: fake.jpg").click()
+    assert "Measuring whether saving it again" in page.locator("#record").inner_text()
+    until(lambda: held)
+    held[0].continue_()
+    until(lambda: "Measuring" not in page.locator("#record").inner_text())  # an open record is completed, too
+    page.get_by_role("button", name="Close").click()
+    assert "Saved again or resized a little" in shown.inner_text()
+    page.get_by_role("button", name="Clear").click()
+    page.set_input_files("#files", pictures / "fake.jpg")
+    shown.get_by_text("Measuring whether saving it again").wait_for()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    shown.get_by_text("was not measured: canceled").wait_for()
+
+
 @pytest.mark.slow
 def test_an_explanation_is_checked_and_a_failed_one_is_struck_through(page, pictures):
     choose(page, pictures, "fake.jpg")
@@ -278,7 +300,9 @@ def test_a_record_names_file_detector_time_and_settings_on_one_printed_page(page
 
 def test_the_language_is_the_browsers_and_everything_switches(browser, address, pictures):
     for page in opened(browser, address, locale="id-ID"):
-        choose(page, pictures, "outside.png", "fake.jpg")
+        choose(page, pictures, "outside.png", "fake.jpg", "states-ai.jpg")
+        badge = card(page, "states-ai.jpg").locator(".badge").inner_text()
+        assert badge == "Berkas menyatakan: AI. Buatan AI; XMP DigitalSourceType, tidak ditandatangani"
         assert page.locator("h1").inner_text() == "Foto asli atau buatan AI?"
         assert "300 \u00d7 200 piksel" in card(page, "outside.png").inner_text()
         assert card(page, "fake.jpg").locator(".verdict strong").inner_text().startswith("Palsu")

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -19,7 +20,7 @@ from asli.detector.base import Detector
 from asli.detector.predict import predict
 from asli.errors import MissingExtraError
 from asli.sample import golden_images
-from asli.serving.batching import Batches
+from asli.serving.batching import RequestBatches
 from tests.compare import differences
 from tests.conftest import run_asli
 
@@ -211,7 +212,7 @@ def test_images_that_wait_together_share_forward_passes(pictures, monkeypatch):
     sizes.clear()
 
     async def ask():
-        batches = Batches(detector, threads=2)
+        batches = RequestBatches(detector, threads=2)
         return await asyncio.gather(
             *(
                 batches.score(path.name, path.read_bytes, 1000, stability=False, force_domain=number % 40 == 39)
@@ -250,6 +251,28 @@ def test_it_ends_when_it_is_told_to(finished, sent, status):
     assert httpx.get(f"{address}/health").status_code == 200
     process.send_signal(sent)
     assert process.wait(30) == status
+
+
+@pytest.mark.parametrize(
+    ("signals", "status"),
+    [
+        ((signal.SIGINT, signal.SIGINT), 130),
+        ((signal.SIGTERM, signal.SIGINT), 130),
+        ((signal.SIGINT, signal.SIGTERM), -15),
+    ],
+)
+def test_a_second_signal_ends_it_at_once_without_a_traceback(finished, signals, status):
+    process, address = start(finished.path)
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as unfinished:  # a request that keeps it from stopping
+        unfinished.sendall(b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
+        assert httpx.get(f"{address}/health").status_code == 200
+        process.send_signal(signals[0])
+        while not process.log and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signals[1])
+        assert process.wait(10) == status
+    assert process.log == ["stopping after the open requests; a second signal stops at once\n"]
 
 
 def test_a_taken_port_gives_one_line(finished):

@@ -6,7 +6,7 @@ import pytest
 
 from asli.auditing import facts
 from asli.auditing.duplicates import find_duplicates
-from asli.auditing.read_pixels import Pixels
+from asli.auditing.read_pixels import PixelReader
 from asli.errors import DataError
 from asli.tables.audit_table import audit_table
 from tests.conftest import run_asli
@@ -19,7 +19,7 @@ COUNTED = (
 
 @pytest.mark.slow
 def test_a_manifest_gives_the_counts_of_its_images(duplicated):
-    expected = find_duplicates(duplicated, Pixels(duplicated)).summary
+    expected = find_duplicates(duplicated, PixelReader(duplicated)).summary
     result = audit_table(duplicated.path)
     found, wanted = result.duplicates.exact.to_dict(), expected.exact.to_dict()
     for key in COUNTED:

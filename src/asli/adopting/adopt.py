@@ -10,7 +10,7 @@ from typing import Literal
 from asli.adopting.golden import golden_pictures
 from asli.adopting.opened import Choices, Processor, set_out
 from asli.adopting.prove import TOLERANCE, prove
-from asli.adopting.source import Source, find
+from asli.adopting.source import AdoptionSource, find
 from asli.datasets.folder import DataFolder
 from asli.detector.adopted import Adopted
 from asli.detector.author import AuthorNetwork, Origin
@@ -122,7 +122,7 @@ def adopt(
     return result
 
 
-def _proven(source: Source, files: Path, choices: Choices, license: str | None) -> Adopted:
+def _proven(source: AdoptionSource, files: Path, choices: Choices, license: str | None) -> Adopted:
     opened = set_out(source, files, choices)
     network = AuthorNetwork(library=source.library, name=opened.name, bgr=opened.translated.bgr, outputs=opened.outputs)
     digest = sha256_of_file(source.weights)

@@ -12,8 +12,8 @@ import numpy as np
 from asli.adopting import graphs
 from asli.adopting.label_mapping import outputs_of
 from asli.adopting.processors import LARGEST_INPUT, Translated, from_processor, from_timm
-from asli.adopting.reference import Network, Pipeline, Reference, module_logits, processed
-from asli.adopting.source import Source
+from asli.adopting.reference import Pipeline, Reference, ReferenceNetwork, module_logits, processed
+from asli.adopting.source import AdoptionSource
 from asli.detector.adopted_network import load_network, quiet, refusing, require_transformers
 from asli.detector.author import Activation, Outputs
 from asli.detector.store import CONFIG, ONNX, PROCESSOR, WEIGHTS
@@ -59,7 +59,7 @@ class Opened:
     reference: Reference
 
 
-def set_out(source: Source, folder: Path, choices: Choices) -> Opened:
+def set_out(source: AdoptionSource, folder: Path, choices: Choices) -> Opened:
     """Copy or write the network's files into a folder, and open it there.
 
     Raises:
@@ -77,7 +77,7 @@ def set_out(source: Source, folder: Path, choices: Choices) -> Opened:
     return _transformers(source, folder, choices)
 
 
-def _transformers(source: Source, folder: Path, choices: Choices) -> Opened:
+def _transformers(source: AdoptionSource, folder: Path, choices: Choices) -> Opened:
     transformers = require_transformers()
     shutil.copyfile(source.folder / CONFIG, folder / CONFIG)
     shutil.copyfile(source.weights, folder / WEIGHTS)
@@ -144,7 +144,7 @@ def _open_processor(folder: Path, wanted: Processor | None) -> Any:
         )
 
 
-def _timm(source: Source, folder: Path, choices: Choices) -> Opened:
+def _timm(source: AdoptionSource, folder: Path, choices: Choices) -> Opened:
     import timm
     from timm.data import create_transform, resolve_data_config
 
@@ -183,7 +183,9 @@ def _timm(source: Source, folder: Path, choices: Choices) -> Opened:
             return processed(processor, picture)
         return transform(ImageOps.exif_transpose(picture).convert("RGB")).numpy()
 
-    reference = Network(f"timm {timm.__version__}'s transform and network", prepare, module_logits(module), outputs)
+    reference = ReferenceNetwork(
+        f"timm {timm.__version__}'s transform and network", prepare, module_logits(module), outputs
+    )
     return Opened(name=str(config["architecture"]), outputs=outputs, translated=translated, reference=reference)
 
 
@@ -214,7 +216,7 @@ def _write_weights(tensors: dict[str, Any], folder: Path) -> None:
     (folder / WEIGHTS).write_bytes(save({k: v.contiguous() for k, v in tensors.items()}, metadata={"format": "pt"}))
 
 
-def _bare(source: Source, folder: Path, choices: Choices) -> dict[str, Any]:
+def _bare(source: AdoptionSource, folder: Path, choices: Choices) -> dict[str, Any]:
     """Write the files of a bare state dict as timm's hub format; return `config.json`."""
     import timm
 
@@ -289,7 +291,7 @@ def _timm_settings(path: Path) -> dict[str, Any]:
         return {key: value for key, value in dict(read_json(path)).items() if key in _KEPT}
 
 
-def _onnx(source: Source, folder: Path, choices: Choices) -> Opened:
+def _onnx(source: AdoptionSource, folder: Path, choices: Choices) -> Opened:
     from asli.exporting.onnx import require_onnx
 
     require_onnx()
@@ -336,7 +338,7 @@ def _onnx(source: Source, folder: Path, choices: Choices) -> Opened:
         return values
 
     what = f"{type(processor).__name__} and ONNX Runtime on the author's file"
-    reference = Network(what, lambda picture: processed(processor, picture), logits, outputs)
+    reference = ReferenceNetwork(what, lambda picture: processed(processor, picture), logits, outputs)
     return Opened(name=source.weights.stem, outputs=outputs, translated=translated, reference=reference)
 
 

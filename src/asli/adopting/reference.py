@@ -61,7 +61,7 @@ class Pipeline:
         return sum(by_label[labels[number]] for number in self._outputs.fake)
 
 
-class Network:
+class ReferenceNetwork:
     """A network without a pipeline of its own: preprocessing, network and activation by the author's libraries.
 
     Args:

@@ -29,7 +29,7 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class AdoptionSource:
     """A network to adopt.
 
     Attributes:
@@ -53,7 +53,7 @@ class Source:
     architecture: str | None = None
 
 
-def find(name: str, architecture: str | None) -> Source:
+def find(name: str, architecture: str | None) -> AdoptionSource:
     """Find a network and refuse what asli does not open.
 
     Args:
@@ -79,13 +79,13 @@ def find(name: str, architecture: str | None) -> Source:
         path = Path(name)
         folder = path if path.is_dir() else path.parent
     if path.is_file() and path.suffix == ".onnx":
-        return Source(name=name, folder=folder, weights=path, library="onnx", stated=_stated(folder, author))
+        return AdoptionSource(name=name, folder=folder, weights=path, library="onnx", stated=_stated(folder, author))
     weights = path if path.is_file() else _weights(folder, name)
     if weights.suffix != ".safetensors":
         raise DetectorError(_no_pickles(weights.name, name))
     stated = _stated(folder, author)
     if architecture is not None:
-        return Source(
+        return AdoptionSource(
             name=name,
             folder=folder,
             weights=weights,
@@ -96,7 +96,7 @@ def find(name: str, architecture: str | None) -> Source:
         )
     config = _config(folder, name)
     library: Library = "timm" if "architecture" in config else "transformers"
-    return Source(
+    return AdoptionSource(
         name=name, folder=folder, weights=weights, library=library, config=config, commit=commit, stated=stated
     )
 

@@ -14,7 +14,7 @@ from asli.auditing.checks.check_registry import installed_checks, run_checks
 from asli.auditing.duplicates import find_duplicates
 from asli.auditing.evidence import Evidence
 from asli.auditing.findings import AuditedData, Counts, DuplicateSummary, Oddity, Shortcuts
-from asli.auditing.read_pixels import Pixels
+from asli.auditing.read_pixels import PixelReader
 from asli.auditing.shortcuts import measure
 from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
@@ -110,7 +110,7 @@ def audit(data: str | Path | DataFolder, *, seed: int = 0, html: str | Path | No
     data = open_data(data)
     _require_both(data)
     extra = installed_checks()
-    table, pixels = facts.read(data), Pixels(data)
+    table, pixels = facts.read(data), PixelReader(data)
     duplicates = find_duplicates(data, pixels)
     evidence = Evidence(
         data=data,

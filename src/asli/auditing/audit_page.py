@@ -10,11 +10,11 @@ from asli.auditing.drawing import shortcut_areas
 from asli.auditing.duplicate_sections import duplicate_sections, look_alikes, strip
 from asli.auditing.evidence import Evidence
 from asli.auditing.findings import Counts, Shortcuts
-from asli.auditing.read_pixels import Pixels
+from asli.auditing.read_pixels import PixelReader
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABELS
 from asli.reports.colors import Status
-from asli.reports.kit import CaptionedImage, Cell, KeyNumber, Report, ReportFigure, ReportTable, Section
+from asli.reports.kit import CaptionedImage, KeyNumber, Report, ReportFigure, ReportTable, Section, TableCell
 from asli.reports.numbers import p_text
 from asli.reports.render import write_report
 
@@ -124,8 +124,10 @@ def _checks(findings: tuple[Finding, ...]) -> Section:
                 columns=["check", "result", "finding", "what to do"],
                 rows=[
                     [
-                        Cell(text=line.title, note=line.meaning),
-                        Cell(text=str(line.severity), value=order.index(line.severity), status=STATUSES[line.severity]),
+                        TableCell(text=line.title, note=line.meaning),
+                        TableCell(
+                            text=str(line.severity), value=order.index(line.severity), status=STATUSES[line.severity]
+                        ),
                         line.finding,
                         line.remedy or "nothing",
                     ]
@@ -167,7 +169,7 @@ def _shortcuts(found: Shortcuts) -> Section:
     )
 
 
-def _files(facts: dict[str, dict[str, str]], data: DataFolder, pixels: Pixels) -> Section:
+def _files(facts: dict[str, dict[str, str]], data: DataFolder, pixels: PixelReader) -> Section:
     generators = [group for group in next(iter(facts.values())) if group not in LABELS]
     tables = [
         ReportTable(columns=["fact", *LABELS], rows=[[fact, *(of[g] for g in LABELS)] for fact, of in facts.items()])
@@ -184,7 +186,7 @@ def _files(facts: dict[str, dict[str, str]], data: DataFolder, pixels: Pixels) -
     )
 
 
-def _typical(data: DataFolder, pixels: Pixels, label: int) -> list[CaptionedImage]:
+def _typical(data: DataFolder, pixels: PixelReader, label: int) -> list[CaptionedImage]:
     rows = np.flatnonzero(data.readable & (data.labels == label))
     if not len(rows):
         return []

@@ -10,10 +10,10 @@ from PIL import Image
 
 from asli.auditing.duplicates import Duplicates
 from asli.auditing.findings import DuplicateSummary, ExactDuplicates, LookAlikes, NearDuplicates
-from asli.auditing.read_pixels import Image8, Pixels
+from asli.auditing.read_pixels import Image8, PixelReader
 from asli.datasets.folder import DataFolder
 from asli.metrics.intervals import proportion
-from asli.reports.kit import CaptionedImage, Cell, ReportTable, Section
+from asli.reports.kit import CaptionedImage, ReportTable, Section, TableCell
 from asli.reports.numbers import percent_counted, percent_interval
 
 PAIRS = 12
@@ -24,7 +24,7 @@ SIDE = 96
 
 
 def duplicate_sections(
-    summary: DuplicateSummary, data: DataFolder, pixels: Pixels, duplicates: Duplicates
+    summary: DuplicateSummary, data: DataFolder, pixels: PixelReader, duplicates: Duplicates
 ) -> list[Section]:
     """Return a section on exact and one on near-duplicates, of those there are.
 
@@ -49,7 +49,7 @@ def duplicate_sections(
             "across splits": found.across_splits,
             "across labels": found.across_labels,
         }
-        rows: list[list[str | Cell]] = [[name, f"{count:,}"] for name, count in terms.items()]
+        rows: list[list[str | TableCell]] = [[name, f"{count:,}"] for name, count in terms.items()]
         if summary.test_total:
             share = proportion(found.test_images, summary.test_total)
             text = f"{percent_counted(share)}, 95 % CI {percent_interval(share)}"
@@ -70,7 +70,7 @@ def duplicate_sections(
     return sections
 
 
-def look_alikes(found: LookAlikes, data: DataFolder, pixels: Pixels) -> Section | None:
+def look_alikes(found: LookAlikes, data: DataFolder, pixels: PixelReader) -> Section | None:
     """Return the section on pictures of which many look alike, or None where there are none.
 
     Args:
@@ -125,7 +125,7 @@ def _telling_pairs(data: DataFolder, pairs: npt.NDArray[np.int64]) -> list[int]:
 
 
 def _pair_image(
-    data: DataFolder, pixels: Pixels, pair: npt.NDArray[np.int64], distance: float | None
+    data: DataFolder, pixels: PixelReader, pair: npt.NDArray[np.int64], distance: float | None
 ) -> CaptionedImage:
     lines = data.table(["id", "split", "label"], pair).to_pylist()
     title = " and ".join(dict.fromkeys(f"{line['split']} {line['label']}" for line in lines))

@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from asli.auditing.findings import DuplicateSummary, ExactDuplicates, LookAlikes, NearDuplicates, PairCounts
 from asli.auditing.hamming import BUCKET_LIMIT, RADIUS, neighbors
-from asli.auditing.read_pixels import Image8, Pixels
+from asli.auditing.read_pixels import Image8, PixelReader
 from asli.datasets.folder import DataFolder
 
 NEAR = 30.0
@@ -76,7 +76,7 @@ class Duplicates:
     distances: npt.NDArray[np.float64]
 
 
-def find_duplicates(data: DataFolder, pixels: Pixels) -> Duplicates:
+def find_duplicates(data: DataFolder, pixels: PixelReader) -> Duplicates:
     """Find exact duplicates by hash of the pixels, near ones by perceptual hash confirmed at the pixels."""
     table = data.table(["id", "split", "label", "sha256", "phash"])
     splits, labels = table["split"].to_pylist(), table["label"].to_pylist()
@@ -198,7 +198,7 @@ def _nearest_of_each(
     return pairs[np.unique(number[order[rank < CAP]])]
 
 
-def _thumbnails(heads: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64], pixels: Pixels) -> dict[int, Image8]:
+def _thumbnails(heads: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64], pixels: PixelReader) -> dict[int, Image8]:
     """Return thumbnails, 32 x 32 x 3, of the pictures at some places of `heads`."""
     return dict(zip(wanted.tolist(), pixels.map(thumbnail_rgb, heads[wanted]), strict=True))
 
@@ -261,7 +261,7 @@ def _crowded(pairs: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.bool_]:
     return many[pairs[:, 0]] | many[pairs[:, 1]]
 
 
-def _alike_in_every_part(pairs: npt.NDArray[np.int64], pixels: Pixels) -> npt.NDArray[np.bool_]:
+def _alike_in_every_part(pairs: npt.NDArray[np.int64], pixels: PixelReader) -> npt.NDArray[np.bool_]:
     """Return which pairs of rows differ by at most `PART` in every part."""
     rows = np.unique(pairs)
     gray = dict(zip(rows.tolist(), pixels.map(_gray, rows), strict=True))

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from PIL import Image
 
-from asli.auditing.read_pixels import Image8, Pixels
+from asli.auditing.read_pixels import Image8, PixelReader
 from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.layouts import LABEL_ALIASES, SPLIT_ALIASES
@@ -133,7 +133,7 @@ def equalize(
     digests, names = table["pixel_sha256"].to_pylist(), _names(table.to_pylist())
     fitting = [job for job, fits in zip(zip(rows.tolist(), digests, names, strict=True), large, strict=True) if fits]
     todo = [job for job in fitting if not (out / job[2]).exists()]
-    pixels = Pixels(data)
+    pixels = PixelReader(data)
     with progress("equalizing", len(fitting), unit="images", done=len(fitting) - len(todo)) as bar:
         for start in range(0, len(todo), 256):
             block = todo[start : start + 256]

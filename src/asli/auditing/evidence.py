@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from asli.auditing.duplicates import Duplicates
 from asli.auditing.findings import Counts, Oddity, Shortcuts
-from asli.auditing.read_pixels import Pixels
+from asli.auditing.read_pixels import PixelReader
 from asli.datasets.folder import DataFolder
 
 
@@ -27,7 +27,7 @@ class Evidence:
 
     data: DataFolder
     table: pa.Table
-    pixels: Pixels
+    pixels: PixelReader
     duplicates: Duplicates
     counts: Counts
     oddities: tuple[Oddity, ...]

@@ -14,7 +14,7 @@ Image8 = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
 
 
-class Pixels:
+class PixelReader:
     """Decoded images by row.
 
     Args:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image
 
-from asli.auditing.read_pixels import Image8, Pixels
+from asli.auditing.read_pixels import Image8, PixelReader
 
 Floats = npt.NDArray[np.float64]
 SETTINGS = ("format", "mode", "subsampling", "quantization")
@@ -63,7 +63,7 @@ def crop_side(table: pa.Table) -> int:
     return int(np.clip(np.quantile(short, 0.01, method="lower"), *CROP)) // 8 * 8
 
 
-def from_pixels(pixels: Pixels, rows: npt.NDArray[np.int64], side: int) -> tuple[Features, Features]:
+def from_pixels(pixels: PixelReader, rows: npt.NDArray[np.int64], side: int) -> tuple[Features, Features]:
     """Return the colors of an 8x8 thumbnail, and spectrum and resampling statistics of the central crop.
 
     Crops begin at multiples of 8 pixels, so that the grid of JPEG blocks stays where it is. Images smaller than the

@@ -10,7 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from asli.auditing.findings import ByChance, Shortcut, Shortcuts, Telling
-from asli.auditing.read_pixels import Pixels
+from asli.auditing.read_pixels import PixelReader
 from asli.auditing.shortcut_features import (
     NUMBERS,
     SETTINGS,
@@ -43,7 +43,7 @@ LEAST = 20
 
 
 def measure(
-    data: DataFolder, pixels: Pixels, groups: npt.NDArray[np.int64], *, images: int = IMAGES, seed: int = 0
+    data: DataFolder, pixels: PixelReader, groups: npt.NDArray[np.int64], *, images: int = IMAGES, seed: int = 0
 ) -> Shortcuts:
     """Train classifiers on file facts, colors and spectra only.
 

@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs, so `asli --help` answers at onc
 
 import logging
 import os
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -48,6 +49,7 @@ def main(tokens: list[str] | None = None) -> None:
     except AsliError as error:
         leave(str(error), error.exit_status)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # another one must not end in a traceback while Python ends
         leave("interrupted", 130)
     except BrokenPipeError:  # the reader of our output left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,7 +16,7 @@ from asli.progress import seconds_of
 
 if TYPE_CHECKING:
     from asli.detector.prediction import Prediction
-    from asli.detector.several import Answers
+    from asli.detector.several import DetectorAnswers
     from asli.explanation.explain import Explanation
 
 USE = Group("Use a detector", sort_key=1)
@@ -137,7 +137,7 @@ def prediction_text(prediction: "Prediction") -> str:
     return "\n".join(map(visible, lines))
 
 
-def answers_text(images: Sequence["Answers"]) -> str:
+def answers_text(images: Sequence["DetectorAnswers"]) -> str:
     """Return the answers of several detectors for a person: a line each, and where verdicts conflict."""
     lines = []
     for one in images:

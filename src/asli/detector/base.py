@@ -16,7 +16,7 @@ from asli.detector.description import DetectorDescription
 from asli.detector.domain import Domain
 from asli.detector.examining import Examined
 from asli.detector.image_inputs import ImageLike, is_one
-from asli.detector.locate import DEFAULT, find_detector
+from asli.detector.locate import DEFAULT, find_detector, short_name
 from asli.detector.predicting import logits, predictions, stream
 from asli.detector.prediction import Prediction, Predictions
 from asli.detector.runtimes import Kind, Logits, Runtime, batch_of, usable_threads
@@ -50,6 +50,7 @@ class Detector(ABC):
         self.card = card
         self.hash: str | None = None
         self.folder: Path | None = None
+        self._called: str | None = None
         self._info: Json = {}
         self._compute: tuple[str | None, Kind | None, int | None] = (None, None, None)
         self._engine: Runtime | None = None
@@ -78,6 +79,7 @@ class Detector(ABC):
         from asli.detector.kinds import load_folder  # which imports the kinds, and they import this module
 
         detector = load_folder(find_detector(name))
+        detector._called = short_name(name)
         detector._compute = (device, runtime, threads)
         return detector
 
@@ -127,6 +129,11 @@ class Detector(ABC):
     @abstractmethod
     def name(self) -> str:
         """Return a short name: the architecture, or the members."""
+
+    @property
+    def called(self) -> str:
+        """Return what pages call it: the name or folder it was opened by, else its architecture."""
+        return self._called or (short_name(self.folder) if self.folder else self.name)
 
     def prepare(self, pixels: Array, facts: Facts) -> Any:
         """Turn one image into what `forward` takes.

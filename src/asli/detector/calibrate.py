@@ -11,7 +11,7 @@ from asli.datasets.cache import open_data
 from asli.datasets.folder import DataFolder
 from asli.datasets.groups import grouped
 from asli.detector.base import Detector
-from asli.detector.card import Evidence, Thresholds
+from asli.detector.card import CalibrationEvidence, Thresholds
 from asli.detector.classifier import Classifier, as_classifier
 from asli.detector.domain import Domain
 from asli.detector.named_groups import Named
@@ -219,7 +219,7 @@ def fit_thresholds(
             "unsure": int(((scores >= band.low) & (scores < band.high)).sum()),
         },
         folds=folds,
-        evidence=Evidence(**against_constant(labels, logits / temperature, groups)),
+        evidence=CalibrationEvidence(**against_constant(labels, logits / temperature, groups)),
         groups=None if held is None or named is None else named.kept(held, own, scores[labels == 0] >= band.high),
     )
     logger.info(

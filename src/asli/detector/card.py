@@ -23,7 +23,7 @@ WEAK = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Evidence(Record):
+class CalibrationEvidence(Record):
     """Metrics on whether scores beat a constant answer (`asli.metrics.constant`).
 
     Attributes:
@@ -88,7 +88,7 @@ class Thresholds(Record):
     band: bool = False
     errors: dict[str, int] | None = None
     folds: int | None = None
-    evidence: Evidence | None = None
+    evidence: CalibrationEvidence | None = None
     groups: PromisedGroups | None = None
 
     def verdict(self, score: float) -> Verdict:

@@ -281,8 +281,7 @@ class Classifier(Detector):
 
         parameters = self._info.get("parameters")
         if parameters is None:  # saved by an earlier version
-            network = self._network or create_network(self._architecture, size=self.preprocessing.size)
-            parameters = network.parameters
+            parameters = (self._network or create_network(self._architecture, size=self.preprocessing.size)).parameters
         return model_card(
             architecture=self._architecture,
             timm=self._architecture not in networks(),

@@ -103,17 +103,13 @@ class Domain(Record):
         quality = f", JPEG quality {lowest}{several}" if self.qualities else ""
         return f"{', '.join(self.formats)} of {size} a side{quality}"
 
-    def why_outside(self, facts: Facts, fitted: npt.NDArray[np.uint8]) -> str | None:
-        """Return in plain words why an image lies outside, or None where it lies inside.
+    def why_all_outside(self, facts: Sequence[Facts], fitted: Sequence[npt.NDArray[np.uint8]]) -> list[str | None]:
+        """Return in plain words why each of several images lies outside, or None where it lies inside.
 
         Args:
-            facts: Facts of its file.
-            fitted: What the network sees of it, uint8, windows x size x size x 3.
+            facts: Facts of their files.
+            fitted: What the network sees of each, uint8, windows x size x size x 3.
         """
-        return self.why_all_outside([facts], [fitted])[0]
-
-    def why_all_outside(self, facts: Sequence[Facts], fitted: Sequence[npt.NDArray[np.uint8]]) -> list[str | None]:
-        """Return what `why_outside` says of each of several images, at a fraction of the cost."""
         reasons = [self.why_file_outside(one) for one in facts]
         rest = [number for number, reason in enumerate(reasons) if reason is None]
         if self.photographs and rest:

@@ -55,6 +55,14 @@ def find_detector(name: str | Path) -> Path:
     )
 
 
+def short_name(name: str | Path) -> str:
+    """Return what a title calls a detector: its name, or the end of its path."""
+    if is_bundled(name) or str(name).startswith("hub:"):
+        return str(name)
+    own = Path(name).resolve()
+    return "/".join((own.parent if own.name == "detector" else own).parts[-2:])
+
+
 def require_own_folder(detector: str | Path) -> None:
     """Refuse to write into the package or the hub's cache.
 

@@ -16,7 +16,7 @@ from asli.records import Record, named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers(Record):
+class DetectorAnswers(Record):
     """Predictions of several detectors for one image.
 
     Attributes:
@@ -49,7 +49,7 @@ class SeveralPredictions(Record):
 
     version: Literal[1] = 1
     detectors: dict[str, DetectorDescription]
-    images: tuple[Answers, ...]
+    images: tuple[DetectorAnswers, ...]
 
     @property
     def predictions(self) -> list[Prediction]:
@@ -102,7 +102,7 @@ def predict_with(
     return SeveralPredictions(
         detectors={name: one.describe().forced(force_domain) for name, one in zip(names, opened, strict=True)},
         images=tuple(
-            Answers.of(dict(zip(names, group, strict=True)))
+            DetectorAnswers.of(dict(zip(names, group, strict=True)))
             for group in zip(*(found[name] for name in names), strict=True)
         ),
     )

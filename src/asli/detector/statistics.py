@@ -83,12 +83,8 @@ class PixelDomain(Record):
         """Return the distance of each image, n, from statistics n x len(NAMES)."""
         return _distances(values - np.array(self.mean), np.array(self.precision))
 
-    def why_outside(self, values: Floats) -> str | None:
-        """Return in plain words why an image with these statistics lies outside, or None where it lies inside."""
-        return self.why_all_outside(values[None])[0]
-
     def why_all_outside(self, values: Floats) -> list[str | None]:
-        """Return for each image, of statistics n x len(NAMES), what `why_outside` says."""
+        """Return in plain words why each image, of statistics n x len(NAMES), lies outside, or None if inside."""
         distances = self.distances(values).tolist()
         return [
             None if distance <= self.limit else self._why(distance, row)

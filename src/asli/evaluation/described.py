@@ -27,6 +27,7 @@ class DetectorSummary(Record):
         members: Members by name; missing for what has none.
         origin: Origin of an adopted detector: source, license and what proved it equal; missing for others.
         scores: Whether it is a table of scores.
+        name: What the user called it: a folder, a run, the name of a bundled detector; missing for arrays.
     """
 
     network: str
@@ -41,13 +42,20 @@ class DetectorSummary(Record):
     members: dict[str, MemberSummary] | None = field(default=None, metadata=OPTIONAL)
     origin: Origin | None = field(default=None, metadata=OPTIONAL)
     scores: bool = False
+    name: str | None = field(default=None, metadata=OPTIONAL)
 
     @classmethod
-    def of(cls, detector: Detector) -> Self:
-        """Describe a detector."""
+    def of(cls, detector: Detector, name: str | None = None) -> Self:
+        """Describe a detector.
+
+        Args:
+            detector: The detector.
+            name: What the user called it.
+        """
         card, described = detector.card, detector.describe()
         return cls(
             network=detector.name,
+            name=name,
             kind=detector.kind,
             hash=detector.hash,
             recipe_hash=card.recipe_hash,

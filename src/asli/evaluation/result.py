@@ -112,7 +112,7 @@ class EvaluationResult(Measured):
     def title(self) -> str:
         """Return what was evaluated on what, in a few words."""
         part = "" if self.data.split is None else f", {self.data.split} part"
-        return f"{self.detector.network} on {self.data.name}{part}"
+        return f"{self.detector.name or self.detector.network} on {self.data.name}{part}"
 
     def __repr__(self) -> str:
         data = self.data

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from asli.datasets.folder import DataFolder
 from asli.detector.base import Detector
 from asli.detector.card import Thresholds
-from asli.detector.locate import is_bundled
+from asli.detector.locate import short_name
 from asli.detector.scoring import Scores, record_table, score_split
 from asli.errors import DataError
 from asli.evaluation import external
@@ -59,25 +59,27 @@ class Subject:
             DataError: The table cannot be read or does not fit the data, or a detector was given a threshold.
         """
         if isinstance(given, Detector):
-            return cls._of_detector(given.answering_for(data, split), given.folder or Path("detector"), threshold)
+            path = given.folder or Path("detector")
+            return cls._of_detector(given.answering_for(data, split), path, threshold, given.called)
         if not isinstance(given, Mapping) and not external.is_score_file(Path(given)):
-            return cls._of_detector(Detector.load(given).answering_for(data, split), Path(given), threshold)
+            detector = Detector.load(given)
+            return cls._of_detector(detector.answering_for(data, split), Path(given), threshold, detector.called)
         fake = 0.5 if threshold is None else threshold
         thresholds = given_thresholds(fake, fake)
         if isinstance(given, Mapping):
             name, where, digest, scores = "scores", "the mapping", sha256_of_json(dict(given)), given
         else:
-            name, where, digest = _short(Path(given)), str(given), sha256_of_file(Path(given))
+            name, where, digest = short_name(given), str(given), sha256_of_file(Path(given))
             scores = external.read_scores(Path(given))
         joined = external.join(scores, data, split, where)
         return cls(name=name, where=where, hash=digest, thresholds=thresholds, joined=joined)
 
     @classmethod
-    def _of_detector(cls, detector: Detector, path: Path, threshold: float | None) -> "Subject":
+    def _of_detector(cls, detector: Detector, path: Path, threshold: float | None, name: str) -> "Subject":
         if threshold is not None:
             raise DataError(f"{path} brings its own thresholds; --threshold is for tables of scores")
         return cls(
-            name=str(path) if is_bundled(path) or str(path).startswith("hub:") else _short(path),
+            name=name,
             where=str(path),
             hash=detector.hash or "unsaved",
             thresholds=detector.card.thresholds,
@@ -116,12 +118,7 @@ class Subject:
         """Return what goes beside its metrics."""
         if self.detector is None:
             return DetectorSummary.of_scores(Path(self.name).name, self.hash, self.thresholds)
-        return DetectorSummary.of(self.detector)
-
-
-def _short(path: Path) -> str:
-    own = path.resolve()
-    return "/".join((own.parent if own.name == "detector" else own).parts[-2:])
+        return DetectorSummary.of(self.detector, self.name)
 
 
 def _family(run: Run, detector: Detector) -> str:

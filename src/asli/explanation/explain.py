@@ -93,7 +93,7 @@ def explain(
     result = Explanations(detector=detector.describe().forced(force_domain), images=tuple(made))
     write_json(folder / "explain.json", result.to_dict())
     drawn = [None if image.explanation is None else Path(image.explanation.picture) for image in made]
-    write_page(folder, result, drawn, TOO_ALIKE, language)
+    write_page(folder, result, drawn, TOO_ALIKE, language, called=detector.called)
     return result
 
 

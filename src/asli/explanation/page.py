@@ -9,6 +9,7 @@ from asli.files import visible
 from asli.messages import Language, Message, Number, message
 from asli.messages.reasons import reason_text
 from asli.reports.kit import CaptionedImage, Report, Section, Text
+from asli.reports.numbers import score_text
 from asli.reports.render import write_report
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def title_of(image: Prediction, name: str) -> Message:
     verdict = message(f"verdict.{image.verdict}")
     if image.domain and not image.domain.inside:
         return message("explain.title_outside", name=name, verdict=verdict)
-    return message("explain.title", name=name, verdict=verdict, score=Number(f"{image.score:.4f}"))
+    assert image.score is not None, "a picture without a verdict has no title"
+    return message("explain.title", name=name, verdict=verdict, score=Number(score_text(image.score)))
 
 
 def check_text(check: "MapCheck | None", too_alike: float) -> Message:
@@ -59,7 +61,13 @@ def reasons_of(image: Prediction) -> list[Message]:
 
 
 def write_page(
-    folder: Path, result: "Explanations", drawn: Sequence[Path | None], too_alike: float, language: Language | None
+    folder: Path,
+    result: "Explanations",
+    drawn: Sequence[Path | None],
+    too_alike: float,
+    language: Language | None,
+    *,
+    called: str,
 ) -> Path:
     """Write the page of an explanation.
 
@@ -69,6 +77,7 @@ def write_page(
         drawn: The drawn map of each image; None where it could not be scored.
         too_alike: See `check_text`.
         language: Shown first; None takes the browser's.
+        called: What the user calls the detector.
     """
     detector = result.detector
     digest = (detector.hash or "")[:16]
@@ -78,7 +87,7 @@ def write_page(
     ]
     report = Report(
         title=message("explain.page_title"),
-        origin=message("explain.origin", images=len(sections), network=detector.network, hash=digest),
+        origin=message("explain.origin", images=len(sections), detector=called, hash=digest),
         summary=[message("explain.caption"), message("explain.legend")],
         sections=sections,
         language=language,

@@ -1,13 +1,20 @@
-"""Why an image has no verdict or score, in the reader's language: English sentences are recognized by their form."""
+"""Reasons, caveats and statements of files in the reader's language: English sentences are recognized by their form."""
 
 import re
 
 from asli.messages import Message, Number, message
+from asli.messages.statements import STATEMENTS
 
 SIZE = r"(?P<width>\d+) x (?P<height>\d+) pixels; supported are images of (?P<sizes>[\d to]+)"
 
+RANGES = ("sizes", "qualities")
+"""Values that may be a range: `32 to 64`."""
+
+PARTS = ("said", "proof")
+"""Values that are sentences themselves."""
+
 PATTERNS = tuple(
-    (re.compile(rf"^(?:outside domain: )?{pattern}$"), f"reason.{key}")
+    (re.compile(rf"^(?:outside domain: )?{pattern}$"), key if "." in key else f"reason.{key}")
     for pattern, key in (
         (rf"{SIZE} px a side", "size"),
         (rf"{SIZE} px or more a side", "size_from"),
@@ -29,13 +36,14 @@ PATTERNS = tuple(
         (r"not an image of a kind that is read \((?P<formats>.+)\)", "no_image"),
         (r"empty file \(0 bytes\)", "empty"),
         (r"cannot be decoded: (?P<why>.+)", "damaged"),
+        *((pattern, f"statement.{key}") for pattern, key in STATEMENTS),
     )
 )
 """Form of each sentence and its key in the catalog; a page's script uses them, too."""
 
 
 def reason_text(reason: str) -> Message | str:
-    """Return a reason as a message of the catalog, or as it is where its form is not known."""
+    """Return a reason or statement as a message of the catalog, or as it is where its form is not known."""
     for pattern, key in PATTERNS:
         found = pattern.match(reason)
         if found:
@@ -46,6 +54,8 @@ def reason_text(reason: str) -> Message | str:
 def _value(name: str, value: str) -> Message | Number | str:
     if name == "what":
         return message(f"reason.{value.replace(' ', '_')}")
+    if name in PARTS:
+        return reason_text(value)
     if re.fullmatch(r"\d[\d,.]*[,.]\d+", value):
         return Number(value)
-    return value.replace(" to ", "\u2013")
+    return value.replace(" to ", "\u2013") if name in RANGES else value

@@ -114,7 +114,7 @@
   // How often an alarm is false, by the share of fakes.
   const data = document.getElementById("base-rate-data");
   if (data) {
-    const { recall, alarm, odds, texts } = JSON.parse(data.textContent);
+    const { recall, alarm, odds, texts, photographs } = JSON.parse(data.textContent);
     const slider = document.getElementById("base-rate-slider");
     const [said, output] = [document.querySelector(".base-rate .said"), document.querySelector(".base-rate output")];
     const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]).replaceAll(" %", "\u00a0%");
@@ -126,8 +126,11 @@
       const label = fill(texts[language].odds, { n: number(n) });
       output.textContent = label;
       slider.setAttribute("aria-valuetext", label);
-      const [value, low, high] = shares.map((share) => number(Math.round(100 * share)));
-      said.textContent = shares.some(Number.isNaN) ? texts[language].none : fill(texts[language].text, { n: number(n), false: value, low, high });
+      const [count, low, high] = shares.map((share) => number(Math.round(100 * share)));
+      const text = texts[language];
+      const few = shares[0] < 0.005 ? text.few : shares[0] > 0.995 && shares[0] < 1 ? text.most : text.about;
+      const values = { n: number(n), false: fill(few, { count }), low, high, whole: number(photographs) };
+      said.textContent = shares.some(Number.isNaN) ? text.none : fill(shares[0] ? text.text : text.zero, values);
     };
     slider.addEventListener("input", update);
     listeners.push(update);

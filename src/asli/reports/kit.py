@@ -20,7 +20,7 @@ Text = str | Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class TableCell:
     """A cell of a table that is more than text.
 
     Attributes:
@@ -54,7 +54,7 @@ class ReportTable:
     """
 
     columns: Sequence[str]
-    rows: Sequence[Sequence[str | Cell]]
+    rows: Sequence[Sequence[str | TableCell]]
     caption: str = ""
     marked: frozenset[int] = frozenset()
     notes: Sequence[str] = ()
@@ -128,7 +128,7 @@ class Section:
     """
 
     id: str
-    title: str
+    title: Text
     headline: Sequence[Text] = ()
     paragraphs: Sequence[Text] = ()
     tables: Sequence[ReportTable] = ()
@@ -162,10 +162,12 @@ class BaseRate:
     Attributes:
         recall: Value, low and high of the share of fakes called fake.
         false_positive_rate: The same of the share of photographs called fake.
+        photographs: On how many that rests.
     """
 
     recall: tuple[float, float, float]
     false_positive_rate: tuple[float, float, float]
+    photographs: int
 
     def false_alarms(self, prevalence: float) -> tuple[float, float, float] | None:
         """Return the share of alarms that are false, with both rates at opposite ends of their intervals.
@@ -214,28 +216,29 @@ class Report:
     def switchable(self) -> bool:
         """Return whether any of it is in the catalog, so that readers can choose a language."""
         texts = [self.title, *self.summary, *self.limits, *(number.title for number in self.key_numbers)]
+        texts += [section.title for section in self.sections]
         return any(isinstance(text, Message) for text in texts)
 
 
-def measured(figure: Any) -> list[str | Cell]:
+def measured(figure: Any) -> list[str | TableCell]:
     """Return a figure as two cells of a table: value and 95 % interval."""
     value, low, _, _ = ends(figure)
-    return [Cell(text=value_text(figure), value=value), Cell(text=interval_text(figure), value=low)]
+    return [TableCell(text=value_text(figure), value=value), TableCell(text=interval_text(figure), value=low)]
 
 
-def rate(figure: Any) -> list[str | Cell]:
+def rate(figure: Any) -> list[str | TableCell]:
     """Return a share of images as two cells: `10.5 %` with its counts below, and its 95 % interval."""
     value, low, _, _ = ends(figure)
     return [
-        Cell(text=percent(figure), value=value, note=counted(figure)),
-        Cell(text=percent_interval(figure), value=low),
+        TableCell(text=percent(figure), value=value, note=counted(figure)),
+        TableCell(text=percent_interval(figure), value=low),
     ]
 
 
 _NUMBER = re.compile(r"[<+-]?[\d.,]+")
 
 
-def _is_number(cell: str | Cell) -> bool:
-    if isinstance(cell, Cell) and isinstance(cell.value, float | int):
+def _is_number(cell: str | TableCell) -> bool:
+    if isinstance(cell, TableCell) and isinstance(cell.value, float | int):
         return cell.status is None
     return not str(cell) or (_NUMBER.match(str(cell)) is not None and len(str(cell)) <= 24)

@@ -83,6 +83,11 @@ def of_hundred(figure: Any) -> tuple[str, str, str]:
     return _hundred(value), _hundred(low), _hundred(high)
 
 
+def score_text(score: float) -> str:
+    """Return a score with four digits; none looks certain."""
+    return "<0.0001" if score < 0.00005 else ">0.9999" if score > 0.99995 else f"{score:.4f}"
+
+
 def p_text(value: float) -> str:
     """Return a p-value: two digits, or `<0.0001`."""
     return "<0.0001" if value < 1e-4 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"

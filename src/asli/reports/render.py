@@ -14,9 +14,10 @@ from markupsafe import Markup, escape
 
 from asli.files import write_text
 from asli.messages import LANGUAGES, Language, Message, catalog, message
+from asli.records import Json
 from asli.reports.colors import Status
 from asli.reports.hover import HoverFigure, inline, to_svg
-from asli.reports.kit import BaseRate, Cell, Report, ReportFigure, Text
+from asli.reports.kit import BaseRate, Report, ReportFigure, TableCell, Text
 from asli.reports.pages import MARK
 from asli.reports.plots import STYLE
 
@@ -115,8 +116,8 @@ def _drawn(figure: ReportFigure, folder: Path) -> Markup | None:
     return Markup(inline(svg, figure.name, figure.title, texts))  # noqa: S704 - ours
 
 
-def _cell_attributes(cell: str | Cell) -> Markup:
-    if isinstance(cell, Cell) and cell.value is not None:
+def _cell_attributes(cell: str | TableCell) -> Markup:
+    if isinstance(cell, TableCell) and cell.value is not None:
         return Markup(' data-value="{}"').format(cell.value)
     return Markup("")
 
@@ -135,10 +136,17 @@ def _lines(text: str) -> Markup:
 def _base_rate(rates: BaseRate) -> dict[str, Any]:
     """Return what the template and the script need of a base rate: numbers, and texts with names in braces."""
     found = rates.false_alarms(1 / FIRST)
-    texts = {code: {k: catalog(code)[f"report.base_{k}"] for k in ("text", "odds", "none")} for code in LANGUAGES}
-    data = {"recall": rates.recall, "alarm": rates.false_positive_rate, "odds": ODDS, "texts": texts}
+    keys = ("text", "zero", "odds", "none", "about", "few", "most")
+    texts = {code: {key: catalog(code)[f"report.base_{key}"] for key in keys} for code in LANGUAGES}
+    data: Json = {"recall": rates.recall, "alarm": rates.false_positive_rate, "odds": ODDS, "texts": texts}
+    data["photographs"] = rates.photographs
     if found is None:
         return {"data": data, "first": ODDS.index(FIRST), "text": message("report.base_none")}
     value, low, high = (round(100 * share) for share in found)
-    text = message("report.base_text", n=FIRST, false=value, low=low, high=high)
+    if not found[0]:
+        text = message("report.base_zero", n=FIRST, whole=rates.photographs, high=high)
+    else:
+        few = "few" if found[0] < 0.005 else "most" if 0.995 < found[0] < 1 else "about"
+        false = message(f"report.base_{few}", count=value)
+        text = message("report.base_text", n=FIRST, false=false, low=low, high=high)
     return {"data": data, "first": ODDS.index(FIRST), "text": text}

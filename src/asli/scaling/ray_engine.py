@@ -89,14 +89,13 @@ def run_on_ray(job: ScanJob, given: str | None, *, address: str | None, workers:
         job = replace(job, shards=shards, threads=job.threads or 1)
         logger.info("ray: %d shards, %d CPUs in the cluster", shards, cpus)
         numbers = ray.data.from_items([{"id": number} for number in range(shards)], override_num_blocks=shards)
-        done = numbers.map_batches(  # items, since a range takes worker processes of its own
+        # Items, since a range takes worker processes of its own. Ray Data restarts lost actors without end by default.
+        done = numbers.map_batches(
             _ShardActor,
             fn_constructor_args=(job,),
             batch_size=1,
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers or cpus, shards)),
-            max_restarts=-1,
-            max_task_retries=-1,
         )
         results = []
         for row in done.iter_rows():

@@ -21,6 +21,8 @@
   const boxes = all(".kinds input");
   const last = Number.NEGATIVE_INFINITY;
   const meaningful = (row) => row.score !== null && row.category < 3;
+  // Rounded to four digits as it is, no score looks certain.
+  const points = ({ score }) => (score < 0.00005 ? "<0.0001" : score > 0.99995 ? ">0.9999" : score.toFixed(4));
   const value = (row, other) => (meaningful(row) ? row.score : other);
   const orders = {
     high: (a, b) => value(b, last) - value(a, last),
@@ -73,7 +75,7 @@
     const category = list.categories[row.category];
     // Outside the domain a score means nothing, so none is shown; a verdict is where one was forced.
     const forced = row.category === 3 && row.verdict !== "unsure";
-    if (meaningful(row)) score.append(make("b", "", row.score.toFixed(4)), " ");
+    if (meaningful(row)) score.append(make("b", "", points(row)), " ");
     const word = forced ? `${row.verdict}, forced` : meaningful(row) ? row.verdict : category;
     score.append(make("span", `tag ${meaningful(row) ? row.verdict : ""}`, word));
     const words = make("div", "words");
@@ -93,7 +95,7 @@
     }
     return node;
   }
-  const details = (row) => [meaningful(row) ? `P(fake) ${row.score.toFixed(4)}` : "", list.categories[row.category], row.reason, ...row.said].filter(Boolean).join("; ");
+  const details = (row) => [meaningful(row) ? `P(fake) ${points(row)}` : "", list.categories[row.category], row.reason, ...row.said].filter(Boolean).join("; ");
   const height = () => (matchMedia("(max-width: 40rem)").matches ? 112 : 84);
   const PRINTED = 500;
   function draw(every = false) {

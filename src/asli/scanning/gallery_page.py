@@ -79,6 +79,7 @@ def write_gallery(path: Path, summary: Summary, result: ScanResult, listing: Nam
         ],
         tables=_tables(summary, result),
         bands=bands,
+        called=detector.called,
     )
     write_text(path, page)
 

@@ -15,7 +15,7 @@ from asli.errors import AsliError
 from asli.records import Json, json_schema
 
 
-class Source(NamedTuple):
+class SchemaOf(NamedTuple):
     """Origin of a schema.
 
     Attributes:
@@ -30,24 +30,24 @@ class Source(NamedTuple):
 
 
 SCHEMAS = {
-    "predict": Source("asli.detector.prediction:Predictions", "asli predict --json"),
-    "predict-several": Source("asli.detector.several:SeveralPredictions", "asli predict --json, several detectors"),
-    "explain": Source("asli.explanation.explain:Explanations", "asli explain --json, explain.json"),
-    "scan": Source("asli.scanning.scan_result:ScanResult", "asli scan --json"),
-    "scan-parts": Source("asli.scaling.parts_result:PartsResult", "asli scan --json, folder of parts"),
-    "scan-merge": Source("asli.scaling.parts_result:MergeResult", "asli scan merge --json"),
-    "metrics": Source("asli.evaluation.result:EvaluationResult", "asli evaluate --json, metrics.json"),
-    "compare": Source("asli.evaluation.compare:ComparisonResult", "asli compare --json, compare.json"),
-    "domain-study": Source("asli.evaluation.domain_study_result:DomainStudy", "asli domain-study --json"),
-    "generalize": Source("asli.generalization:Generalization", "asli generalize --json, generalize.json"),
-    "audit": Source("asli.auditing.audit:AuditResult", "asli audit --json, asli table audit --json"),
-    "equalize": Source("asli.auditing.equalize:EqualizedCopy", "asli audit --equalize --json, equalize.json"),
-    "info": Source("asli.detector.info:DetectorInfo", "asli info --json"),
-    "adopt": Source("asli.adopting.adopt:AdoptedDetector", "asli adopt --json"),
-    "doctor": Source("asli.machine:MachineReport", "asli doctor --json"),
-    "models": Source("asli.models.profile:ProfileRow", "asli models --json", rows=True),
-    "trunks": Source("asli.models.trunks:TrunkRow", "asli trunk list --json", rows=True),
-    "cache": Source("asli.datasets.cache:Cached", "asli data cache --json", rows=True),
+    "predict": SchemaOf("asli.detector.prediction:Predictions", "asli predict --json"),
+    "predict-several": SchemaOf("asli.detector.several:SeveralPredictions", "asli predict --json, several detectors"),
+    "explain": SchemaOf("asli.explanation.explain:Explanations", "asli explain --json, explain.json"),
+    "scan": SchemaOf("asli.scanning.scan_result:ScanResult", "asli scan --json"),
+    "scan-parts": SchemaOf("asli.scaling.parts_result:PartsResult", "asli scan --json, folder of parts"),
+    "scan-merge": SchemaOf("asli.scaling.parts_result:MergeResult", "asli scan merge --json"),
+    "metrics": SchemaOf("asli.evaluation.result:EvaluationResult", "asli evaluate --json, metrics.json"),
+    "compare": SchemaOf("asli.evaluation.compare:ComparisonResult", "asli compare --json, compare.json"),
+    "domain-study": SchemaOf("asli.evaluation.domain_study_result:DomainStudy", "asli domain-study --json"),
+    "generalize": SchemaOf("asli.generalization:Generalization", "asli generalize --json, generalize.json"),
+    "audit": SchemaOf("asli.auditing.audit:AuditResult", "asli audit --json, asli table audit --json"),
+    "equalize": SchemaOf("asli.auditing.equalize:EqualizedCopy", "asli audit --equalize --json, equalize.json"),
+    "info": SchemaOf("asli.detector.info:DetectorInfo", "asli info --json"),
+    "adopt": SchemaOf("asli.adopting.adopt:AdoptedDetector", "asli adopt --json"),
+    "doctor": SchemaOf("asli.machine:MachineReport", "asli doctor --json"),
+    "models": SchemaOf("asli.models.profile:ProfileRow", "asli models --json", rows=True),
+    "trunks": SchemaOf("asli.models.trunks:TrunkRow", "asli trunk list --json", rows=True),
+    "cache": SchemaOf("asli.datasets.cache:Cached", "asli data cache --json", rows=True),
 }
 """Schemas by name."""
 

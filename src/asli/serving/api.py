@@ -33,7 +33,7 @@ from asli.serving.api_schema import (
     WebExplainedImage,
     content,
 )
-from asli.serving.batching import Batches
+from asli.serving.batching import RequestBatches
 from asli.serving.explaining import Explainer, preview
 from asli.serving.forms import Upload, form_body, pictures_of
 
@@ -82,7 +82,7 @@ class Served:
     name: str
     detector: Detector
     described: DetectorDescription
-    batches: Batches
+    batches: RequestBatches
     explainer: Explainer
 
 

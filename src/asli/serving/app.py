@@ -16,7 +16,7 @@ from asli.messages import Language
 from asli.serving.access_log import AccessLog, TokenGuard
 from asli.serving.api import FAILED, Served, routes
 from asli.serving.api_schema import DescribedApp, Health, content
-from asli.serving.batching import Batches
+from asli.serving.batching import RequestBatches
 from asli.serving.explaining import Explainer
 from asli.serving.limits import BodyLimit, HeadAsGet, RequestLimit
 from asli.serving.site import ADDRESSES, site
@@ -97,7 +97,7 @@ def create_app(
 
 def _serve(name: str, detector: Detector, metrics: "_Metrics") -> Served:
     detector.warm_up()
-    batches = Batches(detector, max(2, usable_threads()), metrics.count)
+    batches = RequestBatches(detector, max(2, usable_threads()), metrics.count)
     return Served(name, detector, detector.describe(), batches, Explainer(detector))
 
 

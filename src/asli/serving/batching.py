@@ -40,7 +40,7 @@ class ScoringJob:
     done: "asyncio.Future[Prediction]"
 
 
-class Batches:
+class RequestBatches:
     """Scores the images of all requests by one detector.
 
     Args:

@@ -60,6 +60,7 @@ def serve(
         import uvicorn
 
         from asli.serving.app import create_app
+        from asli.serving.server import Server
     except ImportError as error:
         raise MissingExtraError(error.name or "fastapi", "serve") from error
     if token is not None and not re.fullmatch(r"[\x21-\x7e]{8,}", token):
@@ -84,7 +85,7 @@ def serve(
     if address not in ("127.0.0.1", "::1") and token is None:
         logger.warning("anyone who can reach %s:%d may use it; set a token or put a proxy in front", shown, taken)
     config = uvicorn.Config(app, log_level="warning", server_header=False)
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(config).run([listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:

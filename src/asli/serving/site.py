@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 
 from asli.errors import AsliError
 from asli.messages import LANGUAGES, Language, catalog
-from asli.messages.reasons import PATTERNS
+from asli.messages.reasons import PARTS, PATTERNS, RANGES
+from asli.records import Json
 
 FILES = {
     "/": ("index.html", "text/html"),
@@ -39,7 +40,7 @@ ADDRESSES = (*FILES, "/texts.json", *(f"/examples/{number}.jpg" for number in ra
 """Addresses of the page's files."""
 
 _ORIGIN = re.compile(r"https?://[\w*.-]+(:\d+)?", re.ASCII)
-_USED = ("verdict.", "web.", "explain.", "reason.")
+_USED = ("verdict.", "web.", "explain.", "reason.", "statement.")
 
 
 def site(embed_in: Sequence[str], language: Language | None) -> APIRouter:
@@ -71,7 +72,8 @@ def _texts(language: Language | None) -> bytes:
     texts = {code: {key: text for key, text in catalog(code).items() if key.startswith(_USED)} for code in LANGUAGES}
     # JavaScript writes named groups a little differently.
     patterns = [[pattern.pattern.replace("(?P<", "(?<"), key] for pattern, key in PATTERNS]
-    found = {"languages": LANGUAGES, "language": language, "texts": texts, "patterns": patterns, "examples": EXAMPLES}
+    found: Json = {"languages": LANGUAGES, "language": language, "texts": texts, "patterns": patterns, "parts": PARTS}
+    found |= {"ranges": RANGES, "examples": EXAMPLES}
     return json.dumps(found, ensure_ascii=False).encode()
 
 

@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 from scipy.stats import t
 
-from asli.detector.card import Evidence, Thresholds
+from asli.detector.card import CalibrationEvidence, Thresholds
 from asli.errors import DataError
 from asli.metrics.calibration import fit_temperature
 from asli.metrics.classification import Floats, log_losses
@@ -80,7 +80,7 @@ class TableFit:
             evidence=evidence,
         )
 
-    def _evidence(self, temperature: float) -> tuple[Evidence, Sums]:
+    def _evidence(self, temperature: float) -> tuple[CalibrationEvidence, Sums]:
         """Return what `asli.metrics.constant.against_constant` does, and the sums over independent images."""
         labels, logits, weights = self.labels.astype(np.int8), self.logits / temperature, self.weights
 
@@ -106,7 +106,7 @@ class TableFit:
         half = float(t.ppf(0.5 + CONFIDENCE / 2, rarer)) * math.sqrt(sums.squares["gain"] * unbiased(units["all"])) / n
         variance = sums.variance_of_area(reals, fakes)
         area = area_interval(self.area.value, variance, units["real"], units["fake"], n)
-        return Evidence(auroc=area, loss_gain=Estimate(mean, mean - half, mean + half, n)), sums
+        return CalibrationEvidence(auroc=area, loss_gain=Estimate(mean, mean - half, mean + half, n)), sums
 
     def _band(self, policy: Policy, worst: Counts) -> Band:
         """Choose thresholds as `asli.metrics.thresholds.choose` does."""

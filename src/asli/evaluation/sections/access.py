@@ -52,6 +52,12 @@ def counts_of(name: str, counts: Confusion) -> tuple[int, int] | None:
     return parts.get(name)
 
 
+def called(result: Result) -> str:
+    """Return what the user called the detector; in results of before its network."""
+    detector = result["detector"]
+    return str(detector.get("name") or detector["network"])
+
+
 def is_score_table(result: Result) -> bool:
     """Return whether a table of scores was evaluated, not a detector."""
     return bool(result["detector"]["scores"])

@@ -10,7 +10,7 @@ from asli.messages import Message, Number, message
 from asli.reports.colors import INK, REAL, Status
 from asli.reports.hover import HoverFigure, hover_points
 from asli.reports.interval_drawing import interval_drawing
-from asli.reports.kit import Cell, ReportFigure, ReportTable, Section
+from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell
 from asli.reports.numbers import decimals, p_text
 from asli.reports.plots import STYLE
 
@@ -29,7 +29,7 @@ def comparison_section(part: Comparison) -> Section:
     )
     return Section(
         id="comparison",
-        title="Comparison",
+        title=message("section.comparison"),
         headline=headline(part),
         tables=[_claims_table(part), _detectors_table(part), *([_seeds_table(part)] if part.recipes else [])],
         figures=[
@@ -104,13 +104,13 @@ def _claims_table(part: Comparison) -> ReportTable:
         drawing = interval_drawing(claim.difference, claim.low, claim.high, reach[key], status)
         rows.append(
             [
-                Cell(text=f"{NAMES[key]} {_against(block)}", note=_units(block)),
-                Cell(text=result if result == "not shown" else f"shown: {result}", value=result, status=status),
-                Cell(text="", value=claim.difference, drawing=drawing),
-                Cell(text=_difference(claim), value=claim.difference),
-                Cell(text=_interval(claim), value=claim.low),
-                Cell(text=p_text(claim.p), value=claim.p),
-                Cell(text=p_text(claim.p_holm), value=claim.p_holm),
+                TableCell(text=f"{NAMES[key]} {_against(block)}", note=_units(block)),
+                TableCell(text=result if result == "not shown" else f"shown: {result}", value=result, status=status),
+                TableCell(text="", value=claim.difference, drawing=drawing),
+                TableCell(text=_difference(claim), value=claim.difference),
+                TableCell(text=_interval(claim), value=claim.low),
+                TableCell(text=p_text(claim.p), value=claim.p),
+                TableCell(text=p_text(claim.p_holm), value=claim.p_holm),
             ]
         )
     return ReportTable(

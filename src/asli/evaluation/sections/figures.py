@@ -12,9 +12,10 @@ from asli.evaluation.sections.access import (
     threshold_free,
     verdict_rates,
 )
+from asli.messages import message
 from asli.metrics.classification import Confusion
 from asli.reports import plots
-from asli.reports.kit import Cell, ReportFigure, ReportTable, Section, measured, rate
+from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell, measured, rate
 from asli.reports.numbers import ends, percent
 
 RATES = {"false_positive_rate": "photographs called fake", "false_negative_rate": "fakes not called fake"}
@@ -57,7 +58,7 @@ def figures_section(result: Result) -> Section:
         tables.append(_oracle_table(result))
     return Section(
         id="figures",
-        title="Metrics",
+        title=message("section.figures"),
         tables=tables,
         figures=_drawings(result),
         notes=[_intervals_note(result["intervals"], result["data"]["duplicates"]), _threshold_note(result)],
@@ -68,7 +69,7 @@ def verdicts_section(result: Result) -> Section:
     """Return each verdict's share, and how often verdicts are right where fakes are rarer than here."""
     return Section(
         id="verdicts",
-        title="Verdicts",
+        title=message("section.verdicts"),
         tables=[
             ReportTable(
                 caption="What images are called",
@@ -89,7 +90,7 @@ def verdicts_section(result: Result) -> Section:
                 ],
                 rows=[
                     [
-                        Cell(text=f"{100 * line['prevalence']:.4g} %", value=line["prevalence"]),
+                        TableCell(text=f"{100 * line['prevalence']:.4g} %", value=line["prevalence"]),
                         *_percent_cells(line["ppv"]),
                         *_percent_cells(line["npv"]),
                     ]
@@ -112,7 +113,7 @@ def calibration_section(result: Result) -> Section:
     beyond = "more than chance explains" if found["ece"] > chance["p95"] else "no more than chance explains"
     return Section(
         id="calibration",
-        title="Calibration",
+        title=message("section.calibration"),
         tables=[
             ReportTable(
                 columns=["metric", "value", "95 % CI"],
@@ -185,7 +186,7 @@ def groups_section(result: Result) -> Section | None:
     ]
     if single:
         notes.append(f"All images share one {', one '.join(single)}.")
-    return Section(id="groups", title="Groups", tables=tables, figures=figures, notes=notes)
+    return Section(id="groups", title=message("section.groups"), tables=tables, figures=figures, notes=notes)
 
 
 def _drawings(result: Result) -> list[ReportFigure]:
@@ -216,7 +217,7 @@ def _oracle_table(result: Result) -> ReportTable:
         columns=["false positive rate", "true positive rate", "95 % CI", "photographs that may be called fake"],
         rows=[
             [
-                Cell(text=f"{100 * line['fpr']:.1f} %", value=line["fpr"]),
+                TableCell(text=f"{100 * line['fpr']:.1f} %", value=line["fpr"]),
                 *_percent_cells(line["tpr"]),
                 f"{line['allowed']:,} of {result['data']['real']:,}",
             ]
@@ -260,19 +261,19 @@ def _images(figure: Any) -> str:
     return f"{ends(figure)[3]:,}"
 
 
-def _counted(key: str, figure: Any, counts: Confusion) -> list[str | Cell]:
+def _counted(key: str, figure: Any, counts: Confusion) -> list[str | TableCell]:
     """Return a figure as value and interval; one that is a share of images in per cent, with its counts."""
     if ends(figure)[0] is None or counts_of(key, counts) is None:
         return measured(figure)
     return rate(figure)
 
 
-def _percent_cells(figure: Any) -> list[str | Cell]:
+def _percent_cells(figure: Any) -> list[str | TableCell]:
     """Return a share that was not counted but follows from others, as value and interval in per cent."""
-    return [Cell(text=percent(figure), value=ends(figure)[0]), rate(figure)[1]]
+    return [TableCell(text=percent(figure), value=ends(figure)[0]), rate(figure)[1]]
 
 
-def _group_cells(key: str, figure: Any) -> list[str | Cell]:
+def _group_cells(key: str, figure: Any) -> list[str | TableCell]:
     """Return a group's figure as two cells, empty ones where it is undefined."""
     if ends(figure)[0] is None:
         return ["", ""]

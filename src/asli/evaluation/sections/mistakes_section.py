@@ -40,7 +40,7 @@ def gallery_sections(part: Mistakes, pictures: Mapping[int, bytes]) -> list[Sect
     tested = sum(claim.p is not None for claim in part.tests)
     checked = Section(
         id="mistakes",
-        title="What mistakes look like",
+        title=message("section.mistakes"),
         headline=headline(part),
         tables=tables,
         notes=[
@@ -56,7 +56,7 @@ def gallery_sections(part: Mistakes, pictures: Mapping[int, bytes]) -> list[Sect
     panels = [
         Section(
             id=f"mistakes-{kind.split()[0]}",
-            title=_TITLES[kind],
+            title=message(f"section.mistakes_{kind.split()[0]}"),
             images=[
                 CaptionedImage(
                     data=pictures[line.row],

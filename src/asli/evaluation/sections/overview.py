@@ -6,6 +6,7 @@ from typing import Any
 from asli.evaluation.sections.access import (
     Result,
     at_threshold,
+    called,
     is_score_table,
     threshold_free,
     verdict_rates,
@@ -16,7 +17,7 @@ from asli.evaluation.sections.figures import (
     groups_section,
     verdicts_section,
 )
-from asli.messages import Language, Message, Number, message
+from asli.messages import Language, Message, Number, catalog, message
 from asli.messages.reasons import reason_text
 from asli.reports import plots
 from asli.reports.colors import Status
@@ -56,7 +57,7 @@ def report_of(
         origin_section(result),
     ]
     return Report(
-        title=message("report.title", network=result["detector"]["network"], name=data["name"], split=data["split"]),
+        title=message("report.title", detector=called(result), name=data["name"], split=data["split"]),
         origin=message(
             "report.origin",
             **{key: data[key] for key in ("images", "real", "fake")},
@@ -94,11 +95,11 @@ def summary(result: Result) -> list[Message]:
         if value is not None:
             count, low, high = map(Number, of_hundred(at[name]))
             part = round(value * n)
-            lines.append(message(f"report.{key}", count=count, low=low, high=high, part=part, whole=n))
-    unsure = [rates[label]["unsure"] for label in ("real", "fake")]
-    if any(ends(share)[0] for share in unsure):
-        real, fake = (Number(of_hundred(share)[0]) for share in unsure)
-        lines.append(message("report.unsure", real=real, fake=fake))
+            some = f"report.{key}" + {0: "_none", n: "_all"}.get(part, "")
+            lines.append(message(some, count=count, low=low, high=high, part=part, whole=n))
+    unsure = {label: rates[label]["unsure"] for label in ("real", "fake")}
+    if any(ends(share)[0] for share in unsure.values()):
+        lines.append(message("report.unsure", **{label: _unsure(label, share) for label, share in unsure.items()}))
     area = threshold_free(result)["auroc"]
     value, low_end, high_end, _ = ends(area)
     if value is None or low_end is None or high_end is None:
@@ -141,7 +142,11 @@ def base_rate(result: Result) -> BaseRate | None:
     if any(end is None for triple in triples for end in triple):
         return None
     recall, alarms = ([float(end or 0) for end in triple] for triple in triples)
-    return BaseRate(recall=(recall[0], recall[1], recall[2]), false_positive_rate=(alarms[0], alarms[1], alarms[2]))
+    return BaseRate(
+        recall=(recall[0], recall[1], recall[2]),
+        false_positive_rate=(alarms[0], alarms[1], alarms[2]),
+        photographs=result["data"]["real"],
+    )
 
 
 def limits(result: Result) -> list[Text]:
@@ -171,7 +176,7 @@ def limits(result: Result) -> list[Text]:
                 "report.worst",
                 of=worst["of"],
                 rate=message(f"report.rate_{rate}"),
-                property=worst["property"],
+                property=property_text(worst["property"]),
                 name=worst["name"],
                 figure=share(worst["figure"]),
             )
@@ -189,7 +194,7 @@ def training_section(metrics: list[dict[str, Any]]) -> Section:
     """Return how training went, from the lines of a run's `metrics.jsonl`."""
     return Section(
         id="training",
-        title="Training",
+        title=message("section.training"),
         figures=[
             ReportFigure(name="loss", title="Loss", drawing=plots.losses(metrics)),
             ReportFigure(name="learning_rate", title="Learning rate", drawing=plots.learning_rate(metrics)),
@@ -204,17 +209,18 @@ def origin_section(result: Result) -> Section:
         facts = [("scores", detector["network"]), ("SHA-256", detector["hash"])]
     else:
         facts = [
+            ("detector", called(result)),
             ("network", detector["network"]),
             ("trained on", detector["trained_on"]),
             ("start weights", detector["start_weights"]),
             ("recipe, seed", f"{detector['recipe_hash']}, {result['seed']}"),
-            ("detector", detector["hash"]),
+            ("SHA-256 of the detector", detector["hash"]),
         ]
     facts += [
         ("evaluated on", f"{data['name']}, {data['split']} split, data hash {data['hash']}"),
         ("as data", "metrics.json holds every number in full precision, scores.parquet (if written) every score"),
     ]
-    return Section(id="origin", title="Origin", facts=facts)
+    return Section(id="origin", title=message("section.origin"), facts=facts)
 
 
 def _key_number(key: str, figure: Any, text: str, status: Status) -> KeyNumber:
@@ -252,6 +258,12 @@ def _promised(alarms: Any, target: float | None) -> Status:
     return Status.GOOD if value <= target else Status.BAD if low > target else Status.CAUTION
 
 
+def property_text(name: str) -> Message | str:
+    """Return the name of a property of images in the reader's language; one that the catalog lacks as it is."""
+    key = f"property.{name}"
+    return message(key) if key in catalog("en") else name
+
+
 def share(figure: Any) -> Message:
     """Return a share of images in words: `10.5 % (21 of 200; 95 % CI 7.0 % to 15.5 %)`."""
     value, _, _, n = ends(figure)
@@ -261,6 +273,13 @@ def share(figure: Any) -> Message:
     return message(
         "report.share", percent=Number(percent(figure)), part=round((value or 0) * n), whole=n, low=low, high=high
     )
+
+
+def _unsure(label: str, figure: Any) -> Message:
+    value, _, _, n = ends(figure)
+    part = round((value or 0) * n)
+    key = f"report.unsure_{label}{'' if part else '_none'}"
+    return message(key, count=Number(of_hundred(figure)[0]), part=part, whole=n)
 
 
 def _only_label(result: Result) -> Message:

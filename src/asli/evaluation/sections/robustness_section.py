@@ -14,7 +14,7 @@ from asli.messages import Message, Number, catalog, message
 from asli.metrics.estimate import Estimate
 from asli.reports.colors import FAKE, INK, REAL
 from asli.reports.hover import HoverFigure, hover_points
-from asli.reports.kit import Cell, ReportFigure, ReportTable, Section, measured, rate
+from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell, measured, rate
 from asli.reports.numbers import ends, interval_text, percent, percent_text, value_text
 from asli.reports.plots import STYLE
 
@@ -42,7 +42,7 @@ def robustness_sections(part: Robustness) -> list[Section]:
     codecs = ", ".join(f"{name} {version}" for name, version in part.codecs.items())
     curves = Section(
         id="robustness",
-        title="Robustness",
+        title=message("section.robustness"),
         headline=headline(part),
         figures=[
             ReportFigure(
@@ -66,7 +66,7 @@ def robustness_sections(part: Robustness) -> list[Section]:
         ],
     )
     every = ReportTable(columns=columns, rows=rows, marked=frozenset(1 + number for number in worst.values()))
-    return [curves, Section(id="robustness-levels", title="Robustness, every level", tables=[every])]
+    return [curves, Section(id="robustness-levels", title=message("section.robustness_levels"), tables=[every])]
 
 
 def headline(part: Robustness) -> list[Message]:
@@ -153,7 +153,7 @@ def _panel(axes: Axes, levels: Sequence[CorruptionLevel], clean: LevelMetrics) -
         hover_points(axes, np.arange(len(levels)) + shift, [ends(level.metric(key))[0] or 0 for level in levels], texts)
 
 
-def _cells(line: LevelMetrics, shares: Iterable[str]) -> list[str | Cell]:
+def _cells(line: LevelMetrics, shares: Iterable[str]) -> list[str | TableCell]:
     return [*(cell for key in shares for cell in rate(line.metric(key))), *measured(line.auroc)]
 
 

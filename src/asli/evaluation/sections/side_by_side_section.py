@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from asli.evaluation.sections.comparison_section import comparison_section
 from asli.evaluation.side_by_side import Answers, Disagreement, GroupRates, SideBySide
-from asli.messages import Language
+from asli.messages import Language, message
 from asli.metrics.estimate import Estimate
 from asli.reports.colors import Status
-from asli.reports.kit import CaptionedImage, Cell, Report, ReportTable, Section
+from asli.reports.kit import CaptionedImage, Report, ReportTable, Section, TableCell
 from asli.reports.numbers import counted, interval_text, percent, percent_interval, value_text
 
 if TYPE_CHECKING:
@@ -26,9 +26,15 @@ def comparison_report(content: "ComparisonResult", pictures: Mapping[int, bytes]
     data, part = content.data, content.comparison
     assert part.side_by_side is not None, "a comparison of its own has it"
     return Report(
-        title=f"{len(part.detectors)} detectors on {data.name}, {data.split} split",
-        origin=f"{data.images:,} images ({data.real:,} real, {data.fake:,} fake), {content.date[:10]},"
-        f" asli {content.asli}. Fake is the positive class; each detector at its own threshold; 95 % intervals.",
+        title=message("report.compare_title", count=len(part.detectors), name=data.name, split=data.split),
+        origin=message(
+            "report.compare_origin",
+            images=data.images,
+            real=data.real,
+            fake=data.fake,
+            date=content.date[:10],
+            version=content.asli,
+        ),
         sections=[*side_by_side_sections(part.side_by_side, pictures), comparison_section(part)],
         commands=[content.command],
         language=language,
@@ -45,7 +51,7 @@ def side_by_side_sections(part: SideBySide, pictures: Mapping[int, bytes]) -> li
     tables = [_answers(part), *([promises] if (promises := _promises(part)) else [])]
     notes = [f"Time of an image: {part.timing}."] if part.timing else []
     notes += [f"{one.name}: {caveat}." for one in part.answers for caveat in one.caveats]
-    sections = [Section(id="side-by-side", title="Side by side", tables=tables, notes=notes)]
+    sections = [Section(id="side-by-side", title=message("section.side_by_side"), tables=tables, notes=notes)]
     if part.groups:
         sections.append(_groups(part))
     shown = [one for one in part.disagreements if one.row in pictures]
@@ -53,7 +59,7 @@ def side_by_side_sections(part: SideBySide, pictures: Mapping[int, bytes]) -> li
         sections.append(
             Section(
                 id="disagreements",
-                title="Where they disagree most",
+                title=message("section.disagreements"),
                 paragraphs=[
                     f"One detector calls {part.conflicts:,} images real that another one calls fake. Those with the"
                     " widest range of scores:"
@@ -71,14 +77,14 @@ def _answers(part: SideBySide) -> ReportTable:
         seconds = one.seconds
         rows.append(
             [
-                Cell(text=one.name, note="; ".join(filter(None, [one.license, _policy(one)]))),
+                TableCell(text=one.name, note="; ".join(filter(None, [one.license, _policy(one)]))),
                 *(
-                    Cell(text=value_text(figures[key]), value=figures[key].value, note=interval_text(figures[key]))
+                    TableCell(text=value_text(figures[key]), value=figures[key].value, note=interval_text(figures[key]))
                     for key in ("auroc", "f1")
                 ),
                 *(_rate(figures[key]) for key in ("false_positive_rate", "false_negative_rate")),
-                Cell(text=f"{100 * one.unsure:.1f} %", value=one.unsure),
-                Cell(text="" if seconds is None else f"{1000 * seconds:.1f} ms", value=seconds),
+                TableCell(text=f"{100 * one.unsure:.1f} %", value=one.unsure),
+                TableCell(text="" if seconds is None else f"{1000 * seconds:.1f} ms", value=seconds),
             ]
         )
     return ReportTable(
@@ -92,12 +98,12 @@ def _policy(one: Answers) -> str:
     return f"fake from {one.threshold:.4f} ({one.policy})"
 
 
-def _rate(figure: Estimate) -> Cell:
-    return Cell(text=percent(figure), value=figure.value, note=f"{percent_interval(figure)}, {counted(figure)}")
+def _rate(figure: Estimate) -> TableCell:
+    return TableCell(text=percent(figure), value=figure.value, note=f"{percent_interval(figure)}, {counted(figure)}")
 
 
 def _promises(part: SideBySide) -> ReportTable | None:
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | TableCell]] = []
     for one in part.answers:
         if one.promised is None:
             continue
@@ -107,9 +113,9 @@ def _promises(part: SideBySide) -> ReportTable | None:
         rows.append(
             [
                 one.name,
-                Cell(text=f"{100 * one.promised:.3g} %", value=one.promised),
+                TableCell(text=f"{100 * one.promised:.3g} %", value=one.promised),
                 _rate(rate),
-                Cell(text=result, value=result, status=status),
+                TableCell(text=result, value=result, status=status),
             ]
         )
     if not rows:
@@ -136,12 +142,12 @@ def _groups(part: SideBySide) -> Section:
     ):
         groups = [one for one in part.groups if one.property == property_ and count_of(one, label)]
         if groups:
-            rows: list[list[str | Cell]] = [
+            rows: list[list[str | TableCell]] = [
                 [one.name, f"{count_of(one, label):,}", *(_rate(one.rates[name][rate]) for name in names)]
                 for one in groups
             ]
             tables.append(ReportTable(caption=caption, columns=[property_, "images", *names], rows=rows))
-    return Section(id="side-by-side-groups", title="By generator and source", tables=tables)
+    return Section(id="side-by-side-groups", title=message("section.side_by_side_groups"), tables=tables)
 
 
 def _picture(one: Disagreement, data: bytes) -> CaptionedImage:

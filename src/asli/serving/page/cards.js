@@ -76,8 +76,7 @@ function fillStated(card, given) {
   const head = document.createElement("b");
   head.textContent = `${t(ai ? "web.file_ai" : "web.file_other")}. `;
   const said = document.createElement("span");
-  said.lang = "en";
-  said.textContent = image.provenance.says.slice(0, 2).join(" · ");
+  said.textContent = image.provenance.says.slice(0, 2).map((line) => capital(reason(line))).join(" · ");
   badge.replaceChildren(head, said);
   badge.title = t("web.file_note");
   const verdicts = given.map((one) => (outside(one.image) ? null : one.image.verdict));
@@ -87,7 +86,7 @@ function fillStated(card, given) {
   if (key) warning.textContent = t(key);
 }
 
-function makeAnswer({ image, about, settings }, named) {
+function makeAnswer({ image, about, settings, measuring, unmeasured }, named) {
   const node = template("answer");
   const heading = node.querySelector("h3");
   heading.hidden = !named;
@@ -127,6 +126,8 @@ function makeAnswer({ image, about, settings }, named) {
     }
     points.textContent = t("web.score", { score: score(image.score) });
     if (verdictOf(image.score, image.thresholds) === "unsure") say(t("web.unsure_band"));
+    if (measuring) say(t("web.measuring"), "soft measuring");
+    if (unmeasured) say(t("web.unmeasured", { error: unmeasured }));
     if (range && !unstable(image)) say(t(range.low === range.high ? "web.stable_same" : "web.stable", range));
     for (const caveat of image.reasons.filter((text) => !text.startsWith("outside domain"))) say(t("web.caveat", { caveat: reason(caveat) }), "caution");
     fillScale(node, image);

@@ -11,6 +11,7 @@ const find = (id) => document.getElementById(id);
 let detectors = [];
 let items = [];
 let waiting = [];
+let later = []; // pictures with a verdict, whose stability is measured when all have one
 let running = 0;
 let cancelled = 0;
 let skipped = 0;
@@ -35,12 +36,15 @@ function start() {
 
 async function work() {
   running += 1;
-  while (waiting.length) {
-    const item = waiting.shift();
+  while (waiting.length || later.length) {
+    const first = waiting.length > 0;
+    const item = first ? waiting.shift() : later.shift();
     const { signal } = stop;
     try {
       for (const one of shown()) {
-        const answer = await scored(item, one, signal);
+        const known = item.answers[one.name];
+        if (!first && !known?.measuring) continue;
+        const answer = first ? await scored(item, one, signal) : await measured(known, item, one, signal);
         if (signal.aborted) break;
         item.answers[one.name] = answer;
       }
@@ -48,8 +52,10 @@ async function work() {
       continue;
     }
     if (signal.aborted || !items.includes(item)) continue;
+    if (first && Object.values(item.answers).some((answer) => answer.measuring)) later.push(item);
     item.card ?? makeCard(item, { show: explain, keep: (kept) => showRecord(kept, shown()), remove });
     fillCard(item, shown());
+    redrawRecord();
     arrange();
     tell();
   }
@@ -57,14 +63,30 @@ async function work() {
   tell();
 }
 
+async function ask(query, item, one, signal) {
+  const answer = await send("v1/predict", { ...query, detector: one.name }, item.file, signal);
+  const { images, files, detector, asli, time } = await answer.json();
+  return { image: { ...images[0], path: item.name }, file: files[0], detector, asli, time, about: one };
+}
+
+/** Return an answer again with its stability; where that fails the verdict stays. */
+async function measured(known, item, one, signal) {
+  try {
+    return { ...(await ask(known.settings, item, one, signal)), settings: known.settings };
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    return { ...known, measuring: false, unmeasured: error.message };
+  }
+}
+
+/** Score a picture: the verdict comes at once, its stability later. */
 async function scored(item, one, signal) {
   const chosen = settings();
   const failed = (error) => ({ image: { path: item.name, score: null, verdict: null, reasons: [], error }, about: one, settings: chosen });
   if (item.file.size > one.limits.bytes) return failed(t("web.too_large", { size: Math.floor(one.limits.bytes / 1e6) }));
   try {
-    const answer = await send("v1/predict", { ...chosen, detector: one.name }, item.file, signal);
-    const { images, files, detector, asli, time } = await answer.json();
-    return { image: { ...images[0], path: item.name }, file: files[0], detector, asli, time, about: one, settings: chosen };
+    const found = await ask({ ...chosen, stability: false }, item, one, signal);
+    return { ...found, settings: chosen, measuring: chosen.stability && !found.image.error && !outside(found.image) };
   } catch (error) {
     if (error.name === "AbortError") throw error;
     return failed(error.message);
@@ -124,6 +146,7 @@ function again() {
     forget(item); // it explained the former score
   }
   waiting = [...items];
+  later = [];
   cancelled = 0;
   start();
 }
@@ -131,7 +154,9 @@ function again() {
 function tell() {
   const done = items.filter((item) => Object.keys(item.answers).length && item.card).length;
   const busy = running > 0;
-  const parts = items.length ? [busy ? t("web.progress", { done, total: items.length }) : t("web.finished", { total: done })] : [];
+  const left = items.filter((item) => Object.values(item.answers).some((answer) => answer.measuring)).length;
+  const parts = items.length ? [busy && done < items.length ? t("web.progress", { done, total: items.length }) : t("web.finished", { total: done })] : [];
+  if (busy && left) parts.push(t("web.measuring_left", { left }));
   if (cancelled) parts.push(t("web.cancelled", { left: cancelled }));
   if (skipped) parts.push(t("web.skipped", { count: skipped }));
   find("status").textContent = parts.join("; ");
@@ -142,13 +167,18 @@ function tell() {
 function cancel() {
   stop.abort();
   stop = new AbortController();
-  waiting = [];
+  [waiting, later] = [[], []];
+  for (const item of items) {
+    for (const answer of Object.values(item.answers).filter((one) => one.measuring)) [answer.measuring, answer.unmeasured] = [false, t("web.stopped")];
+    if (item.card) fillCard(item, shown());
+  }
   items = items.filter((item) => item.card || URL.revokeObjectURL(item.url));
   cancelled = items.filter((item) => !Object.keys(item.answers).length).length;
   for (const item of items.filter((one) => one.explaining)) {
     forget(item);
     fillCard(item, shown());
   }
+  redrawRecord();
   tell();
 }
 
@@ -217,7 +247,7 @@ async function dropped(entries) {
 
 function describe() {
   const [one] = shown();
-  if (one) find("about").textContent = t("web.about", { network: one.network, data: one.trained_on, domain: judged(one) });
+  if (one) find("about").textContent = t("web.about", { detector: one.name, data: one.trained_on, domain: judged(one) });
 }
 
 function offerDetectors() {

@@ -42,7 +42,7 @@ function draw() {
   picture.onload = () => picture.classList.toggle("small", picture.naturalWidth < 128);
   const facts = document.createElement("div");
   const given = detectors.map((one) => item.answers[one.name]).filter((one) => one && !one.image.error);
-  facts.append(list([["record_file", item.name], ["record_bytes", null], ["record_sha", given[0].file.sha256, "hash"], ["record_origin", given[0].image.provenance?.says?.join("; ") || t("web.record_nothing")]], given[0]));
+  facts.append(list([["record_file", item.name], ["record_bytes", null], ["record_sha", given[0].file.sha256, "hash"], ["record_origin", given[0].image.provenance?.says?.map(reason).join("; ") || t("web.record_nothing")]], given[0]));
   for (const one of given) facts.append(list(about(one), one));
   const grid = make("div", "record-grid");
   grid.append(picture, facts);
@@ -54,12 +54,12 @@ function draw() {
   box.append(make("p", "soft", t("web.record_note")));
 }
 
-function about({ image, detector, about: known, time, asli, settings }) {
+function about({ image, detector, about: known, time, asli, settings, measuring }) {
   const state = (on) => t(on ? "web.on" : "web.off");
   const exact = (value) => (value < 0.00005 ? `< ${number(0.0001, 4)}` : value > 0.99995 ? `> ${number(0.9999, 4)}` : number(value, 4));
   const out = outside(image);
   const verdict = capital(t(`verdict.${image.verdict}`)) + (unstable(image) && !out ? `, ${t("web.unstable", { low: exact(image.stability.low), high: exact(image.stability.high) })}` : "");
-  const stability = out || !image.stability ? t("web.record_untested") : t("web.record_range", { low: exact(image.stability.low), high: exact(image.stability.high) });
+  const stability = measuring ? t("web.measuring") : out || !image.stability ? t("web.record_untested") : t("web.record_range", { low: exact(image.stability.low), high: exact(image.stability.high) });
   return [
     ["record_verdict", out && settings.force_domain ? t("web.outside_forced", { verdict }) : verdict],
     ["record_score", out ? t("web.record_none") : exact(image.score)],

@@ -64,7 +64,7 @@ export function judged({ domain: all, member_domains: members }) {
   return (parts.length ? parts : [all]).map(domain).join(t("web.or"));
 }
 
-/** Return a detector's reason in the language; an unknown one stays English. */
+/** Return a detector's reason, or what a file states, in the language; an unknown one stays English. */
 export function reason(text) {
   for (const [pattern, key] of catalog.compiled) {
     const found = text.match(pattern);
@@ -72,8 +72,10 @@ export function reason(text) {
     const values = { ...found.groups };
     for (const [name, value] of Object.entries(values)) {
       const separated = /^\d[\d,.]*[,.]\d+$/.test(value);
-      values[name] = separated ? Number(value.replaceAll(",", "")).toLocaleString(language) : value.replace(" to ", "\u2013");
+      values[name] = separated ? Number(value.replaceAll(",", "")).toLocaleString(language) : value;
     }
+    for (const name of catalog.ranges) if (name in values) values[name] = values[name].replace(" to ", "\u2013");
+    for (const name of catalog.parts) if (name in values) values[name] = reason(found.groups[name]);
     if (values.what) values.what = t(`reason.${values.what.replaceAll(" ", "_")}`);
     return t(key, values);
   }
