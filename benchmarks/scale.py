@@ -136,7 +136,8 @@ def eight(shards: list[Path], out: Path, count: int, watch: Watch) -> Way:
         for pair in ((1, 2), (3, 4), (5, 6), (7, 8)):
             for process in [run(number) for number in pair]:
                 finished(process)
-    more = {"killed": 3, "parts_of_the_killed": kept, "merge_before_the_rerun": words.strip().splitlines()[-1]}
+    words = words.strip().splitlines()[-1].replace(str(out), "the folder")
+    more = {"killed": 3, "parts_of_the_killed": kept, "merge_before_the_rerun": words}
     return out.with_suffix(".parquet"), more | merged(out, out.with_suffix(".parquet"))
 
 
