@@ -136,7 +136,8 @@ def eight(shards: list[Path], out: Path, count: int, watch: Watch) -> Way:
         for pair in ((1, 2), (3, 4), (5, 6), (7, 8)):
             for process in [run(number) for number in pair]:
                 finished(process)
-    more = {"killed": 3, "parts_of_the_killed": kept, "merge_before_the_rerun": words.strip().splitlines()[-1]}
+    words = words.strip().splitlines()[-1].replace(str(out), "the folder")
+    more = {"killed": 3, "parts_of_the_killed": kept, "merge_before_the_rerun": words}
     return out.with_suffix(".parquet"), more | merged(out, out.with_suffix(".parquet"))
 
 
@@ -257,6 +258,7 @@ def simulate(rows: int, shards: int, per_part: int, failure_rate: float) -> dict
             "rows_scored_again": {"measured": repeated, "predicted_from_failures": failures * per_part // 2},
             "share_scored_again": round(repeated / rows, 4),
             "bytes_per_row": round(size / rows, 1),
+            "load_average": round(os.getloadavg()[0], 1),
             "write_cpu_seconds": round(written, 1),
             "merge_cpu_seconds": round(merging, 1),
             "merge_rows_per_cpu_second": round(rows / merging),
@@ -297,7 +299,6 @@ def main() -> None:
         "command": "python benchmarks/scale.py " + " ".join(sys.argv[1:]),
         "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
         "versions": versions(*names),
-        "load_average": round(os.getloadavg()[0], 1),
         "result": found,
     }
     print(json.dumps(result, indent=2))

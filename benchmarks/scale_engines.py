@@ -28,7 +28,7 @@ def killed_on_ray(out: Path, part_rows: str, half: str, *shards: str) -> dict:
 
     from asli.scaling.sharded import scan_parts
 
-    os.environ["RAY_worker_niceness"] = "0"  # else workers stand behind everything that runs on this machine
+    os.environ.update(RAY_worker_niceness="0")  # else workers stand behind everything that runs on this machine
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     second = cluster.add_node(num_cpus=1)
     ray.init(address=cluster.address, log_to_driver=False)
