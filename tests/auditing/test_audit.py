@@ -97,7 +97,7 @@ def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photo
         assert finding.severity is Severity.FAIL
         assert "labels are readable from the files" in finding.finding
         assert "--equalize" in finding.remedy
-        assert feature in [line["feature"] for line in found["telling"]]
+        assert feature in [line.feature for line in found.telling]
     before = {p: p.read_bytes() for p in root.rglob("*.*")}
     data = open_data(root)
     equalize(data, tmp_path / "out", size=32)
@@ -108,7 +108,7 @@ def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photo
     for path in copies:
         assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "out")).read_bytes()
     after, finding = settings(tmp_path / "out")
-    assert 0.35 < after["auroc"]["value"] < 0.65
+    assert 0.35 < after.auroc.value < 0.65
     assert (finding.severity, finding.remedy) == (Severity.PASS, "")
 
 
