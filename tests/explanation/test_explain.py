@@ -389,7 +389,7 @@ def test_the_result_of_the_check_is_told_in_words(beats, alike, words):
         likeness_to_random=alike,
     )
     assert words in str(check_text(result, 0.5))
-    assert ("Do not read it" in str(check_text(result, 0.5))) != holds
+    assert ("Do not read" in str(check_text(result, 0.5))) != holds
 
 
 def test_feature_maps_of_a_network_without_any_are_refused_before_anything_is_drawn(

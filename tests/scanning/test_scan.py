@@ -154,7 +154,7 @@ def test_the_domain_is_predicts(finished, pictures, tmp_path):
         assert (row["verdict"], row["reasons"]) == (told["verdict"], told["reasons"])
         assert row["reasons"][0].startswith("outside domain")
         assert result.outside_domain.count == 1
-        assert ("force_domain" in result.detector) == force
+        assert result.detector.force_domain == (force or None)
     assert pq.read_table(tmp_path / "False.parquet")["verdict"].to_pylist() == ["unsure"]
     assert pq.read_table(tmp_path / "True.parquet")["verdict"].to_pylist() != ["unsure"]
 

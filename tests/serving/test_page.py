@@ -237,7 +237,7 @@ def test_results_are_sorted_and_saved(page, pictures):
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as JSON").click()
     saved = json.loads(download.value.path().read_text())
-    assert saved["detector"] == predict([], "thumbnail").detector
+    assert saved["detector"] == predict([], "thumbnail").detector.to_dict()
     assert [image["path"] for image in saved["images"]] == ["real.jpg", "outside.png", "fake.jpg"]
 
 
