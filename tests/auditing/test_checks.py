@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from asli.auditing.checks import balance, near_duplicates
 from asli.auditing.checks.check import Severity
 from asli.auditing.duplicates import Duplicates
 from asli.auditing.evidence import Evidence
+from asli.auditing.findings import DuplicateSummary, NearDuplicates, PairCounts
 
 DOCS = Path(__file__).parents[2] / "docs" / "extending.md"
 
@@ -38,9 +40,11 @@ def test_balance(split, severity):
 
 @pytest.mark.parametrize(("test_images", "severity"), [(9, Severity.WARNING), (10, Severity.FAIL)])
 def test_near_duplicates_fail_from_one_test_image_in_a_hundred(test_images, severity):
-    near = {"pairs": 20, "across_splits": 10, "across_labels": 0, "test_images": test_images, "rms_limit": 30.0}
-    near |= {"not_searched": 0, "candidates_not_looked_at": 0}
-    summary = {"near": near, "test_total": 1000}
+    near = dict.fromkeys(field.name for field in fields(NearDuplicates))
+    counts = dict.fromkeys((field.name for field in fields(PairCounts)), 0)
+    counts |= {"pairs": 20, "across_splits": 10, "test_images": test_images}
+    near |= {"rms_limit": 30.0, "not_searched": 0, "candidates_not_looked_at": 0, "counts": PairCounts(**counts)}
+    summary = DuplicateSummary(test_total=1000, exact=None, near=NearDuplicates(**near))
     duplicates = Duplicates(summary, *[None] * 4)
     assert near_duplicates.CHECK.run(evidence(duplicates=duplicates)).severity is severity
 

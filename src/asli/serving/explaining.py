@@ -124,7 +124,7 @@ class Explainer:
             self._makers[key] = leaf, MapMaker(leaf, method, check=check)
         view = View.of(examined.pixels, leaf.preprocessing)
 
-        def explained(found: Explained, checked: MapCheck | None) -> WebExplainedImage:
+        def explained(found: Explained, checked: "MapCheck | None") -> WebExplainedImage:
             return WebExplainedImage(prediction=prediction, explanation=_described(view, method, found, checked))
 
         known: Explained | None = None
