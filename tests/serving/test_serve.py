@@ -265,7 +265,8 @@ def test_a_second_signal_ends_it_at_once_without_a_traceback(finished, signals, 
     process, address = start(finished.path)
     host, port = address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as unfinished:  # a request that keeps it from stopping
-        unfinished.sendall(b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
+        form = b"content-type: multipart/form-data; boundary=b\r\ncontent-length: 1000\r\n\r\n"
+        unfinished.sendall(b"POST /v1/predict HTTP/1.1\r\nhost: x\r\n" + form)
         assert httpx.get(f"{address}/health").status_code == 200
         process.send_signal(signals[0])
         while not process.log and process.poll() is None:
