@@ -44,7 +44,8 @@ def costs(budget: Budget, sweep: Sweep, results: Results) -> Costs:
                 if "profile" not in entry:
                     entry["profile"] = asdict(profile(name, int(pixels)))
                 if was_run and "measured" not in entry:
-                    entry["measured"] = measure_network(name, int(pixels), threads=in_force, runs=budget.timed)
+                    measured = measure_network(name, int(pixels), threads=in_force, runs=budget.timed)
+                    entry["measured"] = measured.to_dict()
             except AsliError as error:
                 logger.warning("%s: %s", name, error)
             write_json(path, {"machine": machine, "costs": found})
