@@ -48,6 +48,8 @@ class Record:
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """Build it from what `to_dict` returns; a missing key takes the field's default.
 
+        Records with a `FLAT` field cannot be read back: nothing states which keys are that field's.
+
         Raises:
             TypeError: A key is unknown, or one without a default is missing.
         """
