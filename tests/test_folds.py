@@ -129,7 +129,7 @@ def test_the_run_is_judged_like_any_other(folded, small, tmp_path):
     # Anyone can judge the out-of-fold scores themselves.
     again = evaluate(folded.folds / "scores.parquet", small, split="train", out=tmp_path / "scores")
     (kept,) = Detector.load(folded.path).card.figures.values()
-    assert again.metrics["auroc"].value == pytest.approx(kept["auroc"]["value"])
+    assert again.metrics["auroc"].value == pytest.approx(kept["auroc"].value)
 
 
 def test_another_policy_takes_the_out_of_fold_scores(folded, small, tmp_path, caplog):
