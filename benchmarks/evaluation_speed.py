@@ -1,7 +1,8 @@
 """Images a second of an evaluation, and of transformers' Trainer.predict on the same images; a row of `bench.py`.
 
 `asli.evaluate` reads a data folder of packed pixels, scores it, and computes every metric with its interval.
-Trainer.predict reads JPEG files held in memory and returns the logits. Neither time has the loading of the network.
+Trainer.predict reads JPEG files held in memory and returns the logits. Neither time has the loading of libraries and of
+the network.
 """
 
 import os
@@ -24,10 +25,11 @@ def measure(work: Path, shared: Path, case: dict[str, Any], side: str) -> dict[s
     data = DataFolder.open(work / "cifake")
     detector = asli.Detector.load(work / case["detector"], device="cpu")
     data.pixels  # noqa: B018 - opened on first use
+    evaluate = asli.evaluate  # imports what it needs, as the imports below do for the peer
     detector.engine.logits([detector.preparation.to_input(data.pixels.image(row)) for row in range(64)])
     start, used = time.perf_counter(), time.process_time()
     if side == "asli evaluate":
-        count = len(asli.evaluate(detector, data, split="test").attachments.scores)
+        count = len(evaluate(detector, data, split="test").attachments.scores)
     else:
         import torch
 

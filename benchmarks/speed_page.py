@@ -67,6 +67,11 @@ def spread(runs: list[dict[str, Any]], key: str = "value") -> str:
     return middle if len(values) == 1 else f"{middle} ({number(min(values))} to {number(max(values))})"
 
 
+def real_name(runs: list[dict[str, Any]], side: str) -> str:
+    """Return what a side was in its turns: a peer's batch size may change when the best one is measured."""
+    return ", then ".join(dict.fromkeys(run.get("side", side) for run in runs))
+
+
 def against_peers(result: dict[str, Any], notes: dict[str, Any]) -> str:
     """Return the table of targets, and the reason of each row below its target."""
     rows, reasons = [], []
@@ -74,13 +79,12 @@ def against_peers(result: dict[str, Any], notes: dict[str, Any]) -> str:
         for pair, ratio in found["ratios"].items():
             ours, peer = pair.split(" / ")
             measured, middle, target = result["measured"][name], ratio["median"], ratio["target"]
-            peer_name = measured[peer][0].get("side", peer)
             distance = "reached" if middle >= target else f"{100 * (target / middle - 1):.0f} % faster needed"
             rows.append(
                 [
                     WORK[name],
                     f"{ours}: {spread(measured[ours])}",
-                    f"{peer_name}: {spread(measured[peer])}",
+                    f"{real_name(measured[peer], peer)}: {spread(measured[peer])}",
                     ", ".join(f"{turn:.2f}" for turn in ratio["turns"]),
                     f"**{middle:.2f}**",
                     f"{target:g}",
@@ -107,7 +111,7 @@ def every_side(result: dict[str, Any]) -> str:
         far = result["largest_score_difference"].get(name, {})
         for side, runs in sides.items():
             if runs:
-                real = runs[0].get("side", side)
+                real = real_name(runs, side)
                 cpu = number(statistics.median(run["cpu_ms"] for run in runs))
                 difference = f"{far[side]:.1e}" if far.get(side) else ""
                 others = f"{max(run.get('busy_cpus', 0) for run in runs):.1f}"

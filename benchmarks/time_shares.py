@@ -98,7 +98,7 @@ def scanning(work: Path, side: str) -> dict[str, Any]:
     from asli.datasets.images import decode
     from asli.detector.base import Detector
     from asli.models.profile import profile
-    from asli.provenance import provenance
+    from asli.provenance.read import provenance
 
     name, folder, size = {
         "thumbnails": ("resnet18", "thumbnails-2000", 32),

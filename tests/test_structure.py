@@ -1,7 +1,9 @@
 """Imports point one way, no two packages import each other, and files are small and named once."""
 
 import ast
+import importlib
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import asli
@@ -117,3 +119,19 @@ def test_every_class_has_a_name_of_its_own():
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     found.setdefault(node.name, []).append(module)
     assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
+def test_programs_beside_the_package_import_what_it_has():
+    """No type checker reads benchmarks, and most run for hours: a name that moved would be noticed late."""
+    root, missing = Path(__file__).parents[1], []
+    for file in [*root.glob("benchmarks/**/*.py"), *root.glob("tools/*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "asli":
+                module = importlib.import_module(node.module)
+                there = [hasattr(module, name.name) or find_spec(f"{node.module}.{name.name}") for name in node.names]
+                missing += [
+                    f"{file.name}: {node.module}.{name.name}"
+                    for name, found in zip(node.names, there, strict=True)
+                    if not found
+                ]
+    assert not missing

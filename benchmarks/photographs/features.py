@@ -23,7 +23,6 @@ import csv
 import hashlib
 import io
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,8 @@ Resampling = Image.Resampling
 KERNELS = (Resampling.BOX, Resampling.BILINEAR, Resampling.HAMMING, Resampling.BICUBIC, Resampling.LANCZOS)
 CROPS = {"lite0-stages": 9, "clip-b16-blocks": 1, "clip-b16-early": 4}
 VIEWS = ("A", "B", "C", "R", "K0", "K1", "K2", "K3", "K4")
+Saved = tuple[str, int, int]
+"""Format, quality and chroma subsampling of a save."""
 BLEND, MIDDLE = 0.5, 224
 """Largest share of the original in an aligned fake, and its side: that of a window."""
 SHORTEST, LARGEST = 384, 1024
@@ -69,8 +70,8 @@ def saved(image: Image.Image, form: str, quality: int, subsampling: int) -> Imag
     return Image.open(file).convert("RGB")
 
 
-def drawn_format(rng: np.random.Generator, low: int, high: int, none: float) -> tuple[str, int, int]:
-    """Draw format, quality and chroma subsampling; `none` is the share that stays as it is."""
+def drawn_format(rng: np.random.Generator, low: int, high: int, none: float) -> Saved:
+    """Draw a save; `none` is the share that stays as it is."""
     share = rng.random()
     subsampling, quality = int(rng.choice([0, 2])), int(rng.integers(low, high + 1))
     share = (share - none) / (1 - none)
@@ -106,6 +107,17 @@ def seed_of(sha256: str, name: str) -> int:
     return int(hashlib.sha256(f"{sha256}:{name}".encode()).hexdigest()[:16], 16)
 
 
+def chain(rng: np.random.Generator, view: str) -> tuple[int | None, list[Saved]]:
+    """Draw a view's sharpening in percent, or None, and its saves, one after another."""
+    if view in ("A", "R"):
+        return None, [drawn_format(rng, 75, 96, 0.15)]
+    if view == "C":
+        return None, [("JPEG", 60, 2)]
+    percent = int(rng.uniform(50, 150)) if rng.random() < 0.2 else None
+    first = [drawn_format(rng, 60, 95, 0)] if rng.random() < 0.5 else []
+    return percent, [*first, drawn_format(rng, 40, 85, 0)]
+
+
 def aligned(image: Image.Image, sha256: str, autoencoder: Reconstruct) -> Image.Image:
     """Return the middle of a picture, on JPEG's grid, through an autoencoder and blended with the original."""
     share = np.random.default_rng(seed_of(sha256, "blend")).uniform(0, BLEND)
@@ -122,22 +134,13 @@ def viewed(image: Image.Image, sha256: str, view: str, autoencoder: Reconstruct 
         return saved(image.resize((width, height), KERNELS[int(view[1])]), "JPEG", 90, 2)
     rng = np.random.default_rng(seed_of(sha256, "WA" if view == "R" else f"W{view}"))
     image = sized(image, rng, view)
-    if view in ("A", "R"):
-        form = drawn_format(rng, 75, 96, 0.15)
-        return saved(image if autoencoder is None else aligned(image, sha256, autoencoder), *form)
-    if view == "C":
-        return saved(image, "JPEG", 60, 2)
-    steps: list[Callable[[Image.Image], Image.Image]] = []
-    if rng.random() < 0.2:
-        percent = int(rng.uniform(50, 150))
-        steps.append(lambda image: image.filter(ImageFilter.UnsharpMask(1.0, percent, 2)))
-    if rng.random() < 0.5:
-        first = drawn_format(rng, 60, 95, 0)
-        steps.append(lambda image: saved(image, *first))
-    last = drawn_format(rng, 40, 85, 0)
-    steps.append(lambda image: saved(image, *last))
-    for step in steps:
-        image = step(image)
+    percent, formats = chain(rng, view)
+    if autoencoder is not None:
+        image = aligned(image, sha256, autoencoder)
+    if percent is not None:
+        image = image.filter(ImageFilter.UnsharpMask(1.0, percent, 2))
+    for form in formats:
+        image = saved(image, *form)
     return image
 
 
