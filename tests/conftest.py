@@ -17,6 +17,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from asli.datasets.build import open_folders
@@ -89,11 +90,18 @@ def duplicated(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
 
 @pytest.fixture(scope="session")
 def finished(sample: DataFolder, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that has learnt something: ResNet-20, two epochs on the sample."""
+    """A run that has learnt something: ResNet-20, two epochs on the sample. One worker trains it, each has a copy."""
     from asli.pipeline import train
 
+    base, copy = tmp_path_factory.getbasetemp(), tmp_path_factory.mktemp("runs") / "finished"
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained-once"
     settings = ["loop.epochs=2", "loop.evaluate_every=40", "loop.checkpoint_every=60"]
-    return train("demo", sample, tmp_path_factory.mktemp("runs") / "finished", settings=settings)
+    with FileLock(f"{place}.lock"):
+        if not place.exists():
+            train("demo", sample, base / "trained", settings=settings)
+            (base / "trained").rename(place)
+    shutil.copytree(place, copy)
+    return Run.open(copy)
 
 
 @pytest.fixture(scope="module")  # not longer: while it is open, no other test can run asyncio in this thread
