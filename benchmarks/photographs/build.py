@@ -93,6 +93,18 @@ def left_out(recipe: Recipe) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return odds, np.array([int(row["label"] == "fake") for row in rows]), np.array([row["group"] for row in rows])
 
 
+def scaling(odds: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Return slope and shift that make log-odds probabilities where both labels are equally frequent."""
+    balance = np.where(labels == 1, 0.5 / (labels == 1).mean(), 0.5 / (labels == 0).mean())
+    scale = LogisticRegression(C=1e6).fit(odds[:, None], labels, sample_weight=balance)
+    return float(scale.coef_[0, 0]), float(scale.intercept_[0])
+
+
+def scores_of(odds: np.ndarray) -> np.ndarray:
+    """Return P(fake) of log-odds."""
+    return score_of_logits(np.stack([-odds / 2, odds / 2], axis=1))
+
+
 def threshold(scores: np.ndarray, groups: np.ndarray) -> tuple[float, dict[str, tuple[int, int]]]:
     """Return the lowest threshold that keeps the promise in every group of photographs, and alarms and images there."""
     names = [str(name) for name in np.unique(groups) if (groups == name).sum() >= LARGE]
@@ -120,11 +132,8 @@ def main() -> None:
         parser.error("--default takes photo: the package cannot hold the trunk of photo-large")
 
     odds, labels, groups = left_out(recipe)
-    balance = np.where(labels == 1, 0.5 / (labels == 1).mean(), 0.5 / (labels == 0).mean())
-    scale = LogisticRegression(C=1e6).fit(odds[:, None], labels, sample_weight=balance)
-    slope, shift = float(scale.coef_[0, 0]), float(scale.intercept_[0])
-    logits = slope * odds + shift
-    scores = score_of_logits(np.stack([-logits / 2, logits / 2], axis=1))
+    slope, shift = scaling(odds, labels)
+    scores = scores_of(slope * odds + shift)
     high, alarms = threshold(scores[labels == 0], groups[labels == 0])
     low = float(np.quantile(scores[labels == 1], recipe.called_real))
     unsure = int(((scores >= low) & (scores < high)).sum())

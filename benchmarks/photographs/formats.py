@@ -10,7 +10,7 @@ import csv
 import json
 
 import numpy as np
-from build import HERE, RECIPES
+from build import HERE, RECIPES, left_out, scaling, scores_of
 from features import chain, seed_of, sized
 from final import figures
 from PIL import Image
@@ -36,9 +36,9 @@ def main() -> None:
             rows = [row for row in csv.DictReader(stream) if row[column]]
         views = {"plain": "A", "degraded": "B"}
         formats = np.array([last_format(row["sha256"], views[row["view"]]) for row in rows])
-        scores = 1 / (1 + np.exp(-np.array([float(row[column]) for row in rows])))
-        labels = np.array([int(row["label"] == "fake") for row in rows])
-        groups = np.array([row["group"] for row in rows])
+        odds, labels, groups = left_out(recipe)
+        slope, shift = scaling(odds, labels)
+        scores = scores_of(slope * odds + shift)
         card = json.loads((find_detector(name) / "detector.json").read_text())["card"]
         low, high = card["thresholds"]["low"], card["thresholds"]["high"]
         result[name] = {
