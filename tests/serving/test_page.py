@@ -247,7 +247,9 @@ def test_two_detectors_answer_side_by_side(page, pictures):
     page.locator(".answer").nth(1).wait_for()
     assert page.locator(".answer h3").all_inner_texts() == ["thumbnail", "second"]
     # One call for both: the page draws answers anew when their stability comes.
-    first, second = page.eval_on_selector_all(".answer", "all => all.map((one) => one.getBoundingClientRect().toJSON())")
+    first, second = page.eval_on_selector_all(
+        ".answer", "all => all.map((one) => one.getBoundingClientRect().toJSON())"
+    )
     assert first["right"] <= second["left"]
 
 
