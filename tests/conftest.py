@@ -17,6 +17,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from asli.datasets.build import open_folders
@@ -28,15 +29,9 @@ from tests.processes import Forked
 torch.set_num_threads(1)
 
 LONGEST = (
-    *(
-        "study/test_run.py",
-        "test_readme.py",
-        "auditing/test_audit.py",
-        "test_notebooks.py",
-        "scaling/test_engines.py",
-        "training/test_processes.py",
-    ),
-    *("serving/test_page.py", "training/test_resume.py", "detector/test_heads.py", "evaluation/test_robustness.py"),
+    *("study/test_run.py", "test_readme.py", "scaling/test_engines.py", "auditing/test_audit.py", "test_notebooks.py"),
+    *("training/test_processes.py", "training/test_resume.py", "datasets/test_build.py", "test_head_training.py"),
+    *("test_alignment.py", "serving/test_page.py", "detector/test_heads.py", "evaluation/test_robustness.py"),
 )
 """Files that take longest, begun first, so that no worker ends long after the others."""
 
@@ -89,11 +84,18 @@ def duplicated(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
 
 @pytest.fixture(scope="session")
 def finished(sample: DataFolder, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that has learnt something: ResNet-20, two epochs on the sample."""
+    """A run that has learnt something: ResNet-20, two epochs on the sample; trained once, a copy for each worker."""
     from asli.pipeline import train
 
     settings = ["loop.epochs=2", "loop.evaluate_every=40", "loop.checkpoint_every=60"]
-    return train("demo", sample, tmp_path_factory.mktemp("runs") / "finished", settings=settings)
+    base = tmp_path_factory.getbasetemp()
+    common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with FileLock(common / "finished.lock"):
+        if not (common / "finished/detector").exists():
+            train("demo", sample, common / "finished", settings=settings)
+    own = tmp_path_factory.mktemp("runs") / "finished"
+    shutil.copytree(common / "finished", own, symlinks=True)
+    return Run.open(own)
 
 
 @pytest.fixture(scope="module")  # not longer: while it is open, no other test can run asyncio in this thread
