@@ -29,15 +29,9 @@ from tests.processes import Forked
 torch.set_num_threads(1)
 
 LONGEST = (
-    *(
-        "study/test_run.py",
-        "test_readme.py",
-        "auditing/test_audit.py",
-        "test_notebooks.py",
-        "scaling/test_engines.py",
-        "training/test_processes.py",
-    ),
-    *("serving/test_page.py", "training/test_resume.py", "detector/test_heads.py", "evaluation/test_robustness.py"),
+    *("study/test_run.py", "test_readme.py", "scaling/test_engines.py", "auditing/test_audit.py", "test_notebooks.py"),
+    *("training/test_processes.py", "training/test_resume.py", "datasets/test_build.py", "test_head_training.py"),
+    *("test_alignment.py", "serving/test_page.py", "detector/test_heads.py", "evaluation/test_robustness.py"),
 )
 """Files that take longest, begun first, so that no worker ends long after the others."""
 
@@ -90,18 +84,18 @@ def duplicated(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
 
 @pytest.fixture(scope="session")
 def finished(sample: DataFolder, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that has learnt something: ResNet-20, two epochs on the sample. One worker trains it, each has a copy."""
+    """A run that has learnt something: ResNet-20, two epochs on the sample; trained once, a copy for each worker."""
     from asli.pipeline import train
 
-    base, copy = tmp_path_factory.getbasetemp(), tmp_path_factory.mktemp("runs") / "finished"
-    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained-once"
     settings = ["loop.epochs=2", "loop.evaluate_every=40", "loop.checkpoint_every=60"]
-    with FileLock(f"{place}.lock"):
-        if not place.exists():
-            train("demo", sample, base / "trained", settings=settings)
-            (base / "trained").rename(place)
-    shutil.copytree(place, copy)
-    return Run.open(copy)
+    base = tmp_path_factory.getbasetemp()
+    common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with FileLock(common / "finished.lock"):
+        if not (common / "finished/detector").exists():
+            train("demo", sample, common / "finished", settings=settings)
+    own = tmp_path_factory.mktemp("runs") / "finished"
+    shutil.copytree(common / "finished", own, symlinks=True)
+    return Run.open(own)
 
 
 @pytest.fixture(scope="module")  # not longer: while it is open, no other test can run asyncio in this thread

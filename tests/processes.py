@@ -7,6 +7,7 @@ and imports start their own.
 
     python -m tests.processes serve SOCKET      imports, then forks for each client
     python tests/processes.py SOCKET ARGUMENTS   a client: does what `asli ARGUMENTS` does there
+    python tests/processes.py SOCKET -c CODE     does what `python -c CODE` does
 """
 
 import atexit
@@ -25,14 +26,19 @@ import threading
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 IMPORTED = (
     *("torch", "torchvision.transforms.v2", "timm", "safetensors.torch", "scipy.stats", "scipy.optimize"),
     *("sklearn.ensemble", "sklearn.metrics", "pyarrow.parquet", "matplotlib.figure", "jinja2"),
     *("asli.cli", "asli.pipeline", "asli.detector.predict", "asli.evaluation.evaluate", "asli.auditing.audit"),
 )
-FREE = ("ASLI_", "PYTEST_", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "GOMP_SPINCOUNT", "OPENBLAS_NUM_THREADS")
-"""Beginnings of variables that no library reads when it is imported, or that mean nothing to one thread."""
+FREE = (
+    *("ASLI_", "PYTEST_", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "GOMP_SPINCOUNT", "OPENBLAS_NUM_THREADS"),
+    *("ORT_DISABLE_TELEMETRY", "RAY_", "WANDB_", "CUBLAS_WORKSPACE_CONFIG"),  # of what is loaded after the fork
+    *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),  # scikit-learn sets them, here as well
+)
+"""Beginnings of variables that nothing in `IMPORTED` reads, or that mean nothing to one thread."""
 
 
 class Forked:
@@ -41,7 +47,7 @@ class Forked:
     def __init__(self) -> None:
         self._place = tempfile.TemporaryDirectory(prefix="forked-")
         self._socket = f"{self._place.name}/socket"
-        self._environment = _read_early(dict(os.environ))
+        self._environment = read_early(dict(os.environ))
         ready, told = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.processes", "serve", self._socket, str(told)],
@@ -58,7 +64,7 @@ class Forked:
 
     def suits(self, environment: Mapping[str, str]) -> bool:
         """Return whether a command with these variables may be forked."""
-        return _read_early(environment) == self._environment
+        return read_early(environment) == self._environment
 
     def command(self, *arguments: object) -> list[str]:
         """Return what runs `asli` with these arguments."""
@@ -91,7 +97,8 @@ def _ask(place: str, arguments: list[str]) -> None:
     sys.exit(status)
 
 
-def _read_early(environment: Mapping[str, str]) -> dict[str, str]:
+def read_early(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables without those in `FREE`."""
     return {name: value for name, value in environment.items() if not name.startswith(FREE)}
 
 
@@ -131,12 +138,17 @@ def _serve(place: str, told: int) -> list[str]:
 
 
 def _become(arguments: list[str]) -> int:
-    """Run the command as `python -m asli` does, and return its exit status."""
-    sys.argv = ["asli", *arguments]
-    from asli.cli import main
-
+    """Run the command as `python -m asli` does, or code as `python -c` does, and return its exit status."""
     try:
-        main()
+        if arguments[:1] == ["-c"]:
+            sys.argv, sys.path[0] = ["-c", *arguments[2:]], ""
+            sys.modules["__main__"] = alone = ModuleType("__main__")
+            exec(compile(arguments[1], "<string>", "exec"), alone.__dict__)
+        else:
+            sys.argv = ["asli", *arguments]
+            from asli.cli import main
+
+            main()
     except SystemExit as left:
         if left.code is None or isinstance(left.code, int):
             return left.code or 0

@@ -12,7 +12,7 @@ import pytest
 from asli.cli import app
 from asli.recipe import Recipe
 from asli.sample import sample_archive
-from tests.conftest import run_asli
+from tests.conftest import forked, run_asli
 
 
 def commands(parent=app, *chain):
@@ -242,5 +242,5 @@ def test_public_names_stay_what_they_are_once_used():
         "from types import ModuleType\n"
         "print([name for name in asli.__all__ if isinstance(getattr(asli, name), ModuleType)])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(forked().command("-c", code), capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr

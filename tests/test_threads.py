@@ -10,6 +10,7 @@ import pytest
 from asli import threads
 from asli.sample import golden_images
 from asli.threads import CpuTimes, choose_threads, configure_process, cpu_times, environment, free_cpus, usable_cpus
+from tests.processes import read_early
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux states the CPU use of others")
 CLEAN = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_", "OPENBLAS_", "ORT_"))}
@@ -19,6 +20,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 import torch
 torch.rand(300, 300) @ torch.rand(300, 300)
 """
+
+
+def test_what_asli_sets_does_not_keep_tests_from_forking_commands():
+    """Once a network had run by ONNX, each further command of the session began with seconds of imports."""
+    assert read_early(threads.SETTINGS) == {}
 
 
 def python(code, **environment):

@@ -42,6 +42,15 @@ def test_any_crop_has_statistics_of_its_spectrum(side, rng):
 
 
 @pytest.fixture
+def few_fits(monkeypatch):
+    """Of everything the classifiers repeat, enough to tell labels that can be read from such as cannot."""
+    monkeypatch.setattr(shortcuts, "PERMUTATIONS", 10)
+    monkeypatch.setattr(shortcuts, "FOLDS", 3)
+    for trees in (shortcuts.TREES, shortcuts.NULL_TREES):
+        monkeypatch.setitem(trees, "max_iter", 12)
+
+
+@pytest.fixture
 def photographs(sample):
     """240 real photographs of the sample, in random order, so that a label dealt to them means nothing."""
     rows = np.flatnonzero((sample.labels == 0) & sample.readable)
@@ -83,9 +92,9 @@ def settings(root):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_fits")
 @pytest.mark.parametrize("case", CASES)
-def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photographs, tmp_path, monkeypatch):
-    monkeypatch.setattr(shortcuts, "PERMUTATIONS", 10)  # chance is clear enough, and the test is quicker
+def test_what_differs_is_seen_and_named_and_equalizing_takes_it_away(case, photographs, tmp_path):
     how, feature = CASES[case]
     root = write(tmp_path / "in", photographs, how)
     found, finding = settings(root)
@@ -131,8 +140,8 @@ def test_full_buckets_are_skipped_and_named():
 
 
 @pytest.mark.slow
-def test_damage_and_duplicates_are_named_and_strict_leaves_with_3(photographs, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(shortcuts, "PERMUTATIONS", 10)
+@pytest.mark.usefixtures("few_fits")
+def test_damage_and_duplicates_are_named_and_strict_leaves_with_3(photographs, tmp_path, capsys):
     root = write(tmp_path / "in", photographs, CASES["nothing"][0])
     (root / "real/copy.jpg").write_bytes((root / "fake/001.jpg").read_bytes())
     with Image.open(root / "real/000.jpg") as picture:
@@ -263,21 +272,22 @@ def test_killed_copy_goes_on_and_ends_as_an_undisturbed_one(photographs, tmp_pat
     root = write(tmp_path / "in", photographs, CASES["nothing"][0])
     data = tmp_path / "data"
     assert run_asli("data", "open", root, data).returncode == 0
-    command = [sys.executable, "-m", "asli", "audit", str(data), "--size", "32", "--equalize"]
+    copying = ("audit", data, "--size", "32", "--equalize")
     cut, whole = tmp_path / "cut", tmp_path / "whole"
-    process = subprocess.Popen([*command, str(cut)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "asli", *map(str, copying), str(cut)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and len(list(cut.rglob("*.jpg"))) < 5:
         time.sleep(0.001)
     process.kill()
     process.wait()
     assert 0 < len(list(cut.rglob("*.jpg"))) <= 240
-    assert subprocess.run([*command, str(whole)], check=True).returncode == 0
-    done = run_asli("audit", data, "--size", "32", "--equalize", cut)
+    assert run_asli(*copying, whole).returncode == 0
+    done = run_asli(*copying, cut)
     assert done.returncode == 0, done.stderr
     require_schema("equalize", (whole / "equalize.json").read_text())
     files = {p.relative_to(whole): p.read_bytes() for p in whole.rglob("*") if p.is_file()}
     assert {p.relative_to(cut): p.read_bytes() for p in cut.rglob("*") if p.is_file()} == files
-    assert run_asli("audit", data, "--size", "32", "--equalize", cut).returncode == 0  # finished: nothing to do
+    assert run_asli(*copying, cut).returncode == 0  # finished: nothing to do
     other = run_asli("audit", data, "--size", "24", "--equalize", cut)
     assert other.returncode == 1
     assert "is not empty; give a new folder" in other.stderr

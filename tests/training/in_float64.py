@@ -15,10 +15,10 @@ from asli.training.loop import Training
 from asli.training.processes import join, leave
 
 SETTINGS = [
-    *("data.sample=390", "loop.epochs=2", "loop.max_updates=0", "loop.micro_batch=16", "loop.accumulation=4"),
+    *("data.sample=102", "loop.epochs=2", "loop.max_updates=0", "loop.micro_batch=8", "loop.accumulation=4"),
     *("loop.ema=0.9", "augment.crop=random-resized", "optim.name=sgd", "optim.lr=0.05", "optim.clip=1.0"),
 ]
-"""An epoch is 6 updates of 64 images and one of 6: a single micro-batch, so the second of two processes has none."""
+"""An epoch is 3 updates of 32 images and one of 6: a single micro-batch, so the second of two processes has none."""
 
 
 class Double(TrainingBatches):

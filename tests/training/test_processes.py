@@ -19,16 +19,16 @@ from tests.training.in_float64 import train_in_float64
 from tests.training.runs import fingerprint, wait_for_update
 
 SETTINGS = [
-    *("data.sample=430", "loop.epochs=3", "loop.max_updates=18", "loop.micro_batch=16", "loop.accumulation=4"),
-    *("loop.evaluate_every=4", "loop.checkpoint_every=5", "loop.ema=0.9", "augment.crop=random-resized"),
+    *("data.sample=150", "loop.epochs=3", "loop.max_updates=12", "loop.micro_batch=8", "loop.accumulation=4"),
+    *("loop.evaluate_every=6", "loop.checkpoint_every=5", "loop.ema=0.9", "augment.crop=random-resized"),
     *("optim.name=sgd", "optim.lr=0.005"),  # AdamW divides by the gradient's size and so enlarges rounding errors
 ]
 GONE_WITHIN = 45.0
 """Seconds in which the loss of a process ends the others: torchrun's own limit is 30."""
 
 
-def torchrun(sample, out, *extra, processes=2) -> subprocess.Popen:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+def torchrun(sample, out, *extra) -> subprocess.Popen:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     options = [item for setting in SETTINGS for item in ("--set", setting)]
     asli = ["-m", "asli", "train", "smoke", "--data", sample.path, "--out", out, "--threads", 1, "--resume", *options]
     return subprocess.Popen([*command, *map(str, [*asli, *extra])], stderr=subprocess.PIPE, text=True)
@@ -87,12 +87,12 @@ def test_in_float64_two_processes_equal_one_to_the_end(sample, tmp_path):
         [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
         for name in ("two", "one")
     )
-    assert len(ours) == 14
+    assert len(ours) == 8
     for a, b in zip(ours, theirs, strict=True):
         assert a.pop("kind") == b.pop("kind")
         assert a == pytest.approx(b, rel=1e-9)
     for name in ("model", "ema", "optimizer"):
-        x, y = (load_file(tmp_path / run / f"checkpoints/step-000014/{name}.safetensors") for run in ("two", "one"))
+        x, y = (load_file(tmp_path / run / f"checkpoints/step-000008/{name}.safetensors") for run in ("two", "one"))
         assert x.keys() == y.keys()
         for key, value in x.items():
             assert (value - y[key]).abs().max() <= 1e-9 * y[key].abs().max(), key
@@ -118,7 +118,7 @@ def test_killed_and_resumed_two_processes_end_with_the_same_bits(sample, tmp_pat
 
 
 @pytest.mark.slow
-def test_sigterm_on_the_second_saves_and_stops_all_and_one_process_goes_on(sample, tmp_path, one):
+def test_sigterm_on_the_second_saves_and_stops_all_and_one_process_goes_on(sample, tmp_path, one, caplog):
     out = tmp_path / "run"
     launcher = torchrun(sample, out, "--recovery-minutes", "600")
     wait_for_update(out, 6, launcher)
@@ -127,10 +127,8 @@ def test_sigterm_on_the_second_saves_and_stops_all_and_one_process_goes_on(sampl
     assert launcher.returncode != 0
     assert "go on with --resume" in errors
     assert list(out.glob("checkpoints/recovery/step-*/optimizer.safetensors")) or list(out.glob("checkpoints/step-*"))
-    launcher = torchrun(sample, out, processes=1)
-    _, errors = launcher.communicate(timeout=500)
-    assert launcher.returncode == 0, errors
-    assert "processes 2 -> 1" in errors
+    train("smoke", sample, out, settings=SETTINGS, resume=True)
+    assert "processes 2 -> 1" in caplog.text
     assert len((out / "metrics.jsonl").read_text().splitlines()) == len(one.read_metrics())
 
 
