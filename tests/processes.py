@@ -35,7 +35,7 @@ IMPORTED = (
 )
 FREE = (
     *("ASLI_", "PYTEST_", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "GOMP_SPINCOUNT", "OPENBLAS_NUM_THREADS"),
-    *("ORT_DISABLE_TELEMETRY", "RAY_", "WANDB_", "CUBLAS_WORKSPACE_CONFIG"),  # of what is loaded after the fork
+    *("AWS_", "ORT_DISABLE_TELEMETRY", "RAY_", "WANDB_", "CUBLAS_WORKSPACE_CONFIG"),  # of what is loaded after the fork
     *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),  # scikit-learn sets them, here as well
 )
 """Beginnings of variables that nothing in `IMPORTED` reads, or that mean nothing to one thread."""

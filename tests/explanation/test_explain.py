@@ -11,7 +11,7 @@ from asli.detector.classifier import Classifier
 from asli.errors import DetectorError
 from asli.explanation.explain import explain
 from asli.explanation.gradcam import as_maps, choose, enlarged, gradcam, layers
-from asli.explanation.map_check import check, likeness
+from asli.explanation.map_check import calls, check, likeness
 from asli.explanation.maps import Abandoned, MapMaker
 from asli.explanation.occlusion import occlusion
 from asli.explanation.view import View
@@ -234,6 +234,22 @@ def test_a_true_map_holds_and_a_false_one_does_not(rng, label):
     assert likeness(view, true, [true, true]) == pytest.approx(1)
     assert likeness(view, true, [-true]) == pytest.approx(-1)
     assert likeness(view, np.zeros((32, 32)), [true]) == 0
+
+
+def test_the_check_of_a_photograph_computes_228_windows_whatever_the_number_of_its_cells(rng):
+    preprocessing = Preprocessing(224, "bicubic", (0.5,) * 3, (0.5,) * 3, "grid", crops=4, short_side=1024)
+    for height, width in ((750, 1000), (1100, 1500)):  # 42 and 36 cells in the windows
+        view = View.of(rng.integers(0, 256, (height, width, 3), dtype=np.uint8), preprocessing)
+        asked = []
+
+        def log_odds(fitted, asked=asked):
+            asked.append(sum(map(len, fitted)))
+            return np.array([windows.mean() - 127 for windows in fitted])
+
+        found = check(view, rng.normal(size=view.pixels.shape[:2]), log_odds)
+        assert (len(asked), sum(asked)) == (calls(view), 228)
+        assert found.orders == 26
+        assert found.deletion.random == found.insertion.random
 
 
 def test_likeness_leaves_out_what_no_window_looks_at(rng):

@@ -52,7 +52,7 @@ def test_command_draws_maps_and_says_the_same_score(finished, pictures, tmp_path
     for name in drawn:
         assert np.asarray(Image.open(tmp_path / name).convert("RGB")).std() > 10
     page = (tmp_path / "maps/explain.html").read_text()
-    assert page.count("data:image/png;base64,") == 4  # a map and feature maps of each that could be read
+    assert page.count("data:image/png;base64,") == 6  # a map in each language and feature maps of each read picture
     assert "Could not be scored" in page
     checked = result["images"][0]["explanation"]["check"]
     assert checked["orders"] == 40

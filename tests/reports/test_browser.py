@@ -1,13 +1,32 @@
 """Pages in a real browser: what a reader can do with them, and that their policy lets nothing else run."""
 
+import io
+
 import pytest
+from PIL import Image
 
 from asli.messages import message
 from asli.reports import plots
-from asli.reports.kit import BaseRate, KeyNumber, Report, ReportFigure, ReportTable, Section, TableCell, measured
+from asli.reports.kit import (
+    BaseRate,
+    CaptionedImage,
+    KeyNumber,
+    Report,
+    ReportFigure,
+    ReportTable,
+    Section,
+    TableCell,
+    measured,
+)
 from asli.reports.render import write_report
 from asli.scanning.gallery_page import render
 from asli.scanning.gallery_rows import CATEGORIES
+
+
+def gradient():
+    stream = io.BytesIO()
+    Image.linear_gradient("L").save(stream, "PNG")
+    return stream.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +38,7 @@ def report(tmp_path_factory):
         ['a, "quoted"', *measured({"value": 0.123456, "low": 0.05, "high": 0.3, "n": 10})],
         ["c", TableCell(text="", value=None), ""],
     ]
+    drawn = dict.fromkeys(("en", "id"), gradient())
     page = Report(
         title="A report",
         origin="of a test",
@@ -30,6 +50,7 @@ def report(tmp_path_factory):
             Section(
                 id="two", title="Two", figures=[ReportFigure(name="r", title="R", drawing=plots.reliability(bins))]
             ),
+            Section(id="three", title="Three", images=[CaptionedImage(data=drawn, lines=["A map"], wide=True)]),
         ],
     )
     return write_report(folder, page)
@@ -84,6 +105,11 @@ def test_the_language_is_the_browsers_and_can_be_switched(browser, report):
     page = opened(browser, report, locale="id-ID")
     assert "Angka-angka ini berlaku" in page.locator(".summary").inner_text()
     assert "Jika 1 dari 100" in page.locator(".said").inner_text()
+    assert page.locator("#three img").evaluate_all("all => all.map((one) => one.checkVisibility())") == [False, True]
+    page.get_by_role("button", name="Perbesar A map").click()
+    assert page.locator("dialog").evaluate("node => node.ariaLabel") == "Diperbesar"
+    assert page.locator("dialog img").get_attribute("lang") == "id"
+    page.get_by_role("button", name="Tutup").click()
     page.get_by_role("button", name="English").click()
     assert "These numbers hold for images like those of cats & dogs" in page.locator(".summary").inner_text()
     assert page.locator("html").get_attribute("lang") == "en"

@@ -102,6 +102,11 @@ def card(page, name):
     return page.locator("article", has=page.get_by_role("heading", name=name, exact=True))
 
 
+def boxes(within, selector):
+    """Return where elements are, in one call: the page draws answers anew when their stability comes."""
+    return within.locator(selector).evaluate_all("all => all.map((one) => one.getBoundingClientRect().toJSON())")
+
+
 @pytest.mark.slow
 def test_verdicts_are_those_of_predict(page, pictures):
     names = ["real.jpg", "fake.jpg", "broken.jpg"]
@@ -141,8 +146,8 @@ def test_what_a_file_states_stands_above_the_score_and_may_disagree(page, pictur
     shown = card(page, "states-ai.jpg")
     assert shown.locator(".badge").inner_text().startswith("The file states: AI. AI-generated")
     assert "File and score disagree" in shown.locator(".disagree").inner_text()
-    badge, score = (shown.locator(one).bounding_box() for one in (".badge", ".score"))
-    assert badge["y"] + badge["height"] <= score["y"]
+    badge, score = boxes(shown, ".badge, .score")
+    assert badge["bottom"] <= score["top"]
     assert not card(page, "real.jpg").locator(".stated").is_visible()
 
 
@@ -188,9 +193,9 @@ def test_an_explanation_is_checked_and_a_failed_one_is_struck_through(page, pict
     assert shown.get_by_label("Check the map").is_checked()
     assert shown.locator(".across").count() == (0 if found["check"]["holds"] else 1)
     assert found["check_in_words"]["en"] in shown.locator(".explained").inner_text()
-    left, right = (frame.bounding_box() for frame in shown.locator(".maps img").all())
+    left, right = boxes(shown, ".maps img")
     assert left["y"] == right["y"]
-    assert left["x"] + left["width"] <= right["x"]
+    assert left["right"] <= right["left"]
     shown.get_by_label("Check the map").uncheck()
     shown.get_by_text("Not checked").wait_for()
     assert shown.locator(".across").count() == 0
@@ -246,10 +251,7 @@ def test_two_detectors_answer_side_by_side(page, pictures):
     page.locator("#second").select_option("second")
     page.locator(".answer").nth(1).wait_for()
     assert page.locator(".answer h3").all_inner_texts() == ["thumbnail", "second"]
-    # One call for both: the page draws answers anew when their stability comes.
-    first, second = page.eval_on_selector_all(
-        ".answer", "all => all.map((one) => one.getBoundingClientRect().toJSON())"
-    )
+    first, second = boxes(page, ".answer")
     assert first["right"] <= second["left"]
 
 

@@ -1,5 +1,6 @@
 """Show where in a picture a score comes from: the function behind `asli explain`."""
 
+import io
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from asli.explanation.page import check_text, reasons_of, title_of, write_page
 from asli.explanation.picture import draw
 from asli.explanation.view import Array, Method, View
 from asli.files import printable, replacing, visible, write_json
-from asli.messages import Language, message
+from asli.messages import LANGUAGES, Language, message
 from asli.models.device import set_threads
 from asli.progress import Progress, progress
 from asli.records import FLAT, Record
@@ -57,7 +58,8 @@ def explain(
         force_domain: Give a verdict on images outside the detector's domain too.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves the library's choice.
-        language: Language of pictures and page; None draws English pictures, and the page follows the browser.
+        language: Language of pictures and page; None draws English pictures, and the page follows the browser, with
+            pictures in each language.
 
     Returns:
         The prediction of each image with its explanation, which is None where the image could not be scored.
@@ -71,6 +73,7 @@ def explain(
     set_threads(threads)  # of the gradients, whatever the runtime
     makers: dict[int, _Maker] = {}
     made: list[ExplainedImage] = []
+    drawn: list[dict[Language, bytes] | None] = []
     names: set[str] = set()
     given = list(inputs(images))
     with progress("explaining", len(given), unit="pictures") as bar:
@@ -79,6 +82,7 @@ def explain(
             (prediction,) = detector.predictions([(one.name, examined)], force_domain=force_domain)
             if examined.pixels is None:
                 made.append(ExplainedImage(prediction=prediction))
+                drawn.append(None)
                 bar.advance()
                 continue
             leaf = as_classifier(detector.answering(examined.prepared)[0], "an explanation")
@@ -87,12 +91,12 @@ def explain(
             view = View.of(examined.pixels, leaf.preprocessing)
             stem = _new_name(_short(Path(one.name).stem), names)
             maker, place = makers[id(leaf)], folder / stem
-            explanation = maker.explain(prediction, examined.pixels, view, place, language or "en", bar)
+            explanation, pictures = maker.explain(prediction, examined.pixels, view, place, language, bar)
+            drawn.append(pictures)
             made.append(ExplainedImage(prediction=prediction, explanation=explanation))
             bar.advance()
     result = Explanations(detector=detector.describe().forced(force_domain), images=tuple(made))
     write_json(folder / "explain.json", result.to_dict())
-    drawn = [None if image.explanation is None else Path(image.explanation.picture) for image in made]
     write_page(folder, result, drawn, TOO_ALIKE, language, called=detector.called)
     return result
 
@@ -179,16 +183,16 @@ class _Maker:
         self._stages = _stages(detector) if feature_maps else []
 
     def explain(
-        self, prediction: Prediction, pixels: Array, view: View, place: Path, language: Language, bar: Progress
-    ) -> Explanation:
-        """Explain one image and draw the map.
+        self, prediction: Prediction, pixels: Array, view: View, place: Path, language: Language | None, bar: Progress
+    ) -> tuple[Explanation, dict[Language, bytes]]:
+        """Explain one image and draw the map; return the drawings as PNG files, too, by language.
 
         Args:
             prediction: Prediction of the image.
             pixels: uint8, height x width x 3.
             view: What the network sees of it.
             place: Path of the drawings, without their endings.
-            language: Language of the drawing.
+            language: Language of the drawing; None draws it in all, and writes the English one.
             bar: Where the share of the work is shown.
         """
         name = _short(visible(Path(prediction.path).name))
@@ -201,10 +205,16 @@ class _Maker:
             message("explain.caption"),
         ]
         failed = check is not None and not check.holds
-        _write(draw(pixels, view, found.heat, lines, failed=failed, language=language), picture)
+        drawn = {
+            code: _png(draw(pixels, view, found.heat, lines, failed=failed, language=code))
+            for code in ([language] if language else LANGUAGES)
+        }
+        with replacing(picture) as temporary:
+            temporary.write_bytes(drawn[language or "en"])
         if self._stages:
-            _write(_draw_maps(self._detector, view, self._stages), maps)
-        return Explanation(
+            with replacing(maps) as temporary:
+                temporary.write_bytes(_png(_draw_maps(self._detector, view, self._stages)))
+        explanation = Explanation(
             method=self._method,
             of="log-odds of fake",
             layer=found.layer,
@@ -215,6 +225,7 @@ class _Maker:
             picture=printable(picture),
             feature_maps=printable(maps) if self._stages else None,
         )
+        return explanation, drawn
 
 
 def _short(name: str) -> str:
@@ -242,7 +253,9 @@ def _draw_maps(detector: Classifier, view: View, stages: list[str]) -> Any:
     return draw_feature_maps(view.fitted()[0], maps_of(module, stages, inputs))
 
 
-def _write(figure: Any, path: Path) -> None:
-    with replacing(path) as temporary, warnings.catch_warnings():
+def _png(figure: Any) -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in a script the font does not have
-        figure.savefig(temporary, format="png", dpi=200)
+        figure.savefig(stream, format="png", dpi=200)
+    return stream.getvalue()

@@ -10,8 +10,9 @@ import torch
 from asli.detector.classifier import Classifier
 from asli.explanation.gradcam import choose, enlarged, gradcam
 from asli.explanation.gradcam import layers as layers_of
-from asli.explanation.map_check import CALLS, likeness
+from asli.explanation.map_check import calls as calls_of_check
 from asli.explanation.map_check import check as check_map
+from asli.explanation.map_check import likeness
 from asli.explanation.map_check_result import MapCheck
 from asli.explanation.occlusion import calls, occlusion
 from asli.explanation.view import Array, LogOdds, Method, View
@@ -20,6 +21,9 @@ from asli.models.device import pick_device
 
 RANDOM_NETWORKS = 3
 """Networks with fresh weights that the check asks."""
+
+PIXELS = 256 * 256
+"""Pixels of the windows that go through a network with gradients at a time, at least one window: bounds memory."""
 
 TOO_ALIKE = 0.5
 """From this mean rank correlation with maps of random networks, a map does not show what was learned."""
@@ -92,7 +96,7 @@ class MapMaker:
             Abandoned: `watch` raised it.
         """
         remembered = _Remembered(self._detector)
-        steps = self._maps.calls(view) + (self._maps.others + CALLS if self._check else 0)
+        steps = self._maps.calls(view) + (self._maps.others + calls_of_check(view) if self._check else 0)
         found: Explained | None = None
         done = 0
 
@@ -178,9 +182,14 @@ class _GradCam:
         return maps
 
     def _heat(self, module: torch.nn.Module, view: View) -> Floats:
-        inputs = view.preprocessing.batch(view.fitted(), self._place)
-        maps = enlarged(gradcam(module, inputs, self._layer), view.preprocessing.size)
-        return view.joined(maps, _log_odds(module, inputs))
+        size, windows = view.preprocessing.size, view.fitted()
+        each = max(1, PIXELS // size**2)
+        maps, odds = [], []
+        for start in range(0, len(windows), each):
+            inputs = view.preprocessing.batch(windows[start : start + each], self._place)
+            maps.append(enlarged(gradcam(module, inputs, self._layer), size))
+            odds.append(_log_odds(module, inputs))
+        return view.joined(np.concatenate(maps), np.concatenate(odds))
 
 
 def _log_odds(module: torch.nn.Module, inputs: torch.Tensor) -> Floats:

@@ -1,6 +1,6 @@
 """The texts of an explanation, and its page: each picture beside its map, with the result of the check."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,7 @@ def reasons_of(image: Prediction) -> list[Message]:
 def write_page(
     folder: Path,
     result: "Explanations",
-    drawn: Sequence[Path | None],
+    drawn: Sequence[Mapping[Language, bytes] | None],
     too_alike: float,
     language: Language | None,
     *,
@@ -74,7 +74,7 @@ def write_page(
     Args:
         folder: Folder of the drawn maps.
         result: What `explain` returns.
-        drawn: The drawn map of each image; None where it could not be scored.
+        drawn: The drawn map of each image, a PNG file in each language; None where it could not be scored.
         too_alike: See `check_text`.
         language: Shown first; None takes the browser's.
         called: What the user calls the detector.
@@ -82,8 +82,8 @@ def write_page(
     detector = result.detector
     digest = (detector.hash or "")[:16]
     sections = [
-        _section(number, image, path, too_alike)
-        for number, (image, path) in enumerate(zip(result.images, drawn, strict=True), start=1)
+        _section(number, image, maps, folder, too_alike)
+        for number, (image, maps) in enumerate(zip(result.images, drawn, strict=True), start=1)
     ]
     report = Report(
         title=message("explain.page_title"),
@@ -95,11 +95,13 @@ def write_page(
     return write_report(folder, report, NAME)
 
 
-def _section(number: int, image: "ExplainedImage", path: Path | None, too_alike: float) -> Section:
+def _section(
+    number: int, image: "ExplainedImage", drawn: Mapping[Language, bytes] | None, folder: Path, too_alike: float
+) -> Section:
     prediction, found = image.prediction, image.explanation
     name = visible(Path(prediction.path).name)
     identity = f"image-{number}"
-    if path is None or found is None:
+    if drawn is None or found is None:
         error = message("explain.not_scored", error=reason_text(visible(prediction.error or "")))
         return Section(id=identity, title=name, paragraphs=[error])
     layer = f", {found.layer} ({found.map_size} \u00d7 {found.map_size})" if found.layer else ""
@@ -109,10 +111,10 @@ def _section(number: int, image: "ExplainedImage", path: Path | None, too_alike:
         check_text(found.check, too_alike),
         message("explain.method", method=found.method, layer=layer),
     ]
-    images = [CaptionedImage(data=path.read_bytes(), lines=lines, alternative=f"{name} and its map", wide=True)]
+    images = [CaptionedImage(data=drawn, lines=lines, alternative=f"{name} and its map", wide=True)]
     if found.feature_maps:
-        maps = path.with_name(path.name.removesuffix(".explained.png") + ".maps.png")
+        path = folder / Path(found.feature_maps).name
         images.append(
-            CaptionedImage(data=maps.read_bytes(), lines=[message("explain.feature_maps")], alternative="", wide=True)
+            CaptionedImage(data=path.read_bytes(), lines=[message("explain.feature_maps")], alternative="", wide=True)
         )
     return Section(id=identity, title=name, images=images)

@@ -11,6 +11,7 @@
     root.dataset.language = language;
     root.lang = language;
     for (const button of all("[data-choose]")) button.setAttribute("aria-pressed", button.dataset.choose === language);
+    for (const node of all("[data-label-en]")) node.setAttribute("aria-label", node.getAttribute(`data-label-${language}`));
     for (const listener of listeners) listener(language);
   }
   for (const button of all("[data-choose]")) button.addEventListener("click", () => choose(button.dataset.choose));
@@ -105,7 +106,7 @@
   for (const button of all(".enlarge")) {
     button.addEventListener("click", () => {
       const figure = button.closest("figure");
-      const copy = figure.querySelector("svg, img").cloneNode(true);
+      const copy = all("svg, img", figure).find((one) => getComputedStyle(one).display !== "none").cloneNode(true);
       if (figure.matches(".wide")) copy.classList.add("smooth");
       enlarge(copy, ...all("p", figure).map((line) => line.cloneNode(true)));
     });

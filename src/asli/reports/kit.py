@@ -5,7 +5,7 @@ A text is a `str` (English) or a `Message` of the catalog, which the page shows 
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,21 +94,22 @@ class CaptionedImage:
     """A small or large image with lines of text below it.
 
     Attributes:
-        data: Bytes of a PNG file.
+        data: Bytes of a PNG file, or of one for each language, where text is drawn in it.
         lines: Lines of text, the first one bold.
         alternative: What it shows, for those who do not see it.
         wide: It takes a whole row.
     """
 
-    data: bytes
+    data: bytes | Mapping[Language, bytes]
     lines: Sequence[Text]
     alternative: str = ""
     wide: bool = False
 
     @property
-    def source(self) -> str:
-        """Return the image as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.data).decode()
+    def sources(self) -> dict[Language | None, str]:
+        """Return the image as a data URI, by language; by None where there is one for all."""
+        files = self.data if isinstance(self.data, Mapping) else {None: self.data}
+        return {code: "data:image/png;base64," + base64.b64encode(data).decode() for code, data in files.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,9 @@ def robustness_sections(part: Robustness) -> list[Section]:
             f" {part.seed}, ladder {part.ladder}; codecs: {codecs}.",
         ],
     )
-    every = ReportTable(columns=columns, rows=rows, marked=frozenset(1 + number for number in worst.values()))
+    # Where an error never occurs, no level is the worst.
+    marked = {1 + number for key, number in worst.items() if key == "auroc" or ends(levels[number].metric(key))[0] != 0}
+    every = ReportTable(columns=columns, rows=rows, marked=frozenset(marked))
     return [curves, Section(id="robustness-levels", title=message("section.robustness_levels"), tables=[every])]
 
 

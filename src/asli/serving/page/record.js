@@ -49,7 +49,7 @@ function draw() {
   box.replaceChildren(title, buttons, grid);
   if (item.explained) {
     const { found } = item.explained;
-    box.append(maps(found, found.check !== null && !found.check.holds && "failed"), make("p", "", found.check ? found.check_in_words[current()] : t("web.unchecked")), make("p", "soft", t("explain.caption")));
+    box.append(maps(found, found.check !== null && !found.check.holds && "failed"), make("p", "", found.check ? found.check_in_words[current()] : t("web.record_unchecked")), make("p", "soft", t("explain.caption")));
   }
   box.append(make("p", "soft", t("web.record_note")));
 }
@@ -60,13 +60,14 @@ function about({ image, detector, about: known, time, asli, settings, measuring 
   const out = outside(image);
   const verdict = capital(t(`verdict.${image.verdict}`)) + (unstable(image) && !out ? `, ${t("web.unstable", { low: exact(image.stability.low), high: exact(image.stability.high) })}` : "");
   const stability = measuring ? t("web.measuring") : out || !image.stability ? t("web.record_untested") : t("web.record_range", { low: exact(image.stability.low), high: exact(image.stability.high) });
+  const network = known.kind === "family" ? t("web.family", { members: Object.keys(known.member_domains).join(", ") }) : detector.network;
   return [
     ["record_verdict", out && settings.force_domain ? t("web.outside_forced", { verdict }) : verdict],
     ["record_score", out ? t("web.record_none") : exact(image.score)],
     ["record_thresholds", t("web.record_band", { low: exact(image.thresholds.low), high: exact(image.thresholds.high) })],
     ["record_stability", stability],
     ["record_domain", out ? reason(image.domain.why) : t("web.record_inside")],
-    ["record_detector", `${known.name}: ${detector.network}${image.member ? `; ${t("web.member", { member: image.member })}` : ""}`],
+    ["record_detector", `${known.name}: ${network}${image.member ? `; ${t("web.member", { member: image.member })}` : ""}`],
     ["record_hash", detector.hash ?? "", "hash"],
     ["record_trained", detector.trained_on],
     ["record_settings", [t("web.record_setting_stability", { state: state(settings.stability) }), t("web.record_setting_force", { state: state(settings.force_domain) }), ...detector.caveats.map(reason)].join("; ")],
