@@ -35,8 +35,10 @@ IMPORTED = (
 )
 FREE = (
     *("ASLI_", "PYTEST_", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "GOMP_SPINCOUNT", "OPENBLAS_NUM_THREADS"),
-    *("AWS_", "ORT_DISABLE_TELEMETRY", "RAY_", "WANDB_", "CUBLAS_WORKSPACE_CONFIG"),  # of what is loaded after the fork
-    *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),  # scikit-learn sets them, here as well
+    # Set within a test's own process by what it loads, and read by nothing before the fork.
+    *("ORT_DISABLE_TELEMETRY", "TORCHINDUCTOR_", "CUBLAS_WORKSPACE_CONFIG", "RAY_", "DAFT_", "WANDB_", "ACCELERATE_"),
+    "AWS_",
+    *("PYTHONBREAKPOINT", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),  # by Ray; by scikit-learn, here as well
 )
 """Beginnings of variables that nothing in `IMPORTED` reads, or that mean nothing to one thread."""
 

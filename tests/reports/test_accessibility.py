@@ -27,7 +27,7 @@ def pages(tmp_path_factory, duplicated):
     Image.effect_noise((300, 200), 50).convert("RGB").save(pictures / "outside.png")
     ids = duplicated.table(["id"], np.arange(len(duplicated)))["id"].to_pylist()
     guesses = dict(zip(ids, np.random.default_rng(0).random(len(ids)).tolist(), strict=True))
-    evaluate("thumbnail", duplicated, out=root / "report", robustness=20, against=[guesses])
+    evaluate("thumbnail", duplicated, out=root / "report", robustness=4, against=[guesses])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shortcuts, "PERMUTATIONS", 2)  # the page is of the same form
         audit(duplicated, html=root / "audit.html")
