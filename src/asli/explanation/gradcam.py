@@ -154,6 +154,11 @@ def gradcam(module: nn.Module, inputs: torch.Tensor, layer: str) -> Floats:
     Returns:
         n x side x side, of the layer's maps: what each place adds to the log-odds of fake, in nats.
     """
+    return gradcam_and_log_odds(module, inputs, layer)[0]
+
+
+def gradcam_and_log_odds(module: nn.Module, inputs: torch.Tensor, layer: str) -> tuple[Floats, Floats]:
+    """Return `gradcam` and the log-odds of fake of each input, n, from one forward pass."""
     kept: list[torch.Tensor] = []
 
     def keep(_: nn.Module, __: Any, out: Any) -> None:
@@ -164,12 +169,13 @@ def gradcam(module: nn.Module, inputs: torch.Tensor, layer: str) -> Floats:
         with torch.enable_grad():
             # Inputs that ask for gradients make every output do so, however much of the network is frozen.
             logits = module(inputs.detach().requires_grad_())
-            (gradient,) = torch.autograd.grad((logits[:, 1] - logits[:, 0]).sum(), kept[-1])
+            odds = logits[:, 1] - logits[:, 0]
+            (gradient,) = torch.autograd.grad(odds.sum(), kept[-1])
     finally:
         handle.remove()
     weights = as_maps(gradient).mean(dim=(2, 3), keepdim=True)
     maps: Floats = (weights * as_maps(kept[-1])).sum(dim=1).detach().to("cpu", torch.float64).numpy()
-    return maps
+    return maps, odds.detach().to("cpu", torch.float64).numpy()
 
 
 def enlarged(maps: Floats, size: int) -> Floats:

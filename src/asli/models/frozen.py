@@ -108,6 +108,10 @@ class ClipB16Blocks(FrozenFeatures):
         name = "vit_base_patch16_clip_quickgelu_224"
         net = timm.create_model(name, num_classes=0, weight_init="skip", depth=self.depth)
         super().__init__(2 * len(net.blocks) * net.embed_dim, num_classes)
+        # "skip" leaves these two as whatever was in memory. A generator of their own keeps the head's first weights.
+        generator = torch.Generator().manual_seed(torch.initial_seed())
+        for tokens in (net.cls_token, net.pos_embed):
+            nn.init.normal_(tokens, std=0.02, generator=generator)
         self.cls_token, self.pos_embed = net.cls_token, net.pos_embed
         self.patch_embed, self.norm_pre, self.blocks = net.patch_embed, net.norm_pre, net.blocks
         self.stage_names = tuple(f"blocks.{number}" for number in range(len(net.blocks)))
