@@ -74,7 +74,17 @@ def test_seeds_are_units_where_both_recipes_have_two(rng, labels):
     assert all(row[2].drawing.startswith("<svg") for row in claims.rows)
     shown = [claim["shown"] for block in (*told["pairs"], *told["recipes"]) for claim in block["tests"].values()]
     assert [str(row[1]) != "not shown" for row in claims.rows] == shown
-    assert "Better over seeds (3 against 3 runs): yes" in str(section.headline[-1])
+    assert "Is it better over seeds (3 against 3 runs)? Yes" in str(section.headline[-1])
+
+
+def test_a_detector_trained_on_the_images_makes_its_comparisons_void(rng, labels):
+    part = compare(judged(rng, labels, "a", 2.0), [judged(rng, labels, "b", 1.0)], labels, np.arange(2000))
+    assert {str(row[1]) for row in comparison_section(part).tables[0].rows} == {"shown: better"}
+    seen = replace(part, detectors=(part.detectors[0], replace(part.detectors[1], seen_in_training=5)))
+    section = comparison_section(seen)
+    assert {str(row[1]) for row in section.tables[0].rows} == {"void: trained on these images"}
+    assert "b was trained on 5 of these" in str(section.headline[0])
+    assert "Is a better than b on the same images? It cannot be told" in str(section.headline[1])
 
 
 def test_two_seeds_of_one_recipe_are_compared_as_models_and_said_to_be_that(rng, labels):

@@ -154,7 +154,7 @@ def test_the_headline_names_the_surest_of_what_was_shown(rng):
     mine = Contender(name="mine", hash="m", rows=rows, score=rng.permutation(ranked) / 2 + 0.5, threshold=0.4)
     theirs = Contender(name="theirs", hash="t", rows=rows, score=ranked / 2 + 0.5, threshold=0.4)
     (line,) = map(str, headline(compare(mine, [theirs], labels, rows)))
-    assert "no, worse (AUROC)" in line
+    assert "No, worse (AUROC)" in line
     assert "AUROC is worse" in line
     assert "F1" not in line
     (line,) = map(str, headline(compare(mine, [replace(mine, name="same", hash="s")], labels, rows)))

@@ -96,7 +96,9 @@ def p_text(value: float) -> str:
 def _hundred(share: float | None) -> str:
     if share is None:
         return "-"
-    return f"{100 * share:.0f}" if share >= 0.095 or share in (0, 1) else f"{100 * share:.2g}"
+    if share >= 0.095 or share in (0, 1):
+        return str(math.floor(100 * share + 0.5))  # 84.5 and 89.5 both round up
+    return f"{100 * share:.2g}"
 
 
 def _percent(share: float, digits: int) -> str:

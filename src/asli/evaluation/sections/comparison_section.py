@@ -23,8 +23,7 @@ def comparison_section(part: Comparison) -> Section:
     """Return the section of a comparison."""
     this = part.detectors[0]
     disagreements = "; ".join(
-        f"{pair.other}: {pair.first_only:,} called rightly by {this.name} only, {pair.other_only:,} by"
-        f" {pair.other} only"
+        f"{pair.first_only:,} by {this.name} and not by {pair.other}, {pair.other_only:,} the other way round"
         for pair in part.pairs
     )
     return Section(
@@ -45,8 +44,7 @@ def comparison_section(part: Comparison) -> Section:
             f" identical images ({part.independent:,}), interval by Agresti & Min. AUROC: interval from both"
             " areas' and their correlation (MOVER), p by DeLong, up to 50 images of a label by exchanging detectors."
             " F1: paired bootstrap over groups of identical images, 10,000 resamples; p by exchanging the detectors."
-            " Images on which they disagree:"
-            f" {disagreements}.",
+            f" Images called rightly at the threshold: {disagreements}.",
             f"Holm's correction over all {part.tests} claims of this table: where none of them is true, some claim"
             " is shown in at most 5 of 100 reports.",
             "Tests over images are about these trained models. Whether a recipe is better needs two or more seeds of"
@@ -99,13 +97,15 @@ def _claims_table(part: Comparison) -> ReportTable:
     reach = {name: max(max(abs(c.low), abs(c.high)) for _, key, c in claims if key == name) for name in NAMES}
     rows = []
     for block, key, claim in claims:
-        result = _result(claim)
-        status = _STATUSES[result]
+        result = "void: trained on these images" if _leaks(part, block) else _result(claim)
+        status = _STATUSES.get(result, Status.CAUTION)
         drawing = interval_drawing(claim.difference, claim.low, claim.high, reach[key], status)
         rows.append(
             [
                 TableCell(text=f"{NAMES[key]} {_against(block)}", note=_units(block)),
-                TableCell(text=result if result == "not shown" else f"shown: {result}", value=result, status=status),
+                TableCell(
+                    text=f"shown: {result}" if result in ("better", "worse") else result, value=result, status=status
+                ),
                 TableCell(text="", value=claim.difference, drawing=drawing),
                 TableCell(text=_difference(claim), value=claim.difference),
                 TableCell(text=_interval(claim), value=claim.low),
@@ -198,7 +198,15 @@ def _pair(part: Comparison, pair: DetectorPair, figures: dict[str, dict[str, flo
     mine, theirs = figures[part.detectors[0].name], figures[pair.other]
     results = _results(pair.tests, {key: (mine[key], theirs[key]) for key in NAMES})
     key = "finding.pair_same" if pair.same_recipe else "finding.pair"
-    return message(key, other=pair.other, answer=_answer(pair.tests), results=results, tests=part.tests)
+    answer = message("finding.void") if _leaks(part, pair) else _answer(pair.tests)
+    name = part.detectors[0].name
+    return message(key, name=name, other=pair.other, answer=answer, results=results, tests=part.tests)
+
+
+def _leaks(part: Comparison, block: DetectorPair | RecipePair) -> bool:
+    """Return whether a comparison has a detector that was trained on these images."""
+    names = {part.detectors[0].name, block.other} if isinstance(block, DetectorPair) else None
+    return any(line.seen_in_training for line in part.detectors if names is None or line.name in names)
 
 
 def _over(part: Comparison, line: RecipePair) -> Message:
@@ -209,7 +217,7 @@ def _over(part: Comparison, line: RecipePair) -> Message:
         if not claim.shown and claim.seeds_needed is not None
     ]
     runs, others = len(line.first), len(line.other)
-    answer = _answer(line.tests)
+    answer = message("finding.void") if _leaks(part, line) else _answer(line.tests)
     return message("finding.over_seeds", runs=runs, others=others, answer=answer, results=results, tests=part.tests)
 
 

@@ -124,7 +124,10 @@ def _promises(part: SideBySide) -> ReportTable | None:
         caption="False alarms at each promised threshold",
         columns=["detector", "promised: at most", "real called fake", "result"],
         rows=rows,
-        notes=["A promise holds for images like those of its calibration. Not kept here: the whole interval is above."],
+        notes=[
+            "A promise holds for images like those of its calibration. “Not kept here” means that the whole interval"
+            " lies above the promise."
+        ],
     )
 
 
