@@ -2,16 +2,13 @@ import numpy as np
 import pytest
 
 from asli.exporting.onnx import export_onnx
-from asli.sample import golden_images
+from tests.golden import golden_files
 
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
     """The golden images, as files."""
-    folder = tmp_path_factory.mktemp("golden")
-    for number, (_, data) in enumerate(golden_images()):
-        (folder / f"{number:03}.jpg").write_bytes(data)
-    return sorted(folder.iterdir())
+    return golden_files(tmp_path_factory.mktemp("golden"))
 
 
 @pytest.fixture(scope="session")

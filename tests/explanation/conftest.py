@@ -2,16 +2,13 @@
 
 import pytest
 
-from asli.sample import golden_images
 from asli.transforms.preprocessing import Preprocessing
+from tests.golden import golden_files
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    for number, (_, data) in list(enumerate(golden_images()))[::12]:
-        (folder / f"{number:02}.jpg").write_bytes(data)
-    return sorted(folder.iterdir())
+    return golden_files(tmp_path_factory.mktemp("pictures"), 12)
 
 
 def plain(size, window="resize"):

@@ -19,18 +19,15 @@ import asli
 from asli.detector.base import Detector
 from asli.detector.predict import predict
 from asli.errors import MissingExtraError
-from asli.sample import golden_images
 from asli.serving.batching import RequestBatches
 from tests.compare import differences
 from tests.conftest import run_asli
+from tests.golden import golden_files
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    for number, (_, data) in list(enumerate(golden_images()))[::12]:
-        (folder / f"{number:02}.jpg").write_bytes(data)
-    return sorted(folder.iterdir())
+    return golden_files(tmp_path_factory.mktemp("pictures"), 12)
 
 
 def start(detector, *options, environment=None):
