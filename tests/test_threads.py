@@ -37,7 +37,7 @@ def python(code, **environment):
 @LINUX
 @pytest.mark.parametrize(
     ("given", "spins"),
-    [({}, "1000"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
+    [({}, "10000"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
 )
 def test_every_copy_of_libgomp_in_a_command_spins_shortly_unless_the_user_chose(given, spins):
     code = f"from asli.threads import configure_process\nconfigure_process()\n{LOADED}"

@@ -2,7 +2,8 @@
 
 OpenMP threads spin while they wait for each other, with libgomp for milliseconds. Beside another busy process the
 awaited thread may not be running, and those that spin use up the CPU it needs: boosted trees become 40 times slower.
-A short spin costs nothing on idle CPUs and avoids that (`benchmarks/contention.py`).
+A short spin avoids that. If it is too short, threads sleep in every operation, and to wake them costs up to half of
+the speed on idle CPUs (`benchmarks/contention.py`).
 
 Commands call `configure_process`. Importing asli changes nothing in its host process: set `SETTINGS` in the
 environment of your own program before it imports torch or scikit-learn.
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SETTINGS = {
-    "GOMP_SPINCOUNT": "1000",  # about 3 microseconds; libgomp's own is 300,000
+    "GOMP_SPINCOUNT": "10000",  # tens of microseconds; libgomp's own is 300,000
     "OPENBLAS_NUM_THREADS": "1",  # NumPy's and SciPy's own pools, which no part of asli gains from
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime would report its use to Microsoft and store an identifier
 }
