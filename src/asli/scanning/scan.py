@@ -1,6 +1,7 @@
 """Score everything below some paths: the function behind `asli scan`."""
 
 import logging
+import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,12 @@ from asli.scanning.reading import read_batches
 from asli.scanning.scan_result import ScanResult
 from asli.scanning.summary import summarize
 from asli.signals import stop_on_signal
+
+SMALL = 1 << 13
+"""Bytes of a small file."""
+
+SAMPLES = 16
+"""Files whose size is looked at, spread over all."""
 
 logger = logging.getLogger("asli")
 
@@ -51,7 +58,8 @@ def scan(
         include_hidden: Also score hidden files and those in system and thumbnail folders.
         device: cuda, mps or cpu; None leaves it to the runtime.
         runtime: torch or onnx; None takes ONNX where there is nothing against it (see `Detector.runtime`).
-        threads: CPU threads of the network, and as many that read and decode; None takes the usual number.
+        threads: CPU threads of the network, and as many that read and decode; None takes the usual number, and one that
+            reads small files.
 
     Returns:
         Counts by verdict, of images outside the domain and of unreadable ones by reason, files that were not taken for
@@ -107,7 +115,7 @@ def scan(
                 detector,
                 force_domain=force_domain,
                 batch=batch_size or detector.batch_size,
-                threads=threads or usable_threads(),
+                threads=threads or reading_threads(listing, places, usable_threads()),
             )
             score_table.write(out, parts.joined(), {**header, "inputs": listing.digest})
         seconds = time.perf_counter() - begun
@@ -129,6 +137,23 @@ def scan(
             write_gallery(Path(html), summary, result, listing, detector)
         parts.remove()
     return result
+
+
+def reading_threads(listing: NameList, places: Places, most: int) -> int:
+    """Return how many threads read and decode: one where most files are small, else as many as there may be.
+
+    A small file takes Python longer than the JPEG decoder, and threads that wait for the interpreter lock are slower
+    than one (docs/speed.md).
+    """
+    if most == 1:
+        return 1
+    sizes = []
+    for number in range(0, listing.count, -(-listing.count // SAMPLES)):
+        try:
+            sizes.append(len(places.read(next(listing.items(number)))))
+        except (OSError, ValueError):  # it becomes a row with its error
+            continue
+    return 1 if sizes and statistics.median(sizes) <= SMALL else most
 
 
 def _nothing(paths: Sequence[str | Path], inputs: Inputs) -> str:
