@@ -203,21 +203,26 @@ def prepare(work: Path, shared: Path) -> None:
     """Write images, detectors and the data folder of CIFAKE, as far as they are missing."""
     import scan_speed
 
+    prepare_data(work, shared)
+    scan_speed.prepare(work, shared)
+
+
+def prepare_data(work: Path, shared: Path) -> None:
+    """Write the data folder of CIFAKE where it is missing."""
     from asli.datasets.build import open_cifake
 
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "cifake" / "data.json").exists():
-        open_cifake(work / "cifake", shared / "data" / "cifake")
-    scan_speed.prepare(work, shared)
+        open_cifake(shared / "data" / "cifake", work / "cifake")
 
 
-def summary(measured: dict[str, Any]) -> dict[str, Any]:
+def summarized(measured: dict[str, Any], rows: dict[str, Row]) -> dict[str, Any]:
     """Return medians, least and most, and the ratios of each turn."""
     found: dict[str, Any] = {}
     for name, sides in measured.items():
         values = {side: [run["value"] for run in runs] for side, runs in sides.items() if runs and "value" in runs[0]}
         found[name] = {
-            "unit": ROWS[name].unit,
+            "unit": rows[name].unit,
             "sides": {
                 side: {"median": round(statistics.median(of), 1), "least": round(min(of), 1), "most": round(max(of), 1)}
                 for side, of in values.items()
@@ -228,7 +233,7 @@ def summary(measured: dict[str, Any]) -> dict[str, Any]:
                     "median": round(statistics.median(turns), 3),
                     "target": target,
                 }
-                for (ours, peer), target in ROWS[name].targets.items()
+                for (ours, peer), target in rows[name].targets.items()
                 if ours in values and peer in values
             },
         }
@@ -310,7 +315,7 @@ def main() -> None:
                 if scores is not None and not row.once:
                     differences(result, name, side, scores, options.work)
                 out.parent.mkdir(parents=True, exist_ok=True)
-                out.write_text(json.dumps({**result, "summary": summary(measured)}, indent=2) + "\n")
+                out.write_text(json.dumps({**result, "summary": summarized(measured, ROWS)}, indent=2) + "\n")
                 print(f"{name}, turn {turn + 1}: {real}: {json.dumps(found)[:300]}", flush=True)
 
 

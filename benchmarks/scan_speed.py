@@ -20,6 +20,13 @@ COMPARED = 100
 
 def prepare(work: Path, shared: Path) -> None:
     """Write images and detectors where they are missing."""
+    write_images(work, shared)
+    if not (work / "resnet50-int8").exists():
+        make_detectors(work)
+
+
+def write_images(work: Path, shared: Path) -> None:
+    """Write images where they are missing."""
     for folder, write, count in (
         ("thumbnails-2000", cifake_files, 2_000),
         ("thumbnails-10000", cifake_files, 10_000),
@@ -28,8 +35,6 @@ def prepare(work: Path, shared: Path) -> None:
         if not (work / folder).exists():
             write(shared, work / "unfinished", count)
             (work / "unfinished").rename(work / folder)
-    if not (work / "resnet50-int8").exists():
-        make_detectors(work)
 
 
 def measure(work: Path, shared: Path, case: dict[str, Any], side: str) -> dict[str, Any]:
@@ -65,6 +70,17 @@ def photo_files(shared: Path, folder: Path, count: int) -> None:
 
 def make_detectors(work: Path) -> None:
     """Write an untrained detector of each case, with its ONNX form, and an int8 one of it."""
+    from asli.exporting.int8 import export_int8
+    from asli.exporting.onnx import export_onnx
+
+    make_networks(work)
+    for name in NETWORKS:
+        export_onnx(work / name)
+        export_int8(work / name, work / "sample", work / f"{name}-int8")
+
+
+def make_networks(work: Path) -> None:
+    """Write an untrained detector of each case."""
     import dataclasses
     import shutil
 
@@ -72,8 +88,6 @@ def make_detectors(work: Path) -> None:
 
     from asli.detector.base import Detector
     from asli.detector.classifier import Classifier, as_classifier
-    from asli.exporting.int8 import export_int8
-    from asli.exporting.onnx import export_onnx
     from asli.models.networks import create_network
     from asli.pipeline import train
     from asli.sample import open_sample
@@ -87,8 +101,6 @@ def make_detectors(work: Path) -> None:
         torch.manual_seed(0)
         preprocessing = dataclasses.replace(like.preprocessing, size=size, interpolation="bicubic")
         Classifier(create_network(name, size=size), preprocessing, like.card).save(work / name)
-        export_onnx(work / name)
-        export_int8(work / name, work / "sample", work / f"{name}-int8")
 
 
 Measured = tuple[float, float, list[float]]
@@ -102,7 +114,7 @@ def scan_speed(work: Path, case: dict[str, Any], files: list[Path], option: str)
     from asli.scanning.scan import scan
 
     folder = work / (case["detector"] + ("-int8" if option == "int8" else ""))
-    detector = Detector.load(folder, runtime=None if option == "int8" else option)
+    detector = Detector.load(folder, runtime=None if option == "int8" else option, device=case.get("device"))
     with tempfile.TemporaryDirectory() as out:
         scan(files[:64], Path(out) / "warm.parquet", detector)
         used = time.process_time()
@@ -117,7 +129,7 @@ def predict_speed(work: Path, case: dict[str, Any], files: list[Path], option: s
     """Measure `detector.predict` of the files."""
     from asli.detector.base import Detector
 
-    detector = Detector.load(work / case["detector"], runtime=option)
+    detector = Detector.load(work / case["detector"], runtime=option, device=case.get("device"))
     detector.predict(files[:64])
     start, used = time.perf_counter(), time.process_time()
     answers = detector.predict(files)
@@ -131,7 +143,9 @@ def pipeline_speed(work: Path, case: dict[str, Any], files: list[Path], option: 
     os.environ.update(HF_HUB_OFFLINE="1")
     from transformers import pipeline
 
-    classify, names = pipeline("image-classification", model=str(work / case["detector"])), [str(f) for f in files]
+    place = {"device": case["device"]} if "device" in case else {}
+    classify = pipeline("image-classification", model=str(work / case["detector"]), **place)
+    names = [str(f) for f in files]
     options = {} if option == "1" else {"batch_size": int(option)}
     classify(names[:64], **options)
     start, used = time.perf_counter(), time.process_time()

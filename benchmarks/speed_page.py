@@ -1,4 +1,4 @@
-"""Write docs/speed.md from benchmarks/results/speed.json, growth.json and speed_notes.json.
+"""Write docs/speed.md from speed*.json, gpu_peers.json and growth.json in benchmarks/results.
 
     python benchmarks/speed_page.py [--check]
 
@@ -31,6 +31,12 @@ HEAD = """# Speed
 
 Measure your own machine: `make bench` takes minutes, `make bench-full` about an hour. Both need idle cores.
 """
+
+
+PEERS = (
+    "Speeds are images per second, of the server answers per second: median (least to most). The sides take turns, each"
+    " in a process of its own. A turn's ratio compares neighbors in time.\n\n"
+)
 
 
 def number(value: float) -> str:
@@ -73,7 +79,7 @@ def real_name(runs: list[dict[str, Any]], side: str) -> str:
 
 
 def against_peers(result: dict[str, Any], notes: dict[str, Any]) -> str:
-    """Return the table of targets, and the reason of each row below its target."""
+    """Return the table of targets, and the reason for each row below its target."""
     rows, reasons = [], []
     for name, found in result["summary"].items():
         for pair, ratio in found["ratios"].items():
@@ -94,11 +100,7 @@ def against_peers(result: dict[str, Any], notes: dict[str, Any]) -> str:
             if middle < target:
                 reasons.append(f"- {WORK[name]}, {ours}: {notes['below_target'][f'{name}: {pair}']}")
     head = ["work", "asli", "peer", "ratio by turns", "median", "target", "distance"]
-    text = (
-        "## Beside peers\n\nSpeeds are images per second, of the server answers per second: median (least to most)."
-        " The sides take turns, each in a process of its own. A turn's ratio compares neighbors in time.\n\n"
-    )
-    text += table(head, rows) + "\n" + notes["turns"] + "\n"
+    text = table(head, rows) + "\n" + notes["turns"] + "\n"
     return text + ("\nReasons for rows below their target:\n\n" + "\n".join(reasons) + "\n" if reasons else "")
 
 
@@ -267,6 +269,32 @@ def scan_shares(measured: dict[str, Any], profile: dict[str, Any], limits: dict[
     return text
 
 
+def on_gpu(result: dict[str, Any], note: str) -> str:
+    """Return the table of training and scoring on a GPU beside peers."""
+    rows = []
+    for name, found in result["summary"].items():
+        for pair, ratio in found["ratios"].items():
+            ours, peer = pair.split(" / ")
+            sides = result["measured"][name]
+            turns = ", ".join(f"{turn:.2f}" for turn in ratio["turns"])
+            rows.append(
+                [
+                    name,
+                    f"{ours}: {spread(sides[ours])}",
+                    f"{peer}: {spread(sides[peer])}",
+                    turns,
+                    f"**{ratio['median']:.2f}**",
+                ]
+            )
+    machine, versions = result["machine"], ", ".join(f"{name} {one}" for name, one in result["versions"].items())
+    return (
+        f"## On a GPU\n\n{machine['device']}, {machine['cpus']} CPUs, Python {machine['python']}, {versions}."
+        " Images per second. The sides take turns in one process. Training has 32 x 4 images an update.\n\n"
+        + table(["work", "asli", "peer", "ratio by turns", "median"], rows)
+        + f"\n{note}\n"
+    )
+
+
 def growth(found: dict[str, Any]) -> str:
     """Return time and memory by the number of images."""
     counts = sorted({int(count) for step in found["steps"].values() for count in step})
@@ -294,17 +322,20 @@ def growth(found: dict[str, Any]) -> str:
 def page() -> str:
     """Return the page."""
     result = json.loads((RESULTS / "speed.json").read_text())
+    older = json.loads((RESULTS / "speed_avx2.json").read_text())
     notes = json.loads((RESULTS / "speed_notes.json").read_text())
     parts = [
         HEAD,
         "## Machine and versions\n\n" + about(result),
-        against_peers(result, notes),
+        "## Beside peers\n\n" + PEERS + against_peers(result, notes) + "\n" + notes["spin"] + "\n",
+        "## Beside peers without AVX-512\n\n" + about(older) + "\n" + against_peers(older, notes["avx2"]),
         every_side(result),
         shares(result, notes),
+        on_gpu(gpu := json.loads((RESULTS / "gpu_peers.json").read_text()), notes["gpu"]),
         growth(grown := json.loads((RESULTS / "growth.json").read_text())),
     ]
     parts[-1] += "\n" + "\n".join(f"- {one}" for one in notes["growth"]) + "\n"
-    commands = [f"`{result['command']}`", f"`{grown['command']}`"]
+    commands = [f"`{one['command']}`" for one in (result, gpu, grown)]
     parts.append("## Commands\n\n" + "\n".join(f"- {command}" for command in commands) + "\n\n" + notes["older"] + "\n")
     return "\n".join(parts)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ def scanning(work: Path, side: str) -> dict[str, Any]:
         facts += [known for _, known in decoded]
     rates = {}
     for kind, one in detectors.items():
-        rates[kind] = network(lambda images, one=one: one.forward(images), prepared, stages, kind)
+        rates[kind] = network(one, prepared, stages, kind)
     return {
         "cpu_ms": stages.per_image(len(files)),
         "network_images_per_second": rates,
@@ -136,13 +136,14 @@ def scanning(work: Path, side: str) -> dict[str, Any]:
     }
 
 
-def network(forward: Callable[[list[Any]], object], prepared: list[Any], stages: Stages, kind: str) -> float:
-    """Return images a second of the network alone, in batches of 64."""
-    forward(prepared[:64])
+def network(detector: Any, prepared: list[Any], stages: Stages, kind: str) -> float:
+    """Return images a second of the network alone, in the batches of a scan."""
+    size = detector.batch_size
+    detector.forward(prepared[:size])
     start = time.perf_counter()
     with stages.stage(kind):
-        for first in range(0, len(prepared), 64):
-            forward(prepared[first : first + 64])
+        for first in range(0, len(prepared), size):
+            detector.forward(prepared[first : first + size])
     return len(prepared) / (time.perf_counter() - start)
 
 

@@ -1,8 +1,8 @@
 """Images a second of asli's training loop and of the usual Hugging Face script; rows of `bench.py`.
 
 The Hugging Face side is `datasets` + torchvision transforms + Trainer + the timm wrapper, with Trainer's default of no
-worker processes, as the usual script leaves it. Both train from random weights on CIFAKE, with the paper's 32 x 4
-images an update; asli does what `asli train` does before and during an update.
+worker processes, as the usual script leaves it, unless the case has `workers`. Both train from random weights on
+CIFAKE, with the paper's 32 x 4 images an update; asli does what `asli train` does before and during an update.
 """
 
 import os
@@ -19,9 +19,13 @@ def measure(work: Path, shared: Path, case: dict[str, Any], side: str) -> dict[s
     marks: list[tuple[float, float]] = []
 
     def mark() -> None:
+        if case.get("device", "cpu") != "cpu":
+            import torch
+
+            torch.cuda.synchronize()
         marks.append((time.perf_counter(), time.process_time()))
 
-    if side == "Hugging Face Trainer":
+    if side.startswith("Hugging Face Trainer"):
         train_trainer(case, shared / "data" / "cifake", mark)
     else:
         train_asli({**case, "channels_last": side.endswith("channels last")}, work / "cifake", mark)
@@ -35,17 +39,18 @@ def train_asli(case: dict[str, Any], data: Path, mark: Any, profiler: Any = None
     import torch
 
     from asli.datasets.folder import DataFolder
-    from asli.fitting import placed, prepare_network, training_rows
+    from asli.fitting import Session, placed, prepare_network, training_rows
     from asli.models.device import reuse_memory, set_threads
     from asli.recipe import load_recipe
     from asli.tracking.jsonl import JsonLines
     from asli.training.batches import TrainingBatches
     from asli.training.callbacks import Callback
     from asli.training.loop import Training
+    from asli.training.prefetch import Prefetching
 
     set_threads(None)
     reuse_memory()
-    folder, device = DataFolder.open(data), torch.device("cpu")
+    folder, device = DataFolder.open(data), torch.device(case.get("device", "cpu"))
     settings = [
         f"model.name={case['model']}",
         "weights.start=scratch",
@@ -65,11 +70,14 @@ def train_asli(case: dict[str, Any], data: Path, mark: Any, profiler: Any = None
         def on_update(self, *, update: int, metrics: dict[str, float], images: int) -> None:
             mark()
 
+    batches: Any = TrainingBatches(folder, rows, recipe.augment, preprocessing, recipe.loop, device)
+    if threads := Session().prefetching(device):
+        batches = Prefetching(batches, case["updates"] + WARM_UP, threads)
     with tempfile.TemporaryDirectory() as place:
         Training(
             placed(network, recipe, device),
             recipe,
-            TrainingBatches(folder, rows, recipe.augment, preprocessing, recipe.loop, device),
+            batches,
             lambda module: {"f1": 0.0, "loss": 0.0},
             folder=Path(place),
             log=JsonLines(Path(place) / "metrics.jsonl"),
@@ -135,6 +143,7 @@ def train_trainer(case: dict[str, Any], source: Path, mark: Any) -> None:
             remove_unused_columns=False,
             disable_tqdm=True,
             bf16=case.get("dtype") == "bfloat16",
-            use_cpu=True,
+            use_cpu=case.get("device", "cpu") == "cpu",
+            dataloader_num_workers=case.get("workers", 0),
         )
         Trainer(model=model, args=arguments, train_dataset=dataset, callbacks=[Clock()]).train()
