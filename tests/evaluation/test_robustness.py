@@ -233,7 +233,7 @@ def test_findings_name_what_happens_to_shared_pictures_with_counts_and_what_was_
         " Clearly more errors only after shrinking to 0.75 of the size."
     ) in lines
     assert (
-        "After cropping to 0.95 of the side: 30 % (60 of 200) of photographs called fake,"
+        "After cropping to 0.95 of the side: 30.0 % (60 of 200) of photographs called fake,"
         " 10.0 % (20 of 200) of AI-generated images missed. Clearly more errors."
     ) in lines
     (screenshot,) = (line for line in lines if line.startswith("After a screenshot at zoom 1.25"))
