@@ -162,7 +162,8 @@ def _detectors_table(part: Comparison) -> ReportTable:
 
 
 def _seeds_table(part: Comparison) -> ReportTable:
-    rows, void = [], {}
+    rows: list[list[str | TableCell]] = []
+    void: dict[int, str] = {}
     for line in part.recipes:
         counts = " and ".join(str(len(seeds)) for seeds in line.seeds)
         for key, claim in line.tests.items():

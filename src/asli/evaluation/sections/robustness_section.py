@@ -43,7 +43,7 @@ def robustness_sections(part: Robustness) -> list[Section]:
     shares = {key: name for key, name, *_ in ERRORS}
     if part.low < part.threshold:
         shares["unsure"] = "unsure, of all"
-    rows = [
+    rows: list[list[str | TableCell]] = [
         ["none", "", *_cells(clean, shares)],
         *([_title(line), level_text(line.level), *_cells(line, shares)] for line in levels),
     ]
