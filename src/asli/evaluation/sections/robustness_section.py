@@ -226,7 +226,7 @@ def _panel(axes: Axes, levels: Sequence[CorruptionLevel], clean: LevelMetrics) -
         hover_points(axes, np.arange(len(levels)) + shift, [ends(level.metric(key))[0] or 0 for level in levels], texts)
 
 
-def _cells(line: LevelMetrics, shares: Iterable[str]) -> list[TableCell]:
+def _cells(line: LevelMetrics, shares: Iterable[str]) -> list[str | TableCell]:
     return [*(stacked_rate(line.metric(key)) for key in shares), stacked(line.auroc)]
 
 
