@@ -12,10 +12,11 @@ from asli.errors import DataError, DetectorError
 from asli.evaluation.comparison import Contender, compare
 from asli.evaluation.evaluate import evaluate
 from asli.evaluation.result import present_figures
-from asli.evaluation.sections.comparison_section import comparison_section
+from asli.evaluation.sections.comparison_section import comparison_section, draw
 from asli.files import read_json
 from asli.metrics.paired import holm
 from asli.recipe import load_recipe
+from asli.reports.colors import REAL, VOID, Status
 
 
 def judged(rng, labels, name, skill, family=None, seed=None):
@@ -82,9 +83,58 @@ def test_a_detector_trained_on_the_images_makes_its_comparisons_void(rng, labels
     assert {str(row[1]) for row in comparison_section(part).tables[0].rows} == {"shown: better"}
     seen = replace(part, detectors=(part.detectors[0], replace(part.detectors[1], seen_in_training=5)))
     section = comparison_section(seen)
-    assert {str(row[1]) for row in section.tables[0].rows} == {"void: trained on these images"}
+    claims, detectors = section.tables[:2]
+    assert {str(row[1]) for row in claims.rows} == {"void: trained on these images"}
+    assert {row[1].status for row in claims.rows} == {Status.VOID}
+    assert claims.void == dict.fromkeys(range(3), "")
+    assert all('fill="var(--ground)"' in row[2].drawing and "dasharray" in row[2].drawing for row in claims.rows)
+    assert detectors.void == {1: "void: trained on 5 of these 2,000 images"}
     assert "b was trained on 5 of these" in str(section.headline[0])
-    assert "Is a better than b on the same images? It cannot be told" in str(section.headline[1])
+    assert str(section.headline[1]) == (  # and no numbers, which would prove nothing
+        "Is a better than b on the same images? It cannot be told, because one of them was trained on these images."
+    )
+
+
+def points(part):
+    """Return the drawn points: color, face, and how their intervals are dashed; and what resting on them shows."""
+    figure = draw(part)
+    *lines, _zero, _hover = figure.axes[0].lines
+    return (
+        {(one.get_color(), one.get_markerfacecolor()) for one in lines[1::2]},
+        {one.get_linestyle() for one in lines[::2]},
+        [text for texts in figure.hover_texts.values() for text in texts],
+    )
+
+
+def test_a_void_comparison_is_drawn_hollow_gray_and_dashed_and_called_void(rng, labels):
+    first, others = judged(rng, labels, "a", 2.0), [judged(rng, labels, name, 1.0) for name in "bc"]
+    part = compare(first, others, labels, np.arange(2000))
+    drawn, dashes, texts = points(part)
+    assert (drawn, dashes) == ({(REAL, REAL)}, {"-"})
+    assert not any("void" in text for text in texts)
+    assert "void" not in comparison_section(part).figures[0].note
+    *_, last = part.detectors
+    seen = replace(part, detectors=(*part.detectors[:2], replace(last, seen_in_training=5)))
+    drawn, dashes, texts = points(seen)
+    assert (drawn, dashes) == ({(REAL, REAL), (VOID, "none")}, {"-", "--"})
+    assert [text.split("\n")[0] for text in texts[3:]] == [f"{name}, c (void)" for name in ("F1", "accuracy", "AUROC")]
+    assert all(text.endswith("void: trained on these images") for text in texts[3:])
+    assert not any("void" in text for text in texts[:3])
+    assert "Gray and dashed: void" in comparison_section(seen).figures[0].note
+
+
+def test_over_seeds_one_run_that_was_trained_on_the_images_makes_the_test_void(rng, labels):
+    runs = [judged(rng, labels, f"a{seed}", 2.0, "A", seed) for seed in (1, 2)]
+    rivals = [judged(rng, labels, f"b{seed}", 1.0, "B", seed) for seed in (1, 2)]
+    part = compare(runs[0], [runs[1], *rivals], labels, np.arange(2000))
+    assert comparison_section(part).tables[2].void == {}
+    seen = replace(part, detectors=(*part.detectors[:3], replace(part.detectors[3], seen_in_training=1)))
+    claims, _, seeds = comparison_section(seen).tables
+    assert seeds.void == dict.fromkeys(range(3), "void: trained on these images")
+    assert sorted(claims.void) == [3, 4, 5, 6, 7, 8]  # the pair with b2, and the recipes
+    assert str(comparison_section(seen).headline[-1]).startswith(
+        "Is it better over seeds (2 against 2 runs)? It cannot"
+    )
 
 
 def test_two_seeds_of_one_recipe_are_compared_as_models_and_said_to_be_that(rng, labels):

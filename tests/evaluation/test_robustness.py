@@ -19,8 +19,10 @@ from asli.detector.scoring import Scores, score_split
 from asli.errors import DataError
 from asli.evaluation import robustness
 from asli.evaluation.evaluate import evaluate
-from asli.evaluation.sections.robustness_section import corruption_text, robustness_sections
+from asli.evaluation.further import CorruptionLevel, LevelMetrics
+from asli.evaluation.sections.robustness_section import corruption_text, headline, robustness_sections
 from asli.metrics.classification import score_of_logits
+from asli.metrics.intervals import proportion
 from asli.transforms.corruptions import blur
 from asli.transforms.ladder import LADDER, corrupted
 from tests.compare import differences
@@ -179,8 +181,73 @@ def test_section_shows_every_figure_and_names_the_worst(undisturbed):
     assert len(table.rows) == 1 + len(undisturbed.levels)
     assert all(len(row) == len(table.columns) for row in table.rows)
     worst = undisturbed.levels[undisturbed.worst["false_positive_rate"]]
-    assert str(corruption_text(worst.corruption, worst.level)) in str(section.headline[1])
-    assert f"worst of {len(undisturbed.levels)} corruptions" in str(section.headline[3])
+    lines = [str(line) for line in section.headline]
+    (most,) = (line for line in lines if line.startswith("Photographs are called fake most often after"))
+    assert str(corruption_text(worst.corruption, worst.level)) in most
+    assert sum(f"worst of {len(undisturbed.levels)} corruptions" in line for line in lines) == 1
+    assert "most photographs called fake" in table.marked[1 + undisturbed.worst["false_positive_rate"]]
+    assert any(line.startswith("Not measured: screenshots; several changes one after another") for line in lines)
+    shared = next(number for number, line in enumerate(lines) if "as when a picture is shared" in line)
+    assert all(line.startswith("After ") for line in lines[shared + 1 : shared + 4])
+    assert not lines[shared + 4].startswith("After ")  # SHORT has no screenshot
+
+
+def level(corruption, level, alarms, missed):
+    rates = {"false_positive_rate": proportion(alarms, 200), "false_negative_rate": proportion(missed, 200)}
+    rest = dict.fromkeys(("unsure", "f1", "auroc"), proportion(150, 200))
+    return CorruptionLevel(corruption=corruption, axis="", level=level, **rates, **rest)
+
+
+def told(levels):
+    clean = LevelMetrics(
+        **{key: level("", 0.0, 10, 20).metric(key) for key in ("unsure", "f1", "auroc")},
+        false_positive_rate=proportion(10, 200),
+        false_negative_rate=proportion(20, 200),
+    )
+    part = robustness.Robustness(
+        ladder=1, seed=0, detector="", data="", rows="", codecs={}, images=400, real=200, fake=200, of=400,
+        threshold=0.5, low=0.5, clean=clean, levels=tuple(levels),
+        f1=dict.fromkeys(("clean", "corrupted", "mean"), proportion(150, 200)),
+        worst=dict.fromkeys(("false_positive_rate", "false_negative_rate", "auroc"), 0),
+    )  # fmt: skip
+    return [str(line).replace("\u00a0", " ") for line in headline(part)]
+
+
+def test_findings_name_what_happens_to_shared_pictures_with_counts_and_what_was_not_measured():
+    lines = told(
+        [
+            level("smaller input", 0.9, 10, 26),
+            level("smaller input", 0.75, 2, 140),
+            level("crop", 0.95, 60, 20),
+            level("screenshot", 1.25, 9, 21),
+            level("blur", 2.0, 100, 20),
+        ]
+    )
+    assert (
+        "Changes as when a picture is shared, at the mildest level measured. Unchanged: 5.0 % (10 of 200) of"
+        " photographs called fake, 10.0 % (20 of 200) of AI-generated images missed."
+    ) in lines
+    assert (
+        "After shrinking to 0.9 of the size: 5.0 % (10 of 200) of photographs called fake,"
+        " 13.0 % (26 of 200) of AI-generated images missed."
+        " Clearly more errors only after shrinking to 0.75 of the size."
+    ) in lines
+    assert (
+        "After cropping to 0.95 of the side: 30.0 % (60 of 200) of photographs called fake,"
+        " 10.0 % (20 of 200) of AI-generated images missed. Clearly more errors."
+    ) in lines
+    (screenshot,) = (line for line in lines if line.startswith("After a screenshot at zoom 1.25"))
+    assert screenshot.endswith("No measured level of this change clearly raises errors.")
+    assert (
+        "Clearly more errors than on unchanged pictures after 3 of 5 corruptions. The first level of each:"
+        " shrinking to 0.75 of the size; cropping to 0.95 of the side; blur of 2 px."
+    ) in lines
+    (unmeasured,) = (line for line in lines if line.startswith("Not measured"))
+    assert unmeasured.startswith("Not measured: JPEG compression; several changes one after another")
+    lines = told([level("blur", 0.5, 11, 20)])
+    assert "Clearly more errors than on unchanged pictures after none of 1 corruptions." in lines
+    (unmeasured,) = (line for line in lines if line.startswith("Not measured"))
+    assert unmeasured.startswith("Not measured: shrinking; cropping; screenshots; JPEG compression; ")
 
 
 def test_every_corruption_has_words_in_every_language():

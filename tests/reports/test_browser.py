@@ -7,6 +7,7 @@ from PIL import Image
 
 from asli.messages import message
 from asli.reports import plots
+from asli.reports.colors import Status
 from asli.reports.kit import (
     BaseRate,
     CaptionedImage,
@@ -17,6 +18,7 @@ from asli.reports.kit import (
     Section,
     TableCell,
     measured,
+    stacked_rate,
 )
 from asli.reports.render import write_report
 from asli.scanning.gallery_page import render
@@ -38,15 +40,32 @@ def report(tmp_path_factory):
         ['a, "quoted"', *measured({"value": 0.123456, "low": 0.05, "high": 0.3, "n": 10})],
         ["c", TableCell(text="", value=None), ""],
     ]
+    table = ReportTable(
+        columns=["name", "value", "95 % CI"], rows=rows, marked={1: "worst of all: value"}, void={2: "void: no images"}
+    )
+    whole = {"value": 0.105, "low": 0.0705, "high": 0.155, "n": 200}
+    stacked_table = ReportTable(
+        columns=["name", *(f"rate {number}" for number in range(24))],
+        rows=[["d", *([stacked_rate(whole)] * 24)]],
+        caption="Wide",
+        void_columns=frozenset({2}),
+    )
     drawn = dict.fromkeys(("en", "id"), gradient())
     page = Report(
         title="A report",
         origin="of a test",
         summary=[message("report.like_these", name="cats & dogs")],
-        key_numbers=[KeyNumber(title="n", value="1")],
-        base_rate=BaseRate(recall=(0.9, 0.8, 1.0), false_positive_rate=(0.1, 0.05, 0.2), photographs=200),
+        key_numbers=[KeyNumber(title="n", value="1", status=Status.GOOD, meaning="better than chance")],
+        base_rate=BaseRate(
+            recall=(0.9, 0.8, 1.0),
+            false_positive_rate=(0.1, 0.05, 0.2),
+            missed=(0.08, 0.04, 0.15),
+            cleared=(0.85, 0.7, 0.9),
+            photographs=200,
+            fakes=100,
+        ),
         sections=[
-            Section(id="one", title="One", tables=[ReportTable(columns=["name", "value", "95 % CI"], rows=rows)]),
+            Section(id="one", title="One", tables=[table, stacked_table]),
             Section(
                 id="two", title="Two", figures=[ReportFigure(name="r", title="R", drawing=plots.reliability(bins))]
             ),
@@ -68,7 +87,7 @@ def opened(browser, path, locale="en-US", **settings):
 
 
 def names(page):
-    return [text.split("\n")[0][:1] for text in page.locator("#one tbody th").all_inner_texts()]
+    return [text.split("\n")[0][:1] for text in page.locator("#one table").first.locator("tbody th").all_inner_texts()]
 
 
 def test_a_table_sorts_and_empty_cells_stay_last(browser, report):
@@ -85,26 +104,89 @@ def test_a_table_sorts_and_empty_cells_stay_last(browser, report):
 def test_a_table_is_saved_as_csv_in_full_precision(browser, report):
     page = opened(browser, report)
     with page.expect_download() as download:
-        page.locator("#one .csv").click()
-    lines = download.value.path().read_text(encoding="utf-8").splitlines()
-    assert lines[0].replace("\u00a0", " ") == "name,value,95 % CI"
-    assert lines[2].startswith('"a, ""quoted""",0.123456,')
+        page.locator("#one .csv").first.click()
+    lines = download.value.path().read_text(encoding="utf-8").replace("\u00a0", " ").splitlines()
+    assert lines == [
+        "name,value,95 % CI low,95 % CI high",
+        "b <script>alert(1)</script>,0.9,0.8,0.95",
+        '"a, ""quoted""",0.123456,0.05,0.3',
+        "c,,,",
+    ]
+    with page.expect_download() as download:
+        page.locator("#one .csv").nth(1).click()
+    lines = download.value.path().read_text(encoding="utf-8").replace("\u00a0", " ").splitlines()
+    assert lines[0].startswith('name,rate 0,"rate 0, 95 % CI low","rate 0, 95 % CI high",rate 1,')
+    assert lines[1].startswith("d,0.105,0.0705,0.155,0.105,")
+    assert page.faults == []
+
+
+def test_marks_are_words_and_symbols_are_never_alone(browser, report):
+    page = opened(browser, report)
+    rows = page.locator("#one table").first.locator("tbody tr")
+    assert rows.nth(1).locator("th").inner_text().endswith("worst of all: value")
+    assert rows.nth(2).locator("th").inner_text().endswith("void: no images")
+    assert page.locator(".number .meaning").inner_text().split() == ["✓", "better", "than", "chance"]
+    plain, gray = (rows.nth(n).locator("td").first.evaluate("node => getComputedStyle(node).color") for n in (0, 2))
+    wide = page.locator("#one table").nth(1).locator("tbody td")
+    assert wide.nth(1).evaluate("node => getComputedStyle(node).color") == gray != plain
+    assert wide.nth(0).evaluate("node => getComputedStyle(node).color") == plain
+    seen = page.locator(".symbol").evaluate_all(
+        "all => all.map((one) => [one.ariaHidden, one.parentElement.textContent.length > one.textContent.length])"
+    )
+    assert seen == [["true", True]] * len(seen)
+    for button in page.locator("thead button").all()[:3]:  # no arrow in what screen readers hear
+        assert not set("↕↑↓") & set(button.aria_snapshot())
+
+
+def test_a_table_that_is_too_wide_says_how_to_see_the_rest(browser, report):
+    page = opened(browser, report, viewport={"width": 1280, "height": 900})
+    hints = page.locator("#one .hint")
+    assert not hints.first.is_visible()
+    hints.nth(1).wait_for()
+    assert hints.nth(1).inner_text() == "Scroll the table sideways to see all columns."
+    page.set_viewport_size({"width": 9000, "height": 900})
+    page.locator("main").evaluate(
+        "node => { node.parentElement.style.maxWidth = 'none'; node.parentElement.style.display = 'block'; }"
+    )
+    hints.nth(1).wait_for(state="hidden")
     assert page.faults == []
 
 
 def test_the_slider_says_how_many_alarms_are_false(browser, report):
     page = opened(browser, report)
-    said = page.locator(".base-rate .said")
-    assert "If 1 picture in 100 is AI-generated, about 92 of 100 alarms are false" in said.inner_text()
+    alarms, reals = page.locator(".base-rate .alarms"), page.locator(".base-rate .reals")
+    assert "If 1 picture in 100 is AI-generated, about 92 of 100 alarms are false" in alarms.inner_text()
+    said = reals.inner_text().replace("\u00a0", " ")
+    assert said == (
+        "If 1 picture in 100 is AI-generated, about 0.095 of 100 pictures called real are AI-generated"
+        " (95 % CI 0.045 to 0.22)."
+    )
+    assert (
+        "20 of 110 alarms were false; 8 of 178 pictures called real were AI" in page.locator(".base-rate").inner_text()
+    )
     page.locator("#base-rate-slider").focus()
     page.keyboard.press("Home")
-    assert "If 1 picture in 2 is AI-generated, about 10 of 100 alarms are false" in said.inner_text()
+    assert "If 1 picture in 2 is AI-generated, about 10 of 100 alarms are false" in alarms.inner_text()
+    # 0.08 / (0.08 + 0.85), 0.04 / (0.04 + 0.9), 0.15 / (0.15 + 0.7)
+    assert "about 8.6 of 100 pictures called real are AI-generated (95\u00a0% CI 4.3 to 18)" in reals.inner_text()
+    page.keyboard.press("End")
+    assert "less than 0.01 of 100 pictures called real" in reals.inner_text()
+    assert page.faults == []
+
+
+def test_the_server_and_the_script_say_the_same_of_either_verdict(browser, report):
+    written = (
+        opened(browser, report, java_script_enabled=False).locator(".base-rate .said span:lang(en)").all_inner_texts()
+    )
+    said = opened(browser, report).locator(".base-rate .said").all_inner_texts()
+    assert [text.replace("\u00a0", " ") for text in written] == [text.replace("\u00a0", " ") for text in said]
 
 
 def test_the_language_is_the_browsers_and_can_be_switched(browser, report):
     page = opened(browser, report, locale="id-ID")
     assert "Angka-angka ini berlaku" in page.locator(".summary").inner_text()
-    assert "Jika 1 dari 100" in page.locator(".said").inner_text()
+    assert "Jika 1 dari 100" in page.locator(".alarms").inner_text()
+    assert "sekitar 0,095 dari 100 gambar yang dinyatakan asli" in page.locator(".reals").inner_text()
     assert page.locator("#three img").evaluate_all("all => all.map((one) => one.checkVisibility())") == [False, True]
     page.get_by_role("button", name="Perbesar A map").click()
     assert page.locator("dialog").evaluate("node => node.ariaLabel") == "Diperbesar"

@@ -28,12 +28,24 @@ def test_dicts_and_dataclasses_are_read_alike():
         assert interval_text(one) == "0.9430 to 0.9500"
 
 
+def rates_of(recall, alarms, missed=(0.0, 0.0, 0.0), cleared=(0.0, 0.0, 0.0)):
+    return BaseRate(recall=recall, false_positive_rate=alarms, missed=missed, cleared=cleared, photographs=20, fakes=40)
+
+
 def test_false_alarms_follow_bayes_rule():
-    rates = BaseRate(recall=(0.9, 0.8, 1.0), false_positive_rate=(0.1, 0.05, 0.2), photographs=20)
+    rates = rates_of((0.9, 0.8, 1.0), (0.1, 0.05, 0.2))
     value, low, high = rates.false_alarms(0.01)
     assert value == pytest.approx(0.99 * 0.1 / (0.99 * 0.1 + 0.01 * 0.9))
     assert low == pytest.approx(0.99 * 0.05 / (0.99 * 0.05 + 0.01 * 1.0))
     assert high == pytest.approx(0.99 * 0.2 / (0.99 * 0.2 + 0.01 * 0.8))
-    assert (
-        BaseRate(recall=(0.0, 0.0, 0.1), false_positive_rate=(0.0, 0.0, 0.1), photographs=20).false_alarms(0.01) is None
-    )
+    assert rates_of((0.0, 0.0, 0.1), (0.0, 0.0, 0.1)).false_alarms(0.01) is None
+
+
+def test_wrong_verdicts_real_follow_bayes_rule_and_are_counted():
+    rates = rates_of((0.9, 0.8, 1.0), (0.1, 0.05, 0.2), missed=(0.05, 0.02, 0.2), cleared=(0.8, 0.6, 0.9))
+    value, low, high = rates.wrong_reals(0.01)
+    assert value == pytest.approx(0.01 * 0.05 / (0.01 * 0.05 + 0.99 * 0.8))
+    assert low == pytest.approx(0.01 * 0.02 / (0.01 * 0.02 + 0.99 * 0.9))
+    assert high == pytest.approx(0.01 * 0.2 / (0.01 * 0.2 + 0.99 * 0.6))
+    assert rates.measured == {"false": 2, "alarms": 2 + 36, "wrong": 2, "reals": 2 + 16}
+    assert rates_of((0.9, 0.8, 1.0), (0.1, 0.05, 0.2)).wrong_reals(0.5) is None  # nothing is called real

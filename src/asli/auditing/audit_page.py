@@ -79,14 +79,16 @@ def _summary(result: AuditResult) -> list[str]:
 
 def _key_numbers(result: AuditResult) -> list[KeyNumber]:
     duplicates, shortcuts = result.duplicates, result.shortcuts.kinds
-    status = {finding.check: STATUSES[finding.severity] for finding in result.findings}
+    severity = {finding.check: finding.severity for finding in result.findings}
     failed, warned, total = (*map(len, map(result.of, (Severity.FAIL, Severity.WARNING))), len(result.findings))
+    overall = Severity.FAIL if failed else Severity.WARNING if warned else Severity.PASS
     numbers = [
         KeyNumber(
             title="Checks failed",
             value=f"{failed} of {total}",
             detail=f"and {warned} warning{'' if warned == 1 else 's'}",
-            status=Status.BAD if failed else Status.CAUTION if warned else Status.GOOD,
+            status=STATUSES[overall],
+            meaning=str(overall),
         )
     ]
     if "files" in shortcuts:
@@ -96,7 +98,8 @@ def _key_numbers(result: AuditResult) -> list[KeyNumber]:
                 title="Labels from file settings",
                 value=f"{area.value:.3f}",
                 detail=f"AUROC; 95 % CI {area.low:.3f} to {area.high:.3f}; 0.5 is chance",
-                status=status["file-settings"],
+                status=STATUSES[severity["file-settings"]],
+                meaning=str(severity["file-settings"]),
             )
         )
     if duplicates.test_total:
@@ -108,7 +111,8 @@ def _key_numbers(result: AuditResult) -> list[KeyNumber]:
                     title=f"Test images with {kind} duplicates in another split",
                     value=f"{count / duplicates.test_total:.1%}".replace("%", " %"),
                     detail=f"{count:,} of {duplicates.test_total:,}",
-                    status=status[f"{kind}-duplicates"],
+                    status=STATUSES[severity[f"{kind}-duplicates"]],
+                    meaning=str(severity[f"{kind}-duplicates"]),
                 )
             )
     return numbers

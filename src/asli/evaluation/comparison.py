@@ -164,6 +164,7 @@ def compare_with(
                 thresholds=one.thresholds,
                 license=one.license,
                 seconds=one.seconds,
+                seen=one.seen is not None and bool(one.seen.any()),
             )
             for one in aligned
             if one.thresholds is not None

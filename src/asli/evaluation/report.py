@@ -72,8 +72,7 @@ def write_report_folder(result: "EvaluationResult", folder: Path, language: Lang
     if result.comparison is not None:
         sections.append(comparison_section.comparison_section(result.comparison))
         if result.comparison.side_by_side is not None:
-            beside = result.comparison.side_by_side
-            sections += side_by_side_section.side_by_side_sections(beside, attached.pictures)
+            sections += side_by_side_section.side_by_side_sections(result.comparison, attached.pictures)
     if result.robustness is not None:
         sections += robustness_section.robustness_sections(result.robustness)
     if result.mistakes is not None:

@@ -71,8 +71,8 @@ class Answers(Record):
         threshold: Fake from here on.
         policy: How the threshold was chosen.
         promised: The false positive rate that it promises, or None.
-        kept: Whether the images are in line with that promise: False where the whole interval lies above it; None
-            without a promise or real images.
+        kept: Whether the images are in line with that promise: False where the whole interval lies above it. None
+            without a promise or real images. None also where its training had some of the images.
         caveats: What must be stated of its thresholds.
         license: License of its weights; None for a table of scores.
         seconds: Median time of an image, with decoding and preprocessing; None for a table of scores.
@@ -142,6 +142,7 @@ class Scored:
         thresholds: Its own.
         license: License of its weights, or None.
         seconds: Median time of an image, or None.
+        seen: Whether its training had some of the images.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Scored:
     thresholds: Thresholds
     license: str | None = None
     seconds: float | None = None
+    seen: bool = False
 
 
 def side_by_side(scored: Sequence[Scored], data: DataFolder, rows: npt.NDArray[np.int64]) -> SideBySide:
@@ -181,7 +183,7 @@ def side_by_side(scored: Sequence[Scored], data: DataFolder, rows: npt.NDArray[n
 def _answers(one: Scored, of: LabeledScores, verdicts: Sequence[str]) -> Answers:
     figures = measure(built_in(*COMPARED), of)
     rate, target = figures["false_positive_rate"], one.thresholds.target
-    kept = None if target is None or rate.low is None else bool(rate.low <= target)
+    kept = None if target is None or rate.low is None or one.seen else bool(rate.low <= target)
     return Answers(
         name=one.name,
         figures=figures,

@@ -3,9 +3,11 @@
 from enum import StrEnum
 
 REAL, FAKE, INK, GRID, FAINT, RAISED = "#0072B2", "#D55E00", "#333333", "#E5E5E5", "#AAAAAA", "#F3F6F9"
+VOID = "#6B6B6B"
 """Colors of figures, on a light background."""
 
 VARIABLES = {REAL: "--real", FAKE: "--fake", INK: "--ink", GRID: "--grid", FAINT: "--faint", RAISED: "--raised"}
+VARIABLES |= {VOID: "--void"}
 """The same in a page's style sheet, which has another value for a dark ground."""
 
 
@@ -16,8 +18,9 @@ class Status(StrEnum):
     CAUTION = "caution"
     BAD = "bad"
     NEUTRAL = "neutral"
+    VOID = "void"
 
     @property
     def symbol(self) -> str:
         """Return its sign."""
-        return {"good": "✓", "caution": "!", "bad": "✕", "neutral": "?"}[self.value]
+        return {"good": "✓", "caution": "!", "bad": "✕", "neutral": "?", "void": "/"}[self.value]

@@ -15,7 +15,7 @@ def interval_drawing(value: float, low: float, high: float, reach: float, status
         low: Lower end of the interval.
         high: Upper end of the interval.
         reach: The largest distance from zero that the cells of a column share.
-        status: Its color; neutral intervals have a hollow point.
+        status: Its color. Neutral and void intervals have a hollow point; void ones are dashed.
     """
 
     def place(x: float) -> float:
@@ -25,19 +25,20 @@ def interval_drawing(value: float, low: float, high: float, reach: float, status
     template = (
         '<svg class="interval" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{label}">'
         '<path d="M{zero:.1f} 0V{height:.0f}" stroke="var(--faint)" stroke-dasharray="2 2"/>'
-        '<path d="M{low:.1f} {middle}H{high:.1f}" stroke="{color}" stroke-width="2"/>'
+        '<path d="M{low:.1f} {middle}H{high:.1f}" stroke="{color}" stroke-width="2"{dashes}/>'
         '<circle cx="{value:.1f}" cy="{middle}" r="4" stroke="{color}" stroke-width="2" fill="{fill}"/></svg>'
     )
     drawn = template.format(
         width=_WIDTH,
         height=_HEIGHT,
-        label=f"{value:+.4f}, interval {low:+.4f} to {high:+.4f}",
+        label=f"{'void: ' if status is Status.VOID else ''}{value:+.4f}, interval {low:+.4f} to {high:+.4f}",
         zero=place(0),
         low=place(low),
         high=place(high),
         value=place(value),
         middle=middle,
         color=color,
-        fill="var(--ground)" if status is Status.NEUTRAL else color,
+        dashes=Markup(' stroke-dasharray="3 3"') if status is Status.VOID else "",
+        fill="var(--ground)" if status in (Status.NEUTRAL, Status.VOID) else color,
     )
     return Markup(drawn)  # noqa: S704 - numbers only

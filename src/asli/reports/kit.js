@@ -61,16 +61,29 @@
   };
   for (const block of all(".table")) {
     const table = block.querySelector("table");
-    const headings = all("thead th", table).map((heading) => quoted(heading.textContent.trim()));
+    // A cell with an interval is exported as its value and both ends.
+    const columns = all("thead th", table).map((heading, column) => {
+      const name = heading.textContent.trim();
+      const ends = [...table.tBodies[0].rows].some((row) => row.cells[column].dataset.low !== undefined);
+      if (!ends) return [name];
+      return /CI$/.test(name) ? [`${name} low`, `${name} high`] : [name, `${name}, 95 % CI low`, `${name}, 95 % CI high`];
+    });
+    const fields = (cell, names) => {
+      const [value, interval] = [plain(cell), [cell.dataset.low ?? "", cell.dataset.high ?? ""]];
+      return names.length === 1 ? [value] : names.length === 2 ? interval : [value, ...interval];
+    };
+    const scrolled = block.querySelector(".scroll");
+    const hint = block.querySelector(".hint");
+    if (hint) new ResizeObserver(() => { hint.hidden = scrolled.scrollWidth <= scrolled.clientWidth; }).observe(scrolled);
     if (table.querySelector("td.long")) {  // phones show its cells one below the other
       const names = all("thead th", table).map((heading) => heading.textContent.trim());
       for (const cell of all("tbody td", table)) cell.dataset.label = names[cell.cellIndex];
     }
     sortable(table);
     block.querySelector(".csv")?.addEventListener("click", () => {
-      const lines = [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => quoted(plain(cell))).join(","));
-      const title = block.querySelector(".scroll").getAttribute("aria-label");
-      download(`${title.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60)}.csv`, [headings.join(","), ...lines, ""].join("\n"));
+      const lines = [...table.tBodies[0].rows].map((row) => [...row.cells].flatMap((cell, column) => fields(cell, columns[column])));
+      const title = scrolled.getAttribute("aria-label");
+      download(`${title.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60)}.csv`, [columns.flat(), ...lines].map((line) => `${line.map(quoted).join(",")}\n`).join(""));
     });
   }
 
@@ -112,26 +125,30 @@
     });
   }
 
-  // How often an alarm is false, by the share of fakes.
+  // How often a verdict is wrong, by the share of fakes.
   const data = document.getElementById("base-rate-data");
   if (data) {
-    const { recall, alarm, odds, texts, photographs } = JSON.parse(data.textContent);
+    const { recall, alarm, missed, cleared, odds, texts, photographs, fakes } = JSON.parse(data.textContent);
     const slider = document.getElementById("base-rate-slider");
-    const [said, output] = [document.querySelector(".base-rate .said"), document.querySelector(".base-rate output")];
+    const [alarms, reals, output] = [".alarms", ".reals", "output"].map((name) => document.querySelector(`.base-rate ${name}`));
     const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]).replaceAll(" %", "\u00a0%");
+    // Both rates stand at opposite ends of their intervals.
+    const sharesOf = (wrong, right, weight) => [[0, 0], [1, 2], [2, 1]].map(([a, b]) => weight * wrong[a] / (weight * wrong[a] + (1 - weight) * right[b]));
     const update = () => {
       const [language, n] = [root.dataset.language, odds[slider.value]];
-      const number = (value) => value.toLocaleString(language);
-      const false_ = (a, r) => ((1 - 1 / n) * a) / ((1 - 1 / n) * a + r / n);
-      const shares = [false_(alarm[0], recall[0]), false_(alarm[1], recall[2]), false_(alarm[2], recall[1])];
-      const label = fill(texts[language].odds, { n: number(n) });
+      const [text, number] = [texts[language], (value, options) => value.toLocaleString(language, options)];
+      const label = fill(text.odds, { n: number(n) });
       output.textContent = label;
       slider.setAttribute("aria-valuetext", label);
-      const [count, low, high] = shares.map((share) => number(Math.round(100 * share)));
-      const text = texts[language];
-      const few = shares[0] < 0.005 ? text.few : shares[0] > 0.995 && shares[0] < 1 ? text.most : text.about;
-      const values = { n: number(n), false: fill(few, { count }), low, high, whole: number(photographs) };
-      said.textContent = shares.some(Number.isNaN) ? text.none : fill(shares[0] ? text.text : text.zero, values);
+      const say = (place, [share, low, high], count, some, [full, zero, none], whole) => {
+        const values = { n: number(n), low: count(low), high: count(high), whole: number(whole), ...some(share) };
+        place.textContent = [share, low, high].some(Number.isNaN) ? none : fill(share ? full : zero, values);
+      };
+      const rounded = (share) => number(Math.round(100 * share));
+      const few = (share) => (share < 0.005 ? text.few : share > 0.995 && share < 1 ? text.most : text.about);
+      say(alarms, sharesOf(alarm, recall, 1 - 1 / n), rounded, (share) => ({ false: fill(few(share), { count: rounded(share) }) }), [text.text, text.zero, text.none], photographs);
+      const small = (share) => (share >= 0.095 ? rounded(share) : share && share < 0.0001 ? text.tiny : number(100 * share, { maximumSignificantDigits: 2 }));
+      say(reals, sharesOf(missed, cleared, 1 / n), small, (share) => ({ wrong: share < 0.0001 ? text.tiny : fill(text.about, { count: small(share) }) }), [text.real_text, text.real_zero, text.real_none], fakes);
     };
     slider.addEventListener("input", update);
     listeners.push(update);

@@ -6,7 +6,7 @@ A text is a `str` (English) or a `Message` of the catalog, which the page shows 
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
@@ -17,6 +17,9 @@ from asli.reports.colors import Status
 from asli.reports.numbers import counted, ends, interval_text, percent, percent_interval, value_text
 
 Text = str | Message
+
+Triple = tuple[float, float, float]
+"""Value, lower and upper end of its interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,7 @@ class TableCell:
         note: A second, smaller line.
         status: Shown as a colored symbol before the text.
         drawing: Inline SVG after the text.
+        interval: Ends of its 95 % interval, exported as two columns.
     """
 
     text: str
@@ -36,6 +40,7 @@ class TableCell:
     note: str = ""
     status: Status | None = None
     drawing: Markup | None = None
+    interval: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -49,14 +54,18 @@ class ReportTable:
         columns: Heading of each.
         rows: Cells of each row, as many as there are columns.
         caption: Above it; empty for none.
-        marked: Numbers of the rows to point out.
+        marked: Rows to point out by number, with a few words why, which are shown below the row's name.
+        void: Rows whose numbers prove nothing, in the same form; they are gray. A cell may have the words instead.
+        void_columns: Numbers of the columns whose numbers prove nothing; their headings state why.
         notes: Paragraphs below it.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str | TableCell]]
     caption: str = ""
-    marked: frozenset[int] = frozenset()
+    marked: Mapping[int, str] = field(default_factory=dict)
+    void: Mapping[int, str] = field(default_factory=dict)
+    void_columns: frozenset[int] = frozenset()
     notes: Sequence[str] = ()
 
     @property
@@ -148,41 +157,62 @@ class KeyNumber:
         value: The number.
         detail: Below it: counts, interval.
         status: What it means for the reader.
+        meaning: The same in a few words; empty for a neutral number.
     """
 
     title: Text
     value: Text
     detail: Text = ""
     status: Status = Status.NEUTRAL
+    meaning: Text = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseRate:
-    """How often an alarm is false, by the share of fakes among the pictures that are checked: shown with a slider.
+    """How often either verdict is wrong, by the share of fakes among the pictures that are checked: with a slider.
 
     Attributes:
         recall: Value, low and high of the share of fakes called fake.
         false_positive_rate: The same of the share of photographs called fake.
+        missed: The same of the share of fakes called real.
+        cleared: The same of the share of photographs called real.
         photographs: On how many that rests.
+        fakes: And on how many fakes.
     """
 
-    recall: tuple[float, float, float]
-    false_positive_rate: tuple[float, float, float]
+    recall: Triple
+    false_positive_rate: Triple
+    missed: Triple
+    cleared: Triple
     photographs: int
+    fakes: int
 
-    def false_alarms(self, prevalence: float) -> tuple[float, float, float] | None:
+    def false_alarms(self, prevalence: float) -> Triple | None:
         """Return the share of alarms that are false, with both rates at opposite ends of their intervals.
 
         Args:
             prevalence: Share of fakes among the pictures.
         """
-        (recall, recall_low, recall_high), (alarm, alarm_low, alarm_high) = self.recall, self.false_positive_rate
-        pairs = ((alarm, recall), (alarm_low, recall_high), (alarm_high, recall_low))
-        false = [((1 - prevalence) * a, prevalence * r) for a, r in pairs]
-        if any(a + r == 0 for a, r in false):
-            return None
-        value, low, high = (a / (a + r) for a, r in false)
-        return value, low, high
+        return _share_wrong(self.false_positive_rate, self.recall, 1 - prevalence)
+
+    def wrong_reals(self, prevalence: float) -> Triple | None:
+        """Return the share of pictures called real that are fake; the interval as that of `false_alarms`.
+
+        Args:
+            prevalence: Share of fakes among the pictures.
+        """
+        return _share_wrong(self.missed, self.cleared, prevalence)
+
+    @property
+    def measured(self) -> dict[str, int]:
+        """Return counts on the tested images: false alarms among all, and wrong ones among the verdicts real."""
+        false, wrong = round(self.false_positive_rate[0] * self.photographs), round(self.missed[0] * self.fakes)
+        return {
+            "false": false,
+            "alarms": false + round(self.recall[0] * self.fakes),
+            "wrong": wrong,
+            "reals": wrong + round(self.cleared[0] * self.photographs),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +254,8 @@ class Report:
 def measured(figure: Any) -> list[str | TableCell]:
     """Return a figure as two cells of a table: value and 95 % interval."""
     value, low, _, _ = ends(figure)
-    return [TableCell(text=value_text(figure), value=value), TableCell(text=interval_text(figure), value=low)]
+    interval = TableCell(text=interval_text(figure), value=low, interval=_ends(figure))
+    return [TableCell(text=value_text(figure), value=value), interval]
 
 
 def rate(figure: Any) -> list[str | TableCell]:
@@ -232,8 +263,46 @@ def rate(figure: Any) -> list[str | TableCell]:
     value, low, _, _ = ends(figure)
     return [
         TableCell(text=percent(figure), value=value, note=counted(figure)),
-        TableCell(text=percent_interval(figure), value=low),
+        TableCell(text=percent_interval(figure), value=low, interval=_ends(figure)),
     ]
+
+
+def stacked(figure: Any) -> TableCell:
+    """Return a figure as one cell with its 95 % interval below, for wide tables; empty where it is undefined."""
+    value = ends(figure)[0]
+    if value is None:
+        return TableCell(text="")
+    return TableCell(text=value_text(figure), value=value, note=interval_text(figure), interval=_ends(figure))
+
+
+def stacked_rate(figure: Any) -> TableCell:
+    """Return a share of images as one cell with its counts and 95 % interval below, for wide tables."""
+    value = ends(figure)[0]
+    if value is None:
+        return TableCell(text="")
+    note = f"{counted(figure)}; {percent_interval(figure)}"
+    return TableCell(text=percent(figure), value=value, note=note, interval=_ends(figure))
+
+
+def _ends(figure: Any) -> tuple[float, float] | None:
+    _, low, high, _ = ends(figure)
+    return None if low is None or high is None else (low, high)
+
+
+def _share_wrong(wrong: Triple, right: Triple, weight: float) -> Triple | None:
+    """Return the share of the wrong ones, with both rates at opposite ends of their intervals.
+
+    Args:
+        wrong: Rate of the verdict among the images of the other label.
+        right: Rate of the verdict among those of its own label.
+        weight: Share of the other label's images.
+    """
+    pairs = ((wrong[0], right[0]), (wrong[1], right[2]), (wrong[2], right[1]))
+    both = [(weight * a, (1 - weight) * b) for a, b in pairs]
+    if any(a + b == 0 for a, b in both):
+        return None
+    value, low, high = (a / (a + b) for a, b in both)
+    return value, low, high
 
 
 _NUMBER = re.compile(r"[<+-]?[\d.,]+")

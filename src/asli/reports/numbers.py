@@ -80,7 +80,16 @@ def percent_text(figure: Any) -> str:
 def of_hundred(figure: Any) -> tuple[str, str, str]:
     """Return a rate and the ends of its interval as numbers of 100, `11`, `7`, `16`; small ones keep two digits."""
     value, low, high, _ = ends(figure)
-    return _hundred(value), _hundred(low), _hundred(high)
+    return hundred(value), hundred(low), hundred(high)
+
+
+def hundred(share: float | None) -> str:
+    """Return a share as a number of 100; a small one keeps two digits."""
+    if share is None:
+        return "-"
+    if share >= 0.095 or share in (0, 1):
+        return str(math.floor(100 * share + 0.5))  # 84.5 and 89.5 both round up
+    return f"{100 * share:.2g}"
 
 
 def score_text(score: float) -> str:
@@ -91,14 +100,6 @@ def score_text(score: float) -> str:
 def p_text(value: float) -> str:
     """Return a p-value: two digits, or `<0.0001`."""
     return "<0.0001" if value < 1e-4 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
-
-
-def _hundred(share: float | None) -> str:
-    if share is None:
-        return "-"
-    if share >= 0.095 or share in (0, 1):
-        return str(math.floor(100 * share + 0.5))  # 84.5 and 89.5 both round up
-    return f"{100 * share:.2g}"
 
 
 def _percent(share: float, digits: int) -> str:

@@ -13,11 +13,12 @@ from jinja2 import Environment, FunctionLoader
 from markupsafe import Markup, escape
 
 from asli.files import write_text
-from asli.messages import LANGUAGES, Language, Message, catalog, message
+from asli.messages import LANGUAGES, Language, Message, Number, catalog, message
 from asli.records import Json
 from asli.reports.colors import Status
 from asli.reports.hover import HoverFigure, inline, to_svg
 from asli.reports.kit import BaseRate, Report, ReportFigure, TableCell, Text
+from asli.reports.numbers import hundred
 from asli.reports.pages import MARK
 from asli.reports.plots import STYLE
 
@@ -117,9 +118,11 @@ def _drawn(figure: ReportFigure, folder: Path) -> Markup | None:
 
 
 def _cell_attributes(cell: str | TableCell) -> Markup:
-    if isinstance(cell, TableCell) and cell.value is not None:
-        return Markup(' data-value="{}"').format(cell.value)
-    return Markup("")
+    if not isinstance(cell, TableCell):
+        return Markup("")
+    low, high = cell.interval or (None, None)
+    values = {"value": cell.value, "low": low, "high": high}
+    return Markup("").join(Markup(' data-{}="{}"').format(name, v) for name, v in values.items() if v is not None)
 
 
 def _lines(text: str) -> Markup:
@@ -135,18 +138,39 @@ def _lines(text: str) -> Markup:
 
 def _base_rate(rates: BaseRate) -> dict[str, Any]:
     """Return what the template and the script need of a base rate: numbers, and texts with names in braces."""
-    found = rates.false_alarms(1 / FIRST)
-    keys = ("text", "zero", "odds", "none", "about", "few", "most")
-    texts = {code: {key: catalog(code)[f"report.base_{key}"] for key in keys} for code in LANGUAGES}
+    texts = {
+        code: {name.removeprefix("base."): text for name, text in catalog(code).items() if name.startswith("base.")}
+        for code in LANGUAGES
+    }
     data: Json = {"recall": rates.recall, "alarm": rates.false_positive_rate, "odds": ODDS, "texts": texts}
-    data["photographs"] = rates.photographs
+    data |= {"missed": rates.missed, "cleared": rates.cleared, "photographs": rates.photographs, "fakes": rates.fakes}
+    measured = message("base.measured", photographs=rates.photographs, fakes=rates.fakes, **rates.measured)
+    said = (_false_alarms(rates), _wrong_reals(rates))
+    return {"data": data, "first": ODDS.index(FIRST), "said": said, "measured": measured}
+
+
+def _false_alarms(rates: BaseRate) -> Message:
+    found = rates.false_alarms(1 / FIRST)
     if found is None:
-        return {"data": data, "first": ODDS.index(FIRST), "text": message("report.base_none")}
+        return message("base.none")
     value, low, high = (round(100 * share) for share in found)
     if not found[0]:
-        text = message("report.base_zero", n=FIRST, whole=rates.photographs, high=high)
-    else:
-        few = "few" if found[0] < 0.005 else "most" if 0.995 < found[0] < 1 else "about"
-        false = message(f"report.base_{few}", count=value)
-        text = message("report.base_text", n=FIRST, false=false, low=low, high=high)
-    return {"data": data, "first": ODDS.index(FIRST), "text": text}
+        return message("base.zero", n=FIRST, whole=rates.photographs, high=high)
+    few = "few" if found[0] < 0.005 else "most" if 0.995 < found[0] < 1 else "about"
+    return message("base.text", n=FIRST, false=message(f"base.{few}", count=value), low=low, high=high)
+
+
+def _wrong_reals(rates: BaseRate) -> Message:
+    found = rates.wrong_reals(1 / FIRST)
+    if found is None:
+        return message("base.real_none")
+    value, low, high = map(_hundredths, found)
+    if not found[0]:
+        return message("base.real_zero", n=FIRST, whole=rates.fakes, high=high)
+    wrong = value if isinstance(value, Message) else message("base.about", count=value)
+    return message("base.real_text", n=FIRST, wrong=wrong, low=low, high=high)
+
+
+def _hundredths(share: float) -> Number | Message:
+    """Return a share as a number of 100; these are small, so two digits are kept."""
+    return message("base.tiny") if 0 < share < 0.0001 else Number(hundred(share))

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from asli.evaluation.further import Comparison, DetectorPair, PairedDifference, RecipePair
 from asli.messages import Message, Number, message
-from asli.reports.colors import INK, REAL, Status
+from asli.reports.colors import INK, REAL, VOID, Status
 from asli.reports.hover import HoverFigure, hover_points
 from asli.reports.interval_drawing import interval_drawing
 from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell
@@ -17,6 +17,9 @@ from asli.reports.plots import STYLE
 NAMES = {"f1": "F1", "accuracy": "accuracy", "auroc": "AUROC"}
 
 _STATUSES = {"better": Status.GOOD, "worse": Status.BAD, "not shown": Status.NEUTRAL}
+
+VOID_RESULT = "void: trained on these images"
+"""Result of every test of a detector whose training had some of the tested images."""
 
 
 def comparison_section(part: Comparison) -> Section:
@@ -36,7 +39,8 @@ def comparison_section(part: Comparison) -> Section:
                 name="comparison",
                 title=f"{this.name} minus the other, 95 % intervals",
                 drawing=draw(part),
-                note="Filled: shown at the 5 % level after Holm. Hollow: not shown, which is not the same as equal.",
+                note="Filled: shown at the 5 % level after Holm. Hollow: not shown, which is not the same as equal."
+                + (f" Gray and dashed: {VOID_RESULT}; it proves nothing." if trained_on(part) else ""),
             )
         ],
         notes=[
@@ -60,33 +64,46 @@ def headline(part: Comparison) -> list[Message]:
     seen = [
         message("finding.seen", name=line.name, seen=line.seen_in_training, images=part.images)
         for line in part.detectors
-        if line.seen_in_training
+        if line.name in trained_on(part)
     ]
     pairs = [_pair(part, pair, figures) for pair in part.pairs]
     return [*seen, *pairs, *(_over(part, line) for line in part.recipes)]
 
 
+def trained_on(part: Comparison) -> dict[str, str]:
+    """Return the detectors whose training had some of the images, each with the words for its row."""
+    return {
+        line.name: f"void: trained on {line.seen_in_training:,} of these {part.images:,} images"
+        for line in part.detectors
+        if line.seen_in_training
+    }
+
+
 def draw(part: Comparison) -> Figure:
-    """Draw every difference with its interval."""
-    lines = [
-        (f"{NAMES[key]}, {block.other if isinstance(block, DetectorPair) else 'over seeds'}", claim)
-        for block in _blocks(part)
-        for key, claim in block.tests.items()
-    ]
+    """Draw every difference with its interval; void ones hollow, dashed and gray."""
+    lines = []
+    for block in _blocks(part):
+        void = _leaks(part, block)
+        other = f"{block.other if isinstance(block, DetectorPair) else 'over seeds'}{' (void)' if void else ''}"
+        lines += [(f"{NAMES[key]}, {other}", claim, void) for key, claim in block.tests.items()]
     with mpl.rc_context(STYLE):
         figure = HoverFigure(figsize=(9.6, 0.8 + 0.28 * len(lines)), layout="constrained")
         axes = figure.subplots()
-        for place, (_, claim) in enumerate(lines):
-            axes.plot([claim.low, claim.high], [place, place], color=REAL, linewidth=1.6)
-            face = REAL if claim.shown else "none"
-            axes.plot(claim.difference, place, "o", color=REAL, markerfacecolor=face, markersize=6)
+        for place, (_, claim, void) in enumerate(lines):
+            color, line = (VOID, (0, (3, 2))) if void else (REAL, "-")
+            axes.plot([claim.low, claim.high], [place, place], color=color, linewidth=1.6, linestyle=line)
+            face = REAL if claim.shown and not void else "none"
+            axes.plot(claim.difference, place, "o", color=color, markerfacecolor=face, markersize=6)
         axes.axvline(0, color=INK, linewidth=0.8)
-        axes.set_yticks(range(len(lines)), [name for name, _ in lines])
+        axes.set_yticks(range(len(lines)), [name for name, *_ in lines])
         axes.set_ylim(len(lines) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("difference")
-        texts = [f"{name}\n{_difference(c)} (95 % CI {_interval(c)})\n{_result(c)}" for name, c in lines]
-        hover_points(axes, [claim.difference for _, claim in lines], range(len(lines)), texts)
+        texts = [
+            f"{name}\n{_difference(c)} (95 % CI {_interval(c)})\n{VOID_RESULT if void else _result(c)}"
+            for name, c, void in lines
+        ]
+        hover_points(axes, [claim.difference for _, claim, _ in lines], range(len(lines)), texts)
     return figure
 
 
@@ -95,10 +112,10 @@ def _claims_table(part: Comparison) -> ReportTable:
     claims = [(block, key, claim) for block in _blocks(part) for key, claim in block.tests.items()]
     # One scale for each metric: differences of F1 and of AUROC need not be alike.
     reach = {name: max(max(abs(c.low), abs(c.high)) for _, key, c in claims if key == name) for name in NAMES}
-    rows = []
+    rows: list[list[str | TableCell]] = []
     for block, key, claim in claims:
-        result = "void: trained on these images" if _leaks(part, block) else _result(claim)
-        status = _STATUSES.get(result, Status.CAUTION)
+        result = VOID_RESULT if _leaks(part, block) else _result(claim)
+        status = _STATUSES.get(result, Status.VOID)
         drawing = interval_drawing(claim.difference, claim.low, claim.high, reach[key], status)
         rows.append(
             [
@@ -107,49 +124,59 @@ def _claims_table(part: Comparison) -> ReportTable:
                     text=f"shown: {result}" if result in ("better", "worse") else result, value=result, status=status
                 ),
                 TableCell(text="", value=claim.difference, drawing=drawing),
-                TableCell(text=_difference(claim), value=claim.difference),
-                TableCell(text=_interval(claim), value=claim.low),
+                TableCell(
+                    text=_difference(claim),
+                    value=claim.difference,
+                    note=_interval(claim),
+                    interval=(claim.low, claim.high),
+                ),
                 TableCell(text=p_text(claim.p), value=claim.p),
                 TableCell(text=p_text(claim.p_holm), value=claim.p_holm),
             ]
         )
     return ReportTable(
         caption=f"Is {this} better or worse?",
-        columns=["claim", "result", "interval around zero", "difference", "95 % CI", "p", "p after Holm"],
+        columns=["claim", "result", "interval around zero", "difference, 95 % CI", "p", "p after Holm"],
         rows=rows,
+        void={number: "" for number, (block, _, _) in enumerate(claims) if _leaks(part, block)},
     )
 
 
 def _detectors_table(part: Comparison) -> ReportTable:
+    void = trained_on(part)
     return ReportTable(
         caption="Detectors, each at its own saved threshold",
-        columns=["detector", "seed", "threshold", *NAMES.values(), "images of its training", "hash"],
+        columns=["detector, hash", "seed", "threshold", *NAMES.values(), "training images among these"],
         rows=[
             [
-                line.name,
+                TableCell(text=line.name, note=(line.hash or "")[:16]),
                 "" if line.seed is None else str(line.seed),
                 f"{line.threshold:.4f}",
                 *(f"{line.figures[key]:.4f}" for key in NAMES),
                 "not known" if line.seen_in_training is None else f"{line.seen_in_training:,}",
-                (line.hash or "")[:16],
             ]
             for line in part.detectors
         ],
+        void={number: void[line.name] for number, line in enumerate(part.detectors) if line.name in void},
     )
 
 
 def _seeds_table(part: Comparison) -> ReportTable:
-    rows = []
+    rows: list[list[str | TableCell]] = []
+    void: dict[int, str] = {}
     for line in part.recipes:
         counts = " and ".join(str(len(seeds)) for seeds in line.seeds)
         for key, claim in line.tests.items():
             needed = "over 1,000" if claim.seeds_needed is None else f"{claim.seeds_needed:,}"
             spread = " and ".join(f"{value:.4f}" for value in claim.spreads)
+            if _leaks(part, line):
+                void[len(rows)] = VOID_RESULT
             rows.append([f"{NAMES[key]} {_against(line)}", counts, claim.method, spread, needed])
     return ReportTable(
         caption="Recipes: seeds as units",
         columns=["claim", "seeds", "test", "spread over seeds", "seeds each for 80 % power"],
         rows=rows,
+        void=void,
     )
 
 
@@ -195,12 +222,13 @@ def _same(pair: DetectorPair) -> str:
 
 
 def _pair(part: Comparison, pair: DetectorPair, figures: dict[str, dict[str, float]]) -> Message:
+    name = part.detectors[0].name
+    if _leaks(part, pair):
+        return message("finding.pair_void", name=name, other=pair.other)
     mine, theirs = figures[part.detectors[0].name], figures[pair.other]
     results = _results(pair.tests, {key: (mine[key], theirs[key]) for key in NAMES})
     key = "finding.pair_same" if pair.same_recipe else "finding.pair"
-    answer = message("finding.void") if _leaks(part, pair) else _answer(pair.tests)
-    name = part.detectors[0].name
-    return message(key, name=name, other=pair.other, answer=answer, results=results, tests=part.tests)
+    return message(key, name=name, other=pair.other, answer=_answer(pair.tests), results=results, tests=part.tests)
 
 
 def _leaks(part: Comparison, block: DetectorPair | RecipePair) -> bool:
@@ -210,14 +238,16 @@ def _leaks(part: Comparison, block: DetectorPair | RecipePair) -> bool:
 
 
 def _over(part: Comparison, line: RecipePair) -> Message:
+    runs, others = len(line.first), len(line.other)
+    if _leaks(part, line):
+        return message("finding.over_seeds_void", runs=runs, others=others)
     results = _results(line.tests, {key: claim.means for key, claim in line.tests.items()})
     results += [
         message("finding.seeds", metric=message(f"finding.metric_{key}"), seeds=claim.seeds_needed)
         for key, claim in line.tests.items()
         if not claim.shown and claim.seeds_needed is not None
     ]
-    runs, others = len(line.first), len(line.other)
-    answer = message("finding.void") if _leaks(part, line) else _answer(line.tests)
+    answer = _answer(line.tests)
     return message("finding.over_seeds", runs=runs, others=others, answer=answer, results=results, tests=part.tests)
 
 

@@ -15,7 +15,7 @@ from asli.evaluation.sections.access import (
 from asli.messages import message
 from asli.metrics.classification import Confusion
 from asli.reports import plots
-from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell, measured, rate
+from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell, measured, rate, stacked, stacked_rate
 from asli.reports.numbers import ends, percent
 
 RATES = {"false_positive_rate": "photographs called fake", "false_negative_rate": "fakes not called fake"}
@@ -73,9 +73,9 @@ def verdicts_section(result: Result) -> Section:
         tables=[
             ReportTable(
                 caption="What images are called",
-                columns=["images that are", *(c for name in VERDICTS for c in (f"called {name}", "95 % CI")), "images"],
+                columns=["images that are", *(f"called {name}, 95 % CI" for name in VERDICTS), "images"],
                 rows=[
-                    [label, *(cell for f in shares.values() for cell in rate(f)), _images(shares["fake"])]
+                    [label, *(stacked_rate(f) for f in shares.values()), _images(shares["fake"])]
                     for label, shares in verdict_rates(result).items()
                 ],
             ),
@@ -146,7 +146,7 @@ def groups_section(result: Result) -> Section | None:
     """Return figures by generator, category, size and format; None where there is but one group of each."""
     tables, figures, single = [], [], []
     found = result["by_group"]
-    marked = {(worst["property"], worst["name"]) for worst in found["worst"].values()}
+    worst_of = {RATES[rate]: (worst["property"], worst["name"]) for rate, worst in found["worst"].items()}
     for property_ in (key for key in found if key not in ("worst", "enough")):
         lines = found[property_]
         if len(lines) < 2:
@@ -155,17 +155,17 @@ def groups_section(result: Result) -> Section | None:
         tables.append(
             ReportTable(
                 caption=f"By {property_}",
-                columns=[property_, "real", "fake", *(c for name in GROUP_FIGURES.values() for c in (name, "95 % CI"))],
+                columns=[property_, "real", "fake", *(f"{name}, 95 % CI" for name in GROUP_FIGURES.values())],
                 rows=[
                     [
                         line["name"],
                         f"{line['real']:,}",
                         f"{line['fake']:,}",
-                        *(cell for key in GROUP_FIGURES for cell in _group_cells(key, line["figures"][key])),
+                        *((stacked_rate if key in RATES else stacked)(line["figures"][key]) for key in GROUP_FIGURES),
                     ]
                     for line in lines
                 ],
-                marked=frozenset(n for n, line in enumerate(lines) if (property_, line["name"]) in marked),
+                marked=_marks([(property_, line["name"]) for line in lines], worst_of),
             )
         )
         figures.append(
@@ -273,8 +273,7 @@ def _percent_cells(figure: Any) -> list[str | TableCell]:
     return [TableCell(text=percent(figure), value=ends(figure)[0]), rate(figure)[1]]
 
 
-def _group_cells(key: str, figure: Any) -> list[str | TableCell]:
-    """Return a group's figure as two cells, empty ones where it is undefined."""
-    if ends(figure)[0] is None:
-        return ["", ""]
-    return rate(figure) if key in RATES else measured(figure)
+def _marks(rows: list[tuple[str, str]], worst_of: dict[str, tuple[str, str]]) -> dict[int, str]:
+    """Return the words for rows that are the worst group of all: `worst of all groups: photographs called fake`."""
+    words = {row: [rate for rate, worst in worst_of.items() if worst == row] for row in rows}
+    return {n: f"worst of all groups: {' and '.join(words[row])}" for n, row in enumerate(rows) if words[row]}

@@ -21,7 +21,7 @@ from asli.messages import Language, Message, Number, catalog, message
 from asli.messages.reasons import reason_text
 from asli.reports import plots
 from asli.reports.colors import Status
-from asli.reports.kit import BaseRate, KeyNumber, Report, ReportFigure, Section, Text
+from asli.reports.kit import BaseRate, KeyNumber, Report, ReportFigure, Section, Text, Triple
 from asli.reports.numbers import (
     ends,
     interval_text,
@@ -30,6 +30,11 @@ from asli.reports.numbers import (
     percent_interval,
     value_text,
 )
+
+Meaning = tuple[Status, Text]
+"""What a number means to the reader: as a status, and in words."""
+
+_NO_MEANING: Meaning = (Status.NEUTRAL, "")
 
 
 def report_of(
@@ -106,6 +111,8 @@ def summary(result: Result) -> list[Message]:
         lines.append(message("report.chance_unknown", label=_only_label(result)))
         return lines
     key = "chance_yes" if low_end > 0.5 else "chance_worse" if high_end < 0.5 else "chance_no"
+    if _trained_on(result):
+        key = "chance_void"
     low, high = map(Number, interval_text(area).split(" to "))
     lines.append(message(f"report.{key}", auroc=Number(value_text(area)), low=low, high=high))
     return lines
@@ -116,37 +123,32 @@ def key_numbers(result: Result) -> list[KeyNumber]:
     at, area = at_threshold(result), threshold_free(result)["auroc"]
     alarms, recall = at["false_positive_rate"], at["recall"]
     useful = _beats(recall, (ends(alarms)[1], ends(alarms)[2]))
+    kept = _promised(alarms, _target(result)) if useful[0] is Status.GOOD else useful
     numbers = [
-        (
-            "key_flagged",
-            alarms,
-            percent(alarms),
-            _promised(alarms, _target(result)) if useful is Status.GOOD else useful,
-        ),
+        ("key_flagged", alarms, percent(alarms), kept),
         ("key_found", recall, percent(recall), useful),
-        ("key_accuracy", at["accuracy"], percent(at["accuracy"]), Status.NEUTRAL),
+        ("key_accuracy", at["accuracy"], percent(at["accuracy"]), _NO_MEANING),
         ("key_auroc", area, value_text(area), _beats(area)),
-        ("key_f1", at["f1"], value_text(at["f1"]), Status.NEUTRAL),
+        ("key_f1", at["f1"], value_text(at["f1"]), _NO_MEANING),
     ]
-    # What is optimistic proves nothing good.
-    best = Status.CAUTION if optimism(result) else Status.GOOD
-    return [
-        _key_number(key, figure, text, best if status is Status.GOOD else status)
-        for key, figure, text, status in numbers
-    ]
+    if optimism(result):  # proves nothing good
+        optimistic = (Status.CAUTION, message("report.means_optimistic"))
+        numbers = [(*start, optimistic if means[0] is Status.GOOD else means) for *start, means in numbers]
+    return [_key_number(key, figure, text, *means) for key, figure, text, means in numbers]
 
 
 def base_rate(result: Result) -> BaseRate | None:
-    """Return what decides how far to trust one alarm; None where a label is missing."""
-    triples = [ends(at_threshold(result)[name])[:3] for name in ("recall", "false_positive_rate")]
-    if any(end is None for triple in triples for end in triple):
-        return None
-    recall, alarms = ([float(end or 0) for end in triple] for triple in triples)
-    return BaseRate(
-        recall=(recall[0], recall[1], recall[2]),
-        false_positive_rate=(alarms[0], alarms[1], alarms[2]),
-        photographs=result["data"]["real"],
-    )
+    """Return what decides how far to trust one verdict; None where a label is missing."""
+    at, verdicts = at_threshold(result), verdict_rates(result)
+    rates = {name: at[name] for name in ("recall", "false_positive_rate")}
+    rates |= {"missed": verdicts["fake"]["real"], "cleared": verdicts["real"]["real"]}
+    triples: dict[str, Triple] = {}
+    for name, figure in rates.items():
+        value, low, high, _ = ends(figure)
+        if value is None or low is None or high is None:
+            return None
+        triples[name] = (value, low, high)
+    return BaseRate(**triples, photographs=result["data"]["real"], fakes=result["data"]["fake"])
 
 
 def limits(result: Result) -> list[Text]:
@@ -156,6 +158,8 @@ def limits(result: Result) -> list[Text]:
         message("report.caveat", caveat=reason_text(one), said=one) for one in result["detector"]["caveats"]
     ]
     lines.append(message("report.like_these", name=data["name"]))
+    if not result.get("robustness"):
+        lines.append(message(f"report.not_robust{'_scores' if is_score_table(result) else ''}"))
     if is_score_table(result):
         lines.append(message("report.scores_given", threshold=Number(f"{result['threshold']:.4g}")))
     elif data["split"] != "test" and result["seen_in_training"]:  # the first reason stands before the summary
@@ -223,7 +227,7 @@ def origin_section(result: Result) -> Section:
     return Section(id="origin", title=message("section.origin"), facts=facts)
 
 
-def _key_number(key: str, figure: Any, text: str, status: Status) -> KeyNumber:
+def _key_number(key: str, figure: Any, text: str, status: Status, meaning: Text) -> KeyNumber:
     title = message(f"report.{key}")
     value, _, _, n = ends(figure)
     if value is None:
@@ -234,15 +238,20 @@ def _key_number(key: str, figure: Any, text: str, status: Status) -> KeyNumber:
     detail = interval
     if shares:
         detail = message("report.key_counted", part=round(value * n), whole=n, interval=interval)
-    return KeyNumber(title=title, value=message("report.key_value", value=Number(text)), detail=detail, status=status)
+    shown = message("report.key_value", value=Number(text))
+    return KeyNumber(title=title, value=shown, detail=detail, status=status, meaning=meaning)
 
 
-def _beats(figure: Any, other: tuple[float | None, float | None] = (0.5, 0.5)) -> Status:
+def _beats(figure: Any, other: tuple[float | None, float | None] = (0.5, 0.5)) -> Meaning:
     """Return whether a figure's interval lies above another one, by default above chance."""
     _, low, high, _ = ends(figure)
     if low is None or high is None or other[0] is None or other[1] is None:
-        return Status.NEUTRAL
-    return Status.GOOD if low > other[1] else Status.BAD if high < other[0] else Status.CAUTION
+        return _NO_MEANING
+    if low > other[1]:
+        return Status.GOOD, message("report.means_chance_yes")
+    if high < other[0]:
+        return Status.BAD, message("report.means_chance_worse")
+    return Status.CAUTION, message("report.means_chance_no")
 
 
 def _target(result: Result) -> float | None:
@@ -250,12 +259,21 @@ def _target(result: Result) -> float | None:
     return target
 
 
-def _promised(alarms: Any, target: float | None) -> Status:
+def _promised(alarms: Any, target: float | None) -> Meaning:
     """Return whether a promised share of false alarms was kept; neutral where none was promised."""
     value, low, _, _ = ends(alarms)
     if target is None or value is None or low is None:
-        return Status.NEUTRAL
-    return Status.GOOD if value <= target else Status.BAD if low > target else Status.CAUTION
+        return _NO_MEANING
+    at_most = {"target": Number(f"{100 * target:.3g} %")}
+    if value <= target:
+        return Status.GOOD, message("report.means_kept", **at_most)
+    if low > target:
+        return Status.BAD, message("report.means_broken", **at_most)
+    return Status.CAUTION, message("report.means_unclear", **at_most)
+
+
+def _trained_on(result: Result) -> bool:
+    return bool(result["seen_in_training"]) or (result["data"]["split"] == "train" and not is_score_table(result))
 
 
 def property_text(name: str) -> Message | str:

@@ -14,7 +14,7 @@ from asli.messages import Message, Number, catalog, message
 from asli.metrics.estimate import Estimate
 from asli.reports.colors import FAKE, INK, REAL
 from asli.reports.hover import HoverFigure, hover_points
-from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell, measured, rate
+from asli.reports.kit import ReportFigure, ReportTable, Section, TableCell, stacked, stacked_rate
 from asli.reports.numbers import ends, interval_text, of_hundred, percent, percent_text, value_text
 from asli.reports.plots import STYLE
 
@@ -26,6 +26,16 @@ ERRORS = (
 
 _ACROSS = 4
 
+SHARED = {"smaller input": "shrinking", "crop": "cropping", "screenshot": "screenshot", "JPEG": "jpeg"}
+"""Corruptions that happen when a picture is shared, and their names in `finding.unmeasured_...`."""
+
+
+_WORST = {
+    "false_positive_rate": "most photographs called fake",
+    "false_negative_rate": "most fakes not called fake",
+    "auroc": "lowest AUROC",
+}
+
 
 def robustness_sections(part: Robustness) -> list[Section]:
     """Return the sections of robustness: curves, then every figure."""
@@ -33,12 +43,11 @@ def robustness_sections(part: Robustness) -> list[Section]:
     shares = {key: name for key, name, *_ in ERRORS}
     if part.low < part.threshold:
         shares["unsure"] = "unsure, of all"
-    rows = [
+    rows: list[list[str | TableCell]] = [
         ["none", "", *_cells(clean, shares)],
         *([_title(line), level_text(line.level), *_cells(line, shares)] for line in levels),
     ]
-    rates = [column for name in shares.values() for column in (name, "95 % CI")]
-    columns = ["corruption", "level", *rates, "AUROC", "95 % CI"]
+    columns = ["corruption", "level", *(f"{name}, 95 % CI" for name in shares.values()), "AUROC, 95 % CI"]
     codecs = ", ".join(f"{name} {version}" for name, version in part.codecs.items())
     curves = Section(
         id="robustness",
@@ -55,7 +64,9 @@ def robustness_sections(part: Robustness) -> list[Section]:
         notes=[
             f"{part.images:,} of {part.of:,} images ({part.real:,} real, {part.fake:,} fake), drawn evenly"
             " by label, one of each group of identical images. The worst of many (marked in the table) is chosen on"
-            " these images, so it is a little worse here than elsewhere.",
+            " these images, so it is a little worse here than elsewhere. “Clearly more errors” means that the whole"
+            " interval of one kind of error lies above that of unchanged images. The domain rule is not applied:"
+            " asli predict answers unsure to many of these images.",
             "Images are corrupted as they are stored, then preprocessed as ever; blur, noise and sharpening count the"
             " stored image's pixels and levels. Smaller input and shrinking leave an image smaller, and preprocessing"
             " fits it again. Screenshot: drawn at this zoom (bilinear), sharpened by 0.3, JPEG 85. Crop: a window at a"
@@ -65,14 +76,17 @@ def robustness_sections(part: Robustness) -> list[Section]:
             f" {part.seed}, ladder {part.ladder}; codecs: {codecs}.",
         ],
     )
-    # Where an error never occurs, no level is the worst.
-    marked = {1 + number for key, number in worst.items() if key == "auroc" or ends(levels[number].metric(key))[0] != 0}
-    every = ReportTable(columns=columns, rows=rows, marked=frozenset(marked))
+    marked: dict[int, str] = {}
+    for key, number in worst.items():
+        if key == "auroc" or ends(levels[number].metric(key))[0] != 0:  # an error that never occurs has no worst level
+            before = marked.get(1 + number)
+            marked[1 + number] = f"{before}; {_WORST[key]}" if before else f"worst of all levels: {_WORST[key]}"
+    every = ReportTable(columns=columns, rows=rows, marked=marked)
     return [curves, Section(id="robustness-levels", title=message("section.robustness_levels"), tables=[every])]
 
 
 def headline(part: Robustness) -> list[Message]:
-    """Return a sentence on the sample and F1, then one on the worst level for each kind of error and for the AUROC."""
+    """Return sentences on F1, on shared pictures, on where it fails, on the worst levels and on what is unmeasured."""
     levels, worst, clean = part.levels, part.worst, part.clean
     errors = [_worst(key, levels[worst[key]], clean.metric(key), len(levels)) for key, *_ in ERRORS]
     lowest, f1 = levels[worst["auroc"]], part.f1
@@ -81,9 +95,60 @@ def headline(part: Robustness) -> list[Message]:
     low, high = map(Number, (interval_text(f1["mean"]) or "- to -").split(" to "))
     return [
         message("finding.f1", images=part.images, **means, low=low, high=high),
+        *_shared(part),
+        _failing(part),
         *errors,
         message("finding.worst_auroc", of=len(levels), corruption=_text(lowest), **areas),
+        _unmeasured(part),
     ]
+
+
+def _shared(part: Robustness) -> list[Message]:
+    """Return a sentence on the mildest level of each change that sharing makes, and on where it begins to fail."""
+    lines = [message("finding.shared_clean", **_errors(part.clean))]
+    for name in SHARED:
+        levels = [line for line in part.levels if line.corruption == name]
+        if not levels:
+            continue
+        failing = [line for line in levels if _fails(line, part.clean)]
+        if not failing:
+            rise = message("finding.shared_stays")
+        elif failing[0] is levels[0]:
+            rise = message("finding.shared_here")
+        else:
+            rise = message("finding.shared_from", corruption=_text(failing[0]))
+        lines.append(message("finding.shared", corruption=_text(levels[0]), rise=rise, **_errors(levels[0])))
+    return lines if len(lines) > 1 else []
+
+
+def _errors(line: LevelMetrics) -> dict[str, Message]:
+    """Return both kinds of error with their counts."""
+    names = dict(zip(("alarms", "missed"), ERRORS, strict=True))
+    return {name: message("report.share_plain", **_counts(line.metric(key))) for name, (key, *_) in names.items()}
+
+
+def _failing(part: Robustness) -> Message:
+    """Return a sentence on the corruptions with clearly more errors, each kind by its first such level."""
+    failing = [line for line in part.levels if _fails(line, part.clean)]
+    if not failing:
+        return message("finding.fails_never", of=len(part.levels))
+    first: dict[str, CorruptionLevel] = {}
+    for line in failing:
+        first.setdefault(line.corruption, line)
+    texts = [_text(line) for line in first.values()]
+    return message("finding.fails", part=len(failing), of=len(part.levels), corruptions=texts)
+
+
+def _fails(line: LevelMetrics, clean: LevelMetrics) -> bool:
+    """Return whether the interval of a kind of error lies above that of unchanged images."""
+    pairs = [(ends(line.metric(key))[1], ends(clean.metric(key))[2]) for key, *_ in ERRORS]
+    return any(low is not None and high is not None and low > high for low, high in pairs)
+
+
+def _unmeasured(part: Robustness) -> Message:
+    measured = {line.corruption for line in part.levels}
+    missing = [message(f"finding.unmeasured_{word}") for name, word in SHARED.items() if name not in measured]
+    return message("finding.unmeasured", what=[*missing, message("finding.unmeasured_always")])
 
 
 def _worst(key: str, level: CorruptionLevel, clean: Estimate, of: int) -> Message:
@@ -162,7 +227,7 @@ def _panel(axes: Axes, levels: Sequence[CorruptionLevel], clean: LevelMetrics) -
 
 
 def _cells(line: LevelMetrics, shares: Iterable[str]) -> list[str | TableCell]:
-    return [*(cell for key in shares for cell in rate(line.metric(key))), *measured(line.auroc)]
+    return [*(stacked_rate(line.metric(key)) for key in shares), stacked(line.auroc)]
 
 
 def _title(line: CorruptionLevel) -> str:
