@@ -79,6 +79,7 @@ function drawWork(item) {
 function drawShare(item) {
   const { share } = item.work;
   const box = boxOf(item);
+  if (!share) return; // the bar moves without a value: the first map takes a while, and so may those of others
   box.querySelector("progress").value = share;
   const left = secondsLeft(item.work);
   const rest = left === null ? "" : `, ${left < 90 ? t("web.seconds_left", { count: number(5 * Math.ceil(left / 5)) }) : t("web.minutes_left", { count: number(Math.round(left / 60)) })}`;
