@@ -183,6 +183,7 @@ def test_a_map_names_its_detector_and_the_other_can_be_chosen(page, pictures):
     shown.get_by_label("Detector of the map").wait_for()
     page.get_by_role("button", name="Record: fake.jpg").click()
     assert "Detector: second. Method: grad-cam" in page.locator("#record").inner_text()
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1  # two detectors and a map, too
 
 
 def test_a_picture_that_found_no_answer_can_be_sent_again(page, pictures):
@@ -240,6 +241,7 @@ def test_a_record_names_file_detector_time_and_settings_on_one_printed_page(page
     assert hashlib.sha256((pictures / "fake.jpg").read_bytes()).hexdigest() in text
     assert predict([], "thumbnail").detector.hash in text
     assert "stability test: on" in text
+    assert text.index("Detector\n") < text.index("Verdict\n")  # of two, the reader first learns whose verdict it is
     assert re.search(r"Scored at\s+\w+ \d+, 20\d\d at .* UTC", text)
     assert page.evaluate("document.activeElement.id") == "record-title"
     document = page.pdf(format="A4")

@@ -68,13 +68,13 @@ function about({ image, detector, about: known, time, asli, settings, measuring 
   const network = known.kind === "family" ? t("web.family", { members: Object.keys(known.member_domains).join(", ") }) : detector.network;
   const notes = [...new Set([...detector.caveats, ...image.reasons.filter((text) => !text.startsWith("outside domain"))])];
   return [
+    ["record_detector", `${known.name}: ${network}${image.member ? `; ${t("web.member", { member: image.member })}` : ""}`],
     ["record_verdict", out && settings.force_domain ? t("web.outside_forced", { verdict }) : out ? t("web.outside") : verdict, "strong"],
     ["record_score", out ? t("web.record_none") : exact(image.score)],
     ["record_thresholds", t("web.record_band", { low: exact(image.thresholds.low), high: exact(image.thresholds.high) })],
     ["record_stability", stability],
     ...(notes.length ? [["record_notes", notes.map((text) => capital(reason(text))).join("\n")]] : []),
     ["record_domain", out ? reason(image.domain.why) : t("web.record_inside")],
-    ["record_detector", `${known.name}: ${network}${image.member ? `; ${t("web.member", { member: image.member })}` : ""}`],
     ["record_hash", detector.hash ?? "", "hash"],
     ["record_trained", detector.trained_on],
     ["record_settings", [t("web.record_setting_stability", { state: state(settings.stability) }), t("web.record_setting_force", { state: state(settings.force_domain) })].join("; ")],
