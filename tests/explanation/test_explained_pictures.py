@@ -145,6 +145,22 @@ def test_the_panels_of_a_page_show_pixels_of_small_pictures_and_shrink_large_one
         assert 0.05 < red.mean() < 0.5
 
 
+@pytest.mark.parametrize("brightness", [0, 90, 255])
+def test_what_no_window_looks_at_is_striped_on_any_ground(brightness):
+    view = View(np.full((300, 300, 3), brightness, np.uint8), [(0, 0)], plain(300))
+    heat = np.zeros((300, 300))
+    heat[:, 200:] = np.nan
+    pixels = picture.overlay(view, heat).astype(int)
+    seen, unseen = pixels[:, :200], pixels[:, 200:]
+    assert np.ptp(seen) == 0
+    assert np.ptp(unseen) >= 99
+    share = float((unseen[..., 0] != brightness).mean())
+    assert share == pytest.approx(0.25, abs=0.02)
+    figure = picture.draw(view.pixels, view, heat, ["title"], failed=False, language="en")
+    gray = figure.axes[2].images[0].get_array()
+    assert np.ptp(gray[:, 200:]) >= 99
+
+
 def test_the_title_has_the_reason_and_no_score_outside_the_domain():
     reasons, domain = ("outside domain: too large",), DomainCheck(False, "too large")
     outside = Prediction(path="a.jpg", reasons=reasons, verdict="unsure", score=0.998, domain=domain)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -35,7 +36,7 @@ def draw(
     Args:
         picture: The original, uint8, height x width x 3.
         view: What the detector looks at.
-        heat: height x width of the view; positive is evidence for fake. What no window looks at (NaN) stays gray.
+        heat: height x width of the view; positive is evidence for fake. What no window looks at (NaN) is striped.
         lines: The title, then what stands below.
         failed: Whether the check of the map failed; a warning then lies across the map.
         language: Language of all text.
@@ -44,7 +45,7 @@ def draw(
     title, *below = (line.text(language) if isinstance(line, Message) else line for line in lines)
     step = -(-max(heat.shape) // SIDE)
     pixels = view.pixels[::step, ::step]
-    gray = pixels.mean(axis=2)
+    gray = _striped(pixels.mean(axis=2), np.isnan(heat[::step, ::step]))
     shown = heat[::step, ::step] * heat.size / view.by_cell(heat).size  # log-odds a cell
     most = float(np.nanmax(np.abs(shown))) or 1.0
     tallest = max(gray.shape[0] / gray.shape[1], picture.shape[0] / picture.shape[1])
@@ -146,13 +147,29 @@ def overlay(view: View, heat: Floats) -> Array:
 
     Args:
         view: What the detector looks at.
-        heat: height x width of the view; positive (orange) is evidence for fake. What no window looks at stays gray.
+        heat: height x width of the view; positive (orange) is evidence for fake. What no window looks at is striped.
     """
     step = -(-max(heat.shape) // SIDE)
-    gray = view.pixels[::step, ::step].mean(axis=2)[..., None] / 255
+    unseen = np.isnan(heat[::step, ::step])
+    gray = _striped(view.pixels[::step, ::step].mean(axis=2), unseen)[..., None] / 255
     shown = np.nan_to_num(heat[::step, ::step])
     share = shown / (float(np.abs(shown).max()) or 1.0)
-    strength = np.where(np.isnan(heat[::step, ::step]), 0.0, 0.15 + 0.65 * np.abs(share))[..., None]
+    strength = np.where(unseen, 0.0, 0.15 + 0.65 * np.abs(share))[..., None]
     mixed = (1 - strength) * gray + strength * COLORS((share + 1) / 2)[..., :3]
     pixels: Array = (255 * mixed + 0.5).astype(np.uint8)
     return pixels
+
+
+def _striped(gray: Floats, unseen: npt.NDArray[np.bool_]) -> Floats:
+    """Lay stripes over places that no window looks at: as plain gray they would seem to be marked.
+
+    Args:
+        gray: Brightness, 0 to 255, height x width.
+        unseen: Which places.
+    """
+    width = max(1, max(gray.shape) // 150)
+    rows, columns = np.indices(gray.shape)
+    lines = (rows + columns) // width % 4 == 0
+    stripes = np.where(gray < 128, gray + 100, gray - 100)  # as visible on dark ground as on bright
+    striped: Floats = np.where(unseen & lines, stripes, gray)
+    return striped
