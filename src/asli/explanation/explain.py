@@ -202,6 +202,7 @@ class _Maker:
             *reasons_of(prediction),
             check_text(check, TOO_ALIKE),
             message("explain.caption"),
+            message("explain.legend"),
         ]
         failed = check is not None and not check.holds
         with replacing(picture) as temporary:
