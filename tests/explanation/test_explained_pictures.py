@@ -1,5 +1,6 @@
 """What `asli explain` writes: drawn maps, their words, and one line for what it refuses."""
 
+import io
 import json
 import os
 import sys
@@ -52,7 +53,11 @@ def test_command_draws_maps_and_says_the_same_score(finished, pictures, tmp_path
     for name in drawn:
         assert np.asarray(Image.open(tmp_path / name).convert("RGB")).std() > 10
     page = (tmp_path / "maps/explain.html").read_text()
-    assert page.count("data:image/png;base64,") == 6  # a map in each language and feature maps of each read picture
+    assert page.count("data:image/png;base64,") == 2  # feature maps of each read picture
+    failed = sum(not one["explanation"]["check"]["holds"] for one in result["images"][::2])
+    assert page.count("data:image/jpeg;base64,") == 6 + failed  # a warning is drawn in each language
+    assert page.count(f'alt="{pictures[0].name}: what moves its score"') == 2
+    assert page.count(f'alt="{pictures[0].name}: yang menggerakkan skornya"') == failed
     assert "Could not be scored" in page
     checked = result["images"][0]["explanation"]["check"]
     assert checked["orders"] == 40
@@ -119,6 +124,41 @@ def test_the_warning_of_a_failed_check_lies_across_the_map(failed, language):
     figure = picture.draw(view.pixels, view, np.ones((32, 32)), ["title"], failed=failed, language=language)
     texts = [text.get_text() for text in figure.axes[2].texts]
     assert texts == [catalog(language)["explain.warning"]] * failed
+
+
+@pytest.mark.parametrize(("side", "size"), [(32, 448), (600, 600), (2000, 900)])
+def test_the_panels_of_a_page_show_pixels_of_small_pictures_and_shrink_large_ones(side, size):
+    view = View(np.full((side, side, 3), 90, np.uint8), [(0, 0)], plain(side))
+    heat = np.zeros((side, side))
+    heat[:, side // 2 :] = 1.0
+    passed, failed = (picture.draw_panels(view.pixels, view, heat, failed=failed) for failed in (False, True))
+    images = [Image.open(io.BytesIO(data)) for data in (passed.picture, passed.view, passed.map)]
+    assert [image.size for image in images] == [(size, size)] * 3
+    left, right = (np.asarray(images[2])[size // 2, column].astype(int) for column in (size // 4, 3 * size // 4))
+    assert left == pytest.approx([90 * 0.85 + 255 * 0.15] * 3, abs=3)
+    assert right[0] > right[2] + 50  # orange
+    warned = {language: np.asarray(Image.open(io.BytesIO(data))) for language, data in failed.map.items()}
+    assert set(warned) == {"en", "id"}
+    for pixels in warned.values():
+        assert pixels.shape == (size, size, 3)
+        red = (pixels[..., 0] > 150) & (pixels[..., 1] < 60) & (pixels[..., 2] < 80)
+        assert 0.05 < red.mean() < 0.5
+
+
+@pytest.mark.parametrize("brightness", [0, 90, 255])
+def test_what_no_window_looks_at_is_striped_on_any_ground(brightness):
+    view = View(np.full((300, 300, 3), brightness, np.uint8), [(0, 0)], plain(300))
+    heat = np.zeros((300, 300))
+    heat[:, 200:] = np.nan
+    pixels = picture.overlay(view, heat).astype(int)
+    seen, unseen = pixels[:, :200], pixels[:, 200:]
+    assert np.ptp(seen) == 0
+    assert np.ptp(unseen) >= 99
+    share = float((unseen[..., 0] != brightness).mean())
+    assert share == pytest.approx(0.25, abs=0.02)
+    figure = picture.draw(view.pixels, view, heat, ["title"], failed=False, language="en")
+    gray = figure.axes[2].images[0].get_array()
+    assert np.ptp(gray[:, 200:]) >= 99
 
 
 def test_the_title_has_the_reason_and_no_score_outside_the_domain():

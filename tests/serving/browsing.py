@@ -27,7 +27,12 @@ def opened(browser, address, **settings):
 def choose(page, folder, *names):
     before = page.locator("article").count()
     page.set_input_files("#files", [folder / name for name in names])
-    page.locator("#status", has_text=re.compile(f"^{before + len(names)} (scored|dinilai)$")).wait_for()
+    done = re.compile(r"^(\d+) (?:scored|dinilai)(?:; (\d+) (?:not scored|tidak dinilai))?$")
+    until(lambda: (found := done.match(page.locator("#status").inner_text())) and counted(found) == before + len(names))
+
+
+def counted(found):
+    return sum(int(count or 0) for count in found.groups())
 
 
 def until(condition):

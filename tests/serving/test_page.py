@@ -19,7 +19,7 @@ def test_verdicts_are_those_of_predict(page, pictures):
     for one in predict([pictures / name for name in names[:2]], "thumbnail"):
         shown = card(page, one.path.rpartition("/")[2])
         assert shown.locator(".verdict strong").inner_text().lower() == one.verdict
-        text = shown.locator(".score").inner_text().replace("\u2009", "")
+        text = shown.locator(".score").inner_text().replace("\u202f", "")
         number = "<0.01" if one.score < 0.005 else ">0.99" if one.score > 0.995 else f"{one.score:.2f}"
         assert text == f"P(fake) {number}"
         assert "Saved again or resized a little" in shown.locator(".answer").get_attribute("aria-label")
@@ -35,9 +35,10 @@ def test_outside_the_domain_there_is_no_score_but_advice(page, pictures):
     text = shown.inner_text()
     assert "No verdict: this detector cannot judge this picture" in text
     assert "300 \u00d7 200 pixels" in text
-    assert "It can judge JPEG images of 32 px a side, JPEG quality 75." in text
+    assert "It can judge JPEG images of 32 px a side (JPEG quality 75)." in text
     assert "What to do: look for the original file" in text
     assert "P(fake)" not in text
+    assert not shown.locator(".show").is_visible()  # where does a score come from that there is not?
     assert shown.locator(".scale, .score, .ends").count() == 0
     label = shown.locator(".answer").get_attribute("aria-label")
     assert "300 \u00d7 200 pixels" in label  # screen readers get the reason
@@ -152,12 +153,53 @@ def test_results_are_sorted_and_saved(page, pictures):
 
 
 def test_two_detectors_answer_side_by_side(page, pictures):
-    choose(page, pictures, "real.jpg")
+    choose(page, pictures, "real.jpg", "broken.jpg")
     page.locator("#second").select_option("second")
-    page.locator(".answer").nth(1).wait_for()
-    assert page.locator(".answer h3").all_inner_texts() == ["thumbnail", "second"]
-    first, second = boxes(page, ".answer")
+    page.locator(".answers.two").wait_for()
+    shown = card(page, "real.jpg")
+    assert shown.locator(".answer h3").all_inner_texts() == ["thumbnail", "second"]
+    first, second = boxes(shown, ".answer")
     assert first["right"] <= second["left"]
+    about = page.locator("#about p").all_inner_texts()
+    assert [text.split(",")[0] for text in about] == ["Detector thumbnail", "Detector second"]
+    until(lambda: card(page, "broken.jpg").locator(".verdict").count() == 1)  # neither can read it: told once
+    assert page.locator("#second option").evaluate_all("all => all.map((one) => one.disabled)") == [False, True, False]
+    page.locator("#first").select_option("second")  # one detector beside itself compares nothing
+    until(lambda: page.locator("#second").input_value() == "")
+
+
+@pytest.mark.slow
+def test_a_map_names_its_detector_and_the_other_can_be_chosen(page, pictures):
+    page.locator("#second").select_option("second")
+    choose(page, pictures, "fake.jpg")
+    shown = card(page, "fake.jpg")
+    shown.get_by_role("button", name="Show where: fake.jpg").click()
+    shown.get_by_role("heading", name="Map of thumbnail").wait_for()
+    choice = shown.get_by_label("Detector of the map")
+    choice.focus()
+    choice.select_option("second")
+    shown.get_by_role("heading", name="Map of second").wait_for()
+    assert page.evaluate("document.activeElement.className") == "show"  # what was chosen in is drawn anew
+    shown.get_by_label("Detector of the map").wait_for()
+    page.get_by_role("button", name="Record: fake.jpg").click()
+    assert "Detector: second. Method: grad-cam" in page.locator("#record").inner_text()
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1  # two detectors and a map, too
+
+
+def test_a_picture_that_found_no_answer_can_be_sent_again(page, pictures):
+    page.route(re.compile("/v1/predict"), lambda route: route.abort())
+    page.set_input_files("#files", [pictures / "fake.jpg"])
+    shown = card(page, "fake.jpg")
+    shown.get_by_text("the server did not answer").wait_for()
+    page.unroute_all()
+    page.faults.clear()  # the browser's word on the aborted request
+    page.get_by_role("button", name="Try again: fake.jpg").focus()
+    page.keyboard.press("Enter")
+    shown.locator(".score").wait_for()
+    assert not shown.locator(".retry").is_visible()
+    assert page.evaluate("document.activeElement.className") == "remove"
+    choose(page, pictures, "broken.jpg")
+    assert not card(page, "broken.jpg").locator(".retry").is_visible()  # it would end the same way
 
 
 @pytest.mark.slow
@@ -172,13 +214,13 @@ def test_a_folder_is_scored_what_is_no_picture_is_counted_and_scoring_can_be_can
     for kind in ("dragEnter", "dragOver", "drop"):
         session.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 200, "data": dropped})
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_text(re.compile("1 files are no pictures")).wait_for()
+    page.get_by_text("left out, since not a picture: 1").wait_for()
     scored = page.locator("article").count()
     assert scored < 60
     page.get_by_role("button", name="Clear").click()
     assert page.locator("article").count() == 0
     page.set_input_files("#folder", tmp_path / "album")
-    page.locator("#status", has_text=re.compile("^60 scored; 1 files are no pictures")).wait_for()
+    page.locator("#status", has_text=re.compile("^60 scored; left out, since not a picture: 1$")).wait_for()
     assert card(page, "album/inner/7.jpg").count() == 1
 
 
@@ -199,6 +241,7 @@ def test_a_record_names_file_detector_time_and_settings_on_one_printed_page(page
     assert hashlib.sha256((pictures / "fake.jpg").read_bytes()).hexdigest() in text
     assert predict([], "thumbnail").detector.hash in text
     assert "stability test: on" in text
+    assert text.index("Detector\n") < text.index("Verdict\n")  # of two, the reader first learns whose verdict it is
     assert re.search(r"Scored at\s+\w+ \d+, 20\d\d at .* UTC", text)
     assert page.evaluate("document.activeElement.id") == "record-title"
     document = page.pdf(format="A4")

@@ -50,9 +50,22 @@ def test_by_keyboard_alone(page):
     tab_to("e.id === 'stability'")
     page.keyboard.press("Space")
     until(lambda: "aved again" not in page.locator("#results").inner_text())
+    tab_to("e.id === 'second'")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.locator(".answers.two").wait_for()
     tab_to("e.classList.contains('show')")
     page.keyboard.press("Enter")
-    page.locator(".maps").wait_for()
+    page.locator(".work").wait_for()
+    page.keyboard.press("Enter")  # the same button cancels
+    until(lambda: not page.locator(".explained").is_visible())
+    page.keyboard.press("Enter")
+    page.locator(".map-choices").wait_for()
+    tab_to("e.type === 'checkbox' && e.closest('.explained')")
+    page.keyboard.press("Space")
+    page.get_by_text("Not checked: tick the box below").wait_for()
+    assert page.evaluate("document.activeElement.classList.contains('show')")
+    page.keyboard.press("Shift+Tab")
     tab_to("e.classList.contains('keep')")
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "record-title"
@@ -65,19 +78,28 @@ def test_by_keyboard_alone(page):
     assert page.evaluate("document.activeElement.id") == "files"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(browser, address, pictures, scheme):
+def findings(page):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    for page in opened(browser, address, color_scheme=scheme, bypass_csp=True):
-        assert axe.Axe().run(page).response["violations"] == []
-        choose(page, pictures, *(path.name for path in sorted(pictures.iterdir())))
-        page.get_by_role("button", name="Show where: fake.jpg").click()
-        page.locator(".maps").wait_for()
-        found = axe.Axe().run(page).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
-        page.get_by_role("button", name="Record: fake.jpg").click()
-        found = axe.Axe().run(page).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    found = axe.Axe().run(page).response["violations"]
+    return [(one["id"], one["nodes"][0]["html"]) for one in found]
+
+
+@pytest.mark.parametrize(("scheme", "locale"), [("light", "en-US"), ("dark", "id-ID")])
+def test_axe_finds_nothing(browser, address, pictures, scheme, locale):
+    show, record = ("Show where", "Record") if locale == "en-US" else ("Tunjukkan di mana", "Catatan")
+    for page in opened(browser, address, color_scheme=scheme, locale=locale, bypass_csp=True):
+        assert findings(page) == []
+        page.locator("#second").select_option("second")
+        choose(page, pictures, *(path.name for path in sorted(pictures.iterdir())))  # one of them is an error
+        assert page.locator(".answers.two").count() == 5
+        assert findings(page) == []
+        page.get_by_role("button", name=f"{show}: fake.jpg").click()
+        page.locator(".work progress").wait_for()
+        assert findings(page) == []
+        page.locator(".map-choices").wait_for()
+        assert findings(page) == []
+        page.get_by_role("button", name=f"{record}: fake.jpg").click()
+        assert findings(page) == []
 
 
 def test_a_phone_does_not_scroll_sideways(browser, address, pictures):

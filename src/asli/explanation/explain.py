@@ -22,10 +22,10 @@ from asli.explanation.gradcam import layers as layers_of
 from asli.explanation.map_check_result import MapCheck
 from asli.explanation.maps import TOO_ALIKE, MapMaker
 from asli.explanation.page import check_text, reasons_of, title_of, write_page
-from asli.explanation.picture import draw
+from asli.explanation.picture import Panels, draw, draw_panels
 from asli.explanation.view import Array, Method, View
 from asli.files import printable, replacing, visible, write_json
-from asli.messages import LANGUAGES, Language, message
+from asli.messages import Language, message
 from asli.models.device import set_threads
 from asli.progress import Progress, progress
 from asli.records import FLAT, Record
@@ -58,8 +58,7 @@ def explain(
         force_domain: Give a verdict on images outside the detector's domain too.
         device: cuda, mps or cpu; None takes the best there is.
         threads: CPU threads of one operation; None leaves the library's choice.
-        language: Language of pictures and page; None draws English pictures, and the page follows the browser, with
-            pictures in each language.
+        language: Language of pictures and page; None draws English pictures, and the page follows the browser.
 
     Returns:
         The prediction of each image with its explanation, which is None where the image could not be scored.
@@ -73,7 +72,7 @@ def explain(
     set_threads(threads)  # of the gradients, whatever the runtime
     makers: dict[int, _Maker] = {}
     made: list[ExplainedImage] = []
-    drawn: list[dict[Language, bytes] | None] = []
+    drawn: list[Panels | None] = []
     names: set[str] = set()
     given = list(inputs(images))
     with progress("explaining", len(given), unit="pictures") as bar:
@@ -91,8 +90,8 @@ def explain(
             view = View.of(examined.pixels, leaf.preprocessing)
             stem = _new_name(_short(Path(one.name).stem), names)
             maker, place = makers[id(leaf)], folder / stem
-            explanation, pictures = maker.explain(prediction, examined.pixels, view, place, language, bar)
-            drawn.append(pictures)
+            explanation, panels = maker.explain(prediction, examined.pixels, view, place, language or "en", bar)
+            drawn.append(panels)
             made.append(ExplainedImage(prediction=prediction, explanation=explanation))
             bar.advance()
     result = Explanations(detector=detector.describe().forced(force_domain), images=tuple(made))
@@ -183,16 +182,16 @@ class _Maker:
         self._stages = _stages(detector) if feature_maps else []
 
     def explain(
-        self, prediction: Prediction, pixels: Array, view: View, place: Path, language: Language | None, bar: Progress
-    ) -> tuple[Explanation, dict[Language, bytes]]:
-        """Explain one image and draw the map; return the drawings as PNG files, too, by language.
+        self, prediction: Prediction, pixels: Array, view: View, place: Path, language: Language, bar: Progress
+    ) -> tuple[Explanation, Panels]:
+        """Explain one image and draw the map; return its parts for the page, too.
 
         Args:
             prediction: Prediction of the image.
             pixels: uint8, height x width x 3.
             view: What the network sees of it.
             place: Path of the drawings, without their endings.
-            language: Language of the drawing; None draws it in all, and writes the English one.
+            language: Language of the drawing.
             bar: Where the share of the work is shown.
         """
         name = _short(visible(Path(prediction.path).name))
@@ -203,14 +202,11 @@ class _Maker:
             *reasons_of(prediction),
             check_text(check, TOO_ALIKE),
             message("explain.caption"),
+            message("explain.legend"),
         ]
         failed = check is not None and not check.holds
-        drawn = {
-            code: _png(draw(pixels, view, found.heat, lines, failed=failed, language=code))
-            for code in ([language] if language else LANGUAGES)
-        }
         with replacing(picture) as temporary:
-            temporary.write_bytes(drawn[language or "en"])
+            temporary.write_bytes(_png(draw(pixels, view, found.heat, lines, failed=failed, language=language)))
         if self._stages:
             with replacing(maps) as temporary:
                 temporary.write_bytes(_png(_draw_maps(self._detector, view, self._stages)))
@@ -225,7 +221,7 @@ class _Maker:
             picture=printable(picture),
             feature_maps=printable(maps) if self._stages else None,
         )
-        return explanation, drawn
+        return explanation, draw_panels(pixels, view, found.heat, failed=failed)
 
 
 def _short(name: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asli.detector.prediction import Prediction
+from asli.explanation.picture import Panels
 from asli.files import visible
 from asli.messages import Language, Message, Number, message
 from asli.messages.reasons import reason_text
@@ -53,8 +54,12 @@ def check_text(check: "MapCheck | None", too_alike: float) -> Message:
 
 
 def reasons_of(image: Prediction) -> list[Message]:
-    """Return why there is no verdict, or that one was forced."""
-    lines = [message("explain.reason", reason=reason_text(visible(reason))) for reason in image.reasons]
+    """Return why there is no verdict, or that one was forced, and what limits a verdict."""
+    given = [(reason.startswith("outside domain"), reason_text(visible(reason))) for reason in image.reasons]
+    lines = [
+        message("explain.reason", reason=text) if outside else message("web.caveat", caveat=text)
+        for outside, text in given
+    ]
     if image.domain and not image.domain.inside and image.verdict != "unsure":
         lines.append(message("explain.force"))
     return lines
@@ -63,7 +68,7 @@ def reasons_of(image: Prediction) -> list[Message]:
 def write_page(
     folder: Path,
     result: "Explanations",
-    drawn: Sequence[Mapping[Language, bytes] | None],
+    drawn: Sequence[Panels | None],
     too_alike: float,
     language: Language | None,
     *,
@@ -74,7 +79,7 @@ def write_page(
     Args:
         folder: Folder of the drawn maps.
         result: What `explain` returns.
-        drawn: The drawn map of each image, a PNG file in each language; None where it could not be scored.
+        drawn: The pictures of each image; None where it could not be scored.
         too_alike: See `check_text`.
         language: Shown first; None takes the browser's.
         called: What the user calls the detector.
@@ -95,9 +100,7 @@ def write_page(
     return write_report(folder, report, NAME)
 
 
-def _section(
-    number: int, image: "ExplainedImage", drawn: Mapping[Language, bytes] | None, folder: Path, too_alike: float
-) -> Section:
+def _section(number: int, image: "ExplainedImage", drawn: Panels | None, folder: Path, too_alike: float) -> Section:
     prediction, found = image.prediction, image.explanation
     name = visible(Path(prediction.path).name)
     identity = f"image-{number}"
@@ -105,16 +108,37 @@ def _section(
         error = message("explain.not_scored", error=reason_text(visible(prediction.error or "")))
         return Section(id=identity, title=name, paragraphs=[error])
     layer = f", {found.layer} ({found.map_size} \u00d7 {found.map_size})" if found.layer else ""
-    lines: list[Text] = [
-        title_of(prediction, name),
-        *reasons_of(prediction),
-        check_text(found.check, too_alike),
-        message("explain.method", method=found.method, layer=layer),
+    lines: list[Text] = [*reasons_of(prediction), check_text(found.check, too_alike)]
+    strongest = max((cell for row in found.cells for cell in row), key=abs)
+    strength = message("explain.strongest", value=Number(f"{strongest:+.2f}".replace("-", "\u2212")))
+    parts: dict[str, bytes | Mapping[Language, bytes]] = {
+        "picture": drawn.picture,
+        "view": drawn.view,
+        "map": drawn.map,
+    }
+    panels = [
+        CaptionedImage(
+            data=data,
+            lines=[message(f"explain.{part}"), *([strength] if part == "map" else [])],
+            alternative=_panel(name, part),
+        )
+        for part, data in parts.items()
     ]
-    images = [CaptionedImage(data=drawn, lines=lines, alternative=f"{name} and its map", wide=True)]
+    images = []
     if found.feature_maps:
         path = folder / Path(found.feature_maps).name
-        images.append(
-            CaptionedImage(data=path.read_bytes(), lines=[message("explain.feature_maps")], alternative="", wide=True)
-        )
-    return Section(id=identity, title=name, images=images)
+        title = message("explain.feature_maps")
+        alternative = _panel(name, "feature_maps")
+        images.append(CaptionedImage(data=path.read_bytes(), lines=[title], alternative=alternative, wide=True))
+    return Section(
+        id=identity,
+        title=title_of(prediction, name),
+        paragraphs=lines,
+        panels=panels,
+        images=images,
+        notes=[message("explain.method", method=found.method, layer=layer)],
+    )
+
+
+def _panel(name: str, part: str) -> Message:
+    return message("explain.panel", name=name, part=message(f"explain.{part}"))

@@ -103,7 +103,7 @@ class CaptionedImage:
     """A small or large image with lines of text below it.
 
     Attributes:
-        data: Bytes of a PNG file, or of one for each language, where text is drawn in it.
+        data: Bytes of a PNG or JPEG file, or of one for each language, where text is drawn in it.
         lines: Lines of text, the first one bold.
         alternative: What it shows, for those who do not see it.
         wide: It takes a whole row.
@@ -111,14 +111,18 @@ class CaptionedImage:
 
     data: bytes | Mapping[Language, bytes]
     lines: Sequence[Text]
-    alternative: str = ""
+    alternative: Text = ""
     wide: bool = False
 
     @property
     def sources(self) -> dict[Language | None, str]:
         """Return the image as a data URI, by language; by None where there is one for all."""
         files = self.data if isinstance(self.data, Mapping) else {None: self.data}
-        return {code: "data:image/png;base64," + base64.b64encode(data).decode() for code, data in files.items()}
+        return {code: _data_uri(data) for code, data in files.items()}
+
+    def alternative_in(self, language: Language | None) -> str:
+        """Return what the image shows in a language; None takes English."""
+        return self.alternative.text(language or "en") if isinstance(self.alternative, Message) else self.alternative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +136,7 @@ class Section:
         paragraphs: At its beginning.
         tables: In order.
         figures: Two in a row, wide ones alone.
+        panels: Images in one row, which belong together; on phones the last has a row of its own.
         images: In a grid.
         facts: Pairs of a term and its text.
         notes: Paragraphs at its end: how it was measured.
@@ -143,6 +148,7 @@ class Section:
     paragraphs: Sequence[Text] = ()
     tables: Sequence[ReportTable] = ()
     figures: Sequence[ReportFigure] = ()
+    panels: Sequence[CaptionedImage] = ()
     images: Sequence[CaptionedImage] = ()
     facts: Sequence[tuple[str, str]] = ()
     notes: Sequence[Text] = ()
@@ -303,6 +309,11 @@ def _share_wrong(wrong: Triple, right: Triple, weight: float) -> Triple | None:
         return None
     value, low, high = (a / (a + b) for a, b in both)
     return value, low, high
+
+
+def _data_uri(data: bytes) -> str:
+    kind = "jpeg" if data.startswith(b"\xff\xd8") else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 _NUMBER = re.compile(r"[<+-]?[\d.,]+")

@@ -5,6 +5,8 @@ import { domain, number, reason, score, t } from "./texts.js";
 const template = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 export const verdictOf = (value, { low, high }) => (value < low ? "real" : value >= high ? "fake" : "unsure");
 export const outside = (image) => image.domain !== null && image.domain?.inside === false;
+/** Return whether an answer is a verdict, if a forced one. */
+export const judges = ({ image, settings }) => !image.error && (!outside(image) || settings.force_domain);
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Return what a file states of AI: true, false, or null where it states nothing that is understood. */
@@ -51,18 +53,24 @@ export function makeCard(item, acts) {
 export function fillCard(item, detectors) {
   const { card } = item;
   const given = detectors.map((one) => item.answers[one.name]).filter(Boolean);
-  const actions = { show: t(item.explaining ? "web.cancel" : item.explained ? "web.explain_close" : "web.explain"), keep: t("web.record"), remove: t("web.remove") };
+  const retry = card.querySelector(".retry");
+  const actions = { retry: t("web.retry"), show: t(item.explaining ? "web.cancel" : item.explained ? "web.explain_close" : "web.explain"), keep: t("web.record"), remove: t("web.remove") };
   for (const [name, text] of Object.entries(actions)) {
     const button = card.querySelector(`.${name}`);
     button.textContent = text;
     button.setAttribute("aria-label", `${text}: ${item.name}`);
   }
+  if (retry === document.activeElement) card.querySelector(".remove").focus(); // it may be hidden now
+  retry.hidden = !given.some((one) => one.again);
   const scored = given.some((one) => !one.image.error);
-  card.querySelector(".show").hidden = card.querySelector(".keep").hidden = !scored;
+  card.querySelector(".keep").hidden = !scored;
+  card.querySelector(".show").hidden = !given.some(judges);
   fillStated(card, given);
   const answers = card.querySelector(".answers");
-  answers.classList.toggle("two", given.length > 1);
-  answers.replaceChildren(...given.map((one) => makeAnswer(one, given.length > 1)));
+  const errors = new Set(given.map((one) => one.image.error ?? one)); // what no detector can read is told once
+  const told = errors.size === 1 ? given.slice(0, 1) : given;
+  answers.classList.toggle("two", told.length > 1);
+  answers.replaceChildren(...told.map((one) => makeAnswer(one, told.length > 1, !given.some(judges))));
 }
 
 function fillStated(card, given) {
@@ -79,14 +87,21 @@ function fillStated(card, given) {
   said.textContent = image.provenance.says.slice(0, 2).map((line) => capital(reason(line))).join(" · ");
   badge.replaceChildren(head, said);
   badge.title = t("web.file_note");
-  const verdicts = given.map((one) => (outside(one.image) ? null : one.image.verdict));
-  const key = ai === true && verdicts.includes("real") ? "web.disagree_real" : ai === false && verdicts.includes("fake") ? "web.disagree_fake" : null;
+  const key = disagreement(given);
   const warning = box.querySelector(".disagree");
   warning.hidden = key === null;
   if (key) warning.textContent = t(key);
 }
 
-function makeAnswer({ image, about, settings, measuring, unmeasured }, named) {
+/** Return the key of the warning that a file's statement and a verdict disagree, or null. */
+export function disagreement(given) {
+  const claims = given.map((one) => stated(one.image));
+  const verdicts = given.map((one) => (outside(one.image) ? null : one.image.verdict));
+  if (claims.includes(true)) return verdicts.includes("real") ? "web.disagree_real" : null;
+  return claims.includes(false) && verdicts.includes("fake") ? "web.disagree_fake" : null;
+}
+
+function makeAnswer({ image, about, settings, measuring, unmeasured }, named, advise) {
   const node = template("answer");
   const heading = node.querySelector("h3");
   heading.hidden = !named;
@@ -114,7 +129,7 @@ function makeAnswer({ image, about, settings, measuring, unmeasured }, named) {
     say(t("web.why", { reason: reason(image.domain.why) }));
     // A family's reason states what the nearest member takes; its domain spans gaps between members.
     if (about.kind !== "family") say(t("web.outside_can", { domain: domain(about.domain) }));
-    say(t("web.outside_do"));
+    if (advise) say(t("web.outside_do"));
     bare();
   } else {
     node.dataset.verdict = image.verdict;

@@ -5,13 +5,17 @@ import { current, number, t } from "./texts.js";
 
 const make = (tag, className, text = "") => Object.assign(document.createElement(tag), { className, textContent: text });
 
-/** Show or hide the explanation of a picture below its card; one that is being computed is stopped. */
-export async function toggle(item, query, redraw) {
+const SURE = 3; // seconds of checking from which the rest is estimated
+
+/** Show or hide the explanation of a picture below its card; one that is being computed is stopped.
+    `query.detector` is one of `names`: the detectors that the reader can choose. */
+export async function toggle(item, query, names, redraw) {
   if (item.explained || item.explaining) {
     forget(item);
     redraw(item);
     return;
   }
+  item.explainers = names;
   await load(item, { ...query, check: true }, redraw);
 }
 
@@ -25,8 +29,9 @@ export function forget(item) {
 async function load(item, query, redraw) {
   const own = new AbortController();
   const { signal } = own;
-  [item.explaining, item.explained, item.work] = [own, null, { share: 0, found: null }];
+  [item.explaining, item.explained, item.work] = [own, null, { share: 0, found: null, query }];
   const box = boxOf(item);
+  if (box.contains(document.activeElement)) item.card.querySelector(".show").focus(); // what was chosen in the box goes
   box.hidden = false;
   drawWork(item);
   redraw(item); // its button stops it now
@@ -40,6 +45,7 @@ async function load(item, query, redraw) {
       if (signal.aborted) return;
       if (news.error) throw new Error(news.error);
       item.work.share = news.progress;
+      if (news.images && !item.work.found) item.work.since = { share: news.progress, time: performance.now() };
       if (news.images) item.work.found = news.images[0].explanation;
       if (news.images && news.progress < 1) drawWork(item);
       else drawShare(item);
@@ -65,16 +71,29 @@ function drawWork(item) {
   bar.setAttribute("aria-label", text);
   const line = make("p", "work");
   line.append(Object.assign(make("span", "", text), { role: "status" }), bar, make("span", "percent"));
-  boxOf(item).replaceChildren(line, ...(found ? [maps(found, "waiting")] : []));
+  const shown = found ? [maps(found, "waiting"), make("p", "soft", `${t("explain.caption")} ${t("explain.legend")}`)] : [];
+  boxOf(item).replaceChildren(...title(item, item.work.query), line, ...shown);
   drawShare(item);
 }
 
 function drawShare(item) {
   const { share } = item.work;
   const box = boxOf(item);
+  if (!share) return; // the bar moves without a value: the first map takes a while, and so may those of others
   box.querySelector("progress").value = share;
-  box.querySelector(".percent").textContent = `${number(100 * share)}\u00a0%`;
+  const left = secondsLeft(item.work);
+  const rest = left === null ? "" : `, ${left < 90 ? t("web.seconds_left", { count: number(5 * Math.ceil(left / 5)) }) : t("web.minutes_left", { count: number(Math.round(left / 60)) })}`;
+  box.querySelector(".percent").textContent = `${number(100 * share)}\u00a0%${rest}`;
 }
+
+/** Return how long a check will take from now on; null while too little of it is done to tell. */
+function secondsLeft({ share, since }) {
+  const [done, seconds] = since ? [share - since.share, (performance.now() - since.time) / 1000] : [0, 0];
+  return done > 0.02 && seconds > SURE && share < 1 ? (seconds * (1 - share)) / done : null;
+}
+
+/** Where several detectors answered: whose map it is. */
+const title = (item, { detector }) => (item.explainers.length > 1 ? [make("h3", "", t("web.explain_of", { detector }))] : []);
 
 /** Draw an explanation that is there, in the page's language. */
 export function drawExplanation(item, redraw) {
@@ -84,14 +103,31 @@ export function drawExplanation(item, redraw) {
   const box = item.card.querySelector(".explained");
   const failed = found.check !== null && !found.check.holds;
   const checked = found.check === null ? t("web.unchecked") : found.check_in_words[current()];
-  box.replaceChildren(make("p", failed ? "failed-check" : "", checked), maps(found, failed && "failed"), make("p", "soft", `${t("explain.caption")} ${t("explain.legend")}`));
-  const layer = found.layer ? `, ${found.layer} (${found.map_size} × ${found.map_size})` : "";
-  box.append(make("p", "soft", `${t("web.detector")}: ${query.detector}. ${t("explain.method", { method: found.method, layer })}`));
+  box.replaceChildren(...title(item, query), make("p", failed ? "failed-check" : "", checked), maps(found, failed && "failed"), make("p", "soft", `${t("explain.caption")} ${t("explain.legend")}`));
+  box.append(make("p", "soft", made(item.explained)));
   const label = document.createElement("label");
   const check = Object.assign(document.createElement("input"), { type: "checkbox", checked: query.check });
   check.addEventListener("change", () => load(item, { ...query, check: check.checked }, redraw));
   label.append(check, ` ${t("web.explain_check")}`);
-  box.append(label);
+  const choices = make("p", "map-choices");
+  choices.append(label);
+  if (item.explainers.length > 1) choices.append(detectorChoice(item, redraw));
+  box.append(choices);
+}
+
+function detectorChoice(item, redraw) {
+  const { query } = item.explained;
+  const [label, select] = [document.createElement("label"), document.createElement("select")];
+  select.append(...item.explainers.map((name) => new Option(name, name, false, name === query.detector)));
+  select.addEventListener("change", () => load(item, { ...query, detector: select.value }, redraw));
+  label.append(`${t("web.explain_choose")} `, select);
+  return label;
+}
+
+/** Return by which detector and method an explanation was made. */
+export function made({ found, query }) {
+  const layer = found.layer ? `, ${found.layer} (${found.map_size} × ${found.map_size})` : "";
+  return `${t("web.detector")}: ${query.detector}. ${t("explain.method", { method: found.method, layer })}`;
 }
 
 /** Return the original beside the map; a warning lies across a map that failed its check or waits for it. */

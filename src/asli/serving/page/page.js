@@ -1,5 +1,5 @@
 // Pictures are sent one by one, a few at a time: each appears as soon as it is scored, and one too large fails alone.
-import { fillCard, makeCard, outside, stated, unstable } from "./cards.js";
+import { fillCard, judges, makeCard, outside, stated, unstable } from "./cards.js";
 import { drawExplanation, forget, toggle } from "./explanation.js";
 import { redrawRecord, showRecord } from "./record.js";
 import { about, onToken, send, setToken } from "./server.js";
@@ -27,6 +27,7 @@ function take(files) {
   waiting.push(...made);
   cancelled = 0;
   start();
+  find("tools").scrollIntoView({ block: "nearest" }); // on a phone the status would lie below the screen
 }
 
 function start() {
@@ -53,7 +54,7 @@ async function work() {
     }
     if (signal.aborted || !items.includes(item)) continue;
     if (first && Object.values(item.answers).some((answer) => answer.measuring)) later.push(item);
-    item.card ?? makeCard(item, { show: explain, keep: (kept) => showRecord(kept, shown()), remove });
+    item.card ?? makeCard(item, { retry, show: explain, keep: (kept) => showRecord(kept, shown()), remove });
     fillCard(item, shown());
     redrawRecord();
     arrange();
@@ -89,13 +90,19 @@ async function scored(item, one, signal) {
     return { ...found, settings: chosen, measuring: chosen.stability && !found.image.error && !outside(found.image) };
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    return failed(error.message);
+    return { ...failed(error.message), again: true };
   }
 }
 
+function retry(item) {
+  item.answers = {};
+  waiting.push(item);
+  start();
+}
+
 function explain(item) {
-  const inside = shown().find((one) => !item.answers[one.name]?.image.error);
-  toggle(item, { detector: inside.name, force_domain: settings().force_domain }, (one) => fillCard(one, shown()));
+  const names = shown().map((one) => one.name).filter((name) => item.answers[name] && judges(item.answers[name]));
+  toggle(item, { detector: names[0], force_domain: settings().force_domain }, names, (one) => fillCard(one, shown()));
 }
 
 function remove(item) {
@@ -155,13 +162,17 @@ function tell() {
   const done = items.filter((item) => Object.keys(item.answers).length && item.card).length;
   const busy = running > 0;
   const left = items.filter((item) => Object.values(item.answers).some((answer) => answer.measuring)).length;
-  const parts = items.length ? [busy && done < items.length ? t("web.progress", { done, total: items.length }) : t("web.finished", { total: done })] : [];
+  const failed = items.filter((item) => item.card && Object.values(item.answers).some((answer) => answer.image.error)).length;
+  const parts = items.length ? [busy && done < items.length ? t("web.progress", { done, total: items.length }) : t("web.finished", { total: done - failed })] : [];
+  if (failed) parts.push(t("web.unscored", { count: failed }));
   if (busy && left) parts.push(t("web.measuring_left", { left }));
   if (cancelled) parts.push(t("web.cancelled", { left: cancelled }));
   if (skipped) parts.push(t("web.skipped", { count: skipped }));
   find("status").textContent = parts.join("; ");
   find("tools").hidden = !items.length && !skipped;
+  const ended = document.activeElement === find("cancel") && !busy;
   find("cancel").hidden = !busy;
+  if (ended) find("sort").focus(); // a hidden button would lose the place of those who use a keyboard
 }
 
 function cancel() {
@@ -246,8 +257,10 @@ async function dropped(entries) {
 }
 
 function describe() {
-  const [one] = shown();
-  if (one) find("about").textContent = t("web.about", { detector: one.name, data: one.trained_on, domain: judged(one) });
+  const lines = shown().map((one) => Object.assign(document.createElement("p"), { textContent: t("web.about", { detector: one.name, data: one.trained_on, domain: judged(one) }) }));
+  if (lines.length) find("about").replaceChildren(...lines);
+  for (const option of find("second").options) option.disabled = option.value !== "" && option.value === find("first").value;
+  if (find("second").selectedOptions[0]?.disabled) find("second").value = "";
 }
 
 function offerDetectors() {

@@ -44,8 +44,8 @@ export const number = (value, digits = 0) =>
 
 /** Return a score with two digits; none looks certain. */
 export function score(value) {
-  if (value > 0.995) return `>\u2009${number(0.99, 2)}`;
-  if (value < 0.005) return `<\u2009${number(0.01, 2)}`;
+  if (value > 0.995) return `>\u202f${number(0.99, 2)}`;
+  if (value < 0.005) return `<\u202f${number(0.01, 2)}`;
   return number(value, 2);
 }
 
