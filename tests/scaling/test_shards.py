@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 import time
 
 import pyarrow.parquet as pq
@@ -19,14 +20,26 @@ from tests.scaling.conftest import DETECTOR, tarred
 from tests.scaling.test_sharded import base, differing, rows_of
 
 
-def be_asli(arguments, environment, words):
-    """Do in this process what `asli` does with these arguments; write its messages to a file."""
+def be_asli(arguments, environment, words, first=None):
+    """Do in this process what `asli` does with these arguments; write its messages to a file.
+
+    `first`, a folder and a pattern: a thread kills this process as soon as such a file is there.
+    """
+    if first is not None:
+        threading.Thread(target=die_behind, args=first, daemon=True).start()
     os.dup2(os.open(words, os.O_WRONLY | os.O_CREAT), 2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.environ.update(environment)
     from asli.cli import main
 
     main(arguments)
+
+
+def die_behind(folder, pattern):
+    """Kill this process once a file is there: another process may not run in time on busy CPUs."""
+    while not any(folder.glob(pattern)):
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +56,7 @@ def test_eight_processes_three_of_them_killed_and_run_again(processes, many_shar
     """With the numbers of a Slurm array for seven of them and of a Kubernetes job for one."""
     paths, out = [*map(str, sorted(many_shards.iterdir()))], tmp_path / "parts"
 
-    def start(number):
+    def start(number, first=None):
         if number == 8:
             environment, options = {"JOB_COMPLETION_INDEX": "7"}, ["--shard", "/8"]
         else:
@@ -52,7 +65,8 @@ def test_eight_processes_three_of_them_killed_and_run_again(processes, many_shar
                 [],
             )
         command = ["scan", *paths, "-o", f"{out}/", "--detector", DETECTOR, "--part-rows", "50", "--threads", "1"]
-        process = processes.Process(target=be_asli, args=(command + options, environment, tmp_path / f"{number}.txt"))
+        words = tmp_path / f"{number}.txt"
+        process = processes.Process(target=be_asli, args=(command + options, environment, words, first))
         process.start()
         return process
 
@@ -60,18 +74,11 @@ def test_eight_processes_three_of_them_killed_and_run_again(processes, many_shar
         process.join(timeout=300)
         assert process.exitcode == 0, (tmp_path / f"{number}.txt").read_text()
 
-    def written(number):
-        return len(list(out.glob(f"part-{number:05d}-of-*")))
-
     counts = {n: sum(shard_of(unit.name, 8) == n - 1 for unit in Sources(paths, shards=8).units()) for n in range(1, 9)}
     victims = sorted(counts, key=lambda n: -counts[n])[:3]
     for number in victims:
-        process = start(number)
-        deadline = time.monotonic() + 120
-        while not written(number) and process.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.005)
-        process.kill()
-        process.join()
+        process = start(number, (out, f"part-{number:05d}-of-*"))
+        process.join(timeout=120)
         assert process.exitcode == -signal.SIGKILL
     others = {number: start(number) for number in range(1, 9) if number not in victims}
     for number, process in others.items():
