@@ -3,7 +3,7 @@
 OpenMP threads spin while they wait for each other, with libgomp for milliseconds. Beside another busy process the
 awaited thread may not be running, and those that spin use up the CPU it needs: boosted trees become 40 times slower.
 A short spin avoids that. If it is too short, threads sleep in every operation, and to wake them costs up to half of
-the speed on idle CPUs (`benchmarks/contention.py`).
+the speed on idle CPUs (docs/speed.md).
 
 Commands call `configure_process`. Importing asli changes nothing in its host process: set `SETTINGS` in the
 environment of your own program before it imports torch or scikit-learn.

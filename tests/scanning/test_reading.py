@@ -1,5 +1,7 @@
 """How a scan shares its reading among threads."""
 
+import time
+
 import pytest
 
 from asli.scanning.inputs import Inputs, Places
@@ -18,6 +20,22 @@ def test_one_thread_reads_where_most_files_are_small(small, large, threads, tmp_
     listing = write_listing(Inputs([tmp_path]), tmp_path / "names.parquet")
     assert reading_threads(listing, Places(listing.places), 4) == threads
     assert reading_threads(listing, Places(listing.places), 1) == 1
+
+
+def test_all_threads_read_small_files_of_slow_storage(tmp_path, monkeypatch):
+    for number in range(20):
+        (tmp_path / f"{number:02d}.jpg").write_bytes(b"small")
+    listing = write_listing(Inputs([tmp_path]), tmp_path / "names.parquet")
+    reads, read = [], Places.read
+
+    def slow(self, item):
+        reads.append(item)
+        time.sleep(0.2)
+        return read(self, item)
+
+    monkeypatch.setattr(Places, "read", slow)
+    assert reading_threads(listing, Places(listing.places), 4) == 4
+    assert len(reads) < 10  # it does not wait for all of them
 
 
 def test_files_that_cannot_be_read_are_left_to_the_scan(tmp_path):

@@ -30,6 +30,9 @@ SMALL = 1 << 13
 SAMPLES = 16
 """Files whose size is looked at, spread over all."""
 
+SLOW = 0.5
+"""Seconds for these, above which the storage is slow."""
+
 logger = logging.getLogger("asli")
 
 
@@ -143,12 +146,14 @@ def reading_threads(listing: NameList, places: Places, most: int) -> int:
     """Return how many threads read and decode: one where most files are small, else as many as there may be.
 
     A small file takes Python longer than the JPEG decoder, and threads that wait for the interpreter lock are slower
-    than one (docs/speed.md).
+    than one (docs/speed.md). Threads that wait for slow storage are not.
     """
     if most == 1:
         return 1
-    sizes = []
+    begun, sizes = time.monotonic(), []
     for number in range(0, listing.count, -(-listing.count // SAMPLES)):
+        if time.monotonic() - begun > SLOW:
+            return most
         try:
             sizes.append(len(places.read(next(listing.items(number)))))
         except (OSError, ValueError):  # it becomes a row with its error

@@ -67,7 +67,7 @@ export function fillCard(item, detectors) {
   card.querySelector(".show").hidden = !given.some(judges);
   fillStated(card, given);
   const answers = card.querySelector(".answers");
-  const errors = new Set(given.map((one) => one.image.error ?? one)); // what no detector can read is told once
+  const errors = new Set(given.map((one) => one.image.error ?? one)); // what no detector can read is shown once
   const told = errors.size === 1 ? given.slice(0, 1) : given;
   answers.classList.toggle("two", told.length > 1);
   answers.replaceChildren(...told.map((one) => makeAnswer(one, told.length > 1, !given.some(judges))));
