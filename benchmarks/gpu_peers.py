@@ -57,7 +57,7 @@ ROWS = {
 def main() -> None:
     """Measure what is missing and write each figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=os.environ.get("ASLI_SHARED"), required=False)
+    parser.add_argument("--shared", type=Path, default=os.environ.get("ASLI_SHARED"))
     parser.add_argument("--work", type=Path, default=Path("gpu-work"), help="files are kept here")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gpu_peers.json"))
     parser.add_argument("--turns", type=int, default=3)

@@ -50,18 +50,22 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
+def processor(machine: dict[str, Any]) -> str:
+    """Return the processor and its instructions in words."""
+    has = ", ".join(machine["instructions"]).upper()
+    return f"{machine['processor']}, {machine['cpus']} CPUs ({machine['architecture']}; {has})"
+
+
 def about(result: dict[str, Any]) -> str:
     """Return the machine and the versions in a paragraph."""
     ours = sorted({run["asli"] for sides in result["measured"].values() for runs in sides.values() for run in runs})
     libraries = {"asli": " and ".join(ours), **result["versions"]}
     machine, versions = result["machine"], ", ".join(f"{name} {number}" for name, number in libraries.items())
-    has = machine["instructions"]
-    low = (
-        "" if "avx512_bf16" in has or "amx_bf16" in has else " It has no bfloat16 arithmetic, so no row uses bfloat16."
-    )
+    can = {"avx512_bf16", "amx_bf16"} & {*machine["instructions"]}
+    low = "" if can else " It has no bfloat16 arithmetic, so no row uses bfloat16."
     threads = f" `OMP_NUM_THREADS` was {machine['threads']}." if machine["threads"].isdigit() else ""
     return (
-        f"{machine['processor']}, {machine['cpus']} CPUs ({machine['architecture']}; {', '.join(has).upper()}),"
+        f"{processor(machine)},"
         f" {machine['memory_gb']} GB, no GPU, Python {machine['python']}.{low}{threads}\n\nVersions: {versions}.\n"
     )
 
@@ -314,8 +318,8 @@ def growth(found: dict[str, Any]) -> str:
     limit = f" with `OMP_NUM_THREADS={threads}`, beside other work" if threads.isdigit() else " on idle cores"
     return (
         "## Growth\n\nThe images are CIFAKE's files; for `domain-study`, distinct crops of 100 to 160 px of larger"
-        f" pictures. The detector is `thumbnail`. Measured{limit}. Starting Python and loading libraries are included."
-        "\n\n" + table(head, rows)
+        f" pictures. The detector is `thumbnail`. Measured on {processor(found['machine'])}{limit}."
+        " Starting Python and loading libraries are included.\n\n" + table(head, rows)
     )
 
 
