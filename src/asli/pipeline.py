@@ -33,7 +33,7 @@ from asli.recipe import Recipe, load_recipe
 from asli.run import Run
 from asli.training import checkpoint
 from asli.training.callbacks import Callback
-from asli.training.processes import join, leave, started
+from asli.training.processes import join, left_together, started
 
 logger = logging.getLogger("asli")
 
@@ -154,9 +154,8 @@ def train(
         run = run_folder(out, recipe, described, environment, resume=resume, source=source)
     processes.wait()
     if not processes.first:
-        with processes.naming_itself():
+        with processes.naming_itself(), left_together(processes):
             job.fit(out, prepared, data.rows("validation"), resume=resume)
-        leave(processes)
         return Run.open(out)
     with keeping(f"{out} is safe up to its last checkpoint; make room and go on with --resume"), run.locked():
         logger.info(
@@ -170,8 +169,8 @@ def train(
         logits = None if fold is None else out_of_fold(run.folds, data, rows, fold, job.fit_and_score)
         if fold is not None and logits is not None:
             logger.info("the detector's own network: all %s images train", f"{len(rows):,}")
-        state = job.fit(run.path, prepared, None if folds else data.rows("validation"), callbacks, resume=resume)
-        leave(processes)
+        with left_together(processes):
+            state = job.fit(run.path, prepared, None if folds else data.rows("validation"), callbacks, resume=resume)
         if not (run.detector / "README.md").exists():
             _make_detector(run, job, prepared, state, rows, fold, logits)
     return run

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -147,6 +148,9 @@ def join(device: torch.device) -> tuple[Processes, torch.device]:
     elif device.type != "cpu":
         raise AsliError(f"several processes cannot share {device}; train in one process")
     if not distributed.is_initialized():
+        # Its functions take the group of this moment as a default: imported later, they would keep that group, and its
+        # threads, beyond `leave`. An optimizer's first step imports it.
+        import_module("torch.distributed.nn.functional")
         try:
             distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=WAIT)
         except (RuntimeError, ValueError) as error:
@@ -156,8 +160,22 @@ def join(device: torch.device) -> tuple[Processes, torch.device]:
     return Processes(rank, size, device), device
 
 
+@contextmanager
+def left_together(processes: Processes) -> Iterator[None]:
+    """End the exchange where all processes end the work inside: at its end, or where they agreed to stop.
+
+    Not after another error: NCCL would wait for the processes that do not meet it.
+    """
+    try:
+        yield
+    except (Interrupted, TimeUp):
+        leave(processes)
+        raise
+    leave(processes)
+
+
 def leave(processes: Processes) -> None:
-    """End the exchange with the other processes."""
+    """End the exchange with the other processes, and its threads: they may abort a Python that ends before them."""
     if processes.size > 1 and distributed.is_initialized():
         distributed.destroy_process_group()
 
