@@ -120,9 +120,12 @@ def read_regular(path: Path) -> bytes:
         OSError: It cannot be read, is larger than `LARGEST`, or is a pipe or device, which might never end.
     """
     with open_regular(path) as stream:
-        require_readable(os.fstat(stream.fileno()).st_size)
-        data = stream.read(LARGEST + 1)  # some files of the system give no size
-        require_readable(len(data))
+        size = os.fstat(stream.fileno()).st_size
+        require_readable(size)
+        data = stream.read(size + 1)  # not all that may be read: Python would ask for as much memory first
+        if len(data) > size:  # some files of the system give no size
+            data += stream.read(LARGEST + 1 - len(data))
+            require_readable(len(data))
         return data
 
 

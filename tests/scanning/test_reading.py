@@ -6,23 +6,24 @@ import pytest
 
 from asli.scanning.inputs import Inputs, Places
 from asli.scanning.name_list import write_listing
-from asli.scanning.scan import SMALL, reading_threads
+from asli.scanning.scan import SMALL, mostly_small
 
 
 @pytest.mark.parametrize(
-    ("small", "large", "threads"), [(20, 0, 1), (0, 20, 4), (20, 3, 1), (3, 20, 4)], ids=["small", "large", "s", "l"]
+    ("small", "large", "answer"),
+    [(20, 0, True), (0, 20, False), (20, 3, True), (3, 20, False)],
+    ids=["small", "large", "s", "l"],
 )
-def test_one_thread_reads_where_most_files_are_small(small, large, threads, tmp_path):
+def test_the_median_of_some_files_tells_whether_most_are_small(small, large, answer, tmp_path):
     for number in range(small + large):  # their names alternate
         size = SMALL if (number * small) % (small + large) < small else SMALL + 1
         (tmp_path / f"{number:03d}.jpg").write_bytes(bytes(size))
     assert sum(file.stat().st_size == SMALL for file in tmp_path.iterdir()) == small
     listing = write_listing(Inputs([tmp_path]), tmp_path / "names.parquet")
-    assert reading_threads(listing, Places(listing.places), 4) == threads
-    assert reading_threads(listing, Places(listing.places), 1) == 1
+    assert mostly_small(listing) == answer
 
 
-def test_all_threads_read_small_files_of_slow_storage(tmp_path, monkeypatch):
+def test_small_files_of_slow_storage_do_not_count(tmp_path, monkeypatch):
     for number in range(20):
         (tmp_path / f"{number:02d}.jpg").write_bytes(b"small")
     listing = write_listing(Inputs([tmp_path]), tmp_path / "names.parquet")
@@ -34,7 +35,7 @@ def test_all_threads_read_small_files_of_slow_storage(tmp_path, monkeypatch):
         return read(self, item)
 
     monkeypatch.setattr(Places, "read", slow)
-    assert reading_threads(listing, Places(listing.places), 4) == 4
+    assert not mostly_small(listing)
     assert len(reads) < 10  # it does not wait for all of them
 
 
@@ -44,4 +45,4 @@ def test_files_that_cannot_be_read_are_left_to_the_scan(tmp_path):
     listing = write_listing(Inputs([tmp_path]), tmp_path / "names.parquet")
     for file in tmp_path.glob("*.jpg"):
         file.unlink()
-    assert reading_threads(listing, Places(listing.places), 4) == 4
+    assert not mostly_small(listing)

@@ -67,7 +67,7 @@ def scan(
         Count | None, Parameter(help="CPU threads of the network, and as many that decode; all cores by default.")
     ] = None,
     shard: Annotated[str | None, Parameter(group=SHARDS)] = None,
-    workers: Annotated[Count, Parameter(group=SHARDS)] = 1,
+    workers: Annotated[Count | None, Parameter(group=SHARDS)] = None,
     engine: Annotated[Literal["ray"] | None, Parameter(group=SHARDS)] = None,
     address: Annotated[str | None, Parameter(group=SHARDS)] = None,
     part_rows: Annotated[Count | None, Parameter(group=SHARDS)] = None,
@@ -86,7 +86,8 @@ def scan(
         force_domain: Also give a verdict on pictures outside the detector's domain.
         runtime: Library that computes; by default ONNX if the detector was exported and ONNX Runtime is installed.
         shard: The share of this process, such as 3/8; /8 takes the number from a Slurm or Kubernetes array job.
-        workers: Processes on this machine, or at most on the cluster.
+        workers: Processes on this machine, or at most on the cluster; by default one, or one per core where there are
+            many small files.
         engine: Run all shards on a Ray cluster.
         address: Address of the Ray cluster; by default a cluster on this machine.
         part_rows: Rows of a part, about; 100,000 by default.
@@ -94,7 +95,7 @@ def scan(
         allow_host: HOST:PORT with a private address that URLs in lists and tables may lead to; may be repeated.
     """
     given = [str(path) for path in paths]
-    sharded = any((shard, workers > 1, engine, address, part_rows, once, allow_host))
+    sharded = any((shard, engine, address, part_rows, once, allow_host))
     if sharded or _is_folder(str(out)) or any("://" in path for path in given):
         if not _is_folder(str(out)):
             raise DataError(f"URLs, shards and engines write a folder of parts, and {out} is a table; give -o scores/")
@@ -109,7 +110,7 @@ def scan(
             str(out),
             detector,
             shard=shard,
-            workers=workers,
+            workers=workers or 1,
             engine=engine,
             address=address,
             force_domain=force_domain,
@@ -137,6 +138,7 @@ def scan(
         device=device,
         runtime=runtime,
         threads=threads,
+        workers=workers,
     )
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))

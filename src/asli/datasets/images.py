@@ -188,7 +188,8 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError(other)
     if is_heif(data):
         _register_heif()
-    if data.startswith(b"\xff\xd8") and (scans := jpeg_scans(data)) > _MOST_SCANS:
+    # Counting the marker of a scan everywhere is quick, and counts too many rather than too few.
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MOST_SCANS < (scans := jpeg_scans(data)):
         raise ImageError(f"a JPEG file of {scans:,} scans, more than {_MOST_SCANS}")
     try:
         image = _by_format(without_faulty_chunks(data) if data.startswith(PNG) else data)

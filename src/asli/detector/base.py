@@ -20,6 +20,7 @@ from asli.detector.locate import DEFAULT, find_detector, short_name
 from asli.detector.predicting import logits, predictions, stream
 from asli.detector.prediction import Prediction, Predictions
 from asli.detector.runtimes import Kind, Logits, Runtime, batch_of, usable_threads
+from asli.detector.store import ONNX
 from asli.errors import DetectorError
 from asli.records import Json
 from asli.transforms.preprocessing import Preparation
@@ -294,6 +295,16 @@ class Detector(ABC):
             stability: See `predict`; the images' pixels must have been kept.
         """
         return predictions(self, images, force_domain=force_domain, stability=stability)
+
+    @property
+    def has_onnx(self) -> bool:
+        """Return whether ONNX Runtime can compute it."""
+        return "onnx" in self._info or self._info.get("weights") == ONNX
+
+    @property
+    def asked(self) -> tuple[str | None, Kind | None, int | None]:
+        """Return the device, runtime and threads that `load` was asked for."""
+        return self._compute
 
     @property
     def reading_threads(self) -> int:

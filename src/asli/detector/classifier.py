@@ -168,8 +168,7 @@ class Classifier(Detector):
         """Return what computes its logits; see `Detector.runtime`."""
         on_cpu = device is None or str(device) == "cpu"
         if kind is None:
-            has_onnx = self.only_onnx or "onnx" in self._info
-            kind = "onnx" if self.only_onnx or (on_cpu and has_onnx and onnx_installed()) else "torch"
+            kind = "onnx" if self.only_onnx or (on_cpu and self.has_onnx and onnx_installed()) else "torch"
         if kind == "onnx":
             if not on_cpu:
                 raise DetectorError(f"ONNX runs on the CPU, not on '{device}'; leave out one of the two")
@@ -307,7 +306,7 @@ class Classifier(Detector):
         return assemble(self.folder, self._architecture, self.preprocessing.size, trunk)
 
     def _onnx_file(self) -> Path:
-        if self.folder is None or not (self.only_onnx or "onnx" in self._info):
+        if self.folder is None or not self.has_onnx:
             where = self.folder or "that is not saved"
             raise DetectorError(f"detector {where} has no ONNX form; make it with: asli export DETECTOR")
         if not self.only_onnx:  # else `load` has compared it already

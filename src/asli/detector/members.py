@@ -48,6 +48,11 @@ class Composite(Detector):
         kept = [images for images in known if images is not None]
         return np.unique(np.concatenate(kept)) if len(kept) == len(known) else None
 
+    @property
+    def has_onnx(self) -> bool:
+        """Return whether ONNX Runtime can compute every member."""
+        return all(member.has_onnx for member in self.members.values())
+
     def own_settings(self) -> Json:
         """Return what this kind adds to `detector.json`."""
         return {}

@@ -3,9 +3,14 @@
 import logging
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import wait
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from asli.datasets import walking
 from asli.detector.base import Detector
@@ -13,19 +18,30 @@ from asli.detector.locate import DEFAULT
 from asli.detector.runtimes import Kind, usable_threads
 from asli.errors import DataError, Interrupted, RunError
 from asli.files import keeping
+from asli.parallel import begun
 from asli.progress import progress
 from asli.scanning import score_table
 from asli.scanning.gallery_page import require_place, write_gallery
-from asli.scanning.inputs import Inputs, Places
+from asli.scanning.inputs import Inputs, Item, Places
 from asli.scanning.name_list import NameList, write_listing
 from asli.scanning.part_files import VERSION, Parts
-from asli.scanning.reading import read_batches
+from asli.scanning.reading import POLL, read_batches
 from asli.scanning.scan_result import ScanResult
 from asli.scanning.summary import summarize
+from asli.scanning.workers import WorkerJob, side_by_side, suits
 from asli.signals import stop_on_signal
 
 SMALL = 1 << 13
 """Bytes of a small file."""
+
+MANY = 5_000
+"""Small files from which on processes are worth their start, which takes as long as about 2,500 files."""
+
+MOST = 8
+"""Processes at most, by default: each takes about 0.4 GB."""
+
+AHEAD = 8
+"""Batches begun for each process: the first is ready while the others start."""
 
 SAMPLES = 16
 """Files whose size is looked at, spread over all."""
@@ -48,6 +64,7 @@ def scan(
     device: str | None = None,
     runtime: Kind | None = None,
     threads: int | None = None,
+    workers: int | None = None,
 ) -> ScanResult:
     """Score every image in some paths and write a table; repeat an interrupted call to resume it.
 
@@ -63,6 +80,7 @@ def scan(
         runtime: torch or onnx; None takes ONNX where there is nothing against it (see `Detector.runtime`).
         threads: CPU threads of the network, and as many that read and decode; None takes the usual number, and one that
             reads small files.
+        workers: Processes that share the work, and the threads; None takes one, or several for many small files.
 
     Returns:
         Counts by verdict, of images outside the domain and of unreadable ones by reason, files that were not taken for
@@ -71,7 +89,7 @@ def scan(
     Raises:
         DataError: A path does not exist or holds no image.
         DetectorError, MissingExtraError: The detector cannot be used.
-        RunError: `out` is something else, or is being written by another process.
+        RunError: `out` is something else, or is being written by another process; or one of the workers ended.
         AsliError: There is no writing to `out` or `html`.
         Interrupted: Ctrl-C; what was scored is kept.
     """
@@ -84,7 +102,7 @@ def scan(
     if html is not None:
         require_place(Path(html), (out, score_table.beside(out), parts.path))
     computing = detector.engine
-    begun = time.perf_counter()
+    clock = time.perf_counter()
     with keeping("what was scored before is safe; make room, and the same command goes on from there"), parts.locked():
         now = write_listing(inputs, parts.path / "listing-now.parquet")
         if not now.count:
@@ -109,19 +127,20 @@ def scan(
                     f"{now.count:,}",
                     f"{listing.count:,}",
                 )
-            places = Places(listing.places)
-            _score(
-                parts,
-                listing,
-                start,
-                places,
-                detector,
-                force_domain=force_domain,
-                batch=batch_size or detector.batch_size,
-                threads=threads or reading_threads(listing, places, usable_threads()),
-            )
+            batch, most = batch_size or detector.batch_size, threads or usable_threads()
+            small = most > 1 and mostly_small(listing)
+            if workers is None:
+                many = small and listing.count - start >= MANY and suits(detector)
+                workers = min(most, MOST) if many else 1
+            if workers > 1:
+                job = WorkerJob.of(detector, listing.places, threads=max(1, most // workers), force_domain=force_domain)
+                tables = _tables_of_workers(listing.items(start), job, batch, workers)
+            else:
+                reading = threads or (1 if small else most)
+                tables = _tables(listing, start, detector, batch, reading, force_domain=force_domain)
+            _keep(tables, parts, listing, start)
             score_table.write(out, parts.joined(), {**header, "inputs": listing.digest})
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - clock
         summary = summarize(out, detector.thresholds)
         result = ScanResult(
             out=str(out),
@@ -142,23 +161,22 @@ def scan(
     return result
 
 
-def reading_threads(listing: NameList, places: Places, most: int) -> int:
-    """Return how many threads read and decode: one where most files are small, else as many as there may be.
+def mostly_small(listing: NameList) -> bool:
+    """Return whether most files are small, and quick to read.
 
     A small file takes Python longer than the JPEG decoder, and threads that wait for the interpreter lock are slower
     than one (docs/speed.md). Threads that wait for slow storage are not.
     """
-    if most == 1:
-        return 1
-    begun, sizes = time.monotonic(), []
+    places = Places(listing.places)
+    start, sizes = time.monotonic(), []
     for number in range(0, listing.count, -(-listing.count // SAMPLES)):
-        if time.monotonic() - begun > SLOW:
-            return most
+        if time.monotonic() - start > SLOW:
+            return False
         try:
             sizes.append(len(places.read(next(listing.items(number)))))
         except (OSError, ValueError):  # it becomes a row with its error
             continue
-    return 1 if sizes and statistics.median(sizes) <= SMALL else most
+    return bool(sizes) and statistics.median(sizes) <= SMALL
 
 
 def _nothing(paths: Sequence[str | Path], inputs: Inputs) -> str:
@@ -169,40 +187,56 @@ def _nothing(paths: Sequence[str | Path], inputs: Inputs) -> str:
     return f"no image in {', '.join(map(str, paths))}" + (f": {what}" if what else "")
 
 
-def _score(
-    parts: Parts,
-    listing: NameList,
-    start: int,
-    places: Places,
-    detector: Detector,
-    *,
-    force_domain: bool,
-    batch: int,
-    threads: int,
-) -> None:
-    """Score the images from `start` on into parts.
+def _tables(
+    listing: NameList, start: int, detector: Detector, batch: int, threads: int, *, force_domain: bool
+) -> Generator[pa.Table | None]:
+    """Yield the rows of the images from `start` on, in order; None where nothing is ready."""
+    places = Places(listing.places)
+    with closing(read_batches(listing.items(start), places, detector, batch=batch, threads=threads)) as read:
+        for images in read:
+            yield score_table.score_batch(images, places, detector, force_domain=force_domain) if images else None
+
+
+def _tables_of_workers(items: Iterator[Item], job: WorkerJob, batch: int, workers: int) -> Generator[pa.Table | None]:
+    """Yield the same, of some images, scored by several processes.
+
+    Raises:
+        RunError: One of them ended.
+    """
+    batches = iter(lambda: list(islice(items, batch)), [])
+    with (
+        side_by_side(job, workers) as score,
+        closing(begun(score, batches, threads=workers, depth=AHEAD * workers)) as futures,
+    ):
+        for future in futures:
+            while not wait([future], timeout=POLL).done:
+                yield None
+            yield future.result()
+
+
+def _keep(tables: Generator[pa.Table | None], parts: Parts, listing: NameList, start: int) -> None:
+    """Take the rows of the images from `start` on into parts.
 
     Raises:
         Interrupted: Ctrl-C.
     """
     if start:
         logger.info("resuming: %s of %s images were scored before", f"{start:,}", f"{listing.count:,}")
-    read = read_batches(listing.items(start), places, detector, batch=batch, threads=threads)
     done = start
     with stop_on_signal() as stop, progress("scanning", listing.count, unit="images", done=start) as bar:
         try:
-            for images in read:
-                if images:
-                    parts.add(score_table.score_batch(images, places, detector, force_domain=force_domain))
-                    done += len(images)
-                    bar.advance(len(images))
+            for table in tables:
+                if table is not None:
+                    parts.add(table)
+                    done += len(table)
+                    bar.advance(len(table))
                 if stop.requested and done < listing.count:
                     parts.flush()
                     raise Interrupted(
                         f"stopped after {done:,} of {listing.count:,} images; the same command goes on from there"
                     )
         finally:
-            read.close()
+            tables.close()
         parts.flush()
 
 
