@@ -3,8 +3,8 @@
 JPEG files of CIFAKE (train part) before a ResNet-18 at 32 px, and pictures of the development set before a ResNet-50
 at 224 px. The networks are untrained, which does not change their speed. The pipeline opens the very detector folder
 asli uses, and the scores of all are compared. Each process has scored 64 images before the clock starts. A scan's time
-includes listing the files, writing the table and starting processes, not loading the network at first, on either side. `predict` gets a list of
-paths, as the pipeline does.
+includes listing the files, starting further processes and writing the table, not loading the first network, on either
+side. `predict` gets a list of paths, as the pipeline does.
 """
 
 import os

@@ -45,7 +45,7 @@ class WorkerJob:
         hash: Its hash; another one in that folder is refused.
         device: Where to compute; None leaves it to the runtime.
         runtime: What computes; None as in `Detector.load`.
-        threads: Of the network, in each process.
+        threads: CPU threads of the network in each process.
         force_domain: Give a verdict on images outside the domain, too.
     """
 
@@ -164,7 +164,7 @@ def side_by_side(job: WorkerJob, count: int) -> Iterator[Scoring]:
     """Give a function that scores in one of several processes; call it from as many threads.
 
     Args:
-        job: Of all of them.
+        job: What all of them do.
         count: Processes. This one is the last of them: it scores while the others start.
     """
     free: queue.SimpleQueue[Scoring] = queue.SimpleQueue()
