@@ -109,7 +109,8 @@ class OnnxRuntime:
         # Stated, since its own choice pins threads to cores a container may not have.
         options.intra_op_num_threads = threads or usable_threads()
         options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # see `asli.threads`
+        for key, value in spinning(onnxruntime.__version__).items():
+            options.add_session_config_entry(f"session.intra_op.{key}", value)
         options.log_severity_level = 3
         if weights:
             values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
@@ -128,6 +129,16 @@ class OnnxRuntime:
             fitted, lambda windows: self._session.run(["logits"], {"images": windows})[0], self._preprocessing
         )
         return pooled if self._temperature == 1 else pooled / self._temperature
+
+
+def spinning(version: str) -> dict[str, str]:
+    """Return how long threads of ONNX Runtime spin while they wait for each other; see `asli.threads`.
+
+    20 microseconds save up to an eighth of the time on idle CPUs, and cost as much beside another busy process. Before
+    1.26 they spin for milliseconds or not at all.
+    """
+    known = tuple(int(part) for part in version.split(".")[:2]) >= (1, 26)
+    return {"allow_spinning": "1", "spin_duration_us": "20"} if known else {"allow_spinning": "0"}
 
 
 def onnx_installed() -> bool:
