@@ -315,7 +315,7 @@ def growth(found: dict[str, Any]) -> str:
         rows.append([step, *cells])
     head = ["command", *(cell for count in counts for cell in (f"{count:,} images: time", "CPU", "peak memory"))]
     threads = found["machine"]["threads"]
-    limit = f" with `OMP_NUM_THREADS={threads}`, beside other work" if threads.isdigit() else " on idle cores"
+    limit = f" with `OMP_NUM_THREADS={threads}`, the larger ones beside other work" if threads.isdigit() else ""
     return (
         "## Growth\n\nThe images are CIFAKE's files; for `domain-study`, distinct crops of 100 to 160 px of larger"
         f" pictures. The detector is `thumbnail`. Measured on {processor(found['machine'])}{limit}."

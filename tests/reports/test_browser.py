@@ -158,8 +158,8 @@ def test_the_slider_says_how_many_alarms_are_false(browser, report):
     assert "If 1 picture in 100 is AI-generated, about 92 of 100 alarms are false" in alarms.inner_text()
     said = reals.inner_text().replace("\u00a0", " ")
     assert said == (
-        "If 1 picture in 100 is AI-generated, about 0.095 of 100 pictures called real are AI-generated"
-        " (95 % CI 0.045 to 0.22)."
+        "If 1 picture in 100 is AI-generated, about 95 of 100,000 pictures called real are AI-generated"
+        " (95 % CI 45 to 220)."
     )
     assert (
         "20 of 110 alarms were false; 8 of 178 pictures called real were AI" in page.locator(".base-rate").inner_text()
@@ -168,9 +168,9 @@ def test_the_slider_says_how_many_alarms_are_false(browser, report):
     page.keyboard.press("Home")
     assert "If 1 picture in 2 is AI-generated, about 10 of 100 alarms are false" in alarms.inner_text()
     # 0.08 / (0.08 + 0.85), 0.04 / (0.04 + 0.9), 0.15 / (0.15 + 0.7)
-    assert "about 8.6 of 100 pictures called real are AI-generated (95\u00a0% CI 4.3 to 18)" in reals.inner_text()
+    assert "about 86 of 1,000 pictures called real are AI-generated (95\u00a0% CI 43 to 180)" in reals.inner_text()
     page.keyboard.press("End")
-    assert "less than 0.01 of 100 pictures called real" in reals.inner_text()
+    assert "fewer than 1 of 100,000 pictures called real" in reals.inner_text()
     assert page.faults == []
 
 
@@ -186,7 +186,7 @@ def test_the_language_is_the_browsers_and_can_be_switched(browser, report):
     page = opened(browser, report, locale="id-ID")
     assert "Angka-angka ini berlaku" in page.locator(".summary").inner_text()
     assert "Jika 1 dari 100" in page.locator(".alarms").inner_text()
-    assert "sekitar 0,095 dari 100 gambar yang dinyatakan asli" in page.locator(".reals").inner_text()
+    assert "sekitar 95 dari 100.000 gambar yang dinyatakan asli" in page.locator(".reals").inner_text()
     assert page.locator("#three img").evaluate_all("all => all.map((one) => one.checkVisibility())") == [False, True]
     page.get_by_role("button", name="Perbesar A map").click()
     assert page.locator("dialog").evaluate("node => node.ariaLabel") == "Diperbesar"

@@ -128,7 +128,7 @@
   // How often a verdict is wrong, by the share of fakes.
   const data = document.getElementById("base-rate-data");
   if (data) {
-    const { recall, alarm, missed, cleared, odds, texts, photographs, fakes } = JSON.parse(data.textContent);
+    const { recall, alarm, missed, cleared, odds, of, texts, photographs, fakes } = JSON.parse(data.textContent);
     const slider = document.getElementById("base-rate-slider");
     const [alarms, reals, output] = [".alarms", ".reals", "output"].map((name) => document.querySelector(`.base-rate ${name}`));
     const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]).replaceAll(" %", "\u00a0%");
@@ -147,8 +147,11 @@
       const rounded = (share) => number(Math.round(100 * share));
       const few = (share) => (share < 0.005 ? text.few : share > 0.995 && share < 1 ? text.most : text.about);
       say(alarms, sharesOf(alarm, recall, 1 - 1 / n), rounded, (share) => ({ false: fill(few(share), { count: rounded(share) }) }), [text.text, text.zero, text.none], photographs);
-      const small = (share) => (share >= 0.095 ? rounded(share) : share && share < 0.0001 ? text.tiny : number(100 * share, { maximumSignificantDigits: 2 }));
-      say(reals, sharesOf(missed, cleared, 1 / n), small, (share) => ({ wrong: share < 0.0001 ? text.tiny : fill(text.about, { count: small(share) }) }), [text.real_text, text.real_zero, text.real_none], fakes);
+      const missing = sharesOf(missed, cleared, 1 / n), [share, , high] = missing;
+      const all = of.find((count) => (share || high) * count >= 9.5) ?? of.at(-1);
+      const pictures = (part) => (part && part * all < 1 ? text.few : number(Math.round(Number((part * all).toPrecision(2)))));
+      const wrong = share * all < 1 ? text.few : fill(text.about, { count: pictures(share) });
+      say(reals, missing, pictures, () => ({ wrong, of: number(all) }), [text.real_text, text.real_zero, text.real_none], fakes);
     };
     slider.addEventListener("input", update);
     listeners.push(update);

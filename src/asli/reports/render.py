@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 import re
 from functools import cache
 from importlib import resources
@@ -18,7 +19,6 @@ from asli.records import Json
 from asli.reports.colors import Status
 from asli.reports.hover import HoverFigure, inline, to_svg
 from asli.reports.kit import BaseRate, Report, ReportFigure, TableCell, Text
-from asli.reports.numbers import hundred
 from asli.reports.pages import MARK
 from asli.reports.plots import STYLE
 
@@ -27,6 +27,9 @@ ODDS = (2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
 
 FIRST = 100
 """The position it starts at."""
+
+OUT_OF = (100, 1_000, 10_000, 100_000)
+"""Pictures called real among which wrong ones are counted."""
 
 
 def write_report(folder: Path, report: Report, name: str = "report.html") -> Path:
@@ -142,7 +145,7 @@ def _base_rate(rates: BaseRate) -> dict[str, Any]:
         code: {name.removeprefix("base."): text for name, text in catalog(code).items() if name.startswith("base.")}
         for code in LANGUAGES
     }
-    data: Json = {"recall": rates.recall, "alarm": rates.false_positive_rate, "odds": ODDS, "texts": texts}
+    data: Json = {"recall": rates.recall, "alarm": rates.false_positive_rate, "odds": ODDS, "texts": texts, "of": OUT_OF}
     data |= {"missed": rates.missed, "cleared": rates.cleared, "photographs": rates.photographs, "fakes": rates.fakes}
     measured = message("base.measured", photographs=rates.photographs, fakes=rates.fakes, **rates.measured)
     said = (_false_alarms(rates), _wrong_reals(rates))
@@ -164,13 +167,16 @@ def _wrong_reals(rates: BaseRate) -> Message:
     found = rates.wrong_reals(1 / FIRST)
     if found is None:
         return message("base.real_none")
-    value, low, high = map(_hundredths, found)
+    # A wrong "real" is rare: of so many pictures that ten or more are wrong, whole ones are counted.
+    whole = next((of for of in OUT_OF if (found[0] or found[2]) * of >= 9.5), OUT_OF[-1])
+    value, low, high = (_pictures(share * whole) for share in found)
+    of = Number(f"{whole:,}")
     if not found[0]:
-        return message("base.real_zero", n=FIRST, whole=rates.fakes, high=high)
+        return message("base.real_zero", n=FIRST, whole=rates.fakes, high=high, of=of)
     wrong = value if isinstance(value, Message) else message("base.about", count=value)
-    return message("base.real_text", n=FIRST, wrong=wrong, low=low, high=high)
+    return message("base.real_text", n=FIRST, wrong=wrong, low=low, high=high, of=of)
 
 
-def _hundredths(share: float) -> Number | Message:
-    """Return a share as a number of 100; these are small, so two digits are kept."""
-    return message("base.tiny") if 0 < share < 0.0001 else Number(hundred(share))
+def _pictures(count: float) -> Number | Message:
+    """Return a number of pictures, in two digits."""
+    return message("base.few") if 0 < count < 1 else Number(f"{math.floor(float(f'{count:.2g}') + 0.5):,}")
