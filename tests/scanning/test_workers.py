@@ -4,17 +4,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pyarrow.parquet as pq
 import pytest
 
 from asli.detector.base import Detector
-from asli.errors import DetectorError
+from asli.errors import DetectorError, RunError
 from asli.sample import sample_archive
 from asli.scanning import scan as scanning
+from asli.scanning.inputs import Item, Place
 from asli.scanning.scan import scan
-from asli.scanning.workers import suits
+from asli.scanning.workers import Worker, WorkerJob, suits
 from tests.compare import differences
 from tests.conftest import run_asli
 from tests.scanning.test_inputs import zipped
@@ -105,6 +107,17 @@ def test_what_was_asked_of_the_detector_holds_in_every_process(pictures, finishe
     saved = Detector.load(finished.path)
     with pytest.raises(DetectorError, match="was not saved"):
         scan(pictures, tmp_path / "other.parquet", saved.recalibrated(2.0, saved.card), workers=2)
+
+
+def test_another_detector_in_its_place_is_refused(pictures):
+    detector = Detector.load("thumbnail")
+    job = WorkerJob.of(detector, [Place("files", str(pictures), "", "")], threads=1, force_domain=False)
+    worker = Worker(replace(job, hash="that of another"))
+    with pytest.raises(DetectorError, match="was changed while it was in use"):
+        worker.score([Item(0, "one/any.jpg")])
+    worker.close()
+    with pytest.raises(RunError, match="ended with status 0"):
+        worker.score([Item(0, "one/any.jpg")])
 
 
 def test_a_process_that_is_killed_ends_the_scan_and_the_same_command_goes_on(archive, whole, tmp_path):

@@ -145,7 +145,13 @@ def _base_rate(rates: BaseRate) -> dict[str, Any]:
         code: {name.removeprefix("base."): text for name, text in catalog(code).items() if name.startswith("base.")}
         for code in LANGUAGES
     }
-    data: Json = {"recall": rates.recall, "alarm": rates.false_positive_rate, "odds": ODDS, "texts": texts, "of": OUT_OF}
+    data: Json = {
+        "recall": rates.recall,
+        "alarm": rates.false_positive_rate,
+        "odds": ODDS,
+        "texts": texts,
+        "of": OUT_OF,
+    }
     data |= {"missed": rates.missed, "cleared": rates.cleared, "photographs": rates.photographs, "fakes": rates.fakes}
     measured = message("base.measured", photographs=rates.photographs, fakes=rates.fakes, **rates.measured)
     said = (_false_alarms(rates), _wrong_reals(rates))

@@ -109,7 +109,8 @@ class Worker:
         """Read and score images.
 
         Raises:
-            RunError: The process is gone.
+            DetectorError: The process could not open the detector.
+            RunError: It is gone.
         """
         self._send(items)
         assert self._process.stdout is not None
@@ -117,8 +118,8 @@ class Worker:
             answer = pickle.load(self._process.stdout)  # noqa: S301 - from a process of our own
         except (EOFError, pickle.UnpicklingError) as error:
             raise self._gone() from error
-        if isinstance(answer, BaseException):
-            raise answer
+        if isinstance(answer, str):
+            raise DetectorError(answer)
         return answer
 
     def close(self) -> None:
@@ -139,12 +140,13 @@ class Worker:
         try:
             pickle.dump(what, self._process.stdin, pickle.HIGHEST_PROTOCOL)
             self._process.stdin.flush()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the pipe is broken, or was closed for an earlier one
             raise self._gone() from error
 
     def _gone(self) -> RunError:
+        self.close()
         return RunError(
-            f"a process of this scan ended with status {self._process.wait()} (for lack of memory?);"
+            f"a process of this scan ended with status {self._process.returncode} (for lack of memory?);"
             " the same command goes on, with --workers 1 in one process"
         )
 
@@ -156,7 +158,8 @@ def suits(detector: Detector) -> bool:
     """
     device, runtime, _ = detector.asked
     on_cpu = device in (None, "cpu") and runtime in (None, "onnx")
-    return detector.folder is not None and detector.has_onnx and on_cpu and onnx_installed()
+    startable = bool(sys.executable) and not hasattr(sys, "frozen")  # within another program, Python may be no program
+    return detector.folder is not None and detector.has_onnx and on_cpu and onnx_installed() and startable
 
 
 @contextmanager
@@ -197,17 +200,17 @@ def serve() -> None:
             what = pickle.load(asked)  # noqa: S301 - from the process that started this one
         except EOFError:
             return
-        answer: pa.Table | AsliError | None
-        try:
-            if isinstance(what, WorkerJob):
-                score, answer = what.open(), None
+        if isinstance(what, WorkerJob):
+            try:
+                score = what.open()
+            except AsliError as error:
+                answer: pa.Table | str = str(error)
             else:
-                assert score is not None
-                answer = score(what)
-        except AsliError as error:
-            answer = error
-        if answer is not None:
-            pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
-            answers.flush()
-        if isinstance(answer, AsliError):
+                continue
+        else:
+            assert score is not None
+            answer = score(what)
+        pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+        if isinstance(answer, str):
             return
