@@ -9,6 +9,7 @@ from dataclasses import replace
 import psutil
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from asli.detector.base import Detector
 from asli.errors import DetectorError, RunError
@@ -60,6 +61,14 @@ def whole(archive, tmp_path_factory):
     return out
 
 
+@pytest.fixture
+def own_threads():
+    """Give torch back the threads of this process: its bits depend on them."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 def test_rows_are_those_of_one_process(archive, whole, tmp_path):
     result = scan(archive, tmp_path / "scores.parquet", "thumbnail", workers=2)
     assert result.images == 3300
@@ -82,7 +91,7 @@ def test_every_kind_of_input_and_unreadable_files_too(pictures, tmp_path):
         require_same_rows(out, made[0])
 
 
-def test_many_small_files_are_scored_by_as_many_processes_as_threads(pictures, tmp_path, monkeypatch):
+def test_many_small_files_are_scored_by_as_many_processes_as_threads(pictures, tmp_path, monkeypatch, own_threads):
     asked, original = [], scanning.side_by_side
     monkeypatch.setattr(scanning, "side_by_side", lambda job, count: asked.append((count, job)) or original(job, count))
     scan(pictures, tmp_path / "few.parquet", "thumbnail", threads=2)
@@ -96,7 +105,7 @@ def test_many_small_files_are_scored_by_as_many_processes_as_threads(pictures, t
     require_same_rows(tmp_path / "many.parquet", tmp_path / "one.parquet")
 
 
-def test_what_was_asked_of_the_detector_holds_in_every_process(pictures, finished, tmp_path):
+def test_what_was_asked_of_the_detector_holds_in_every_process(pictures, finished, tmp_path, own_threads):
     assert suits(Detector.load("thumbnail"))
     assert suits(Detector.load("default"))
     assert not suits(Detector.load("thumbnail", runtime="torch"))

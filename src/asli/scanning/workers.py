@@ -18,7 +18,6 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-import asli
 from asli.detector.base import Detector
 from asli.detector.runtimes import Kind, onnx_installed
 from asli.errors import AsliError, DetectorError, RunError
@@ -95,7 +94,7 @@ class Worker:
     """
 
     def __init__(self, job: WorkerJob) -> None:
-        home = str(Path(asli.__file__).parents[1])
+        home = str(Path(__file__).parents[2])
         # -P: files in the current folder are pictures of others, not modules.
         self._process = subprocess.Popen(  # noqa: S603 - Python itself, with our own words
             [sys.executable, "-P", "-c", _START, home],
