@@ -189,7 +189,8 @@ def _open(data: bytes) -> Image.Image:
     if is_heif(data):
         _register_heif()
     # Counting the marker of a scan everywhere is quick, and counts too many rather than too few.
-    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MOST_SCANS < (scans := jpeg_scans(data)):
+    may_be_many = data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MOST_SCANS
+    if may_be_many and (scans := jpeg_scans(data)) > _MOST_SCANS:
         raise ImageError(f"a JPEG file of {scans:,} scans, more than {_MOST_SCANS}")
     try:
         image = _by_format(without_faulty_chunks(data) if data.startswith(PNG) else data)

@@ -132,10 +132,10 @@ class OnnxRuntime:
 
 
 def spinning(version: str) -> dict[str, str]:
-    """Return how long threads of ONNX Runtime spin while they wait for each other; see `asli.threads`.
+    """Return settings of ONNX Runtime for how long its threads spin while they wait for each other.
 
-    20 microseconds save up to an eighth of the time on idle CPUs, and cost as much beside another busy process. Before
-    1.26 they spin for milliseconds or not at all.
+    20 microseconds save up to a seventh of the time on idle CPUs and cost little beside another busy process
+    (`benchmarks/onnx_spin.py`). Before 1.26 threads spin for milliseconds or not at all.
     """
     known = tuple(int(part) for part in version.split(".")[:2]) >= (1, 26)
     return {"allow_spinning": "1", "spin_duration_us": "20"} if known else {"allow_spinning": "0"}
